@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tap.h - the TAP device that is a pod's port
+ *
+ * A TAP belongs to the namespace its /dev/net/tun was opened in, so the caller enters the pod's namespace first. It is
+ * persistent: it outlives podswitchd with everything the pod configured on it, and while nobody holds its descriptor it
+ * has no carrier, so that what the pod sends goes nowhere (fail closed).
+ *
+ * Every read and write carries a struct virtio_net_hdr of TAP_VNET_HEADER bytes in front of the Ethernet frame.
+ */
+#ifndef PODSWITCH_TAP_H
+#define PODSWITCH_TAP_H
+
+#include "vswitch/failure.h"
+
+#define TAP_VNET_HEADER 10 /* sizeof(struct virtio_net_hdr), bytes */
+
+/*
+ * Makes the persistent TAP `ifname` in the current namespace; *fd is non-blocking and close-on-exec. No offload is
+ * offered to the pod's kernel: what it hands us is complete. Errors: -EEXIST (the name is taken, key "ifname"), -EINVAL
+ * (not an interface name), -ENOENT or -EPERM (/dev/net/tun missing or forbidden, the text says what to do).
+ */
+int tap_create(const char *ifname, int *fd, struct failure *why);
+
+/* Takes up the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is no such TAP, -EBUSY. */
+int tap_adopt(const char *ifname, int *fd, struct failure *why);
+
+/* Makes the TAP vanish and closes `fd` (-1 is accepted). */
+void tap_destroy(int fd);
+
+#endif

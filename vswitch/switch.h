@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * switch.h - the switch as its owner sees it: gateways, ports, the table, and the verbs that change them
+ *
+ * A gateway is a VXLAN network behind one or more remotes; a port is a TAP in a pod's network namespace, attached to one
+ * gateway. Gateways may share VNIs and address ranges: everything is kept per gateway.
+ *
+ * Threads: every function here is for the control thread alone, but for switch_open and switch_close, which start and
+ * join the workers. A verb that returns has taken effect for every packet that is read afterwards. A verb that is refused
+ * has changed nothing and left nothing half made.
+ *
+ * Errors are negative errno with `why` filled: -EEXIST (it exists with other settings), -ENOENT (no such gateway, port
+ * or entry), -EBUSY (in use), -EINVAL (a value that cannot be), and what the kernel said.
+ */
+#ifndef PODSWITCH_SWITCH_H
+#define PODSWITCH_SWITCH_H
+
+#include "tap/link.h"
+#include "vswitch/address.h"
+#include "vswitch/drops.h"
+#include "vswitch/failure.h"
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SWITCH_NAME 128        /* bytes of a gateway's or port's name, with the NUL */
+#define SWITCH_NETNS 256       /* bytes of a NETNS argument, with the NUL */
+#define SWITCH_MAX_WORKERS 16
+#define GATEWAY_MAX_REMOTES 64
+#define GATEWAY_MAX_ALLOW 32
+#define VXLAN_DEFAULT_PORT 4789 /* RFC 7348, section 5 */
+
+struct switch;
+
+struct switch_options {
+	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS */
+	struct address vtep[2];     /* local addresses of the host underlay, at most one a family; family 0: any */
+	bool ignore_reserved;       /* accept datagrams with reserved VXLAN bits set */
+	unsigned ageing;            /* seconds after which a learned entry is forgotten, 1 to 1000000 */
+	unsigned fdb_gateway_limit; /* learned entries a gateway may have */
+	unsigned fdb_remote_limit;  /* learned entries behind one remote */
+};
+
+#define SWITCH_OPTIONS_DEFAULT \
+	{.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096}
+
+enum underlay_mode { UNDERLAY_AUTO, UNDERLAY_HOST, UNDERLAY_POD };
+
+/* What a user said of a gateway; zeroes are "not said" where a default exists. */
+struct gateway_config {
+	char name[SWITCH_NAME];
+	uint32_t vni;  /* 24 bits */
+	uint16_t port; /* UDP port we receive on and send to, host order */
+	enum underlay_mode underlay;
+	unsigned mtu; /* of the pods' TAPs, bytes; 0: as the path allows */
+	bool learning;
+	bool isolate;
+	struct endpoint remotes[GATEWAY_MAX_REMOTES]; /* none: the gateway's own side, which learns its remotes */
+	size_t n_remotes;
+	struct prefix allow[GATEWAY_MAX_ALLOW]; /* own side: whom to learn from; none: anyone */
+	size_t n_allow;
+};
+
+#define GATEWAY_CONFIG_DEFAULT {.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true}
+
+/* What a user said of a port. */
+struct port_config {
+	char name[SWITCH_NAME];
+	char gateway[SWITCH_NAME];
+	char netns[SWITCH_NETNS];
+	char ifname[IFNAMSIZ];
+	bool has_mac; /* else link.mac is derived from the name */
+	bool has_mtu; /* else link.mtu is the gateway's */
+	struct link_config link;
+};
+
+#define PORT_CONFIG_DEFAULT {.ifname = "vx0"}
+
+/* Names of gateways and ports: 1 to 127 of [A-Za-z0-9._:@-], not starting with '.' or '-'. */
+bool switch_name_valid(const char *name);
+
+/*
+ * Starts the workers. When io_uring is forbidden here, the one line in `why` says what forbids it and what to set.
+ */
+int switch_open(const struct switch_options *options, struct switch **out, struct failure *why);
+
+/* Stops the workers and closes everything; TAPs stay in their pods, without carrier. NULL is accepted. */
+void switch_close(struct switch *sw);
+
+/*
+ * Gateways. Adding one that exists with the same settings succeeds and changes nothing. `set` takes the whole wanted
+ * configuration and applies the difference to the gateway's ports while they are up. A gateway that ports use is
+ * removed only by `force`: the ports stay, in state "detached", and drop everything.
+ */
+int switch_gateway_add(struct switch *sw, const struct gateway_config *config, struct failure *why);
+int switch_gateway_set(struct switch *sw, const struct gateway_config *config, struct failure *why);
+int switch_gateway_remove(struct switch *sw, const char *name, bool force, struct failure *why);
+
+/*
+ * Ports. `adopt` takes up the TAP that an earlier podswitchd left in the namespace, with whatever the pod has configured
+ * on it (a missing TAP is made anew; a namespace that is gone gives a port in state "gone", not an error). Adding a port
+ * that is "gone" or "detached" with the same settings attaches it again. netns and ifname cannot be changed by `set`.
+ */
+int switch_port_add(struct switch *sw, const struct port_config *config, bool adopt, struct failure *why);
+int switch_port_set(struct switch *sw, const struct port_config *config, struct failure *why);
+int switch_port_remove(struct switch *sw, const char *name, struct failure *why);
+
+/* The configuration as it is now, or NULL; valid until the next verb. */
+const struct gateway_config *switch_gateway_config(const struct switch *sw, const char *name);
+const struct port_config *switch_port_config(const struct switch *sw, const char *name);
+
+/* Static entries of the table. Exactly one of `port` (a port's name) and `remote` is given, the other is NULL. */
+int switch_fdb_add(struct switch *sw, const char *gateway, const struct mac *mac, const char *port,
+		   const struct endpoint *remote, struct failure *why);
+int switch_fdb_remove(struct switch *sw, const char *gateway, const struct mac *mac, struct failure *why);
+
+/* Forgets learned entries, of one gateway or (NULL) of all; static and local ones stay. Returns how many, or -ENOENT. */
+int switch_fdb_flush(struct switch *sw, const char *gateway, struct failure *why);
+
+/*
+ * Reports. Each visits the objects in the order of their creation, or the one called `name`, and returns how many it
+ * visited. What the visitor is given is valid during the call only; it must not change the switch.
+ */
+struct remote_status {
+	struct endpoint endpoint;
+	const char *state; /* "configured", "learned", or "local": served on this node without the network */
+};
+
+struct gateway_counters {
+	uint64_t encap_frames, encap_bytes; /* inner frames sent to remotes, before replication */
+	uint64_t tx_datagrams, tx_bytes;    /* what left for remotes: UDP payloads */
+	uint64_t rx_datagrams, rx_bytes;    /* what arrived from remotes: UDP payloads, before the checks of inner frames */
+	uint64_t drops[DROP_COUNT];
+};
+
+struct gateway_status {
+	const struct gateway_config *config;
+	bool pod_underlay; /* what auto was decided to be */
+	unsigned mtu;      /* that a port of it gets by default now, bytes */
+	unsigned ports;
+	const struct remote_status *remotes;
+	size_t n_remotes;
+	struct gateway_counters counters;
+};
+
+struct port_counters {
+	uint64_t rx_frames, rx_bytes; /* from the pod, Ethernet frames without preamble and FCS */
+	uint64_t tx_frames, tx_bytes; /* to the pod */
+	uint64_t drops[DROP_COUNT];
+};
+
+struct port_status {
+	const struct port_config *config; /* config->link holds the MAC and MTU in force */
+	bool pod_underlay;
+	const char *state; /* "up", "gone" (the namespace or TAP vanished), "detached" (its gateway was removed) */
+	unsigned worker;
+	struct port_counters counters;
+};
+
+struct fdb_status {
+	const char *gateway;
+	uint32_t vni;
+	struct mac mac;
+	const char *port;                /* NULL: behind `remote` */
+	const struct endpoint *remote;   /* NULL: behind `port` */
+	const char *kind;                /* "static", "learned", "local" */
+	unsigned age;                    /* seconds since it was last seen; 0 for static and local ones */
+};
+
+struct worker_status {
+	uint64_t rounds;  /* turns of the loop */
+	uint64_t events;  /* frames and datagrams taken from the ring */
+	uint64_t starved; /* times the receive buffers ran out and a read had to be armed again */
+};
+
+struct switch_status {
+	double uptime; /* seconds */
+	unsigned workers;
+	struct worker_status worker[SWITCH_MAX_WORKERS];
+	uint64_t drops[DROP_COUNT]; /* all drops there were, of ports, of gateways, and of what belongs to neither */
+	unsigned gateways, ports;
+	size_t fdb_entries;
+	uint64_t fdb_refused; /* addresses not learned because a bound was reached */
+};
+
+struct switch_feature {
+	const char *name; /* "read_multishot" */
+	bool on;
+};
+
+unsigned switch_visit_gateways(const struct switch *sw, const char *name,
+			       void (*visit)(void *context, const struct gateway_status *status), void *context);
+unsigned switch_visit_ports(const struct switch *sw, const char *name,
+			    void (*visit)(void *context, const struct port_status *status), void *context);
+unsigned switch_visit_fdb(const struct switch *sw, const char *gateway,
+			  void (*visit)(void *context, const struct fdb_status *status), void *context);
+void switch_report(const struct switch *sw, struct switch_status *out);
+
+/* What the kernel offers and the switch uses; ends with a NULL name. */
+const struct switch_feature *switch_features(const struct switch *sw);
+
+/*
+ * Events, for monitor.start. `what` is "gateway.added", "gateway.changed", "gateway.removed", "port.added",
+ * "port.changed", "port.removed", "port.gone", "fdb.learned", "fdb.moved"; `name` is the gateway's or port's (for the
+ * table: the gateway's, with `mac` set, else NULL). Called in the control thread; must not change the switch.
+ */
+typedef void switch_listener(void *context, const char *what, const char *name, const struct mac *mac);
+void switch_listen(struct switch *sw, switch_listener *listener, void *context);
+
+/* Housekeeping. Readable when a worker wants the control thread's attention; then, and once a second, call the tick. */
+int switch_wakeup_fd(const struct switch *sw);
+void switch_tick(struct switch *sw);
+
+#endif
