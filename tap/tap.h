@@ -22,7 +22,8 @@
  */
 int tap_create(const char *ifname, int *fd, struct failure *why);
 
-/* Takes up the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is no such TAP, -EBUSY. */
+/* Takes up the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is no such TAP, -EBUSY.
+ */
 int tap_adopt(const char *ifname, int *fd, struct failure *why);
 
 /* Makes the TAP vanish and closes `fd` (-1 is accepted). */

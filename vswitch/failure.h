@@ -2,8 +2,9 @@
 /*
  * failure.h - why a verb was refused, in words for the person who asked
  *
- * Every verb that a user can trigger takes a `struct failure *`, fills it when it refuses, and returns the same negative
- * errno. The text says what to change; the key names the parameter it is about, so that the control socket can point at it.
+ * Every verb that a user can trigger takes a `struct failure *`, fills it when it refuses, and returns the same
+ * negative errno. The text says what to change; the key names the parameter it is about, so that the control socket can
+ * point at it.
  */
 #ifndef PODSWITCH_FAILURE_H
 #define PODSWITCH_FAILURE_H

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log.c - one line on stderr an event */
-#define _GNU_SOURCE
 #include "vswitch/log.h"
 
 #include <errno.h>

@@ -2,12 +2,12 @@
 /*
  * switch.h - the switch as its owner sees it: gateways, ports, the table, and the verbs that change them
  *
- * A gateway is a VXLAN network behind one or more remotes; a port is a TAP in a pod's network namespace, attached to one
- * gateway. Gateways may share VNIs and address ranges: everything is kept per gateway.
+ * A gateway is a VXLAN network behind one or more remotes; a port is a TAP in a pod's network namespace, attached to
+ * one gateway. Gateways may share VNIs and address ranges: everything is kept per gateway.
  *
  * Threads: every function here is for the control thread alone, but for switch_open and switch_close, which start and
- * join the workers. A verb that returns has taken effect for every packet that is read afterwards. A verb that is refused
- * has changed nothing and left nothing half made.
+ * join the workers. A verb that returns has taken effect for every packet that is read afterwards. A verb that is
+ * refused has changed nothing and left nothing half made.
  *
  * Errors are negative errno with `why` filled: -EEXIST (it exists with other settings), -ENOENT (no such gateway, port
  * or entry), -EBUSY (in use), -EINVAL (a value that cannot be), and what the kernel said.
@@ -24,14 +24,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SWITCH_NAME 128        /* bytes of a gateway's or port's name, with the NUL */
-#define SWITCH_NETNS 256       /* bytes of a NETNS argument, with the NUL */
+#define SWITCH_NAME 128  /* bytes of a gateway's or port's name, with the NUL */
+#define SWITCH_NETNS 256 /* bytes of a NETNS argument, with the NUL */
 #define SWITCH_MAX_WORKERS 16
 #define GATEWAY_MAX_REMOTES 64
 #define GATEWAY_MAX_ALLOW 32
 #define VXLAN_DEFAULT_PORT 4789 /* RFC 7348, section 5 */
 
-struct switch;
+struct vswitch; /* `switch` alone is a keyword */
 
 struct switch_options {
 	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS */
@@ -42,8 +42,10 @@ struct switch_options {
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
 };
 
-#define SWITCH_OPTIONS_DEFAULT \
-	{.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096}
+#define SWITCH_OPTIONS_DEFAULT                                                                                         \
+	{                                                                                                              \
+		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096                      \
+	}
 
 enum underlay_mode { UNDERLAY_AUTO, UNDERLAY_HOST, UNDERLAY_POD };
 
@@ -62,7 +64,10 @@ struct gateway_config {
 	size_t n_allow;
 };
 
-#define GATEWAY_CONFIG_DEFAULT {.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true}
+#define GATEWAY_CONFIG_DEFAULT                                                                                         \
+	{                                                                                                              \
+		.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true                                          \
+	}
 
 /* What a user said of a port. */
 struct port_config {
@@ -75,7 +80,10 @@ struct port_config {
 	struct link_config link;
 };
 
-#define PORT_CONFIG_DEFAULT {.ifname = "vx0"}
+#define PORT_CONFIG_DEFAULT                                                                                            \
+	{                                                                                                              \
+		.ifname = "vx0"                                                                                        \
+	}
 
 /* Names of gateways and ports: 1 to 127 of [A-Za-z0-9._:@-], not starting with '.' or '-'. */
 bool switch_name_valid(const char *name);
@@ -83,40 +91,42 @@ bool switch_name_valid(const char *name);
 /*
  * Starts the workers. When io_uring is forbidden here, the one line in `why` says what forbids it and what to set.
  */
-int switch_open(const struct switch_options *options, struct switch **out, struct failure *why);
+int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why);
 
 /* Stops the workers and closes everything; TAPs stay in their pods, without carrier. NULL is accepted. */
-void switch_close(struct switch *sw);
+void switch_close(struct vswitch *vs);
 
 /*
  * Gateways. Adding one that exists with the same settings succeeds and changes nothing. `set` takes the whole wanted
  * configuration and applies the difference to the gateway's ports while they are up. A gateway that ports use is
  * removed only by `force`: the ports stay, in state "detached", and drop everything.
  */
-int switch_gateway_add(struct switch *sw, const struct gateway_config *config, struct failure *why);
-int switch_gateway_set(struct switch *sw, const struct gateway_config *config, struct failure *why);
-int switch_gateway_remove(struct switch *sw, const char *name, bool force, struct failure *why);
+int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why);
+int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, struct failure *why);
+int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, struct failure *why);
 
 /*
- * Ports. `adopt` takes up the TAP that an earlier podswitchd left in the namespace, with whatever the pod has configured
- * on it (a missing TAP is made anew; a namespace that is gone gives a port in state "gone", not an error). Adding a port
- * that is "gone" or "detached" with the same settings attaches it again. netns and ifname cannot be changed by `set`.
+ * Ports. `adopt` takes up the TAP that an earlier podswitchd left in the namespace, with whatever the pod has
+ * configured on it (a missing TAP is made anew; a namespace that is gone gives a port in state "gone", not an error).
+ * Adding a port that is "gone" or "detached" with the same settings attaches it again. netns and ifname cannot be
+ * changed by `set`.
  */
-int switch_port_add(struct switch *sw, const struct port_config *config, bool adopt, struct failure *why);
-int switch_port_set(struct switch *sw, const struct port_config *config, struct failure *why);
-int switch_port_remove(struct switch *sw, const char *name, struct failure *why);
+int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why);
+int switch_port_set(struct vswitch *vs, const struct port_config *config, struct failure *why);
+int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why);
 
 /* The configuration as it is now, or NULL; valid until the next verb. */
-const struct gateway_config *switch_gateway_config(const struct switch *sw, const char *name);
-const struct port_config *switch_port_config(const struct switch *sw, const char *name);
+const struct gateway_config *switch_gateway_config(const struct vswitch *vs, const char *name);
+const struct port_config *switch_port_config(const struct vswitch *vs, const char *name);
 
 /* Static entries of the table. Exactly one of `port` (a port's name) and `remote` is given, the other is NULL. */
-int switch_fdb_add(struct switch *sw, const char *gateway, const struct mac *mac, const char *port,
+int switch_fdb_add(struct vswitch *vs, const char *gateway, const struct mac *mac, const char *port,
 		   const struct endpoint *remote, struct failure *why);
-int switch_fdb_remove(struct switch *sw, const char *gateway, const struct mac *mac, struct failure *why);
+int switch_fdb_remove(struct vswitch *vs, const char *gateway, const struct mac *mac, struct failure *why);
 
-/* Forgets learned entries, of one gateway or (NULL) of all; static and local ones stay. Returns how many, or -ENOENT. */
-int switch_fdb_flush(struct switch *sw, const char *gateway, struct failure *why);
+/* Forgets learned entries, of one gateway or (NULL) of all; static and local ones stay. Returns how many, or -ENOENT.
+ */
+int switch_fdb_flush(struct vswitch *vs, const char *gateway, struct failure *why);
 
 /*
  * Reports. Each visits the objects in the order of their creation, or the one called `name`, and returns how many it
@@ -130,7 +140,8 @@ struct remote_status {
 struct gateway_counters {
 	uint64_t encap_frames, encap_bytes; /* inner frames sent to remotes, before replication */
 	uint64_t tx_datagrams, tx_bytes;    /* what left for remotes: UDP payloads */
-	uint64_t rx_datagrams, rx_bytes;    /* what arrived from remotes: UDP payloads, before the checks of inner frames */
+	uint64_t rx_datagrams,
+		rx_bytes; /* what arrived from remotes: UDP payloads, before the checks of inner frames */
 	uint64_t drops[DROP_COUNT];
 };
 
@@ -162,10 +173,10 @@ struct fdb_status {
 	const char *gateway;
 	uint32_t vni;
 	struct mac mac;
-	const char *port;                /* NULL: behind `remote` */
-	const struct endpoint *remote;   /* NULL: behind `port` */
-	const char *kind;                /* "static", "learned", "local" */
-	unsigned age;                    /* seconds since it was last seen; 0 for static and local ones */
+	const char *port;              /* NULL: behind `remote` */
+	const struct endpoint *remote; /* NULL: behind `port` */
+	const char *kind;              /* "static", "learned", "local" */
+	unsigned age;                  /* seconds since it was last seen; 0 for static and local ones */
 };
 
 struct worker_status {
@@ -189,16 +200,16 @@ struct switch_feature {
 	bool on;
 };
 
-unsigned switch_visit_gateways(const struct switch *sw, const char *name,
+unsigned switch_visit_gateways(const struct vswitch *vs, const char *name,
 			       void (*visit)(void *context, const struct gateway_status *status), void *context);
-unsigned switch_visit_ports(const struct switch *sw, const char *name,
+unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			    void (*visit)(void *context, const struct port_status *status), void *context);
-unsigned switch_visit_fdb(const struct switch *sw, const char *gateway,
+unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 			  void (*visit)(void *context, const struct fdb_status *status), void *context);
-void switch_report(const struct switch *sw, struct switch_status *out);
+void switch_report(const struct vswitch *vs, struct switch_status *out);
 
 /* What the kernel offers and the switch uses; ends with a NULL name. */
-const struct switch_feature *switch_features(const struct switch *sw);
+const struct switch_feature *switch_features(const struct vswitch *vs);
 
 /*
  * Events, for monitor.start. `what` is "gateway.added", "gateway.changed", "gateway.removed", "port.added",
@@ -206,10 +217,10 @@ const struct switch_feature *switch_features(const struct switch *sw);
  * table: the gateway's, with `mac` set, else NULL). Called in the control thread; must not change the switch.
  */
 typedef void switch_listener(void *context, const char *what, const char *name, const struct mac *mac);
-void switch_listen(struct switch *sw, switch_listener *listener, void *context);
+void switch_listen(struct vswitch *vs, switch_listener *listener, void *context);
 
 /* Housekeeping. Readable when a worker wants the control thread's attention; then, and once a second, call the tick. */
-int switch_wakeup_fd(const struct switch *sw);
-void switch_tick(struct switch *sw);
+int switch_wakeup_fd(const struct vswitch *vs);
+void switch_tick(struct vswitch *vs);
 
 #endif
