@@ -71,11 +71,11 @@ quit() { # quit PID: ends a process that bg started, and waits for it
 	wait "$1" 2>/dev/null || true
 }
 
-poll() { # poll SECONDS COMMAND...: until it succeeds
+poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the last try, if even that failed
 	local deadline=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
 	shift
-	until "$@"; do
-		[ "${EPOCHREALTIME/./}" -lt $deadline ] || return 1
+	until "$@" >"$TMP/poll" 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt $deadline ] || { cat "$TMP/poll" && return 1; }
 		sleep 0.05
 	done
 }
@@ -107,9 +107,9 @@ miss() { # miss TEXT [WHY]
 }
 
 check() { # check TEXT COMMAND...: the command succeeds
-	local text=$1 output
+	local text=$1
 	shift
-	if output=$("$@" 2>&1); then pass "$text"; else miss "$text" "\$ $*"$'\n'"$output"; fi
+	if "$@" >"$TMP/check" 2>&1; then pass "$text"; else miss "$text" "\$ $*"$'\n'"$(cat "$TMP/check")"; fi
 }
 
 same() { # same TEXT WANTED GOT
@@ -119,7 +119,7 @@ same() { # same TEXT WANTED GOT
 soon() { # soon TEXT WANTED COMMAND...: within five seconds the command prints what is wanted
 	local text=$1 wanted=$2
 	shift 2
-	poll 5 prints "$wanted" "$@" || true
+	poll 5 prints "$wanted" "$@" >/dev/null || true
 	same "$text" "$wanted" "$("$@" 2>&1 || true)"
 }
 prints() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }
@@ -324,7 +324,7 @@ drops_add_up() { # every drop of a port or gateway is one of the switch's, and o
 
 cleanup() { # only what this scenario made
 	local name pid
-	trap '' INT TERM
+	trap '' INT TERM PIPE
 	for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
 	for name in "${MADE[@]}"; do
 		for pid in $(ip netns pids "$name" 2>/dev/null); do kill -9 "$pid" 2>/dev/null || true; done
@@ -336,8 +336,9 @@ cleanup() { # only what this scenario made
 }
 
 report() {
+	trap '' PIPE
 	[ -n "$FINISHED" ] || {
-		miss "$SCENARIO came to its end" "$(tail -5 "$LOG" 2>/dev/null || true)"
+		miss "$SCENARIO came to its end" "$(tail -5 "$LOG" 2>/dev/null || true)" || true
 		cleanup
 	}
 	[ -z "${TALLY:-}" ] || echo "$PASSED $FAILED" >>"$TALLY"
@@ -348,6 +349,7 @@ report() {
 trap report EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+trap 'exit 141' PIPE
 [ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
 [ -x "$BUILD/podswitchd" ] || die "no podswitchd in $BUILD: run make first"
 [ -x "$BUILD/podswitchctl" ] || die "no podswitchctl in $BUILD: run make first"
