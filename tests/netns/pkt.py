@@ -92,6 +92,10 @@ def datagrams(args):
             yield good + ethernet(args, word, tag=0x88A8)
         elif name == "vni":
             yield vxlan(int(value)) + ethernet(args, word)
+        elif name == "macs":
+            for i in range(int(value)):
+                args.src = "0600%08x" % i
+                yield good + ethernet(args, word)
         elif name == "ecn":
             for inner in range(4):
                 for outer in range(4):
