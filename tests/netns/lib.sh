@@ -194,7 +194,7 @@ far() { # far NAME [OPTIONS OF IP LINK...]: a kernel vxlan device as the gateway
 	[ "${FAMILY:-4}" = 4 ] || { mtu=1430 && where=(local "$(ip -n "$P-$1" -j -6 addr show eth0 scope global |
 		jq -r '.[0].addr_info[0].local')"); }
 	ip -n "$P-$1" link del vxlan0 2>/dev/null || true
-	ip -n "$P-$1" link add vxlan0 mtu $mtu type vxlan id 42 dev eth0 dstport 4789 "${where[@]}" "${@:2}"
+	ip -n "$P-$1" link add vxlan0 mtu $mtu type vxlan id 42 dstport 4789 "${where[@]}" "${@:2}"
 	ip -n "$P-$1" addr add 172.16.0.1/24 brd + dev vxlan0
 	ip -n "$P-$1" addr add fd42::1/64 dev vxlan0 nodad
 	ip -n "$P-$1" link set vxlan0 up
