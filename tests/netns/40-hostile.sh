@@ -117,6 +117,7 @@ listen
 pkt gwa inject --to 10.0.1.1 reserved good:end
 check "a good one arrives" poll 5 grep -q good:end "$TMP/arrived"
 same "and so did all 39" 39 "$(grep -o 'reserved:[0-9]*' "$TMP/arrived" | sort -u | wc -l)"
-hostile "I flag not set" '{"bad_flags":1}' gwa noflag
+listen
+hostile "I flag not set, even so" '{"bad_flags":1}' gwa noflag
 
 finish

@@ -18,6 +18,8 @@ port 1 a
 # shellcheck disable=SC2016 # the dollar is jq's
 state() { ports --arg p "$1" '.[] | select(.name == $p).state'; }
 
+inhabited() { says ping ps -o comm= -p "$(ip netns pids "$P-$1" | xargs)"; }
+
 echo "-- a namespace is deleted while traffic runs"
 for mode in host pod; do
 	gateway "${mode}s" 2 --underlay $mode
@@ -27,6 +29,7 @@ for mode in host pod; do
 	busy=$!
 	p ping -q -i0.02 -c100 -W1 172.16.0.1 >"$TMP/ping" &
 	pinging=$!
+	poll 5 inhabited pod2 || die "no ping in pod2"
 	ip netns del "$P-pod2"
 	quit $busy
 	soon "its port is gone" gone state pod2
