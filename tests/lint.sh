@@ -25,9 +25,11 @@ tidy() { # tidy CHECKS FILE...
 		xargs -0 -P "$jobs" -I{} sh -c 'clang-tidy --quiet "$@" 2>/dev/null' tidy --checks="$1" {} -- "${flags[@]}"
 }
 
-check_cpp() {
+check_cpp() { # does not read the libraries' headers, so it is told what their macros do
+	local each='for (;(a) && (k) && (v);)'
 	cppcheck --quiet -j "$jobs" --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem --std=c11 -I. -D_GNU_SOURCE -DPODSWITCH_VERSION='""' "${sources[@]}" "${tests[@]}"
+		--suppress=missingIncludeSystem --std=c11 -I. -D_GNU_SOURCE -DPODSWITCH_VERSION='""' \
+		-D"json_array_foreach(a,k,v)=$each" -D"json_object_foreach(a,k,v)=$each" "${sources[@]}" "${tests[@]}"
 }
 
 limits() { # clang-tidy watches the length of functions (.clang-tidy)
@@ -47,7 +49,7 @@ limits() { # clang-tidy watches the length of functions (.clang-tidy)
 lint clang-format clang-format --dry-run -Werror "${sources[@]}" "${tests[@]}" "${headers[@]}"
 lint clang-tidy tidy '' "${sources[@]}"
 # The analyzer does not know that a failed assertion of cmocka ends the test, and follows what cannot be.
-lint 'clang-tidy of the tests' tidy '-clang-analyzer-*' "${tests[@]}"
+lint 'clang-tidy of the tests' tidy '-clang-analyzer-*,-bugprone-macro-parentheses' "${tests[@]}"
 lint cppcheck check_cpp
 lint shellcheck shellcheck -x -P SCRIPTDIR "${scripts[@]}"
 lint limits limits
