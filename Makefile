@@ -123,7 +123,8 @@ asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanit
 	ASAN_OPTIONS=log_path=$(CURDIR)/build/asan/report:detect_stack_use_after_return=1:strict_string_checks=1 \
 	UBSAN_OPTIONS=log_path=$(CURDIR)/build/asan/report:print_stacktrace=1 \
 	$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined test || status=1; \
-	for report in build/asan/report.*; do test ! -e $$report || { status=1; cat $$report; }; done; exit $$status
+	for report in build/asan/report.*; do test ! -e $$report || { status=1; cat $$report; }; done; \
+	test $$status = 0 && echo 'asan: no reports' || { echo 'asan: FAILED, see above'; exit 1; }
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)
