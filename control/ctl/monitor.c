@@ -39,6 +39,8 @@ static void print_event(const struct ctl *ctl, const json_t *event)
 	fprintf(ctl->out, "%s %s %s", when, text_of(event, "event"), text_of(event, "name"));
 	if (json_object_get(event, "mac") && !json_is_null(json_object_get(event, "mac")))
 		fprintf(ctl->out, " %s", text_of(event, "mac"));
+	if (json_object_get(event, "missed")) /* "monitor.missed": we read too slowly */
+		fprintf(ctl->out, " %lld", (long long)json_integer_value(json_object_get(event, "missed")));
 	fputc('\n', ctl->out);
 }
 
