@@ -239,7 +239,7 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 {
 	int error = request(client, method, params, why);
 	while (!error) {
-		json_t *message;
+		json_t *message = NULL;
 		error = receive(client, client->timeout, &message, why);
 		if (error)
 			break;
@@ -258,7 +258,7 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 int client_next(struct client *client, json_t **message, struct failure *why)
 {
 	for (;;) {
-		json_t *got;
+		json_t *got = NULL;
 		int error = receive(client, -1, &got, why);
 		if (error)
 			return error;

@@ -10,7 +10,7 @@ static const struct option_spec settings[] = {
 	{"remote", OPTION_LIST, "ADDRESS[:PORT]", "where the gateway is; none: this is the gateway's own side"},
 	{"port", OPTION_NUMBER, "N", "the UDP port to receive on and to send to (4789)"},
 	{"underlay", OPTION_STRING, "auto|host|pod", "whose network carries the datagrams (auto)"},
-	{"mtu", OPTION_NUMBER, "N", "of the pods' interfaces, in bytes (as the path allows)"},
+	{"mtu", OPTION_NUMBER, "N", "of the pods' interfaces, in bytes; 0: as the path allows (0)"},
 	{"learning", OPTION_STRING, "on|off", "learn MAC addresses from what arrives (on)"},
 	{"isolate", OPTION_STRING, "on|off", "keep the gateway's pods apart from each other (on)"},
 	{"allow", OPTION_LIST, "CIDR", "own side only: whom to learn remotes from (anyone)"},
@@ -78,7 +78,10 @@ static int print_one(FILE *out, json_t *gateway)
 		table_pair_member(&table, plain[i], gateway);
 	if (!json_array_size(remotes))
 		table_pair(&table, "remote", "%s", "");
-	json_array_foreach(remotes, i, remote) add_remote(&table, remote);
+	json_array_foreach(remotes, i, remote)
+	{
+		add_remote(&table, remote);
+	}
 	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
 		table_pair_member(&table, counted[i], counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));

@@ -41,10 +41,10 @@ __attribute__((format(printf, 2, 3))) static int wrong_usage(const struct cursor
 
 static void key_of(const char *name, char out[static KEY_SIZE])
 {
-	size_t i = 0;
-	for (; name[i] && i < KEY_SIZE - 1; i++)
-		out[i] = (char)(name[i] == '-' ? '_' : name[i]);
-	out[i] = '\0';
+	snprintf(out, KEY_SIZE, "%s", name);
+	for (char *c = out; *c; c++)
+		if (*c == '-')
+			*c = '_';
 }
 
 static const struct option_spec *option_find(const struct option_spec *options, const char *word, size_t length)

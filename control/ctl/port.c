@@ -8,12 +8,12 @@ static const struct option_spec settings[] = {
 	{"netns", OPTION_STRING, "NETNS",
 	 "the pod's network namespace: a name under /run/netns, a path, or a process id"},
 	{"ifname", OPTION_STRING, "NAME", "the interface in the pod, fixed once added (vx0)"},
-	{"mac", OPTION_STRING, "MAC", "its MAC address (made from the port's name)"},
+	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
 	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
 	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address by DHCP"},
-	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop"},
+	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
 	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
-	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes (the gateway's)"},
+	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes; 0: the gateway's (0)"},
 	{0},
 };
 
@@ -41,7 +41,10 @@ static int print_list(FILE *out, json_t *list)
 	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
 	size_t i;
 	const json_t *port;
-	json_array_foreach(list, i, port) add_row(&table, port);
+	json_array_foreach(list, i, port)
+	{
+		add_row(&table, port);
+	}
 	int error = table_print(&table, out);
 	table_close(&table);
 	return error;
@@ -49,14 +52,16 @@ static int print_list(FILE *out, json_t *list)
 
 static int print_one(FILE *out, json_t *port)
 {
-	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",      "mac",
-					    "mtu",  "underlay", "worker",  "addresses", "default_via", "routes"};
+	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",     "mac",
+					    "mtu",  "underlay", "worker",  "addresses", "default_via"};
 	static const char *const counted[] = {"rx_frames", "rx_bytes", "tx_frames", "tx_bytes"};
 	const json_t *counters = json_object_get(port, "counters");
+	const json_t *routes = json_object_get(port, "routes");
 	struct table table;
 	table_open_pairs(&table);
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		table_pair_member(&table, plain[i], port);
+	table_pair_json(&table, "routes", routes ? routes : json_object_get(json_object_get(port, "config"), "route"));
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
 		table_pair_member(&table, counted[i], counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));

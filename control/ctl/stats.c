@@ -97,6 +97,17 @@ static void print_uptime(double uptime, FILE *out)
 	fputc('\n', out);
 }
 
+/* Its two numbers stand in an entry of their own, or beside the others. */
+static void print_fdb(const json_t *now, FILE *out)
+{
+	const json_t *fdb = json_object_get(now, "fdb");
+	const json_t *entries = json_object_get(fdb ? fdb : now, fdb ? "entries" : "fdb_entries");
+	const json_t *refused = json_object_get(fdb ? fdb : now, fdb ? "refused" : "fdb_refused");
+	if (entries)
+		fprintf(out, "fdb    %lld entries, %lld refused\n", (long long)json_integer_value(entries),
+			(long long)json_integer_value(refused));
+}
+
 static int finish(struct table *table, FILE *out)
 {
 	int error = 0;
@@ -172,12 +183,8 @@ static int print_drops(const struct span *span, FILE *out)
 static int print_report(const json_t *now, const json_t *before, FILE *out)
 {
 	struct span span = span_between(now, before);
-	const json_t *fdb = json_object_get(now, "fdb");
 	print_uptime(uptime_of(now), out);
-	if (fdb)
-		fprintf(out, "fdb    %lld entries, %lld refused\n",
-			(long long)json_integer_value(json_object_get(fdb, "entries")),
-			(long long)json_integer_value(json_object_get(fdb, "refused")));
+	print_fdb(now, out);
 	int error = print_workers(&span, out);
 	if (!error)
 		error = print_gateways(&span, out);

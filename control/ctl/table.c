@@ -88,7 +88,7 @@ static size_t endpoint_text(const char *address, const json_t *port, char *out, 
 	else
 		length = snprintf(out, size, strchr(address, ':') ? "[%s]:%lld" : "%s:%lld", address,
 				  (long long)json_integer_value(port));
-	return (size_t)length;
+	return length > 0 ? (size_t)length : 0;
 }
 
 /* What does not fit is written nowhere but counted, as by snprintf. */
@@ -120,7 +120,7 @@ static size_t object_text(const json_t *object, char *out, size_t size)
 	char *dump = json_dumps(object, JSON_COMPACT);
 	int length = snprintf(out, size, "%s", dump ? dump : "?");
 	free(dump);
-	return (size_t)length;
+	return length > 0 ? (size_t)length : 0;
 }
 
 /* The length of the text, which is written as far as it fits, as by snprintf. */
@@ -141,23 +141,23 @@ static size_t json_text(const json_t *value, char *out, size_t size)
 		length = snprintf(out, size, "%s", json_is_true(value) ? "on" : "off");
 	else if (size)
 		*out = '\0';
-	return (size_t)length;
+	return length > 0 ? (size_t)length : 0;
 }
 
 void table_add_json(struct table *table, const json_t *value)
 {
 	char small[256];
-	size_t length = json_text(value, small, sizeof(small));
-	if (length < sizeof(small)) {
+	size_t size = json_text(value, small, sizeof(small)) + 1;
+	if (size <= sizeof(small)) {
 		table_add(table, small);
 		return;
 	}
-	char *text = malloc(length + 1);
+	char *text = malloc(size);
 	if (!text) {
 		table->failed = true;
 		return;
 	}
-	json_text(value, text, length + 1);
+	json_text(value, text, size);
 	table_add(table, text);
 	free(text);
 }
@@ -197,6 +197,8 @@ static bool ends_in(const char *text, const char *end)
 void table_pair_member(struct table *table, const char *key, const json_t *object)
 {
 	const json_t *value = json_object_get(object, key);
+	if (!value)
+		value = json_object_get(json_object_get(object, "config"), key);
 	double bytes = (double)json_integer_value(value);
 	if (bytes < 1024 || !ends_in(key, "_bytes")) {
 		table_pair_json(table, key, value);
@@ -247,7 +249,7 @@ int table_print(const struct table *table, FILE *out)
 {
 	int widths[MAX_COLUMNS] = {0};
 	size_t columns = table->n_columns;
-	if (table->failed)
+	if (table->failed || !columns)
 		return -ENOMEM;
 	bool titles = table->columns[0].title;
 	for (size_t i = 0; titles && i < columns; i++)
@@ -272,6 +274,9 @@ long long json_sum(json_t *object)
 	long long sum = 0;
 	const char *key;
 	json_t *value;
-	json_object_foreach(object, key, value) sum += json_integer_value(value);
+	json_object_foreach(object, key, value)
+	{
+		sum += json_integer_value(value);
+	}
 	return sum;
 }

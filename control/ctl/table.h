@@ -55,7 +55,8 @@ __attribute__((format(printf, 3, 4))) void table_pair(struct table *table, const
 /* Adds "key:" and a JSON value; nothing when `value` is NULL, as an older podswitchd lacks it. */
 void table_pair_json(struct table *table, const char *key, const json_t *value);
 
-/* The same for the member `key` of `object`; bytes get a rounded reading behind the exact number. */
+/* The same for the member `key` of `object`, or of its member "config"; bytes get a rounded reading behind the exact
+ * number. */
 void table_pair_member(struct table *table, const char *key, const json_t *object);
 
 /* Adds a pair "drop REASON:" for every counter that is not zero. */

@@ -470,6 +470,20 @@ static void test_ports(void **state)
 		     "");
 }
 
+/* Settings may stand one level down, as they are given to port.add. */
+static void test_port_config(void **state)
+{
+	(void)state;
+	check_answer("port show p1",
+		     "\"result\":{\"name\":\"p1\",\"config\":{\"default_via\":\"172.16.0.1\","
+		     "\"route\":[\"10.0.0.0/8\",\"10.1.0.0/16,172.16.0.1\"]}}",
+		     0,
+		     "name:         p1\n"
+		     "default_via:  172.16.0.1\n"
+		     "routes:       10.0.0.0/8,10.1.0.0/16,172.16.0.1\n",
+		     "");
+}
+
 static void test_fdb(void **state)
 {
 	(void)state;
@@ -508,6 +522,8 @@ static void test_stats(void **state)
 		     "DROP     COUNT\n"
 		     "too_big      4\n",
 		     "");
+	check_answer("stats", "\"result\":{\"uptime\":3,\"fdb_entries\":2,\"fdb_refused\":0,\"drops\":{}}", 0,
+		     "uptime 3.0 s\nfdb    2 entries, 0 refused\n\nno drops\n", "");
 	check_answer("stats", "\"result\":{\"uptime\":3}", 0, "uptime 3.0 s\n\nno drops\n", "");
 }
 
@@ -908,6 +924,7 @@ int main(void)
 		cmocka_unit_test(test_gateway_list),
 		cmocka_unit_test(test_gateway_show),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_port_config),
 		cmocka_unit_test(test_fdb),
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_rates),
