@@ -164,7 +164,7 @@ static int check_file_name(enum state_kind kind, const char *name, const json_t 
 
 static int restore_one(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why)
 {
-	static method *const add[STATE_KINDS] = {gateway_add, port_add, fdb_add};
+	static method *const add[STATE_KINDS] = {method_gateway_add, method_port_add, method_fdb_add};
 	struct call call = {.methods = context, .params = params, .restoring = true};
 
 	int error = check_file_name(kind, name, params, why);
