@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * buffer.h - a growing queue of bytes
+ *
+ * Bytes are appended at the end and consumed at the start; `data[start, end)` is what is held. Zero-initialise.
+ * One thread.
+ */
+#ifndef PODSWITCH_BUFFER_H
+#define PODSWITCH_BUFFER_H
+
+#include <stddef.h>
+
+struct buffer {
+	char *data;
+	size_t start, end, size;
+};
+
+/* Bytes held, and where they begin (NULL when nothing was ever appended). */
+size_t buffer_length(const struct buffer *buffer);
+char *buffer_bytes(const struct buffer *buffer);
+
+/* Room for `more` bytes at data + end. 0 or -ENOMEM; what is held stays. */
+int buffer_reserve(struct buffer *buffer, size_t more);
+
+/* 0 or -ENOMEM, then nothing was appended. */
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length);
+
+/* Forgets the first `length` bytes; an emptied buffer gives large memory back. */
+void buffer_consume(struct buffer *buffer, size_t length);
+
+void buffer_free(struct buffer *buffer);
+
+#endif
