@@ -327,7 +327,9 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 {
 	static const struct address any[2];
 	const char *ifname = port->config.ifname;
-	int error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
+	int error = 0;
+	if (port->tap < 0)
+		error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
 	if (error)
 		return error;
 	if (gateway->pod_underlay)
@@ -361,7 +363,9 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		netns_close(&port->netns);
 		return error;
 	}
-	error = furnish(port, gateway, adopt, why);
+	do
+		error = furnish(port, gateway, adopt, why);
+	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
 	if (!error) {
 		switch_freeze(vs);
