@@ -35,7 +35,7 @@ MADE=() # namespaces
 PIDS=() # background processes
 DAEMON= # process id of the node's podswitchd
 PASSED=0 FAILED=0 FINISHED=
-RED='' GREEN='' DIM='' OFF=''
+REMOVED='' RED='' GREEN='' DIM='' OFF=''
 [ ! -t 1 ] || { RED=$'\e[31m' GREEN=$'\e[32m' DIM=$'\e[2m' OFF=$'\e[0m'; }
 
 # ---- running things -------------------------------------------------------------------------------------------------
@@ -46,7 +46,10 @@ a() { ns gwa "$@"; }
 b() { ns gwb "$@"; }
 p() { ns pod1 "$@"; }
 q() { ns pod2 "$@"; }
-ctl() { "$BUILD/podswitchctl" "$@"; }
+ctl() {
+	[ "${2:-}" != remove ] || REMOVED=yes # its counters are gone with it
+	"$BUILD/podswitchctl" "$@"
+}
 pkt() { ns "$1" "$PYTHON" "$HERE/pkt.py" "${@:2}"; }
 
 pp() { # print it, then run it
@@ -191,7 +194,7 @@ far() { # far NAME [OPTIONS OF IP LINK...]: a kernel vxlan device as the gateway
 	[ "${FAMILY:-4}" = 4 ] || { mtu=1430 && where=(local "$(ip -n "$P-$1" -j -6 addr show eth0 scope global |
 		jq -r '.[0].addr_info[0].local')"); }
 	ip -n "$P-$1" link del vxlan0 2>/dev/null || true
-	ip -n "$P-$1" link add vxlan0 mtu $mtu type vxlan id 42 dev eth0 dstport 4789 "${where[@]}" "${@:2}"
+	ip -n "$P-$1" link add vxlan0 mtu $mtu type vxlan id 42 dstport 4789 "${where[@]}" "${@:2}"
 	ip -n "$P-$1" addr add 172.16.0.1/24 brd + dev vxlan0
 	ip -n "$P-$1" addr add fd42::1/64 dev vxlan0 nodad
 	ip -n "$P-$1" link set vxlan0 up
@@ -312,24 +315,32 @@ finish() { # the last call of a scenario: the drops add up, and what was made is
 	[ $FAILED = 0 ]
 }
 
-drops_add_up() { # every drop of a port or gateway is one of the switch's, and only what is no one's is missing there
-	local parts whole
+# Every drop of a port or gateway is one of the switch's; and the other way round, while nothing was removed, but for
+# those that belong to no gateway.
+drops_add_up() {
+	local parts whole anyone='["unknown_remote", "unknown_vni", "short_header", "bad_flags", "reserved_bits", "truncated"]'
 	parts=$({ ctl -j port list | jq -c '.[].counters.drops' && ctl -j stats | jq -c '.gateways[].drops'; } |
 		jq -cS -n 'reduce (inputs | to_entries[]) as $d ({}; .[$d.key] += $d.value) | with_entries(select(.value > 0))')
 	whole=$(drops)
-	[ "$(jq -n --argjson p "$parts" --argjson w "$whole" '[$p | to_entries[] | select(.value > ($w[.key] // 0))] == [] and
-		[$w | to_entries[] | select(.value > ($p[.key] // 0)) | .key] - ["unknown_remote", "unknown_vni", "short_header",
-		"bad_flags", "reserved_bits", "truncated"] == []')" = true ] || { echo "parts $parts, whole $whole" && return 1; }
+	# shellcheck disable=SC2016 # the dollars are jq's
+	[ "$(jq -n --argjson p "$parts" --argjson w "$whole" --argjson anyone "$anyone" --arg removed "${REMOVED:-}" '
+		[$p | to_entries[] | select(.value > ($w[.key] // 0))] == [] and ($removed != "" or
+		[$w | to_entries[] | select(.value > ($p[.key] // 0)) | .key] - $anyone == [])')" = true ] ||
+		{ echo "parts $parts, whole $whole" && return 1; }
 }
+
+inhabitants() { # processes in our namespaces
+	local name
+	for name in "${MADE[@]}"; do ip netns pids "$name" 2>/dev/null || true; done
+}
+idle() { [ -z "$(inhabitants)" ]; }
 
 cleanup() { # only what this scenario made
 	local name pid
 	trap '' INT TERM PIPE
 	for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
-	for name in "${MADE[@]}"; do
-		for pid in $(ip netns pids "$name" 2>/dev/null); do kill -9 "$pid" 2>/dev/null || true; done
-	done
-	for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
+	poll 2 idle >/dev/null 2>&1 || for pid in $(inhabitants); do kill -9 "$pid" 2>/dev/null || true; done
+	for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done 2>/dev/null
 	for name in "${MADE[@]}"; do ip netns del "$name" 2>/dev/null || true; done
 	[ -z "${KEEP:-}" ] || cp "$LOG" "$KEEP" 2>/dev/null || true
 	rm -rf "$TMP"
