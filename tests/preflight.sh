@@ -15,7 +15,7 @@ lacks() {
 
 [ "$(id -u)" = 0 ] || lacks "making network namespaces needs root: run 'sudo make $target'"
 
-unshare --net --mount true 2>/dev/null ||
+unshare --net true 2>/dev/null ||
 	lacks "network namespaces are forbidden here: run on the host, or in a privileged container (docker run --privileged)"
 
 [ -c /dev/net/tun ] || lacks "/dev/net/tun is missing: run 'modprobe tun', or give the container the device (docker run --device /dev/net/tun)"

@@ -15,6 +15,7 @@
 #define FIRST_BUCKETS 1024 /* a power of two; 64 KiB */
 #define LAST_TRIES 3       /* of a worker for the lock, before it gives up learning this frame */
 #define SECRET_SIZE 192
+#define PLACES ((size_t)2 * FDB_MAX_PLACES) /* remotes, then ports */
 
 /* Keys that no entry has: MAC 00:00:00:00:00:00 is never a source. */
 #define NEVER_USED 0
@@ -52,7 +53,7 @@ struct slot {
 static uint64_t make_key(uint16_t gateway, const uint8_t *mac)
 {
 	uint64_t key = 0;
-	for (int i = 0; i < 6; i++)
+	for (unsigned i = 0; i < 6; i++)
 		key = key << 8 | mac[i];
 	return key << 16 | gateway;
 }
@@ -226,7 +227,7 @@ int fdb_open(struct fdb **out, const struct fdb_limits *limits, const uint8_t *s
 	fdb->mask = FIRST_BUCKETS - 1;
 	fdb->buckets = make_buckets(FIRST_BUCKETS);
 	fdb->of_gateway = calloc(FDB_MAX_GATEWAYS, sizeof(*fdb->of_gateway));
-	fdb->of_place = calloc(2 * FDB_MAX_PLACES, sizeof(*fdb->of_place));
+	fdb->of_place = calloc(PLACES, sizeof(*fdb->of_place));
 	if (!fdb->buckets || !fdb->of_gateway || !fdb->of_place) {
 		fdb_close(fdb);
 		return -ENOMEM;

@@ -134,6 +134,22 @@ static void close_host(struct vswitch *vs, struct host *host)
 	host->underlay = NULL;
 }
 
+static int watch_host(struct vswitch *vs, struct host *host)
+{
+	uint64_t tag = make_tag(TAG_HOST, (uint32_t)(host - vs->hosts));
+	for (unsigned w = 0; w < vs->options.workers; w++) {
+		for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
+			int fd = host->underlay->family[f].receive[w];
+			if (fd < 0)
+				continue;
+			host->watch[w][f] = worker_watch(&vs->workers[w], RING_UDP, fd, tag);
+			if (host->watch[w][f] < 0)
+				return host->watch[w][f];
+		}
+	}
+	return 0;
+}
+
 static int open_host(struct vswitch *vs, uint16_t port, struct host **out, struct failure *why)
 {
 	struct host *host = NULL;
@@ -147,21 +163,16 @@ static int open_host(struct vswitch *vs, uint16_t port, struct host **out, struc
 	if (error)
 		return error;
 	memset(host->watch, 0xff, sizeof(host->watch));
-	error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES, vs->options.vtep, why);
-	if (error)
+	do
+		error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES,
+				      vs->options.vtep, why);
+	while (error == -EADDRINUSE && switch_settling(vs));
+	if (error || !host->underlay)
 		return error;
-	for (unsigned w = 0; w < vs->options.workers; w++) {
-		for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
-			int fd = host->underlay->family[f].receive[w];
-			uint64_t tag = make_tag(TAG_HOST, (uint32_t)(host - vs->hosts));
-			if (fd < 0)
-				continue;
-			host->watch[w][f] = worker_watch(&vs->workers[w], RING_UDP, fd, tag);
-			if (host->watch[w][f] < 0) {
-				close_host(vs, host);
-				return fail(why, -ENOMEM, NULL, "out of memory");
-			}
-		}
+	error = watch_host(vs, host);
+	if (error) {
+		close_host(vs, host);
+		return fail(why, error, NULL, "out of memory");
 	}
 	*out = host;
 	return 0;
@@ -223,7 +234,7 @@ static int choose_underlay(struct vswitch *vs, const struct gateway_config *conf
 	struct host *host = error ? NULL : find_host(vs, config->port);
 	if (!error && !host)
 		error = open_host(vs, config->port, &host, &reason);
-	if (!error) {
+	if (!error && host) {
 		*out = (struct choice){.host = host->underlay};
 		return 0;
 	}

@@ -327,7 +327,9 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 {
 	static const struct address any[2];
 	const char *ifname = port->config.ifname;
-	int error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
+	int error = 0;
+	if (port->tap < 0)
+		error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
 	if (error)
 		return error;
 	if (gateway->pod_underlay)
@@ -361,7 +363,9 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		netns_close(&port->netns);
 		return error;
 	}
-	error = furnish(port, gateway, adopt, why);
+	do
+		error = furnish(port, gateway, adopt, why);
+	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
 	if (!error) {
 		switch_freeze(vs);
@@ -387,6 +391,20 @@ static bool is_vanished(int error)
 	return error == -ENOENT || error == -ENODEV || error == -EINVAL;
 }
 
+/*
+ * Taking up what an earlier podswitchd left. A TAP that vanished meanwhile is made anew where a name says for which
+ * pod; a process id may be another process's by now, and a TAP there would be in the wrong namespace.
+ */
+static int attach_again(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
+{
+	const char *netns = port->config.netns;
+	bool by_process = !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
+	int error = attach(vs, port, gateway, true, why);
+	if (error == -ENODEV && !by_process)
+		error = attach(vs, port, gateway, false, why);
+	return error;
+}
+
 static int add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
@@ -399,7 +417,7 @@ static int add_new(struct vswitch *vs, const struct port_config *config, bool ad
 	int error = check_mac(vs, gateway, &port->config.link.mac, NULL, why);
 	vs->ports[port->id] = port;
 	if (!error)
-		error = attach(vs, port, gateway, adopt, why);
+		error = adopt ? attach_again(vs, port, gateway, why) : attach(vs, port, gateway, false, why);
 	if (error && adopt && is_vanished(error)) {
 		log_line(LOG_INFO, "port %s: gone, as %s", config->name, why ? why->text : "its pod is");
 		error = 0;

@@ -206,7 +206,7 @@ int switch_fdb_add(struct vswitch *vs, const char *gateway_name, const struct ma
 		   const struct endpoint *remote, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, gateway_name);
-	struct fdb_place place;
+	struct fdb_place place = {0};
 	char text[MAC_TEXT];
 	if (!gateway)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'", gateway_name);

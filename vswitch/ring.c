@@ -41,7 +41,7 @@ struct watch {
 /* A buffer group and the buffers of it that the caller holds in this round. */
 struct group {
 	struct uring_buffers buffers;
-	uint16_t held[RING_TAP_BUFFERS > RING_UDP_BUFFERS ? RING_TAP_BUFFERS : RING_UDP_BUFFERS];
+	uint16_t held[RING_TAP_BUFFERS + RING_UDP_BUFFERS]; /* room for either kind */
 	unsigned n_held;
 };
 
@@ -74,27 +74,28 @@ static enum what what_of(uint64_t data)
 static uint64_t watch_user_data(const struct ring *ring, uint32_t slot)
 {
 	const struct watch *watch = &ring->watches[slot];
-	enum what what = watch->kind == RING_TAP ? WHAT_TAP : watch->kind == RING_UDP ? WHAT_UDP : WHAT_SIGNAL;
-	return user_data(what, watch->generation, slot);
+	static const enum what whats[] = {[RING_TAP] = WHAT_TAP, [RING_UDP] = WHAT_UDP, [RING_SIGNAL] = WHAT_SIGNAL};
+	return user_data(whats[watch->kind], watch->generation, slot);
 }
 
 /* Opening */
 
-static int read_number(const char *path)
+/* kernel.io_uring_disabled: 0, 1, 2; 0 where there is no such thing. */
+static int read_disabled(void)
 {
-	int number = -1;
-	FILE *file = fopen(path, "re");
+	char text[8] = "0";
+	FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
 	if (!file)
-		return -1;
-	if (fscanf(file, "%d", &number) != 1)
-		number = -1;
+		return 0;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '0';
 	fclose(file);
-	return number;
+	return text[0] - '0';
 }
 
 static int explain(int error, struct failure *why)
 {
-	int disabled = read_number("/proc/sys/kernel/io_uring_disabled");
+	int disabled = read_disabled();
 	if ((error == -EPERM || error == -EACCES) && disabled > 0)
 		return fail(why, error, NULL,
 			    "io_uring is forbidden: kernel.io_uring_disabled is %d; set it to 0 "

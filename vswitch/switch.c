@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SETTLING 2 /* seconds after the start */
+
 bool switch_name_valid(const char *name)
 {
 	size_t length = strlen(name);
@@ -28,6 +30,15 @@ uint32_t switch_now(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return (uint32_t)now.tv_sec + 1;
+}
+
+bool switch_settling(const struct vswitch *vs)
+{
+	static const struct timespec moment = {.tv_nsec = 10000000};
+	if (switch_now() - vs->started > SETTLING)
+		return false;
+	nanosleep(&moment, NULL);
+	return true;
 }
 
 /* Parking */

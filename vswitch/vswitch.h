@@ -158,6 +158,13 @@ static inline struct underlay *port_underlay(const struct port *port)
 	return port->underlay ? port->underlay : port->gateway ? port->gateway->host : NULL;
 }
 
+/*
+ * A podswitchd that was killed a moment ago holds its sockets and TAPs until the kernel has torn down its rings. Pauses
+ * for a moment and returns true while it is worth trying again, which is shortly after the start only.
+ */
+bool switch_settling(const struct vswitch *vs);
+
+/* Passes an event on to the listener. */
 void switch_tell(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac);
 
 #endif

@@ -148,18 +148,21 @@ static int global_option(struct cursor *at, const struct option_spec *option, co
 	return 0;
 }
 
-/* "-s SOCKET", "-sSOCKET", "-j", "-h". */
+/* "-s SOCKET", "-sSOCKET", "-j", "-h", "-V". */
 static int short_option(struct cursor *at, const char *word)
 {
 	if (word[1] == 's' && word[2]) {
 		at->out->socket = word + 2;
 		return 0;
 	}
-	if (!word[1] || word[2] || !strchr("sjh", word[1]))
+	if (!word[1] || word[2] || !strchr("sjhV", word[1]))
 		return wrong_usage(at, "unknown option '%.40s'", word);
 	if (word[1] == 's')
 		return take_value(at, "-s", NULL, &at->out->socket);
-	return global_option(at, option_find(global_options, word[1] == 'j' ? "json" : "help", 4), NULL);
+	at->out->json |= word[1] == 'j';
+	at->out->help |= word[1] == 'h';
+	at->out->version |= word[1] == 'V';
+	return 0;
 }
 
 /* The word at the cursor starts with '-'. */
@@ -364,7 +367,7 @@ static void help_everything(const struct command *const *objects, FILE *out)
 	      out);
 	for (; *objects; objects++)
 		help_object(*objects, out);
-	fputs("\nOptions; -s, -j and -h are short for the first three:\n", out);
+	fputs("\nOptions; -s, -j, -h and -V are short for them:\n", out);
 	help_options(global_options, out);
 	fputs("\nExit status: 0 done, 1 refused or failed, 2 wrong usage. More in podswitchctl(8).\n", out);
 }

@@ -297,6 +297,7 @@ static void test_help(void **state)
 	check_help("fdb add --help", "--gateway GATEWAY --mac MAC (--port ... | --remote ...)");
 	check_help("stats --help", "\n  --watch ");
 	check_help("--version", "podswitchctl " PODSWITCH_VERSION "\n");
+	check_help("-V", "podswitchctl " PODSWITCH_VERSION "\n");
 }
 
 /* ---- tables ---- */
@@ -912,6 +913,26 @@ static void test_full_disk(void **state)
 	free(text);
 }
 
+/* The output ends in a closed pipe, at its end or (longer than the stream's buffer) in its middle: no failure. */
+static void test_closed_pipe(void **state)
+{
+	(void)state;
+	static char fat[200000];
+	snprintf(fat, sizeof(fat), "\"result\":[\"%0*d\"]", (int)sizeof(fat) - 100, 0);
+	const char *const answers[] = {"\"result\":[]", fat};
+	const char *const lines[] = {"gateway list", "-j gateway list", "version"};
+	for (size_t i = 0; i < COUNT(answers) * COUNT(lines); i++) {
+		const char *script[] = {answers[i % COUNT(answers)], NULL};
+		struct fake fake = {0};
+		FILE *out;
+		fake_start(&fake, script);
+		pid_t child = spawn(fake.path, lines[i / COUNT(answers)], &out);
+		fclose(out);
+		expect_exit(child, 0);
+		fake_stop(&fake);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -943,6 +964,7 @@ int main(void)
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_watch_closed_pipe),
 		cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_closed_pipe),
 	};
 	alarm(120); /* a hang fails */
 	signal(SIGPIPE, SIG_IGN);
