@@ -37,8 +37,8 @@
 #include <unistd.h>
 
 #define READ_SIZE 65536
-#define ACCEPTS 64       /* new clients in one turn */
-#define LEAVING_TICKS 2  /* how long a refused client is still listened to */
+#define ACCEPTS 64        /* new clients in one turn */
+#define LEAVING_TICKS 2   /* how long a refused client is still listened to */
 #define NEW_SUFFIX ".new" /* the socket's name until it listens */
 
 struct rpc_client {
@@ -264,10 +264,11 @@ static void merge_events(struct rpc_client *client)
 	buffer_consume(&client->events, buffer_length(&client->events));
 	if (!client->missed)
 		return;
-	int length = snprintf(note, sizeof(note),
-			      "{\"jsonrpc\":\"2.0\",\"method\":\"monitor.event\",\"params\":{\"event\":\"monitor.missed\","
-			      "\"missed\":%" PRIu64 "}}\n",
-			      client->missed);
+	int length =
+		snprintf(note, sizeof(note),
+			 "{\"jsonrpc\":\"2.0\",\"method\":\"monitor.event\",\"params\":{\"event\":\"monitor.missed\","
+			 "\"missed\":%" PRIu64 "}}\n",
+			 client->missed);
 	client_append(client, note, (size_t)length);
 	client->missed = 0;
 }
