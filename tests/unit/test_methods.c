@@ -549,13 +549,14 @@ static void test_restart_with_damage(void **state)
 	ok(f, "gateway.add", "{'name':'b','vni':1}");
 	ok(f, "port.add", "{'name':'p','gateway':'a','netns':'n'}");
 	setenv("D", f->directory, 1);
-	assert_int_equal(system("cd $D/gateways && cp a.json other.json && echo '{' >b.json && "
+	assert_int_equal(system("cd $D/gateways && cp a.json other.json && cp a.json z.json && echo '{' >b.json && "
 				"echo '{\"name\":\"c\",\"vni\":-1}' >c.json && "
 				"echo '{\"name\":\"d\",\"vni\":1,\"new\":1}' >d.json && "
 				"mkdir ../fdb && echo '{\"gateway\":\"a\",\"mac\":1}' >../fdb/a,x.json"),
 			 0);
 	assert_int_equal(restart(f), 2);
-	static const char *const bad[] = {"gateways/other", "gateways/b", "gateways/c", "gateways/d", "fdb/a,x"};
+	static const char *const bad[] = {"gateways/other", "gateways/z", "gateways/b",
+					  "gateways/c",     "gateways/d", "fdb/a,x"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char file[64];
 		snprintf(file, sizeof(file), "%s.json.bad", bad[i]);

@@ -111,6 +111,20 @@ static void test_put_load_remove(void **state)
 	expect_load(f, "0x.json 0z 1a 2g,02:00:00:00:00:01 ", 4);
 }
 
+/* Enough that the order on the disk is not this one by chance. */
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	char expected[512] = "", name[8];
+
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "n%02d", i * 7 % 40);
+		put(f, STATE_PORT, name);
+		sprintf(expected + strlen(expected), "1n%02d ", i);
+	}
+	expect_load(f, expected, 40);
+}
+
 static bool keep_a(void *context, const char *name)
 {
 	(void)context;
@@ -376,10 +390,12 @@ static void test_config_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_put_load_remove),   TEST(test_prune),           TEST(test_longest_name),
-		TEST(test_damaged),           TEST(test_write_failures),  TEST(test_read_only),
-		TEST(test_second_is_refused), TEST(test_bad_directories), TEST(test_config),
-		TEST(test_config_refused),    TEST(test_config_file),
+		TEST(test_put_load_remove), TEST(test_order),
+		TEST(test_prune),           TEST(test_longest_name),
+		TEST(test_damaged),         TEST(test_write_failures),
+		TEST(test_read_only),       TEST(test_second_is_refused),
+		TEST(test_bad_directories), TEST(test_config),
+		TEST(test_config_refused),  TEST(test_config_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
