@@ -1,54 +1,168 @@
 # SPDX-License-Identifier: Apache-2.0
-# podswitch: one Makefile. `make help` lists the targets.
+# podswitch: one Makefile. `make help` lists the targets and the variables.
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
-B       := build
-CC      ?= gcc
+BUILD   ?= build
+CFLAGS  ?= -O2 -g
+FUZZ_SECONDS ?= 30
 
-PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson
+PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
-HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -I. -DPODSWITCH_VERSION='"$(VERSION)"' $(WARNINGS) $(HARDEN) $(CFLAGS) \
-	     $(shell pkg-config --cflags $(PKGS)) -MMD -MP -pthread
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
-LIBS       = $(shell pkg-config --libs $(PKGS)) -lxxhash
+# Some compilers come with their own _FORTIFY_SOURCE; it needs an optimiser and hides bugs from the sanitizers.
+FORTIFY  := -U_FORTIFY_SOURCE $(if $(SANITIZE),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-D_FORTIFY_SOURCE=2))
+HARDEN   := $(FORTIFY) -fPIE -fstack-protector-strong -fstack-clash-protection \
+	    $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+# On a machine before its first `make deps` there is no pkg-config; targets that install it call make again.
+CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -I. -DPODSWITCH_VERSION='"$(VERSION)"' $(CPPFLAGS) \
+		$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CFLAGS_ALL   := $(CPPFLAGS_ALL) $(WARNINGS) $(HARDEN) $(CFLAGS) $(SANITIZERS) -pthread
+LDFLAGS_ALL  := $(CFLAGS) $(SANITIZERS) -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread $(LDFLAGS)
+LIBS         := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 # Every .c of these rooms goes into one archive, but for the files that hold a main().
+ROOMS := vswitch tap control control/ctl
 MAINS := vswitch/main.c control/ctl/main.c
-SRCS  := $(filter-out $(MAINS),$(wildcard vswitch/*.c tap/*.c control/*.c control/ctl/*.c))
-OBJS  := $(SRCS:%.c=$(B)/%.o)
-TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-CODE  := $(wildcard vswitch/*.[ch] tap/*.[ch] control/*.[ch] control/ctl/*.[ch] tests/unit/*.[ch] tests/netns/*.c)
+SRCS  := $(filter-out $(MAINS),$(wildcard $(ROOMS:=/*.c)))
+OBJS  := $(SRCS:%.c=$(BUILD)/%.o)
+TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZ  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+PAGES := $(wildcard $(ROOMS:=/*.[1-8].in))
+MAN   := $(addprefix $(BUILD)/man/,$(notdir $(PAGES:.in=)))
 
 .PHONY: all
-all: $(B)/podswitchd $(B)/podswitchctl
+all: $(BUILD)/podswitchd $(BUILD)/podswitchctl $(MAN) ## build the programs and their man pages (the default)
 
-$(B)/podswitchd: $(B)/vswitch/main.o $(B)/podswitch.a
-$(B)/podswitchctl: $(B)/control/ctl/main.o $(B)/podswitch.a
-$(B)/podswitchd $(B)/podswitchctl:
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/podswitchd: $(BUILD)/vswitch/main.o $(BUILD)/podswitch.a
+$(BUILD)/podswitchctl: $(BUILD)/control/ctl/main.o $(BUILD)/podswitch.a
+$(BUILD)/podswitchd $(BUILD)/podswitchctl:
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-$(B)/podswitch.a: $(OBJS)
+$(BUILD)/podswitch.a: $(OBJS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/%.o: %.c Makefile
+$(BUILD)/%.o: %.c Makefile | tools
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # A unit test includes the .c it tests; what else it needs comes from the archive.
-$(B)/tests/unit/%: tests/unit/%.c $(B)/podswitch.a
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/podswitch.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(B)/podswitch.a $(LIBS) -lcmocka
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(BUILD)/podswitch.a $(LIBS) -lcmocka
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/podswitch.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(BUILD)/podswitch.a $(LIBS)
+
+# A man page's line @DROPS@ becomes the list of drop reasons.
+vpath %.in $(ROOMS)
+$(BUILD)/man/%: %.in vswitch/drops.def Makefile
+	@mkdir -p $(@D)
+	@sed -n 's/--/\\-\\-/g; s/^DROP([A-Z0-9_]*, *\([a-z0-9_]*\), *"\(.*\)").*/.It Cm \1\n\2/p' \
+		vswitch/drops.def >$(BUILD)/man/drops
+	sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
+
+.PHONY: tools
+tools:
+	@command -v $(CC) >/dev/null || { echo "$(CC) is missing: run 'make deps' as root" >&2; exit 1; }
+	@pkg-config --exists $(PKGS) || { echo "not all of $(PKGS) are here: run 'make deps' as root" >&2; exit 1; }
+
+.PHONY: deps
+deps: ## install the Debian packages that a build needs (DEPS=skip: install nothing, here and below)
+	@tests/deps.sh build
+
+.PHONY: demo
+demo: ## install what is missing, build, and show two gateways with equal addresses and a pod that moves
+	@tests/preflight.sh demo
+	@tests/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@BUILD='$(BUILD)' tests/demo.sh
+
+.PHONY: check
+check: ## install what is missing, build, and run all tests
+	@tests/preflight.sh check
+	@tests/deps.sh build check
+	@$(MAKE) --no-print-directory test
+
+# Both kinds of test, even when the first fails; needs root, installs nothing.
+.PHONY: test
+test: all
+	@tests/preflight.sh check
+	@unit=passed; netns=passed; \
+	$(MAKE) --no-print-directory unit || unit=FAILED; \
+	$(MAKE) --no-print-directory netns || netns=FAILED; \
+	echo; echo "$(BUILD): unit tests $$unit, network tests $$netns"; test $$unit$$netns = passedpassed
 
 .PHONY: unit
-unit: $(TESTS)
-	@failed=0; for t in $(TESTS); do echo "== $$t"; $$t || failed=1; done; exit $$failed
+unit: $(TESTS) ## unit tests alone
+	@tests/unit.sh $(TESTS)
+
+.PHONY: netns
+netns: all ## network tests alone, or those that ONLY='name ...' names
+	@BUILD='$(BUILD)' tests/netns/run.sh $(ONLY)
+
+.PHONY: lint
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the house
+	@tests/deps.sh build check lint
+	@$(MAKE) --no-print-directory lint-now
+
+.PHONY: lint-now
+lint-now: | tools
+	@tests/lint.sh $(CPPFLAGS_ALL)
+
+# Reports go to files, as not every test sees how a program it started has ended.
+.PHONY: asan
+asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@tests/preflight.sh check
+	@tests/deps.sh build check
+	@rm -f build/asan/report.*
+	@status=0; SLOW=3 \
+	ASAN_OPTIONS=log_path=$(CURDIR)/build/asan/report:detect_stack_use_after_return=1:strict_string_checks=1 \
+	UBSAN_OPTIONS=log_path=$(CURDIR)/build/asan/report:print_stacktrace=1 \
+	$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined test || status=1; \
+	for report in build/asan/report.*; do test ! -e $$report || { status=1; cat $$report; }; done; \
+	test $$status = 0 && echo 'asan: no reports' || { echo 'asan: FAILED, see above'; exit 1; }
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZ_SECONDS (30)
+	@tests/deps.sh build fuzz
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-now
+
+.PHONY: fuzz-now
+fuzz-now: $(FUZZ:%=fuzz-one-%)
+
+# What is found grows in the build folder; tests/fuzz/corpus holds what is worth keeping.
+fuzz-one-%: $(BUILD)/tests/fuzz/fuzz_%
+	@mkdir -p $(BUILD)/corpus/$*
+	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+		-artifact_prefix=$(BUILD)/$*- $(BUILD)/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+
+.PHONY: coverage
+coverage: ## which share of each file's lines the unit tests run
+	@tests/deps.sh build check
+	@rm -rf build/coverage
+	@$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' unit
+	@tests/coverage.sh build/coverage $(SRCS)
+
+.PHONY: install
+install: all ## into DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/sbin' $(BUILD)/podswitchd
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(BUILD)/podswitchctl
+	@for page in $(MAN); do \
+		install -v -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" "$$page" || exit 1; done
 
 .PHONY: clean
-clean:
-	rm -rf $(B)
+clean: ## remove the build folder
+	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address,..., DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS'
+
+# Implicit pattern targets would be taken for intermediate files and removed.
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -82,7 +82,7 @@ static int read_filter(const struct call *call, struct entry *entry, const char 
 	return 0;
 }
 
-int fdb_list(struct call *call, struct failure *why)
+int method_fdb_list(struct call *call, struct failure *why)
 {
 	struct entry entry = {0};
 	const char *gateway = NULL;
@@ -114,7 +114,7 @@ static void entry_file(const struct entry *entry, char out[static SWITCH_NAME + 
 	snprintf(out, SWITCH_NAME + MAC_TEXT, "%s,%s", entry->gateway, mac_format(&entry->mac, mac));
 }
 
-int fdb_add(struct call *call, struct failure *why)
+int method_fdb_add(struct call *call, struct failure *why)
 {
 	struct entry entry = {0};
 	char file[SWITCH_NAME + MAC_TEXT];
@@ -138,7 +138,7 @@ int fdb_add(struct call *call, struct failure *why)
 	return call_keep(call, STATE_FDB, file, entry_json(&entry), why);
 }
 
-int fdb_remove(struct call *call, struct failure *why)
+int method_fdb_remove(struct call *call, struct failure *why)
 {
 	struct entry entry = {0};
 	char file[SWITCH_NAME + MAC_TEXT];
@@ -153,7 +153,7 @@ int fdb_remove(struct call *call, struct failure *why)
 	return call_forget(call, STATE_FDB, file, why);
 }
 
-int fdb_flush(struct call *call, struct failure *why)
+int method_fdb_flush(struct call *call, struct failure *why)
 {
 	struct entry entry = {0};
 	const char *gateway = NULL;

@@ -192,7 +192,7 @@ static int done(struct call *call, const char *name, struct failure *why)
 	return error ? error : report_one(call, name, why);
 }
 
-int gateway_add(struct call *call, struct failure *why)
+int method_gateway_add(struct call *call, struct failure *why)
 {
 	struct gateway_config config = GATEWAY_CONFIG_DEFAULT;
 
@@ -206,7 +206,7 @@ int gateway_add(struct call *call, struct failure *why)
 	return error ? error : done(call, config.name, why);
 }
 
-int gateway_set(struct call *call, struct failure *why)
+int method_gateway_set(struct call *call, struct failure *why)
 {
 	struct gateway_config config = GATEWAY_CONFIG_DEFAULT;
 	static const struct param name[] = {{"name", parse_name, "the gateway to change"}, {0}};
@@ -228,7 +228,7 @@ int gateway_set(struct call *call, struct failure *why)
 
 static const struct param no_keys[] = {{0}};
 
-int gateway_list(struct call *call, struct failure *why)
+int method_gateway_list(struct call *call, struct failure *why)
 {
 	int error = params_read(no_keys, call->params, true, NULL, why);
 
@@ -239,7 +239,7 @@ int gateway_list(struct call *call, struct failure *why)
 	return 0;
 }
 
-int gateway_show(struct call *call, struct failure *why)
+int method_gateway_show(struct call *call, struct failure *why)
 {
 	char name[SWITCH_NAME];
 
@@ -266,7 +266,7 @@ static int parse_force(const char *key, const json_t *value, void *into, struct 
 	return param_switch(key, value, &removal->force, why);
 }
 
-int gateway_remove(struct call *call, struct failure *why)
+int method_gateway_remove(struct call *call, struct failure *why)
 {
 	static const struct param removal_keys[] = {
 		{"name", parse_removed, "the gateway to remove"}, {"force", parse_force, NULL}, {0}};

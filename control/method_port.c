@@ -264,7 +264,7 @@ static int done(struct call *call, const char *name, struct failure *why)
 	return error ? error : report_one(call, name, why);
 }
 
-int port_add(struct call *call, struct failure *why)
+int method_port_add(struct call *call, struct failure *why)
 {
 	struct port_config config = PORT_CONFIG_DEFAULT;
 
@@ -278,7 +278,7 @@ int port_add(struct call *call, struct failure *why)
 	return error ? error : done(call, config.name, why);
 }
 
-int port_set(struct call *call, struct failure *why)
+int method_port_set(struct call *call, struct failure *why)
 {
 	struct port_config config = PORT_CONFIG_DEFAULT;
 	static const struct param name[] = {{"name", parse_name, "the port to change"}, {0}};
@@ -300,7 +300,7 @@ int port_set(struct call *call, struct failure *why)
 	return error ? error : call_forget_entries(call, why);
 }
 
-int port_list(struct call *call, struct failure *why)
+int method_port_list(struct call *call, struct failure *why)
 {
 	static const struct param no_keys[] = {{0}};
 
@@ -312,7 +312,7 @@ int port_list(struct call *call, struct failure *why)
 	return 0;
 }
 
-int port_show(struct call *call, struct failure *why)
+int method_port_show(struct call *call, struct failure *why)
 {
 	char name[SWITCH_NAME];
 
@@ -320,7 +320,7 @@ int port_show(struct call *call, struct failure *why)
 	return error ? error : report_one(call, name, why);
 }
 
-int port_remove(struct call *call, struct failure *why)
+int method_port_remove(struct call *call, struct failure *why)
 {
 	char name[SWITCH_NAME];
 

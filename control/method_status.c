@@ -40,7 +40,7 @@ static void set_gateway(void *context, const struct gateway_status *status)
 				      (json_int_t)counters->rx_bytes, "drops", drops_json(counters->drops)));
 }
 
-int stats_get(struct call *call, struct failure *why)
+int method_stats_get(struct call *call, struct failure *why)
 {
 	struct switch_status status = {0};
 
@@ -94,7 +94,7 @@ static void add_config(json_t *result, const struct config *config)
 	json_decref(settings);
 }
 
-int status_get(struct call *call, struct failure *why)
+int method_status_get(struct call *call, struct failure *why)
 {
 	const struct methods *m = call->methods;
 	struct switch_status status = {0};
@@ -114,7 +114,7 @@ int status_get(struct call *call, struct failure *why)
 	return 0;
 }
 
-int version_get(struct call *call, struct failure *why)
+int method_version_get(struct call *call, struct failure *why)
 {
 	int error = read_no_keys(call, why);
 
@@ -123,7 +123,7 @@ int version_get(struct call *call, struct failure *why)
 	return error;
 }
 
-int monitor_start(struct call *call, struct failure *why)
+int method_monitor_start(struct call *call, struct failure *why)
 {
 	int error = read_no_keys(call, why);
 

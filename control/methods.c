@@ -11,24 +11,24 @@ static const struct {
 	const char *name;
 	method *run;
 } methods[] = {
-	{"gateway.add", gateway_add},
-	{"gateway.set", gateway_set},
-	{"gateway.list", gateway_list},
-	{"gateway.show", gateway_show},
-	{"gateway.remove", gateway_remove},
-	{"port.add", port_add},
-	{"port.set", port_set},
-	{"port.list", port_list},
-	{"port.show", port_show},
-	{"port.remove", port_remove},
-	{"fdb.list", fdb_list},
-	{"fdb.add", fdb_add},
-	{"fdb.remove", fdb_remove},
-	{"fdb.flush", fdb_flush},
-	{"stats.get", stats_get},
-	{"status.get", status_get},
-	{"monitor.start", monitor_start},
-	{"version.get", version_get},
+	{"gateway.add", method_gateway_add},
+	{"gateway.set", method_gateway_set},
+	{"gateway.list", method_gateway_list},
+	{"gateway.show", method_gateway_show},
+	{"gateway.remove", method_gateway_remove},
+	{"port.add", method_port_add},
+	{"port.set", method_port_set},
+	{"port.list", method_port_list},
+	{"port.show", method_port_show},
+	{"port.remove", method_port_remove},
+	{"fdb.list", method_fdb_list},
+	{"fdb.add", method_fdb_add},
+	{"fdb.remove", method_fdb_remove},
+	{"fdb.flush", method_fdb_flush},
+	{"stats.get", method_stats_get},
+	{"status.get", method_status_get},
+	{"monitor.start", method_monitor_start},
+	{"version.get", method_version_get},
 };
 
 static method *find_method(const char *name)
@@ -164,7 +164,7 @@ static int check_file_name(enum state_kind kind, const char *name, const json_t 
 
 static int restore_one(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why)
 {
-	static method *const add[STATE_KINDS] = {gateway_add, port_add, fdb_add};
+	static method *const add[STATE_KINDS] = {method_gateway_add, method_port_add, method_fdb_add};
 	struct call call = {.methods = context, .params = params, .restoring = true};
 
 	int error = check_file_name(kind, name, params, why);

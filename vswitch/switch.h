@@ -107,9 +107,9 @@ int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, stru
 
 /*
  * Ports. `adopt` takes up the TAP that an earlier podswitchd left in the namespace, with whatever the pod has
- * configured on it (a missing TAP is made anew; a namespace that is gone gives a port in state "gone", not an error).
- * Adding a port that is "gone" or "detached" with the same settings attaches it again. netns and ifname cannot be
- * changed by `set`.
+ * configured on it (a TAP that vanished is made anew, unless the namespace was given by a process id, which may be
+ * another process's by now; what is gone gives a port in state "gone", not an error). Adding a port that is "gone" or
+ * "detached" with the same settings attaches it again. netns and ifname cannot be changed by `set`.
  */
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why);
 int switch_port_set(struct vswitch *vs, const struct port_config *config, struct failure *why);

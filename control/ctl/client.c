@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.c - one connection to podswitchd's control socket */
+#include "control/ctl/client.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WHICH_SOCKET "is podswitchd running? give its socket with -s or PODSWITCH_SOCKET"
+
+static int explain_connect(const char *path, int error, struct failure *why)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+		return fail(why, -error, NULL, "no socket %.120s: " WHICH_SOCKET, path);
+	case ECONNREFUSED:
+		return fail(why, -error, NULL, "nobody answers on %.120s: " WHICH_SOCKET, path);
+	case EACCES:
+	case EPERM:
+		return fail(why, -error, NULL, "no permission to use %.120s: run this as root, or as podswitchd's user",
+			    path);
+	case EAGAIN:
+		return fail(why, -error, NULL, "podswitchd on %.120s accepts no connection: is it stopped or hung?",
+			    path);
+	default:
+		return fail(why, -error, NULL, "cannot connect to %.120s: %s", path, strerror(error));
+	}
+}
+
+int client_connect(struct client *client, const char *path, struct failure *why)
+{
+	*client = (struct client){.fd = -1, .path = path, .timeout = CLIENT_TIMEOUT, .stop_fd = -1, .out_fd = -1};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length = strlen(path);
+	if (!length || length >= sizeof(address.sun_path))
+		return fail(why, -EINVAL, "socket", "the socket's path has %zu bytes; 1 to %zu are possible", length,
+			    sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, length);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
+	/* Bounds connect() while the backlog of a hung podswitchd is full, and send(). */
+	struct timeval patience = {.tv_sec = CLIENT_TIMEOUT / 1000};
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+		int error = errno;
+		close(fd);
+		return explain_connect(path, error, why);
+	}
+	client->fd = fd;
+	return 0;
+}
+
+void client_disconnect(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = -1;
+	free(client->buffer);
+	client->buffer = NULL;
+	client->start = client->scanned = client->used = client->size = 0;
+}
+
+int client_wait(const struct client *client, int milliseconds)
+{
+	struct pollfd fds[] = {
+		{.fd = client->fd, .events = POLLIN},
+		{.fd = client->stop_fd, .events = POLLIN},
+		{.fd = client->out_fd, .events = 0},
+	};
+	int ready = poll(fds, 3, milliseconds);
+	if (ready < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (fds[1].revents || fds[2].revents)
+		return -ECANCELED;
+	return fds[0].revents != 0;
+}
+
+static int explain_lost(const struct client *client, int error, struct failure *why)
+{
+	if (!error || error == EPIPE || error == ECONNRESET)
+		return fail(why, -ECONNRESET, NULL, "podswitchd on %.120s closed the connection", client->path);
+	if (error == EAGAIN || error == ETIMEDOUT)
+		return fail(why, -ETIMEDOUT, NULL, "podswitchd on %.120s does not answer: is it stopped or hung?",
+			    client->path);
+	return fail(why, -error, NULL, "the connection to %.120s failed: %s", client->path, strerror(error));
+}
+
+static int make_room(struct client *client, struct failure *why)
+{
+	if (client->start) {
+		memmove(client->buffer, client->buffer + client->start, client->used - client->start);
+		client->used -= client->start;
+		client->scanned -= client->start;
+		client->start = 0;
+	}
+	if (client->used < client->size)
+		return 0;
+	size_t size = client->size ? client->size * 2 : 65536;
+	if (size > CLIENT_MAX_LINE)
+		return fail(why, -EMSGSIZE, NULL, "podswitchd's answer is longer than %lu MB", CLIENT_MAX_LINE >> 20);
+	char *buffer = realloc(client->buffer, size);
+	if (!buffer)
+		return fail(why, -ENOMEM, NULL, "not enough memory for podswitchd's answer");
+	client->buffer = buffer;
+	client->size = size;
+	return 0;
+}
+
+/* Reads what is there; blocks when nothing is. */
+static int fill(struct client *client, struct failure *why)
+{
+	int error = make_room(client, why);
+	if (error)
+		return error;
+	ssize_t got = recv(client->fd, client->buffer + client->used, client->size - client->used, 0);
+	if (got > 0) {
+		client->used += (size_t)got;
+		return 0;
+	}
+	if (got < 0 && errno == EINTR)
+		return 0;
+	return explain_lost(client, got < 0 ? errno : 0, why);
+}
+
+/* Takes a whole line out of the buffer: 1, 0 when there is none, or -EPROTO. */
+static int take(struct client *client, json_t **message, struct failure *why)
+{
+	if (client->scanned == client->used)
+		return 0;
+	const char *line = client->buffer + client->start;
+	const char *end = memchr(client->buffer + client->scanned, '\n', client->used - client->scanned);
+	if (!end) {
+		client->scanned = client->used;
+		return 0;
+	}
+	json_error_t error;
+	json_t *parsed = json_loadb(line, (size_t)(end - line), 0, &error);
+	client->start = client->scanned = (size_t)(end + 1 - client->buffer);
+	if (!json_is_object(parsed)) {
+		json_decref(parsed);
+		return fail(why, -EPROTO, NULL,
+			    "what came from %.120s is no JSON-RPC: is it podswitchd's control socket?", client->path);
+	}
+	*message = parsed;
+	return 1;
+}
+
+static long long now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The next message, within `timeout` milliseconds (-1: for ever). */
+static int receive(struct client *client, int timeout, json_t **message, struct failure *why)
+{
+	long long deadline = now_ms() + timeout;
+	for (;;) {
+		int error = take(client, message, why);
+		if (error)
+			return error < 0 ? error : 0;
+		long long left = deadline - now_ms();
+		if (timeout >= 0 && left <= 0)
+			return explain_lost(client, ETIMEDOUT, why);
+		int ready = client_wait(client, timeout < 0 ? -1 : (int)left);
+		if (ready < 0)
+			return fail(why, ready, NULL, "%s", strerror(-ready));
+		if (ready)
+			error = fill(client, why);
+		if (error)
+			return error;
+	}
+}
+
+static int send_line(const struct client *client, const char *line, size_t length, struct failure *why)
+{
+	while (length) {
+		ssize_t sent = send(client->fd, line, length, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return explain_lost(client, errno, why);
+		line += sent;
+		length -= (size_t)sent;
+	}
+	return 0;
+}
+
+static int request(struct client *client, const char *method, json_t *params, struct failure *why)
+{
+	json_t *document =
+		json_pack("{s:s, s:I, s:s}", "jsonrpc", "2.0", "id", (json_int_t)++client->id, "method", method);
+	if (document && params)
+		json_object_set(document, "params", params);
+	char *text = json_dumps(document, JSON_COMPACT);
+	json_decref(document);
+	if (!text)
+		return fail(why, -ENOMEM, NULL, "not enough memory for the request");
+	size_t length = strlen(text);
+	text[length] = '\n'; /* in place of the NUL: one send, one line */
+	int error = send_line(client, text, length + 1, why);
+	free(text);
+	return error;
+}
+
+/* The message of a refusal, and the option it is about when the message does not name it. */
+static int explain_refusal(const json_t *error, struct failure *why)
+{
+	const char *text = json_string_value(json_object_get(error, "message"));
+	const char *key = json_string_value(json_object_get(json_object_get(error, "data"), "key"));
+	if (!text)
+		text = "podswitchd refused, and did not say why";
+	if (key && *key && !strstr(text, key))
+		return fail(why, -EREMOTEIO, key, "%s: %s", key, text);
+	return fail(why, -EREMOTEIO, key, "%s", text);
+}
+
+static int answer(json_t *message, json_t **result, struct failure *why)
+{
+	const json_t *error = json_object_get(message, "error");
+	if (error && !json_is_null(error))
+		return explain_refusal(error, why);
+	json_t *value = json_object_get(message, "result");
+	if (!value)
+		return fail(why, -EPROTO, NULL, "podswitchd's answer holds neither a result nor an error");
+	*result = json_incref(value);
+	return 0;
+}
+
+int client_call(struct client *client, const char *method, json_t *params, json_t **result, struct failure *why)
+{
+	int error = request(client, method, params, why);
+	while (!error) {
+		json_t *message = NULL;
+		error = receive(client, client->timeout, &message, why);
+		if (error)
+			break;
+		const json_t *id = json_object_get(message, "id");
+		/* An id of null answers a request that could not be read, and only ours is under way. */
+		bool ours = json_is_null(id) || json_integer_value(id) == client->id;
+		if (ours)
+			error = answer(message, result, why);
+		json_decref(message);
+		if (ours)
+			break;
+	}
+	return error;
+}
+
+int client_next(struct client *client, json_t **message, struct failure *why)
+{
+	for (;;) {
+		json_t *got = NULL;
+		int error = receive(client, -1, &got, why);
+		if (error)
+			return error;
+		if (!json_object_get(got, "id")) {
+			*message = got;
+			return 0;
+		}
+		json_decref(got);
+	}
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl.h - podswitchctl as a whole: the commands there are, and what they share
+ */
+#ifndef PODSWITCH_CTL_CTL_H
+#define PODSWITCH_CTL_CTL_H
+
+#include "control/ctl/client.h"
+#include "control/ctl/options.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct ctl {
+	const char *socket;
+	bool json;
+	FILE *out;
+	struct client client; /* connected, but for `version` */
+};
+
+/* One array a file, each ended by an entry without an object. */
+extern const struct command gateway_commands[];
+extern const struct command port_commands[];
+extern const struct command fdb_commands[];
+extern const struct command stats_commands[];
+extern const struct command status_commands[];
+extern const struct command monitor_commands[];
+extern const struct command version_commands[];
+
+/* The whole program; `argv` without the program's name. Returns the exit status. */
+int ctl_main(char **argv, FILE *out, FILE *err);
+
+/* From here on a stop signal, or the end of whoever reads our output, ends every wait of ctl->client. */
+int ctl_stop_on_signals(struct ctl *ctl, struct failure *why);
+
+/* One JSON text and a newline, in one line or (pretty) indented. */
+void ctl_print_json(const struct ctl *ctl, const json_t *value, bool pretty);
+
+/* Hands on what was printed. 0, -EPIPE when nobody reads it any more, or what writing failed with. */
+int ctl_flush(const struct ctl *ctl, struct failure *why);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway.c - podswitchctl gateway: VXLAN networks behind their remotes */
+#include "control/ctl/ctl.h"
+#include "control/ctl/table.h"
+
+#include <string.h>
+
+static const struct option_spec settings[] = {
+	{"vni", OPTION_NUMBER, "N", "the VXLAN network identifier, 0 to 16777215"},
+	{"remote", OPTION_LIST, "ADDRESS[:PORT]", "where the gateway is; none: this is the gateway's own side"},
+	{"port", OPTION_NUMBER, "N", "the UDP port to receive on and to send to (4789)"},
+	{"underlay", OPTION_STRING, "auto|host|pod", "whose network carries the datagrams (auto)"},
+	{"mtu", OPTION_NUMBER, "N", "of the pods' interfaces, in bytes; 0: as the path allows (0)"},
+	{"learning", OPTION_STRING, "on|off", "learn MAC addresses from what arrives (on)"},
+	{"isolate", OPTION_STRING, "on|off", "keep the gateway's pods apart from each other (on)"},
+	{"allow", OPTION_LIST, "CIDR", "own side only: whom to learn remotes from (anyone)"},
+	{0},
+};
+
+static const struct option_spec removal[] = {
+	{"force", OPTION_FLAG, NULL, "even if ports use it; they stay, detached, and drop everything"},
+	{0},
+};
+
+static const struct table_column columns[] = {
+	{"NAME", false}, {"VNI", true},   {"PORT", true},     {"UNDERLAY", false},
+	{"MTU", true},   {"PORTS", true}, {"REMOTES", false},
+};
+
+static int print_list(FILE *out, json_t *list)
+{
+	struct table table;
+	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
+	size_t i;
+	const json_t *gateway;
+	json_array_foreach(list, i, gateway)
+	{
+		table_add_json(&table, json_object_get(gateway, "name"));
+		table_add_json(&table, json_object_get(gateway, "vni"));
+		table_add_json(&table, json_object_get(gateway, "port"));
+		table_add_json(&table, json_object_get(gateway, "underlay"));
+		table_add_json(&table, json_object_get(gateway, "mtu"));
+		table_add_json(&table, json_object_get(gateway, "ports"));
+		table_add_json(&table, json_object_get(gateway, "remotes"));
+	}
+	int error = table_print(&table, out);
+	table_close(&table);
+	return error;
+}
+
+/* "10.0.0.2:4789,configured" would read as two remotes: the state stands in brackets. */
+static void add_remote(struct table *table, const json_t *remote)
+{
+	const char *address = json_string_value(json_object_get(remote, "address"));
+	const char *state = json_string_value(json_object_get(remote, "state"));
+	long long port = json_integer_value(json_object_get(remote, "port"));
+	if (!address) {
+		table_pair_json(table, "remote", remote);
+		return;
+	}
+	bool bracket = strchr(address, ':');
+	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
+		   state ? state : "unknown");
+}
+
+static int print_one(FILE *out, json_t *gateway)
+{
+	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
+					    "learning", "isolate", "allow", "ports"};
+	static const char *const counted[] = {"encap_frames", "encap_bytes",  "tx_datagrams",
+					      "tx_bytes",     "rx_datagrams", "rx_bytes"};
+	const json_t *counters = json_object_get(gateway, "counters");
+	const json_t *remotes = json_object_get(gateway, "remotes"), *remote;
+	struct table table;
+	size_t i;
+	table_open_pairs(&table);
+	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		table_pair_member(&table, plain[i], gateway);
+	if (!json_array_size(remotes))
+		table_pair(&table, "remote", "%s", "");
+	json_array_foreach(remotes, i, remote)
+	{
+		add_remote(&table, remote);
+	}
+	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		table_pair_member(&table, counted[i], counters);
+	table_pair_drops(&table, json_object_get(counters, "drops"));
+	int error = table_print(&table, out);
+	table_close(&table);
+	return error;
+}
+
+const struct command gateway_commands[] = {
+	{
+		.object = "gateway",
+		.name = "add",
+		.method = "gateway.add",
+		.help = "adds a gateway: a VXLAN network behind its remotes",
+		.takes_name = true,
+		.options = settings,
+		.required = {"vni"},
+	},
+	{
+		.object = "gateway",
+		.name = "set",
+		.method = "gateway.set",
+		.help = "changes a gateway while its ports are up",
+		.takes_name = true,
+		.clears = true,
+		.options = settings,
+	},
+	{
+		.object = "gateway",
+		.name = "list",
+		.method = "gateway.list",
+		.help = "lists the gateways",
+		.print = print_list,
+	},
+	{
+		.object = "gateway",
+		.name = "show",
+		.method = "gateway.show",
+		.help = "shows one gateway with its counters and what it dropped",
+		.takes_name = true,
+		.print = print_one,
+	},
+	{
+		.object = "gateway",
+		.name = "remove",
+		.method = "gateway.remove",
+		.help = "removes a gateway; refused while ports use it",
+		.takes_name = true,
+		.options = removal,
+	},
+	{0},
+};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - podswitchctl: the command line over podswitchd's control socket */
+#include "control/ctl/ctl.h"
+
+#include <signal.h>
+
+int main(int argc, char **argv)
+{
+	/* Writing then says EPIPE, also where a parent had left SIGPIPE ignored. */
+	signal(SIGPIPE, SIG_IGN);
+	return ctl_main(argv + (argc > 0), stdout, stderr);
+}

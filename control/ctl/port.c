@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port.c - podswitchctl port: TAPs in pods, each attached to a gateway */
+#include "control/ctl/ctl.h"
+#include "control/ctl/table.h"
+
+static const struct option_spec settings[] = {
+	{"gateway", OPTION_STRING, "GATEWAY", "the gateway it is attached to"},
+	{"netns", OPTION_STRING, "NETNS",
+	 "the pod's network namespace: a name under /run/netns, a path, or a process id"},
+	{"ifname", OPTION_STRING, "NAME", "the interface in the pod, fixed once added (vx0)"},
+	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
+	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
+	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address by DHCP"},
+	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
+	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
+	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes; 0: the gateway's (0)"},
+	{0},
+};
+
+static const struct table_column columns[] = {
+	{"NAME", false},      {"STATE", false},    {"GATEWAY", false},  {"NETNS", false},
+	{"IFNAME", false},    {"MAC", false},      {"MTU", true},       {"UNDERLAY", false},
+	{"ADDRESSES", false}, {"RX-FRAMES", true}, {"TX-FRAMES", true}, {"DROPS", true},
+};
+
+static void add_row(struct table *table, const json_t *port)
+{
+	static const char *const keys[] = {"name", "state", "gateway",  "netns",    "ifname",
+					   "mac",  "mtu",   "underlay", "addresses"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		table_add_json(table, json_object_get(port, keys[i]));
+	const json_t *counters = json_object_get(port, "counters");
+	table_add_json(table, json_object_get(counters, "rx_frames"));
+	table_add_json(table, json_object_get(counters, "tx_frames"));
+	table_add_number(table, json_sum(json_object_get(counters, "drops")));
+}
+
+static int print_list(FILE *out, json_t *list)
+{
+	struct table table;
+	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
+	size_t i;
+	const json_t *port;
+	json_array_foreach(list, i, port)
+	{
+		add_row(&table, port);
+	}
+	int error = table_print(&table, out);
+	table_close(&table);
+	return error;
+}
+
+static int print_one(FILE *out, json_t *port)
+{
+	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",     "mac",
+					    "mtu",  "underlay", "worker",  "addresses", "default_via"};
+	static const char *const counted[] = {"rx_frames", "rx_bytes", "tx_frames", "tx_bytes"};
+	const json_t *counters = json_object_get(port, "counters");
+	const json_t *routes = json_object_get(port, "routes");
+	struct table table;
+	table_open_pairs(&table);
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		table_pair_member(&table, plain[i], port);
+	table_pair_json(&table, "routes", routes ? routes : json_object_get(json_object_get(port, "config"), "route"));
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		table_pair_member(&table, counted[i], counters);
+	table_pair_drops(&table, json_object_get(counters, "drops"));
+	int error = table_print(&table, out);
+	table_close(&table);
+	return error;
+}
+
+const struct command port_commands[] = {
+	{
+		.object = "port",
+		.name = "add",
+		.method = "port.add",
+		.help = "puts an interface into a pod and attaches it to a gateway",
+		.takes_name = true,
+		.options = settings,
+		.required = {"gateway", "netns"},
+	},
+	{
+		.object = "port",
+		.name = "set",
+		.method = "port.set",
+		.help = "changes a port while it is up, also to another gateway",
+		.takes_name = true,
+		.clears = true,
+		.options = settings,
+	},
+	{
+		.object = "port",
+		.name = "list",
+		.method = "port.list",
+		.help = "lists the ports",
+		.print = print_list,
+	},
+	{
+		.object = "port",
+		.name = "show",
+		.method = "port.show",
+		.help = "shows one port with its counters and what it dropped",
+		.takes_name = true,
+		.print = print_one,
+	},
+	{
+		.object = "port",
+		.name = "remove",
+		.method = "port.remove",
+		.help = "takes the interface out of the pod",
+		.takes_name = true,
+	},
+	{0},
+};

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status.c - podswitchctl status and version: which podswitchd this is, and what it can do here */
+#include "control/ctl/ctl.h"
+#include "control/ctl/table.h"
+
+static void add_features(struct table *table, json_t *features)
+{
+	const char *name;
+	json_t *on;
+	json_object_foreach(features, name, on)
+	{
+		char key[64];
+		snprintf(key, sizeof(key), "feature %.50s", name);
+		table_pair(table, key, "%s", json_is_true(on) ? "yes" : "no");
+	}
+}
+
+static int print_status(FILE *out, json_t *status)
+{
+	static const char *const keys[] = {"version",   "pid",     "kernel",   "socket",
+					   "state_dir", "workers", "gateways", "ports"};
+	struct table table;
+	table_open_pairs(&table);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		table_pair_member(&table, keys[i], status);
+	add_features(&table, json_object_get(status, "features"));
+	int error = table_print(&table, out);
+	table_close(&table);
+	return error;
+}
+
+/* podswitchd's version: the result itself, or its member. */
+static const json_t *version_in(const json_t *result)
+{
+	return json_is_object(result) ? json_object_get(result, "version") : result;
+}
+
+static int print_versions(const struct ctl *ctl, const json_t *daemon, const struct failure *why)
+{
+	const char *version = json_string_value(daemon);
+	fprintf(ctl->out, "podswitchctl  %s\n", PODSWITCH_VERSION);
+	if (version)
+		fprintf(ctl->out, "podswitchd    %s\n", version);
+	else
+		fprintf(ctl->out, "podswitchd    - (%s)\n", why->text);
+	return 0;
+}
+
+/* Without a podswitchd our own version is still an answer. */
+static int version(struct ctl *ctl, json_t *params, struct failure *why)
+{
+	json_t *result = NULL;
+	struct failure absent = {.text = "it does not say"};
+	if (!client_connect(&ctl->client, ctl->socket, &absent))
+		client_call(&ctl->client, "version.get", params, &result, &absent);
+	const json_t *daemon = version_in(result);
+	int error = 0;
+	if (ctl->json) {
+		json_t *both = json_pack("{s:s, s:O?}", "client", PODSWITCH_VERSION, "daemon", daemon);
+		if (both)
+			ctl_print_json(ctl, both, true);
+		else
+			error = fail(why, -ENOMEM, NULL, "not enough memory");
+		json_decref(both);
+	} else {
+		error = print_versions(ctl, daemon, &absent);
+	}
+	json_decref(result);
+	return error;
+}
+
+const struct command status_commands[] = {
+	{
+		.object = "status",
+		.method = "status.get",
+		.help = "shows which podswitchd runs, and what it uses of this kernel",
+		.print = print_status,
+	},
+	{0},
+};
+
+const struct command version_commands[] = {
+	{
+		.object = "version",
+		.method = "version.get",
+		.help = "prints the versions of podswitchctl and of podswitchd",
+		.run = version,
+	},
+	{0},
+};

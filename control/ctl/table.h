@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h - aligned columns for people
+ *
+ * Cells are added row by row and printed at the end, when the widths are known. An empty cell is "-"; no line ends in
+ * blanks. What comes from outside cannot steer the terminal: control characters are shown as '?'. A failed allocation
+ * is remembered and returned by table_print.
+ */
+#ifndef PODSWITCH_CTL_TABLE_H
+#define PODSWITCH_CTL_TABLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct table_column {
+	const char *title; /* NULL in the first column: no line of titles */
+	bool right;        /* numbers are aligned to the right */
+};
+
+struct table {
+	const struct table_column *columns;
+	size_t n_columns;
+	char *text; /* all cells, each with its NUL */
+	size_t used;
+	size_t room;
+	size_t *cells; /* offsets into text, row by row */
+	size_t n_cells;
+	size_t max_cells;
+	bool failed;
+};
+
+/* `columns` must stay valid. */
+void table_open(struct table *table, const struct table_column *columns, size_t n_columns);
+
+/* A table of two columns without titles, for table_pair. */
+void table_open_pairs(struct table *table);
+
+void table_close(struct table *table);
+
+/* Adds one cell. NULL and "" are an empty one. */
+void table_add(struct table *table, const char *text);
+void table_add_number(struct table *table, long long number);
+
+/*
+ * Adds one cell for any JSON value: a number, a text, on or off for a boolean, the elements of an array with ','
+ * between them, address:port for an endpoint {address, port}. NULL and null are an empty cell.
+ */
+void table_add_json(struct table *table, const json_t *value);
+
+/* Adds "key:" and the value, formatted as by printf. */
+__attribute__((format(printf, 3, 4))) void table_pair(struct table *table, const char *key, const char *format, ...);
+
+/* Adds "key:" and a JSON value; nothing when `value` is NULL, as an older podswitchd lacks it. */
+void table_pair_json(struct table *table, const char *key, const json_t *value);
+
+/* The same for the member `key` of `object`, or of its member "config"; bytes get a rounded reading behind the exact
+ * number. */
+void table_pair_member(struct table *table, const char *key, const json_t *object);
+
+/* Adds a pair "drop REASON:" for every counter that is not zero. */
+void table_pair_drops(struct table *table, json_t *drops);
+
+/* 0 or -ENOMEM; errors of `out` are left to its ferror(). */
+int table_print(const struct table *table, FILE *out);
+
+/* The sum of an object's numbers, for {reason: n}. */
+long long json_sum(json_t *object);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netlink.c - a route netlink socket that keeps the kernel's own words */
+#include "tap/netlink.h"
+
+#include <linux/netlink.h>
+#include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/socket.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/*
+ * Called by libnl for an answer that is an error. The text follows the copy of our request, of which NETLINK_CAP_ACK
+ * leaves the header only.
+ */
+static int keep_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *context)
+{
+	struct netlink *nl = context;
+	struct nlmsghdr *header = (struct nlmsghdr *)((char *)answer - NLMSG_HDRLEN);
+	struct nlattr *words = NULL;
+
+	(void)from;
+	nl->error = -answer->error;
+	if ((header->nlmsg_flags & NLM_F_ACK_TLVS) && (header->nlmsg_flags & NLM_F_CAPPED))
+		words = nlmsg_find_attr(header, sizeof(*answer), NLMSGERR_ATTR_MSG);
+	if (words)
+		nla_strlcpy(nl->text, words, sizeof(nl->text));
+	else
+		snprintf(nl->text, sizeof(nl->text), "%s", strerror(nl->error));
+	return NL_STOP;
+}
+
+/* For what fails inside libnl, without an answer from the kernel. */
+static int code_of(int result)
+{
+	switch (-result) {
+	case NLE_NOMEM:
+		return -ENOMEM;
+	case NLE_AGAIN:
+	case NLE_DUMP_INTR:
+		return -EAGAIN;
+	case NLE_INTR:
+		return -EINTR;
+	case NLE_NODEV:
+		return -ENODEV;
+	case NLE_OBJ_NOTFOUND:
+		return -ENOENT;
+	case NLE_PERM:
+		return -EPERM;
+	default:
+		return -EIO;
+	}
+}
+
+int netlink_code(struct netlink *nl, int result)
+{
+	int code = nl->error ? -nl->error : code_of(result);
+
+	if (result >= 0)
+		return 0;
+	if (!nl->error)
+		snprintf(nl->text, sizeof(nl->text), "%s", nl_geterror(result));
+	nl->error = 0;
+	return code;
+}
+
+int netlink_open(struct netlink *nl, struct failure *why)
+{
+	int on = 1;
+
+	*nl = (struct netlink){.sock = nl_socket_alloc()};
+	if (!nl->sock)
+		return fail(why, -ENOMEM, NULL, "no memory for a netlink socket");
+	errno = 0;
+	int result = nl_connect(nl->sock, NETLINK_ROUTE);
+	if (result < 0) {
+		int code = errno ? -errno : code_of(result);
+		netlink_close(nl);
+		return fail(why, code, NULL, "cannot open a netlink socket: %s", strerror(-code));
+	}
+	/* Linux before 4.12 knows neither; then strerror() must do. */
+	setsockopt(nl_socket_get_fd(nl->sock), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	setsockopt(nl_socket_get_fd(nl->sock), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	nl_socket_modify_err_cb(nl->sock, NL_CB_CUSTOM, keep_error, nl);
+	return 0;
+}
+
+void netlink_close(struct netlink *nl)
+{
+	if (nl->sock)
+		nl_socket_free(nl->sock);
+	nl->sock = NULL;
+}
+
+int netlink_request(struct netlink *nl, struct nl_msg *msg)
+{
+	if (!msg) {
+		snprintf(nl->text, sizeof(nl->text), "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	int result = nl_send_auto(nl->sock, msg);
+	if (result >= 0)
+		result = nl_wait_for_ack(nl->sock);
+	nlmsg_free(msg);
+	return netlink_code(nl, result);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tap.c - the TAP device that is a pod's port
+ *
+ * TUNSETIFF means "attach, or make it": two things that must never be mistaken for each other here. Making goes with
+ * IFF_TUN_EXCL, which the kernel decides under its own lock. For attaching there is no such flag; a device that came
+ * into being because the old one vanished a moment ago gives itself away by not being persistent, and goes again with
+ * the descriptor.
+ */
+#include "tap/tap.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define TUN_DEVICE "/dev/net/tun"
+#define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+
+/* What the kernel accepts as a name, less '%', which it takes for a pattern to be filled in. */
+static int check_name(const char *ifname, struct failure *why)
+{
+	size_t length = strlen(ifname);
+
+	if (!length || length >= IFNAMSIZ || !strcmp(ifname, ".") || !strcmp(ifname, ".."))
+		return fail(why, -EINVAL, "ifname", "\"%.40s\" is not an interface name: 1 to %d characters", ifname,
+			    IFNAMSIZ - 1);
+	for (const char *c = ifname; *c; c++) {
+		if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("/:%", *c))
+			return fail(why, -EINVAL, "ifname",
+				    "an interface name holds no blanks, control characters, '/', ':' or '%%'");
+	}
+	return 0;
+}
+
+static int open_tun(struct failure *why)
+{
+	int fd = open(TUN_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	int error = errno;
+	/* ENODEV, ENXIO: the node is there and the module behind it is not. */
+	if (error == ENOENT || error == ENODEV || error == ENXIO)
+		return fail(why, -ENOENT, NULL,
+			    TUN_DEVICE " is missing: load the tun module (modprobe tun) or mount " TUN_DEVICE
+				       " into the container");
+	if (error == EPERM || error == EACCES)
+		return fail(why, -EPERM, NULL,
+			    TUN_DEVICE
+			    " may not be opened: run as root, and allow the container that device (c 10:200)");
+	return fail(why, -error, NULL, "cannot open " TUN_DEVICE ": %s", strerror(error));
+}
+
+static int set_interface(int fd, const char *ifname, int flags)
+{
+	struct ifreq request = {.ifr_flags = (short)flags};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
+	return ioctl(fd, TUNSETIFF, &request) ? -errno : 0;
+}
+
+/*
+ * The state of the device that matters to us, whatever a holder before us made of it. Persistence comes last: when any
+ * of it fails, a new device goes with its descriptor.
+ */
+static int configure(int fd, const char *ifname, struct failure *why)
+{
+	int header = TAP_VNET_HEADER;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) || ioctl(fd, TUNSETOFFLOAD, 0UL) || ioctl(fd, TUNSETPERSIST, 1UL)) {
+		int error = errno;
+		return fail(why, -error, NULL, "cannot set up the TAP %s: %s", ifname, strerror(error));
+	}
+	return 0;
+}
+
+static int explain_create(int code, const char *ifname, struct failure *why)
+{
+	switch (code) {
+	case -EBUSY:
+	case -EEXIST:
+		return fail(why, -EEXIST, "ifname", "an interface %s is already there: choose another name", ifname);
+	case -EPERM:
+		return fail(why, -EPERM, NULL, "making a TAP needs CAP_NET_ADMIN");
+	case -EINVAL:
+		return fail(why, -EINVAL, "ifname", "the kernel does not accept %s as an interface name", ifname);
+	default:
+		return fail(why, code, NULL, "cannot make the TAP %s: %s", ifname, strerror(-code));
+	}
+}
+
+int tap_create(const char *ifname, int *fd, struct failure *why)
+{
+	int code = check_name(ifname, why);
+	if (code)
+		return code;
+	int tun = open_tun(why);
+	if (tun < 0)
+		return tun;
+	code = set_interface(tun, ifname, TAP_FLAGS | IFF_TUN_EXCL);
+	code = code ? explain_create(code, ifname, why) : configure(tun, ifname, why);
+	if (code)
+		close(tun);
+	else
+		*fd = tun;
+	return code;
+}
+
+static int explain_adopt(int code, const char *ifname, struct failure *why)
+{
+	switch (code) {
+	case -EBUSY:
+		return fail(why, -EBUSY, "ifname", "the TAP %s is held by another process", ifname);
+	case -EINVAL:
+		return fail(why, -ENODEV, "ifname", "the interface %s is not a TAP of podswitchd", ifname);
+	case -EPERM:
+		return fail(why, -EPERM, NULL, "taking up a TAP needs CAP_NET_ADMIN");
+	default:
+		return fail(why, code, NULL, "cannot take up the TAP %s: %s", ifname, strerror(-code));
+	}
+}
+
+static int attach(int tun, const char *ifname, struct failure *why)
+{
+	struct ifreq found = {0};
+	int code = set_interface(tun, ifname, TAP_FLAGS);
+
+	if (code)
+		return explain_adopt(code, ifname, why);
+	if (ioctl(tun, TUNGETIFF, &found) || !((unsigned)found.ifr_flags & IFF_PERSIST))
+		return fail(why, -ENODEV, "ifname", "no TAP %s is there", ifname);
+	return configure(tun, ifname, why);
+}
+
+int tap_adopt(const char *ifname, int *fd, struct failure *why)
+{
+	int code = check_name(ifname, why);
+	if (code)
+		return code;
+	if (!if_nametoindex(ifname))
+		return fail(why, -ENODEV, "ifname", "no TAP %s is there", ifname);
+	int tun = open_tun(why);
+	if (tun < 0)
+		return tun;
+	code = attach(tun, ifname, why);
+	if (code)
+		close(tun);
+	else
+		*fd = tun;
+	return code;
+}
+
+void tap_destroy(int fd)
+{
+	if (fd < 0)
+		return;
+	ioctl(fd, TUNSETPERSIST, 0UL);
+	close(fd);
+}

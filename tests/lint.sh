@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# lint.sh - every check that looks at the code without running it; says at the end which of them failed
+#
+#   tests/lint.sh PREPROCESSOR-FLAGS...
+set -eu
+shopt -s nullglob globstar
+
+sources=(vswitch/*.c tap/*.c control/**/*.c)
+tests=(tests/**/*.c)
+headers=(vswitch/*.h tap/*.h control/**/*.h tests/**/*.h)
+scripts=(.ci/run tests/**/*.sh bench/**/*.sh deploy/**/*.sh)
+flags=("$@")
+jobs=$(nproc)
+failed=()
+
+lint() { # lint NAME COMMAND...
+	echo "== $1"
+	"${@:2}" || failed+=("$1")
+}
+
+tidy() { # tidy CHECKS FILE...
+	# Its count of warnings, which are the system headers' own, goes to stderr; findings go to stdout.
+	printf '%s\0' "${@:2}" |
+		xargs -0 -P "$jobs" -I{} sh -c 'clang-tidy --quiet "$@" 2>/dev/null' tidy --checks="$1" {} -- "${flags[@]}"
+}
+
+check_cpp() { # does not read the libraries' headers, so it is told what their macros do
+	local each='for (;(a) && (k) && (v);)'
+	cppcheck --quiet -j "$jobs" --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --std=c11 -I. -D_GNU_SOURCE -DPODSWITCH_VERSION='""' \
+		-D"json_array_foreach(a,k,v)=$each" -D"json_object_foreach(a,k,v)=$each" "${sources[@]}" "${tests[@]}"
+}
+
+limits() { # clang-tidy watches the length of functions (.clang-tidy)
+	local file status=0
+	if [ "$(wc -l <Makefile)" -ge 200 ]; then
+		echo "Makefile: $(wc -l <Makefile) lines, the limit is 199"
+		status=1
+	fi
+	for file in "${sources[@]}" "${tests[@]}" "${headers[@]}" "${scripts[@]}" Makefile; do
+		head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' && continue
+		echo "$file: no SPDX line on top"
+		status=1
+	done
+	return $status
+}
+
+lint clang-format clang-format --dry-run -Werror "${sources[@]}" "${tests[@]}" "${headers[@]}"
+lint clang-tidy tidy '' "${sources[@]}"
+# The analyzer does not know that a failed assertion of cmocka ends the test, and follows what cannot be.
+lint 'clang-tidy of the tests' tidy '-clang-analyzer-*,-bugprone-macro-parentheses' "${tests[@]}"
+lint cppcheck check_cpp
+lint shellcheck shellcheck -x -P SCRIPTDIR "${scripts[@]}"
+lint limits limits
+
+[ ${#failed[@]} = 0 ] || { echo "lint: ${failed[*]} failed" && exit 1; }
+echo "lint: all well"

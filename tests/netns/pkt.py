@@ -1,0 +1,377 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""pkt.py - makes, sends, receives and shows the packets of the network tests
+
+Crafted frames carry MARK and a label, so that whoever listens knows them from everything else. Tools that listen print
+"ready" once they do, then one line for each packet, until they are killed.
+"""
+import argparse
+import os
+import random
+import select
+import socket
+import struct
+import sys
+import time
+
+MARK = b"podswitch-test "
+LOCAL_EXPERIMENT = 0x88B5  # IEEE 802, for tests
+FLAG_I = 0x08
+UDP_NO_CHECK6_TX = 101
+SO_NO_CHECK = 11
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def ones_sum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def ethernet(args, label, kind=LOCAL_EXPERIMENT, payload=None, tag=None):
+    tags = b"" if tag is None else struct.pack("!HH", tag, 7)
+    body = MARK + label.encode() + b"\n" if payload is None else payload
+    return (mac(args.dst) + mac(args.src) + tags + struct.pack("!H", kind) + body).ljust(60, b"\0")
+
+
+def ipv4(label, tos, proto=253):
+    body = MARK + label.encode() + b"\n"
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos, 20 + len(body), 1, 0x4000, 64, proto, 0,
+                       socket.inet_aton("172.16.0.1"), socket.inet_aton("172.16.0.11"))
+    return head[:10] + struct.pack("!H", 0xFFFF ^ ones_sum(head)) + head[12:] + body
+
+
+def ipv6(label, tos):
+    body = MARK + label.encode() + b"\n"
+    return struct.pack("!IHBB", 6 << 28 | tos << 20, len(body), 253, 64) + \
+        socket.inet_pton(socket.AF_INET6, "fd42::1") + socket.inet_pton(socket.AF_INET6, "fd42::11") + body
+
+
+def vxlan(vni, flags=FLAG_I):
+    return struct.pack("!BBBBI", flags, 0, 0, 0, vni << 8)
+
+
+def reserved_bits():
+    """The 39 bits of the header that are neither the I flag nor the VNI, counted from the first on the wire."""
+    return [bit for bit in range(64) if bit != 4 and not 32 <= bit < 56]
+
+
+def flip(header, bit):
+    return (int.from_bytes(header, "big") ^ 1 << (63 - bit)).to_bytes(8, "big")
+
+
+def datagrams(args):
+    """The datagrams that the words on the command line ask for."""
+    good = vxlan(args.vni)
+    for word in args.cases:
+        name, _, value = word.partition(":")
+        if name == "good":
+            yield good + ethernet(args, word)
+        elif name == "noflag":
+            yield vxlan(args.vni, 0) + ethernet(args, word)
+        elif name == "reserved":
+            for bit in reserved_bits():
+                yield flip(good, bit) + ethernet(args, "reserved:%d" % bit)
+        elif name == "short":
+            yield (good + ethernet(args, word))[:int(value)]
+        elif name == "runt":
+            yield good + (mac(args.dst) + mac(args.src) + MARK)[:int(value)]
+        elif name == "vlan":
+            yield good + ethernet(args, word, tag=0x8100)
+        elif name == "qinq":
+            yield good + ethernet(args, word, tag=0x88A8)
+        elif name == "vni":
+            yield vxlan(int(value)) + ethernet(args, word)
+        elif name == "macs":
+            for i in range(int(value)):
+                args.src = "0600%08x" % i
+                yield good + ethernet(args, word)
+        elif name == "ecn":
+            for inner in range(4):
+                for outer in range(4):
+                    yield outer, good + ethernet(args, "", 0x0800, ipv4("v4 %d/%d" % (inner, outer), inner))
+                    yield outer, good + ethernet(args, "", 0x86DD, ipv6("v6 %d/%d" % (inner, outer), inner))
+        else:
+            sys.exit("pkt.py: no case " + word)
+
+
+def underlay_socket(args):
+    family = socket.AF_INET6 if ":" in args.to else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    if args.source:
+        sock.bind((args.source, 0))
+    if args.no_checksum:
+        sock.setsockopt(*((socket.IPPROTO_UDP, UDP_NO_CHECK6_TX) if family == socket.AF_INET6
+                          else (socket.SOL_SOCKET, SO_NO_CHECK)), 1)
+    return sock
+
+
+def set_tos(sock, tos):
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+
+
+def inject(args):
+    """Sends VXLAN datagrams from the namespace's own address."""
+    sock = underlay_socket(args)
+    for item in datagrams(args):
+        tos, data = item if isinstance(item, tuple) else (0, item)
+        set_tos(sock, tos)
+        sock.sendto(data, (args.to, args.port))
+
+
+def noise_datagram(args, rng):
+    """Random bytes, but half of them behind a header that is right, so that they reach the inner checks."""
+    body = rng.randbytes(rng.randrange(0, 200))
+    style = rng.randrange(4)
+    if style == 0:
+        return body
+    if style == 1:
+        return struct.pack("!BBBB", rng.choice((0, FLAG_I, rng.randrange(256))), 0, 0, 0) + body
+    if style == 2:
+        return vxlan(args.vni) + body
+    kind = rng.choice((0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8, rng.randrange(65536)))
+    return vxlan(args.vni) + mac(args.dst) + mac(args.src) + struct.pack("!H", kind) + \
+        rng.choice((b"\x45", b"\x46", b"\x60", b"\x4f", b"")) + body
+
+
+def noise(args):
+    """Sends random datagrams, slowly enough that a receive buffer of ordinary size holds them."""
+    rng = random.Random(args.seed)
+    sock = underlay_socket(args)
+    for i in range(args.count):
+        sock.sendto(noise_datagram(args, rng), (args.to, args.port))
+        if i % 100 == 99:
+            time.sleep(0.002)
+
+
+def noise_frame(source, rng):
+    body = rng.randbytes(rng.randrange(0, 300))
+    style = rng.randrange(4)
+    if style == 0:
+        return rng.randbytes(14) + body
+    if style == 1:
+        return rng.randbytes(6) + source + rng.randbytes(2) + body
+    kind = rng.choice((0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8, 0))
+    start = rng.choice((b"\x45\x00", b"\x46\x03", b"\x60\x00", b"\x4f", b""))
+    group = rng.choice((b"\xff" * 6, b"\x33\x33\0\0\0\1", b"\1\x80\xc2\0\0\3", b"\2\0\0\0\0\1"))
+    return group + source + struct.pack("!H", kind) + start + body
+
+
+def noise_frames(args):
+    """Sends random frames through an interface."""
+    rng = random.Random(args.seed)
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((args.interface, 0))
+    source = sock.getsockname()[4]
+    for i in range(args.count):
+        try:
+            sock.send(noise_frame(source, rng))
+        except OSError:  # the queue is full
+            time.sleep(0.001)
+        if i % 50 == 49:
+            time.sleep(0.001)
+
+
+def frames(args):
+    """Sends crafted frames through an interface, as a pod with raw sockets would."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((args.interface, 0))
+    args.src = args.src or sock.getsockname()[4].hex()
+    for word in args.cases:
+        name, _, value = word.partition(":")
+        if name == "good":
+            sock.send(ethernet(args, word))
+        elif name == "vlan":
+            sock.send(ethernet(args, word, tag=0x8100))
+        elif name == "tos":
+            sock.send(ethernet(args, "", 0x0800, ipv4(word, int(value))))
+        elif name == "tclass":
+            sock.send(ethernet(args, "", 0x86DD, ipv6(word, int(value))))
+        else:
+            sys.exit("pkt.py: no case " + word)
+
+
+def label_of(frame):
+    at = frame.find(MARK)
+    if at < 0:
+        return None
+    return frame[at + len(MARK):].split(b"\n")[0].decode("ascii", "replace")
+
+
+def raw_socket(interface):
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    sock.bind((interface, 0))
+    return sock
+
+
+def sniff(args):
+    """Prints each crafted frame that arrives on an interface: label, ECN bits, whether the IPv4 header sum is right."""
+    sock = raw_socket(args.interface)
+    say("ready")
+    while True:
+        frame, sender = sock.recvfrom(65536)
+        label = label_of(frame)
+        if sender[2] == socket.PACKET_OUTGOING or label is None:
+            continue
+        kind = frame[12:14]
+        if kind == b"\x08\x00":
+            say(label, "ecn", frame[15] & 3, "sum", "good" if ones_sum(frame[14:34]) == 0xFFFF else "bad")
+        elif kind == b"\x86\xdd":
+            say(label, "ecn", frame[15] >> 4 & 3, "sum good")
+        else:
+            say(label)
+
+
+def outer(frame, port):
+    """What an underlay datagram to the port says of itself, or None."""
+    if frame[12:14] == b"\x08\x00" and frame[23] == 17:
+        at, tos, dont_fragment = 14 + (frame[14] & 15) * 4, frame[15], frame[20] >> 6 & 1
+        source = socket.inet_ntop(socket.AF_INET, frame[26:30])
+    elif frame[12:14] == b"\x86\xdd" and frame[20] == 17:
+        at, tos, dont_fragment = 54, (frame[14] << 4 | frame[15] >> 4) & 255, 1
+        source = socket.inet_ntop(socket.AF_INET6, frame[22:38])
+    else:
+        return None
+    sport, dport = struct.unpack("!HH", frame[at:at + 4])
+    if dport != port:
+        return None
+    return {"source": source, "sport": sport, "df": dont_fragment, "ecn": tos & 3, "tos": tos,
+            "header": frame[at + 8:at + 16].hex(), "inner": frame[at + 16:]}
+
+
+def watch(args):
+    """Prints each VXLAN datagram that arrives on an interface."""
+    sock = raw_socket(args.interface)
+    say("ready")
+    while True:
+        frame, sender = sock.recvfrom(65536)
+        seen = None if sender[2] == socket.PACKET_OUTGOING and not args.both else outer(frame, args.port)
+        if seen is None:
+            continue
+        inner = seen.pop("inner")
+        flow = "-"
+        if inner[12:14] == b"\x08\x00" and inner[23] == 17:
+            flow = "%d" % struct.unpack("!H", inner[34:36])
+        say(*("%s=%s" % item for item in seen.items()), "flow=" + flow, "kind=" + inner[12:14].hex(),
+            "label=" + (label_of(inner) or "-"))
+
+
+def capture(args):
+    """Writes what arrives on an interface to a pcap file."""
+    sock = raw_socket(args.interface)
+    with open(args.file, "wb", buffering=0) as out:
+        out.write(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65536, 1))
+        say("ready")
+        while True:
+            frame, sender = sock.recvfrom(65536)
+            if sender[2] != socket.PACKET_OUTGOING:
+                now = time.time()
+                out.write(struct.pack("=IIII", int(now), int(now % 1 * 1e6), len(frame), len(frame)) + frame)
+
+
+def flows(args):
+    """Sends a few UDP datagrams on each of many flows."""
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(args.count)]
+    for i, sock in enumerate(socks):
+        sock.bind(("", 20000 + i))
+    for _ in range(4):
+        for sock in socks:
+            sock.sendto(b"flow", (args.to, 9))
+
+
+def echo(args):
+    """Returns every UDP datagram to its sender, IPv4 and IPv6."""
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", args.port))
+    say("ready")
+    while True:
+        data, sender = sock.recvfrom(65536)
+        sock.sendto(data, sender)
+
+
+def sizes(args):
+    """Sends a UDP datagram of every size to an echo, a window of them at a time, and compares what comes back."""
+    family = socket.AF_INET6 if ":" in args.to else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.connect((args.to, args.port))
+    random.seed(args.seed)
+    pool = random.randbytes(args.max + 1)
+    outstanding, following, wrong = {}, 0, []
+    while following <= args.max or outstanding:
+        while following <= args.max and len(outstanding) < 16:
+            outstanding[following] = pool[:following]
+            sock.send(outstanding[following])
+            following += 1
+        if not select.select([sock], [], [], 2)[0]:
+            sys.exit("lost: sizes %s; wrong: %s" % (sorted(outstanding), wrong))
+        data = sock.recv(65536)
+        if outstanding.pop(len(data), None) != data:
+            wrong.append(len(data))
+    if wrong:
+        sys.exit("came back different or twice: sizes %s" % wrong)
+    say("%d sizes" % (args.max + 1))
+
+
+def slow_send(args):
+    """Sends a file over TCP at a steady pace, so that there is time to break something meanwhile."""
+    with socket.create_connection((args.to, args.port)) as sock, open(args.file, "rb") as source:
+        while chunk := source.read(65536):
+            sock.sendall(chunk)
+            time.sleep(65536 / args.rate)
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(30)
+        sock.recv(1)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    def verb(function, *arguments):
+        sub = verbs.add_parser(function.__name__.replace("_", "-"))
+        sub.set_defaults(function=function)
+        for names, options in arguments:
+            sub.add_argument(*names.split(), **options)
+
+    to, port = ("--to", {"required": True}), ("--port", {"type": int, "default": 4789})
+    interface = ("interface", {})
+    vni, dst, src = ("--vni", {"type": int, "default": 42}), ("--dst", {"default": "ff:ff:ff:ff:ff:ff"}), \
+        ("--src", {"default": "02:00:00:00:00:fe"})
+    bind = ("--source", {"default": ""})
+    count, seed = ("--count", {"type": int, "default": 1}), ("--seed", {"type": int, "default": 1})
+    cases = ("cases", {"nargs": "+"})
+    plain = ("--no-checksum", {"action": "store_true"})
+    verb(inject, to, port, vni, dst, src, bind, plain, cases)
+    verb(noise, to, port, vni, dst, src, bind, plain, count, seed)
+    verb(noise_frames, interface, count, seed)
+    verb(frames, interface, dst, ("--src", {"default": ""}), cases)
+    verb(sniff, interface)
+    verb(watch, interface, port, ("--both", {"action": "store_true"}))
+    verb(capture, interface, ("file", {}))
+    verb(flows, to, count)
+    verb(echo, port)
+    verb(sizes, to, port, ("--max", {"type": int, "required": True}), seed)
+    verb(slow_send, to, port, ("--rate", {"type": int, "default": 4 << 20}), ("file", {}))
+    args = parser.parse_args()
+    try:
+        args.function(args)
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(1)
+
+
+main()

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* forward.c - the way of a frame through the switch, in both directions */
+#include "vswitch/forward.h"
+
+#include "tap/tap.h"
+#include "vswitch/decap.h"
+#include "vswitch/encap.h"
+#include "vswitch/icmp.h"
+#include "vswitch/wire.h"
+
+#include <stddef.h>
+
+/* Where something happened, for the counters: a port's, else a gateway's, else nobody's. */
+static void drop(struct worker *worker, struct port *port, struct gateway *gateway, enum drop reason)
+{
+	count(&worker->drops[reason], 1);
+	if (port)
+		count(&port->counters[worker->index].drops[reason], 1);
+	else if (gateway)
+		count(&gateway->counters[worker->index].drops[reason], 1);
+}
+
+/* To a port here */
+
+static void deliver(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)
+{
+	if (port->tap < 0) {
+		drop(worker, port, NULL, DROP_TAP_DOWN);
+		return;
+	}
+	struct ring_tx *tx = ring_tx(worker->ring);
+	tx->port = port;
+	tx->length = decap_shape(frame, port->config.link.mtu, inner_gso, &tx->vnet);
+	tx->iov[0] = (struct iovec){&tx->vnet, TAP_VNET_HEADER};
+	tx->iov[1] = (struct iovec){frame->data, tx->length};
+	tx->message.msg_iovlen = 2;
+	ring_write(worker->ring, port->tap, tx);
+	struct port_counters *counters = &port->counters[worker->index];
+	count(&counters->tx_frames, 1);
+	count(&counters->tx_bytes, tx->length);
+}
+
+/* A copy to every port of the gateway but the one it came from. Returns how many there were. */
+static unsigned deliver_all(struct worker *worker, const struct gateway *gateway, const struct port *but,
+			    const struct frame *frame, uint32_t inner_gso)
+{
+	unsigned delivered = 0;
+	for (unsigned i = 0; i < gateway->n_ports; i++) {
+		if (gateway->ports[i] == but)
+			continue;
+		deliver(worker, gateway->ports[i], frame, inner_gso);
+		delivered++;
+	}
+	return delivered;
+}
+
+/* The port of `gateway` that has the frame's destination; NULL when none has. */
+static struct port *find_port(struct worker *worker, const struct gateway *gateway, const struct frame *frame)
+{
+	struct fdb_entry entry;
+	if (!fdb_lookup(worker->vs->fdb, gateway->id, frame_dst(frame), worker->now, &entry) || !entry.place.is_port)
+		return NULL;
+	struct port *port = worker->vs->ports[entry.place.index];
+	return port && port->gateway == gateway ? port : NULL;
+}
+
+/* Learning */
+
+static void tell(struct worker *worker, const struct gateway *gateway, const struct frame *frame, bool moved)
+{
+	if (!atomic_load_explicit(&worker->listening, memory_order_relaxed))
+		return;
+	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_relaxed);
+	if (in - atomic_load_explicit(&worker->news_out, memory_order_acquire) == WORKER_NEWS)
+		return;
+	struct worker_news *news = &worker->news[in % WORKER_NEWS];
+	*news = (struct worker_news){.gateway = gateway->id, .moved = moved};
+	memcpy(news->mac.bytes, frame_src(frame), sizeof(news->mac.bytes));
+	atomic_store_explicit(&worker->news_in, in + 1, memory_order_release);
+}
+
+/* Learns where the frame's source is; a reason when it cannot be there. */
+static enum drop learn(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
+		       struct fdb_place place)
+{
+	if (!gateway->config.learning) {
+		struct fdb_entry entry;
+		if (!fdb_lookup(worker->vs->fdb, gateway->id, frame_src(frame), worker->now, &entry) ||
+		    (entry.place.is_port == place.is_port && entry.place.index == place.index))
+			return DROP_NONE;
+		return entry.kind == FDB_LOCAL    ? DROP_OWN_SOURCE
+		       : entry.kind == FDB_STATIC ? DROP_STATIC_MOVED
+						  : DROP_NONE;
+	}
+	switch (fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now)) {
+	case FDB_FIXED:
+		return DROP_STATIC_MOVED;
+	case FDB_OURS:
+		return DROP_OWN_SOURCE;
+	case FDB_NEW:
+		tell(worker, gateway, frame, false);
+		break;
+	case FDB_MOVED:
+		tell(worker, gateway, frame, true);
+		break;
+	case FDB_KNOWN:
+	case FDB_REFUSED:
+		break;
+	}
+	return DROP_NONE;
+}
+
+/* The remote of `gateway` with this address, among those it has. */
+static struct remote *search_remote(const struct gateway *gateway, const struct address *source)
+{
+	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire);
+	for (unsigned i = 0; i < n; i++)
+		if (address_equal(&gateway->remotes[i]->endpoint.address, source))
+			return gateway->remotes[i];
+	return NULL;
+}
+
+static bool is_allowed(const struct gateway *gateway, const struct address *source)
+{
+	for (size_t i = 0; i < gateway->config.n_allow; i++)
+		if (prefix_contains(&gateway->config.allow[i], source))
+			return true;
+	return gateway->config.n_allow == 0;
+}
+
+/*
+ * An own side's remote for this source. The table usually knows it by the frame's MAC; a new one is claimed unless
+ * another worker is just doing so, or there are too many: then NULL, and the sender's next frame tries again.
+ */
+static struct remote *own_side_remote(struct worker *worker, struct gateway *gateway, const struct address *source,
+				      const struct frame *frame)
+{
+	struct vswitch *vs = worker->vs;
+	struct fdb_entry entry;
+	struct remote *remote = NULL;
+	if (fdb_lookup(vs->fdb, gateway->id, frame_src(frame), worker->now, &entry) && !entry.place.is_port)
+		remote = &vs->remotes[entry.place.index];
+	if (!remote || !address_equal(&remote->endpoint.address, source))
+		remote = search_remote(gateway, source);
+	if (!remote && gateway->config.learning &&
+	    !atomic_flag_test_and_set_explicit(&vs->learning, memory_order_acquire)) {
+		struct endpoint endpoint = {.address = *source, .port = gateway->config.port};
+		remote = search_remote(gateway, source);
+		if (!remote)
+			remote = remote_claim(vs, gateway, &endpoint, true);
+		atomic_flag_clear_explicit(&vs->learning, memory_order_release);
+	}
+	if (remote && atomic_load_explicit(&remote->seen, memory_order_relaxed) != worker->now)
+		atomic_store_explicit(&remote->seen, worker->now, memory_order_relaxed);
+	return remote;
+}
+
+/* From a pod */
+
+/* The remote of a client gateway that stands for this own side. */
+static const struct remote *remote_for(const struct gateway *client, const struct gateway *own)
+{
+	unsigned n = atomic_load_explicit(&client->n_remotes, memory_order_relaxed);
+	for (unsigned i = 0; i < n; i++)
+		if (client->remotes[i]->local_gateway == own->id)
+			return client->remotes[i];
+	return NULL;
+}
+
+/* A client's frame for a gateway whose own side is on this node. */
+static void hand_over(struct worker *worker, struct port *from, const struct remote *remote, const struct frame *frame)
+{
+	struct gateway *own = worker->vs->gateways[remote->local_gateway];
+	enum drop reason = learn(worker, own, frame, (struct fdb_place){.is_port = true, .index = from->id});
+	if (reason == DROP_NONE && frame_is_group(frame)) {
+		deliver_all(worker, own, NULL, frame, 0);
+		return;
+	}
+	struct port *to = reason == DROP_NONE ? find_port(worker, own, frame) : NULL;
+	if (to)
+		deliver(worker, to, frame, 0);
+	else
+		drop(worker, from, NULL, reason == DROP_NONE ? DROP_UNKNOWN_DESTINATION : reason);
+}
+
+/* A frame of an own side for one of its clients on this node. */
+static void hand_back(struct worker *worker, struct port *from, struct port *to, const struct frame *frame)
+{
+	const struct remote *remote = remote_for(to->gateway, from->gateway);
+	enum drop reason = DROP_UNKNOWN_DESTINATION;
+	if (remote)
+		reason = learn(worker, to->gateway, frame, (struct fdb_place){.index = remote->id});
+	if (reason == DROP_NONE)
+		deliver(worker, to, frame, 0);
+	else
+		drop(worker, from, NULL, reason);
+}
+
+static void emit(struct worker *worker, struct port *from, const struct remote *remote, const struct frame *frame)
+{
+	if (remote->local_gateway)
+		hand_over(worker, from, remote, frame);
+	else
+		encap_send(worker, from, remote, frame);
+}
+
+/* Broadcast, multicast and unknown unicast: a copy to each remote. */
+static void flood(struct worker *worker, struct port *from, const struct frame *frame)
+{
+	struct gateway *gateway = from->gateway;
+	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire), copies = n;
+	for (unsigned i = 0; i < n; i++)
+		emit(worker, from, gateway->remotes[i], frame);
+	for (unsigned i = 0; i < gateway->n_peers && frame_is_group(frame); i++) {
+		const struct gateway *client = worker->vs->gateways[gateway->peers[i]];
+		for (unsigned p = 0; p < client->n_ports; p++, copies++)
+			hand_back(worker, from, client->ports[p], frame);
+	}
+	if (!gateway->config.isolate && frame_is_group(frame))
+		copies += deliver_all(worker, gateway, from, frame, 0);
+	if (!copies)
+		drop(worker, from, NULL, DROP_NO_REMOTE);
+}
+
+static void count_encap(struct worker *worker, const struct gateway *gateway, const struct frame *frame)
+{
+	struct gateway_counters *counters = &gateway->counters[worker->index];
+	count(&counters->encap_frames, 1);
+	count(&counters->encap_bytes, frame->length);
+}
+
+static void forward_unicast(struct worker *worker, struct port *from, const struct frame *frame)
+{
+	struct gateway *gateway = from->gateway;
+	struct fdb_entry entry;
+	if (!fdb_lookup(worker->vs->fdb, gateway->id, frame_dst(frame), worker->now, &entry)) {
+		count_encap(worker, gateway, frame);
+		flood(worker, from, frame);
+		return;
+	}
+	if (!entry.place.is_port) {
+		count_encap(worker, gateway, frame);
+		emit(worker, from, &worker->vs->remotes[entry.place.index], frame);
+		return;
+	}
+	struct port *to = worker->vs->ports[entry.place.index];
+	if (!to || !to->gateway || to == from)
+		drop(worker, from, NULL, DROP_UNKNOWN_DESTINATION);
+	else if (to->gateway != gateway)
+		hand_back(worker, from, to, frame);
+	else if (gateway->config.isolate)
+		drop(worker, from, NULL, DROP_ISOLATED);
+	else
+		deliver(worker, to, frame, 0);
+}
+
+/* A pod's route to its gateway that leads into its own TAP would encapsulate what is encapsulated, for ever. */
+static bool is_loop(const struct port *port, const struct frame *frame)
+{
+	const uint8_t *ip = frame->data + frame->l3;
+	if (!port->underlay || frame->protocol != PROTO_UDP || !frame->l4)
+		return false;
+	if (load16(frame->data + frame->l4 + UDP_DST) != port->gateway->config.port)
+		return false;
+	struct address to = {.family = frame->version == 4 ? AF_INET : AF_INET6};
+	memcpy(to.bytes, ip + (frame->version == 4 ? IP4_DST : IP6_DST), frame->version == 4 ? 4 : 16);
+	return search_remote(port->gateway, &to) != NULL;
+}
+
+/* The virtio header must say nothing, as we offered no offload; then whether the port may send this frame at all. */
+static enum drop admit(const struct port *port, const uint8_t *vnet, uint8_t *data, size_t length, struct frame *frame)
+{
+	enum drop reason = frame_parse(frame, data, length);
+	if (reason != DROP_NONE)
+		return reason;
+	if (vnet[offsetof(struct virtio_net_hdr, flags)] & VIRTIO_NET_HDR_F_NEEDS_CSUM ||
+	    vnet[offsetof(struct virtio_net_hdr, gso_type)] != VIRTIO_NET_HDR_GSO_NONE)
+		return DROP_BAD_VNET;
+	if (memcmp(frame_src(frame), port->config.link.mac.bytes, 6) != 0)
+		return DROP_FOREIGN_SOURCE;
+	if (frame_is_link_local(frame))
+		return DROP_RESERVED_MAC;
+	if (!port->gateway)
+		return DROP_DETACHED;
+	return is_loop(port, frame) ? DROP_LOOP : DROP_NONE;
+}
+
+void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, uint32_t length)
+{
+	struct frame frame;
+	if (length < TAP_VNET_HEADER) {
+		drop(worker, port, NULL, DROP_BAD_VNET);
+		return;
+	}
+	struct port_counters *counters = &port->counters[worker->index];
+	count(&counters->rx_frames, 1);
+	count(&counters->rx_bytes, length - TAP_VNET_HEADER);
+	enum drop reason = admit(port, data, data + TAP_VNET_HEADER, length - TAP_VNET_HEADER, &frame);
+	if (reason != DROP_NONE) {
+		drop(worker, port, NULL, reason);
+	} else if (frame_is_group(&frame)) {
+		count_encap(worker, port->gateway, &frame);
+		flood(worker, port, &frame);
+	} else {
+		forward_unicast(worker, port, &frame);
+	}
+}
+
+/* From the network */
+
+/* What a datagram belongs to. */
+struct origin {
+	struct gateway *gateway;
+	struct remote *remote; /* NULL: an own side that has not learned it */
+	struct port *owner;    /* whose underlay it came in by; NULL: the host's */
+	struct address source;
+	uint8_t tos;
+};
+
+/* The pod underlay: the socket says which port, and with it which gateway. */
+static enum drop match_owner(struct origin *origin, uint32_t vni)
+{
+	struct gateway *gateway = origin->owner->gateway;
+	if (!gateway)
+		return DROP_DETACHED;
+	origin->remote = gateway->own_side ? NULL : search_remote(gateway, &origin->source);
+	if (!gateway->own_side && !origin->remote)
+		return DROP_UNKNOWN_REMOTE;
+	if (vni != gateway->config.vni)
+		return DROP_UNKNOWN_VNI;
+	origin->gateway = gateway;
+	return DROP_NONE;
+}
+
+static enum drop match_host(struct worker *worker, const struct underlay *underlay, struct origin *origin, uint32_t vni)
+{
+	struct demux_match match = demux_find(worker->vs->demux, underlay->port, &origin->source, vni);
+	if (!match.gateway)
+		return match.source_known ? DROP_UNKNOWN_VNI : DROP_UNKNOWN_REMOTE;
+	origin->gateway = worker->vs->gateways[match.gateway];
+	origin->remote = match.known ? &worker->vs->remotes[match.remote] : NULL;
+	return DROP_NONE;
+}
+
+/* Whether the frame may come from there; learns that it does. */
+static enum drop check_source(struct worker *worker, struct origin *origin, const struct frame *frame)
+{
+	struct gateway *gateway = origin->gateway;
+	if (frame_is_link_local(frame))
+		return DROP_RESERVED_MAC;
+	if (!origin->remote) {
+		if (!is_allowed(gateway, &origin->source))
+			return DROP_UNKNOWN_REMOTE;
+		origin->remote = own_side_remote(worker, gateway, &origin->source, frame);
+		if (!origin->remote)
+			return DROP_NONE;
+	}
+	return learn(worker, gateway, frame, (struct fdb_place){.index = origin->remote->id});
+}
+
+static void deliver_from_network(struct worker *worker, const struct origin *origin, const struct frame *frame,
+				 uint32_t inner_gso)
+{
+	struct port *owner = origin->owner;
+	bool found;
+	if (owner) {
+		found = frame_is_group(frame) || !memcmp(frame_dst(frame), owner->config.link.mac.bytes, 6);
+		if (found)
+			deliver(worker, owner, frame, inner_gso);
+	} else if (frame_is_group(frame)) {
+		found = deliver_all(worker, origin->gateway, NULL, frame, inner_gso) > 0;
+	} else {
+		struct port *to = find_port(worker, origin->gateway, frame);
+		found = to != NULL;
+		if (found)
+			deliver(worker, to, frame, inner_gso);
+	}
+	if (!found)
+		drop(worker, owner, origin->gateway, DROP_UNKNOWN_DESTINATION);
+}
+
+static void receive_datagram(struct worker *worker, const struct underlay *underlay, struct origin *origin,
+			     uint8_t *data, size_t length, uint32_t inner_gso)
+{
+	uint32_t vni;
+	struct frame frame;
+	origin->gateway = NULL;
+	enum drop reason = decap_header(data, length, worker->vs->options.ignore_reserved, &vni);
+	if (reason == DROP_NONE)
+		reason = origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
+	if (reason == DROP_NONE) {
+		struct gateway_counters *counters = &origin->gateway->counters[worker->index];
+		count(&counters->rx_datagrams, 1);
+		count(&counters->rx_bytes, length);
+		reason = frame_parse(&frame, data + VXLAN_HEADER, length - VXLAN_HEADER);
+	}
+	if (reason == DROP_NONE)
+		reason = check_source(worker, origin, &frame);
+	if (reason == DROP_NONE)
+		reason = frame_ecn_decapsulate(&frame, origin->tos & ECN_MASK);
+	if (reason == DROP_NONE)
+		deliver_from_network(worker, origin, &frame, inner_gso);
+	else
+		drop(worker, origin->owner, origin->gateway, reason);
+}
+
+void forward_from_network(struct worker *worker, const struct underlay *underlay, struct port *owner,
+			  const struct ring_event *event)
+{
+	struct origin origin = {.owner = owner, .tos = event->tos};
+	struct endpoint source;
+	size_t segment;
+	enum drop reason = DROP_NONE;
+	if (endpoint_from_sockaddr(event->from, event->from_length, &source))
+		reason = DROP_UNKNOWN_REMOTE;
+	else if (event->truncated)
+		reason = DROP_TRUNCATED;
+	else
+		reason = decap_split(event->data, event->length, event->gro_size, &segment);
+	if (reason != DROP_NONE) {
+		drop(worker, owner, NULL, reason);
+		return;
+	}
+	origin.source = source.address;
+	uint32_t inner_gso = segment == event->length ? event->gro_size : 0;
+	size_t at = 0;
+	do {
+		size_t length = event->length - at < segment ? event->length - at : segment;
+		receive_datagram(worker, underlay, &origin, event->data + at, length, inner_gso);
+		at += segment;
+	} while (at < event->length);
+}
+
+/* What the kernel refused */
+
+static void uncount(uint64_t *counter, uint64_t by)
+{
+	count(counter, (uint64_t)0 - by);
+}
+
+static void refused_by_tap(struct worker *worker, const struct ring_tx *tx, int error)
+{
+	struct port *port = tx->port;
+	struct port_counters *counters = &port->counters[worker->index];
+	uncount(&counters->tx_frames, 1);
+	uncount(&counters->tx_bytes, tx->length);
+	drop(worker, port, NULL, error == -EIO ? DROP_TAP_DOWN : DROP_TAP_FAILED);
+}
+
+/* Keeps what the pod is to be told, as nothing can be queued while refusals are reported. */
+static void note_too_big(struct worker *worker, struct port *port, const struct remote *remote,
+			 const struct ring_tx *tx)
+{
+	int path = underlay_path_mtu(port_underlay(port), &remote->to);
+	int overhead = remote->to.ss_family == AF_INET6 ? TUNNEL_OVERHEAD_IP6 : TUNNEL_OVERHEAD_IP4;
+	struct frame frame;
+	if (path <= overhead || worker->n_replies == WORKER_REPLIES)
+		return;
+	if (frame_parse(&frame, tx->frame, tx->length) != DROP_NONE)
+		return;
+	struct worker_reply *reply = &worker->replies[worker->n_replies];
+	reply->length = (uint32_t)icmp_too_big(&frame, (unsigned)(path - overhead), reply->frame, sizeof(reply->frame));
+	reply->port = port;
+	if (reply->length)
+		worker->n_replies++;
+}
+
+void forward_refused(void *context, const struct ring_tx *tx, int error)
+{
+	struct worker *worker = context;
+	struct port *port = tx->port;
+	if (!tx->remote) {
+		refused_by_tap(worker, tx, error);
+		return;
+	}
+	struct gateway_counters *counters = &port->gateway->counters[worker->index];
+	uncount(&counters->tx_datagrams, 1);
+	uncount(&counters->tx_bytes, VXLAN_HEADER + (uint64_t)tx->length);
+	if (error == -EMSGSIZE) {
+		drop(worker, port, NULL, DROP_TOO_BIG);
+		note_too_big(worker, port, tx->remote, tx);
+	} else {
+		drop(worker, port, NULL, error == -EAGAIN || error == -ENOBUFS ? DROP_SEND_FULL : DROP_SEND_FAILED);
+	}
+}
+
+void forward_replies(struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->n_replies; i++) {
+		struct worker_reply *reply = &worker->replies[i];
+		struct frame frame;
+		if (frame_parse(&frame, reply->frame, reply->length) == DROP_NONE)
+			deliver(worker, reply->port, &frame, 0);
+	}
+	worker->n_replies = 0;
+}

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port.c - ports: a TAP in a pod, attached to a gateway
+ *
+ * States: "up" has a TAP and a gateway; "detached" has a TAP and no gateway, and drops what the pod sends; "gone" has
+ * neither, as its namespace or TAP vanished, and waits to be removed or added again.
+ */
+#include "tap/tap.h"
+#include "vswitch/log.h"
+#include "vswitch/vswitch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define LOCALLY_ADMINISTERED 0x02
+#define GROUP 0x01
+
+struct port *port_find(const struct vswitch *vs, const char *name)
+{
+	struct port *port = vs->first_port;
+	while (port && strcmp(port->config.name, name) != 0)
+		port = port->next;
+	return port;
+}
+
+const struct port_config *switch_port_config(const struct vswitch *vs, const char *name)
+{
+	const struct port *port = port_find(vs, name);
+	return port ? &port->config : NULL;
+}
+
+/* The same name has the same MAC on every node and after every start, so that DHCP gives the pod its address again. */
+static struct mac derive_mac(const char *name)
+{
+	struct mac mac;
+	uint64_t hash = XXH3_64bits(name, strlen(name));
+	memcpy(mac.bytes, &hash, sizeof(mac.bytes));
+	mac.bytes[0] = (uint8_t)((mac.bytes[0] & ~GROUP) | LOCALLY_ADMINISTERED);
+	return mac;
+}
+
+/* Comparing what was asked for */
+
+static bool same_route(const struct link_route *a, const struct link_route *b)
+{
+	return prefix_equal(&a->to, &b->to) && address_equal(&a->via, &b->via);
+}
+
+static bool same_link(const struct link_config *a, const struct link_config *b)
+{
+	if (!mac_equal(&a->mac, &b->mac) || a->mtu != b->mtu || a->n_addresses != b->n_addresses ||
+	    a->n_routes != b->n_routes || !address_equal(&a->default_via, &b->default_via))
+		return false;
+	for (size_t i = 0; i < a->n_addresses; i++)
+		if (!prefix_equal(&a->addresses[i], &b->addresses[i]))
+			return false;
+	for (size_t i = 0; i < a->n_routes; i++)
+		if (!same_route(&a->routes[i], &b->routes[i]))
+			return false;
+	return true;
+}
+
+/* The link as it was asked for: without what is derived. */
+static struct link_config wanted_link(const struct port_config *config)
+{
+	struct link_config wanted = config->link;
+	if (!config->has_mac)
+		wanted.mac = (struct mac){0};
+	if (!config->has_mtu)
+		wanted.mtu = 0;
+	return wanted;
+}
+
+static bool same_port(const struct port *port, const struct port_config *config)
+{
+	struct link_config wanted = wanted_link(config);
+	return !strcmp(port->config.gateway, config->gateway) && !strcmp(port->config.netns, config->netns) &&
+	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted);
+}
+
+static int check_config(const struct port_config *config, struct failure *why)
+{
+	if (!switch_name_valid(config->name))
+		return fail(why, -EINVAL, "name",
+			    "a name is 1 to 127 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+	if (!config->netns[0])
+		return fail(why, -EINVAL, "netns",
+			    "say in which network namespace the pod is: a name, a path or a process id");
+	if (config->has_mac && !mac_is_unicast(&config->link.mac))
+		return fail(why, -EINVAL, "mac", "is a group address or zero; a port needs a unicast MAC");
+	return 0;
+}
+
+/* One MAC can be only at one port of a gateway. */
+static int check_mac(const struct vswitch *vs, const struct gateway *gateway, const struct mac *mac,
+		     const struct port *but, struct failure *why)
+{
+	char text[MAC_TEXT];
+	for (unsigned i = 0; i < gateway->n_ports; i++)
+		if (gateway->ports[i] != but && mac_equal(&gateway->ports[i]->config.link.mac, mac))
+			return fail(why, -EEXIST, "mac", "%s is that of port '%s' of the same gateway; give another",
+				    mac_format(mac, text), gateway->ports[i]->config.name);
+	(void)vs;
+	return 0;
+}
+
+/* Membership in a gateway. Frozen. */
+
+static int reserve_place(struct gateway *gateway)
+{
+	if (gateway->n_ports < gateway->max_ports)
+		return 0;
+	unsigned max = gateway->max_ports ? gateway->max_ports * 2 : 8;
+	struct port **ports = realloc(gateway->ports, max * sizeof(struct port *));
+	if (!ports)
+		return -ENOMEM;
+	gateway->ports = ports;
+	gateway->max_ports = max;
+	return 0;
+}
+
+static bool is_at_port(void *context, const struct fdb_entry *entry)
+{
+	const struct port *port = context;
+	return entry->place.is_port && entry->place.index == port->id;
+}
+
+static void leave(struct vswitch *vs, struct port *port)
+{
+	struct gateway *gateway = port->gateway;
+	fdb_purge(vs->fdb, is_at_port, port);
+	for (unsigned i = 0; gateway && i < gateway->n_ports; i++)
+		if (gateway->ports[i] == port)
+			gateway->ports[i--] = gateway->ports[--gateway->n_ports];
+	port->gateway = NULL;
+}
+
+static int join(struct vswitch *vs, struct port *port, struct gateway *gateway)
+{
+	struct fdb_place place = {.is_port = true, .index = port->id};
+	int error = reserve_place(gateway);
+	if (error)
+		return error;
+	error = fdb_set(vs->fdb, gateway->id, port->config.link.mac.bytes, FDB_LOCAL, place);
+	if (error == -ENOSPC && !fdb_reserve(vs->fdb))
+		error = fdb_set(vs->fdb, gateway->id, port->config.link.mac.bytes, FDB_LOCAL, place);
+	if (error)
+		return error;
+	gateway->ports[gateway->n_ports++] = port;
+	port->gateway = gateway;
+	return 0;
+}
+
+/* Watching */
+
+static void watch_underlay(struct port *port)
+{
+	for (int f = 0; port->underlay && f < UNDERLAY_FAMILIES; f++) {
+		int fd = port->underlay->family[f].receive[0];
+		if (fd >= 0)
+			port->udp_watch[f] = worker_watch(port->worker, RING_UDP, fd, make_tag(TAG_POD, port->id));
+	}
+}
+
+static void unwatch_underlay(struct port *port)
+{
+	for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
+		worker_unwatch(port->worker, port->udp_watch[f]);
+		port->udp_watch[f] = -1;
+	}
+}
+
+/* Opens the pod underlay in the port's namespace, when the gateway wants one; else *out is NULL. */
+static int open_underlay(struct vswitch *vs, const struct port *port, const struct gateway *gateway,
+			 struct underlay **out, struct failure *why)
+{
+	static const struct address any[2];
+	*out = NULL;
+	if (!gateway->pod_underlay)
+		return 0;
+	int error = netns_enter(&port->netns, why);
+	if (error)
+		return error;
+	error = underlay_open(out, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
+	netns_return(&vs->home);
+	return error;
+}
+
+/* Another receiver cannot be opened on a port that the old one holds: then the old one goes on. */
+static bool keeps_underlay(const struct port *port, const struct gateway *gateway)
+{
+	return port->underlay && gateway->pod_underlay && port->underlay->port == gateway->config.port;
+}
+
+int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
+{
+	struct underlay *old = port->underlay, *fresh = NULL;
+	struct gateway *from = port->gateway;
+	bool keep = keeps_underlay(port, gateway);
+	int error = keep ? 0 : open_underlay(vs, port, gateway, &fresh, why);
+	if (error)
+		return error;
+	switch_freeze(vs);
+	leave(vs, port);
+	error = join(vs, port, gateway);
+	if (error && from)
+		(void)join(vs, port, from); /* it has been there: there is room */
+	else if (!keep)
+		port->underlay = fresh;
+	switch_thaw(vs);
+	if (error) {
+		underlay_close(fresh);
+		return fail(why, error, NULL, "out of memory");
+	}
+	if (!keep) {
+		unwatch_underlay(port);
+		underlay_close(old);
+		watch_underlay(port);
+	}
+	memmove(port->config.gateway, gateway->config.name, sizeof(port->config.gateway));
+	return 0;
+}
+
+void port_detach(struct vswitch *vs, struct port *port)
+{
+	struct underlay *old = port->underlay;
+	switch_freeze(vs);
+	leave(vs, port);
+	port->underlay = NULL;
+	switch_thaw(vs);
+	unwatch_underlay(port);
+	underlay_close(old);
+}
+
+/* Birth and death of the object */
+
+static void free_port(struct port *port)
+{
+	if (!port)
+		return;
+	free(port->counters);
+	free(port);
+}
+
+static struct port *new_port(struct vswitch *vs, const struct port_config *config)
+{
+	for (unsigned tries = 0; tries < MAX_PORTS && vs->ports[vs->next_port % MAX_PORTS]; tries++)
+		vs->next_port++;
+	uint16_t id = (uint16_t)(vs->next_port % MAX_PORTS);
+	struct port *port = vs->ports[id] ? NULL : calloc(1, sizeof(*port));
+	if (!port)
+		return NULL;
+	port->counters = calloc(vs->options.workers, sizeof(*port->counters));
+	if (!port->counters) {
+		free_port(port);
+		return NULL;
+	}
+	vs->next_port++;
+	port->id = id;
+	port->config = *config;
+	port->wanted = wanted_link(config);
+	if (!config->has_mac)
+		port->config.link.mac = derive_mac(config->name);
+	port->worker = &vs->workers[id % vs->options.workers];
+	port->netns.fd = port->tap = port->tap_watch = -1;
+	port->udp_watch[UNDERLAY_IP4] = port->udp_watch[UNDERLAY_IP6] = -1;
+	return port;
+}
+
+static void enlist(struct vswitch *vs, struct port *port)
+{
+	*vs->last_port = port;
+	vs->last_port = &port->next;
+	vs->n_ports++;
+}
+
+static void delist(struct vswitch *vs, struct port *port)
+{
+	struct port **at = &vs->first_port;
+	while (*at != port)
+		at = &(*at)->next;
+	*at = port->next;
+	if (vs->last_port == &port->next)
+		vs->last_port = at;
+	vs->n_ports--;
+}
+
+/* Lets go of everything but the object: `destroy` makes the TAP vanish too. */
+static void release(struct vswitch *vs, struct port *port, bool destroy)
+{
+	int tap = port->tap;
+	struct underlay *underlay = port->underlay;
+	switch_freeze(vs);
+	leave(vs, port);
+	port->tap = -1;
+	port->underlay = NULL;
+	switch_thaw(vs);
+	worker_unwatch(port->worker, port->tap_watch);
+	port->tap_watch = -1;
+	unwatch_underlay(port);
+	underlay_close(underlay);
+	if (destroy)
+		tap_destroy(tap);
+	else if (tap >= 0)
+		close(tap);
+	netns_close(&port->netns);
+}
+
+void port_gone(struct vswitch *vs, struct port *port, const char *reason)
+{
+	log_line(LOG_INFO, "port %s: gone, as %s", port->config.name, reason);
+	struct gateway *gateway = port->gateway;
+	release(vs, port, false);
+	if (gateway && gateway->own_side)
+		(void)switch_rewire(vs, NULL);
+	switch_tell(vs, "port.gone", port->config.name, NULL);
+}
+
+/* Attaching */
+
+/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. */
+static int furnish(struct port *port, const struct gateway *gateway, bool adopt, struct failure *why)
+{
+	static const struct address any[2];
+	const char *ifname = port->config.ifname;
+	int error = 0;
+	if (port->tap < 0)
+		error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
+	if (error)
+		return error;
+	if (gateway->pod_underlay)
+		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
+	if (error)
+		return error;
+	if (!port->config.has_mtu)
+		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
+	return adopt ? 0 : link_setup(ifname, &port->config.link, why);
+}
+
+/* Undoes furnish(), however far it came. */
+static void unfurnish(struct port *port, bool adopt)
+{
+	underlay_close(port->underlay);
+	port->underlay = NULL;
+	if (!adopt)
+		tap_destroy(port->tap);
+	else if (port->tap >= 0)
+		close(port->tap);
+	port->tap = -1;
+	netns_close(&port->netns);
+}
+
+static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway, bool adopt, struct failure *why)
+{
+	int error = netns_open(port->config.netns, &port->netns, why);
+	if (!error)
+		error = netns_enter(&port->netns, why);
+	if (error) {
+		netns_close(&port->netns);
+		return error;
+	}
+	do
+		error = furnish(port, gateway, adopt, why);
+	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
+	netns_return(&vs->home);
+	if (!error) {
+		switch_freeze(vs);
+		error = join(vs, port, gateway);
+		switch_thaw(vs);
+		if (error)
+			fail(why, error, NULL, "out of memory");
+	}
+	if (error) {
+		unfurnish(port, adopt);
+		return error;
+	}
+	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
+	watch_underlay(port);
+	if (gateway->own_side)
+		(void)switch_rewire(vs, NULL);
+	return 0;
+}
+
+/* A port that the state directory speaks of, but whose pod did not outlive us. */
+static bool is_vanished(int error)
+{
+	return error == -ENOENT || error == -ENODEV || error == -EINVAL;
+}
+
+/*
+ * Taking up what an earlier podswitchd left. A TAP that vanished meanwhile is made anew where a name says for which
+ * pod; a process id may be another process's by now, and a TAP there would be in the wrong namespace.
+ */
+static int attach_again(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
+{
+	const char *netns = port->config.netns;
+	bool by_process = !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
+	int error = attach(vs, port, gateway, true, why);
+	if (error == -ENODEV && !by_process)
+		error = attach(vs, port, gateway, false, why);
+	return error;
+}
+
+static int add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
+{
+	struct gateway *gateway = gateway_find(vs, config->gateway);
+	if (!gateway)
+		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
+			    config->gateway);
+	struct port *port = new_port(vs, config);
+	if (!port)
+		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
+	int error = check_mac(vs, gateway, &port->config.link.mac, NULL, why);
+	vs->ports[port->id] = port;
+	if (!error)
+		error = adopt ? attach_again(vs, port, gateway, why) : attach(vs, port, gateway, false, why);
+	if (error && adopt && is_vanished(error)) {
+		log_line(LOG_INFO, "port %s: gone, as %s", config->name, why ? why->text : "its pod is");
+		error = 0;
+	}
+	if (error) {
+		vs->ports[port->id] = NULL;
+		free_port(port);
+		return error;
+	}
+	enlist(vs, port);
+	switch_tell(vs, "port.added", config->name, NULL);
+	return 0;
+}
+
+int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
+{
+	struct port *old = port_find(vs, config->name);
+	int error = check_config(config, why);
+	if (error)
+		return error;
+	if (!old)
+		return add_new(vs, config, adopt, why);
+	if (!same_port(old, config))
+		return fail(why, -EEXIST, "name", "port '%s' exists with other settings; use port set", config->name);
+	if (old->tap >= 0 && old->gateway)
+		return 0;
+	struct gateway *gateway = gateway_find(vs, config->gateway);
+	if (!gateway)
+		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
+			    config->gateway);
+	if (old->tap < 0) {
+		error = attach(vs, old, gateway, false, why);
+	} else {
+		error = port_rebind(vs, old, gateway, why);
+		if (!error && gateway->own_side)
+			error = switch_rewire(vs, why);
+	}
+	if (!error)
+		switch_tell(vs, "port.added", config->name, NULL);
+	return error;
+}
+
+int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why)
+{
+	struct port *port = port_find(vs, name);
+	if (!port)
+		return fail(why, -ENOENT, "name", "there is no port '%s'", name);
+	struct gateway *gateway = port->gateway;
+	delist(vs, port);
+	release(vs, port, true);
+	vs->ports[port->id] = NULL;
+	if (gateway && gateway->own_side)
+		(void)switch_rewire(vs, NULL);
+	switch_tell(vs, "port.removed", port->config.name, NULL);
+	free_port(port);
+	return 0;
+}
+
+/* Changing */
+
+/* Runs link_change(), and forgets neighbours when asked to, in the pod's namespace. */
+static int change_link(struct vswitch *vs, struct port *port, const struct link_config *now, bool forget,
+		       struct failure *why)
+{
+	int error = netns_enter(&port->netns, why);
+	if (error)
+		return error;
+	if (!same_link(&port->config.link, now))
+		error = link_change(port->config.ifname, &port->config.link, now, why);
+	if (!error && forget)
+		error = link_flush_neighbours(port->config.ifname, why);
+	netns_return(&vs->home);
+	return error;
+}
+
+void port_follow_mtu(struct vswitch *vs, struct port *port)
+{
+	struct failure why = {0};
+	struct link_config now = port->config.link;
+	if (port->config.has_mtu || !port->gateway || port->tap < 0)
+		return;
+	now.mtu = gateway_mtu(port->gateway, port_underlay(port));
+	if (now.mtu == port->config.link.mtu)
+		return;
+	if (change_link(vs, port, &now, false, &why))
+		log_line(LOG_WARNING, "port %s: its MTU stays %u: %s", port->config.name, port->config.link.mtu,
+			 why.text);
+	else
+		port->config.link.mtu = now.mtu;
+}
+
+/* Takes over the new configuration, the MAC's table entry included. */
+static void adopt_config(struct vswitch *vs, struct port *port, const struct port_config *config,
+			 const struct link_config *link)
+{
+	struct fdb_place place = {.is_port = true, .index = port->id};
+	switch_freeze(vs);
+	if (port->gateway && !mac_equal(&port->config.link.mac, &link->mac)) {
+		/* One comes, one goes: there is room. */
+		fdb_remove(vs->fdb, port->gateway->id, port->config.link.mac.bytes);
+		(void)fdb_set(vs->fdb, port->gateway->id, link->mac.bytes, FDB_LOCAL, place);
+	}
+	port->config = *config;
+	port->config.link = *link;
+	port->wanted = wanted_link(config);
+	switch_thaw(vs);
+}
+
+/* Moves the port, in a state that can still be taken back. */
+static int move(struct vswitch *vs, struct port *port, struct gateway *to, struct failure *why)
+{
+	struct gateway *from = port->gateway;
+	if (from == to)
+		return 0;
+	int error = port_rebind(vs, port, to, why);
+	if (!error && ((from && from->own_side) || to->own_side))
+		error = switch_rewire(vs, why);
+	return error;
+}
+
+int switch_port_set(struct vswitch *vs, const struct port_config *config, struct failure *why)
+{
+	struct port *port = port_find(vs, config->name);
+	if (!port)
+		return fail(why, -ENOENT, "name", "there is no port '%s'", config->name);
+	if (same_port(port, config) && port->gateway)
+		return 0;
+	if (strcmp(port->config.netns, config->netns) != 0)
+		return fail(why, -EINVAL, "netns", "cannot be changed; remove the port and add it again");
+	if (strcmp(port->config.ifname, config->ifname) != 0)
+		return fail(why, -EINVAL, "ifname", "cannot be changed; remove the port and add it again");
+	if (port->tap < 0)
+		return fail(why, -ENODEV, "name", "port '%s' is gone, as its namespace or interface is; remove it",
+			    config->name);
+	struct gateway *to = gateway_find(vs, config->gateway), *from = port->gateway;
+	if (!to)
+		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
+			    config->gateway);
+	struct link_config link = config->link;
+	if (!config->has_mac)
+		link.mac = derive_mac(config->name);
+	int error = check_config(config, why);
+	if (!error)
+		error = check_mac(vs, to, &link.mac, port, why);
+	if (!error)
+		error = move(vs, port, to, why);
+	if (error)
+		return error;
+	if (!config->has_mtu)
+		link.mtu = gateway_mtu(to, port_underlay(port));
+	/* After the move: an answer of the old gateway that was on its way finds no port any more. */
+	error = change_link(vs, port, &link, from != to, why);
+	if (error) {
+		if (from)
+			(void)move(vs, port, from, NULL);
+		return error;
+	}
+	adopt_config(vs, port, config, &link);
+	switch_tell(vs, "port.changed", config->name, NULL);
+	return 0;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* switch.c - the switch as a whole: start, stop, parking the workers, housekeeping */
+#include "vswitch/log.h"
+#include "vswitch/vswitch.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SETTLING 2 /* seconds after the start */
+
+bool switch_name_valid(const char *name)
+{
+	size_t length = strlen(name);
+	if (!length || length >= SWITCH_NAME || name[0] == '.' || name[0] == '-')
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("._:@-", name[i]))
+			return false;
+	return true;
+}
+
+uint32_t switch_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec + 1;
+}
+
+bool switch_settling(const struct vswitch *vs)
+{
+	static const struct timespec moment = {.tv_nsec = 10000000};
+	if (switch_now() - vs->started > SETTLING)
+		return false;
+	nanosleep(&moment, NULL);
+	return true;
+}
+
+/* Parking */
+
+static void park(struct worker *worker, void *argument)
+{
+	struct vswitch *vs = argument;
+	(void)worker;
+	pthread_mutex_lock(&vs->parking);
+	vs->parked++;
+	pthread_cond_broadcast(&vs->parked_or_thawed);
+	while (vs->frozen)
+		pthread_cond_wait(&vs->parked_or_thawed, &vs->parking);
+	vs->parked--;
+	pthread_cond_broadcast(&vs->parked_or_thawed);
+	pthread_mutex_unlock(&vs->parking);
+}
+
+void switch_freeze(struct vswitch *vs)
+{
+	vs->frozen = true; /* nobody is parked, so nobody looks */
+	for (unsigned i = 0; i < vs->options.workers; i++)
+		worker_post(&vs->workers[i], park, vs);
+	pthread_mutex_lock(&vs->parking);
+	while (vs->parked < vs->options.workers)
+		pthread_cond_wait(&vs->parked_or_thawed, &vs->parking);
+	pthread_mutex_unlock(&vs->parking);
+}
+
+void switch_thaw(struct vswitch *vs)
+{
+	pthread_mutex_lock(&vs->parking);
+	vs->frozen = false;
+	pthread_cond_broadcast(&vs->parked_or_thawed);
+	while (vs->parked)
+		pthread_cond_wait(&vs->parked_or_thawed, &vs->parking);
+	pthread_mutex_unlock(&vs->parking);
+}
+
+/* Start and stop */
+
+static void *map(size_t size)
+{
+	/* Only the pages that are used cost memory. */
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int open_tables(struct vswitch *vs, struct failure *why)
+{
+	const struct fdb_limits limits = {.ageing = vs->options.ageing,
+					  .gateway = vs->options.fdb_gateway_limit,
+					  .place = vs->options.fdb_remote_limit};
+	if (getrandom(vs->secret, sizeof(vs->secret), 0) != sizeof(vs->secret))
+		return fail(why, -EIO, NULL, "getrandom: no random bytes for the hash secret");
+	vs->ports = map(MAX_PORTS * sizeof(struct port *));
+	vs->remotes = map(MAX_REMOTES * sizeof(struct remote));
+	vs->workers = calloc(vs->options.workers, sizeof(struct worker));
+	vs->demux = demux_new(0, vs->secret, sizeof(vs->secret));
+	if (!vs->ports || !vs->remotes || !vs->workers || !vs->demux ||
+	    fdb_open(&vs->fdb, &limits, vs->secret, sizeof(vs->secret)))
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	return 0;
+}
+
+static void note_features(struct vswitch *vs)
+{
+	const struct ring_features *features = ring_features(vs->workers[0].ring);
+	unsigned n = 0;
+	vs->features[n++] = (struct switch_feature){"io_uring", true};
+	vs->features[n++] = (struct switch_feature){"read_multishot", features->read_multishot};
+	vs->features[n++] = (struct switch_feature){"defer_taskrun", features->defer_taskrun};
+}
+
+int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
+{
+	struct vswitch *vs = calloc(1, sizeof(*vs));
+	if (!vs)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	vs->options = *options;
+	vs->home.fd = -1;
+	vs->last_port = &vs->first_port;
+	vs->started = vs->expired_at = switch_now();
+	pthread_mutex_init(&vs->parking, NULL);
+	pthread_cond_init(&vs->parked_or_thawed, NULL);
+	vs->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int error = vs->wakeup < 0 ? fail(why, -errno, NULL, "eventfd: %s", strerror(errno)) : 0;
+	if (!error)
+		error = netns_open_own(&vs->home, why);
+	if (!error)
+		error = open_tables(vs, why);
+	for (unsigned i = 0; !error && i < options->workers; i++)
+		error = worker_start(&vs->workers[i], vs, i, why);
+	if (error) {
+		switch_close(vs);
+		return error;
+	}
+	note_features(vs);
+	*out = vs;
+	return 0;
+}
+
+static void free_gateway(struct gateway *gateway)
+{
+	free(gateway->remotes);
+	free(gateway->ports);
+	free(gateway->peers);
+	free(gateway->counters);
+	free(gateway);
+}
+
+static void free_port(struct port *port)
+{
+	if (port->tap >= 0)
+		close(port->tap);
+	underlay_close(port->underlay);
+	netns_close(&port->netns);
+	free(port->counters);
+	free(port);
+}
+
+void switch_close(struct vswitch *vs)
+{
+	if (!vs)
+		return;
+	for (unsigned i = 0; vs->workers && i < vs->options.workers; i++)
+		worker_stop(&vs->workers[i]);
+	for (struct port *port = vs->first_port, *next; port; port = next) {
+		next = port->next;
+		free_port(port);
+	}
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		free_gateway(vs->gateways[vs->gateway_order[i]]);
+	for (int i = 0; i < MAX_HOSTS; i++)
+		underlay_close(vs->hosts[i].underlay);
+	fdb_close(vs->fdb);
+	demux_free(vs->demux);
+	free(vs->workers);
+	if (vs->ports)
+		munmap(vs->ports, MAX_PORTS * sizeof(struct port *));
+	if (vs->remotes)
+		munmap(vs->remotes, MAX_REMOTES * sizeof(struct remote));
+	if (vs->wakeup >= 0)
+		close(vs->wakeup);
+	netns_close(&vs->home);
+	pthread_cond_destroy(&vs->parked_or_thawed);
+	pthread_mutex_destroy(&vs->parking);
+	free(vs);
+}
+
+/* Wiring */
+
+/* Whether `own`, an own side, has this address: on the node, or in a pod of it. */
+static bool has_address(struct vswitch *vs, const struct gateway *own, const struct address *address)
+{
+	if (!own->pod_underlay)
+		return link_has_address(address, NULL) > 0;
+	for (unsigned i = 0; i < own->n_ports; i++) {
+		if (netns_enter(&own->ports[i]->netns, NULL))
+			continue;
+		int has = link_has_address(address, NULL);
+		netns_return(&vs->home);
+		if (has > 0)
+			return true;
+	}
+	return false;
+}
+
+/* The own side on this node that a remote of `client` stands for, or 0. */
+static uint16_t find_local(struct vswitch *vs, const struct gateway *client, const struct remote *remote)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *own = vs->gateways[vs->gateway_order[i]];
+		if (own->own_side && own->config.vni == client->config.vni &&
+		    own->config.port == remote->endpoint.port && has_address(vs, own, &remote->endpoint.address))
+			return own->id;
+	}
+	return 0;
+}
+
+static int build_demux(const struct vswitch *vs, struct demux **out)
+{
+	size_t entries = vs->n_gateways;
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		entries += vs->gateways[vs->gateway_order[i]]->config.n_remotes;
+	struct demux *demux = demux_new(entries, vs->secret, sizeof(vs->secret));
+	if (!demux)
+		return -ENOMEM;
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		const struct gateway_config *config = &gateway->config;
+		if (gateway->pod_underlay)
+			continue;
+		/* Gateways that would share an entry were refused, or given the pod underlay. */
+		if (gateway->own_side)
+			(void)demux_add(demux, config->port, NULL, config->vni, gateway->id, 0, NULL);
+		unsigned n = gateway->own_side ? 0 : atomic_load(&gateway->n_remotes);
+		for (unsigned r = 0; r < n; r++)
+			(void)demux_add(demux, config->port, &gateway->remotes[r]->endpoint.address, config->vni,
+					gateway->id, gateway->remotes[r]->id, NULL);
+	}
+	*out = demux;
+	return 0;
+}
+
+/* Notes at each own side which gateways here have a remote that stands for it. Frozen. */
+static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t own_id)
+{
+	struct gateway *own = vs->gateways[own_id];
+	for (unsigned i = 0; i < own->n_peers; i++)
+		if (own->peers[i] == client->id)
+			return;
+	uint16_t *peers = realloc(own->peers, (own->n_peers + 1) * sizeof(*peers));
+	if (!peers)
+		return; /* its broadcasts miss these clients until the next change */
+	own->peers = peers;
+	own->peers[own->n_peers++] = client->id;
+}
+
+int switch_rewire(struct vswitch *vs, struct failure *why)
+{
+	struct demux *fresh, *old = vs->demux;
+	if (build_demux(vs, &fresh))
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	/* Asking other namespaces takes a while: before the workers are parked. One slot a remote that is in use. */
+	uint16_t *local = calloc(MAX_REMOTES, sizeof(*local));
+	if (!local) {
+		demux_free(fresh);
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	}
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
+		for (unsigned r = 0; !client->own_side && r < atomic_load(&client->n_remotes); r++)
+			local[client->remotes[r]->id] = find_local(vs, client, client->remotes[r]);
+	}
+	switch_freeze(vs);
+	vs->demux = fresh;
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		vs->gateways[vs->gateway_order[i]]->n_peers = 0;
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
+		for (unsigned r = 0; !client->own_side && r < atomic_load(&client->n_remotes); r++) {
+			client->remotes[r]->local_gateway = local[client->remotes[r]->id];
+			if (client->remotes[r]->local_gateway)
+				note_peer(vs, client, client->remotes[r]->local_gateway);
+		}
+	}
+	switch_thaw(vs);
+	free(local);
+	demux_free(old);
+	return 0;
+}
+
+/* Housekeeping */
+
+void switch_tell(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac)
+{
+	if (vs->listener)
+		vs->listener(vs->listener_context, what, name, mac);
+}
+
+void switch_listen(struct vswitch *vs, switch_listener *listener, void *context)
+{
+	vs->listener = listener;
+	vs->listener_context = context;
+	for (unsigned i = 0; i < vs->options.workers; i++)
+		atomic_store(&vs->workers[i].listening, listener != NULL);
+}
+
+int switch_wakeup_fd(const struct vswitch *vs)
+{
+	return vs->wakeup;
+}
+
+static void tell_news(struct vswitch *vs, struct worker *worker)
+{
+	unsigned out = atomic_load_explicit(&worker->news_out, memory_order_relaxed);
+	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_acquire);
+	for (; out != in; out++) {
+		const struct worker_news *news = &worker->news[out % WORKER_NEWS];
+		const struct gateway *gateway = vs->gateways[news->gateway];
+		if (gateway)
+			switch_tell(vs, news->moved ? "fdb.moved" : "fdb.learned", gateway->config.name, &news->mac);
+	}
+	atomic_store_explicit(&worker->news_out, out, memory_order_release);
+}
+
+static void look_after_ports(struct vswitch *vs)
+{
+	for (struct port *port = vs->first_port; port; port = port->next) {
+		if (port->tap < 0)
+			continue;
+		if (atomic_exchange(&port->lost, 0))
+			port_gone(vs, port, "its interface was removed");
+		else if (!netns_is(port->config.netns, &port->netns))
+			port_gone(vs, port, "its network namespace was removed");
+	}
+}
+
+/* Own sides forget remotes from which nothing came for as long as a table entry lasts. */
+static void expire_remotes(struct vswitch *vs, uint32_t now)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		bool frozen = false;
+		for (unsigned r = atomic_load(&gateway->n_remotes); gateway->own_side && r-- > 0;) {
+			struct remote *remote = gateway->remotes[r];
+			if (!remote->learned || now - atomic_load(&remote->seen) <= vs->options.ageing)
+				continue;
+			if (!frozen)
+				switch_freeze(vs);
+			frozen = true;
+			remote_release(vs, remote);
+		}
+		if (frozen)
+			switch_thaw(vs);
+	}
+}
+
+void switch_tick(struct vswitch *vs)
+{
+	uint64_t wakeups;
+	uint32_t now = switch_now();
+	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups));
+	(void)ignored;
+	look_after_ports(vs);
+	for (unsigned i = 0; i < vs->options.workers; i++)
+		tell_news(vs, &vs->workers[i]);
+	if (fdb_crowded(vs->fdb)) {
+		switch_freeze(vs);
+		if (fdb_reserve(vs->fdb))
+			log_line(LOG_WARNING, "the table has no memory to grow; new addresses are not learned");
+		switch_thaw(vs);
+	}
+	uint32_t pause = vs->options.ageing / 10 + 1;
+	if (now - vs->expired_at < pause)
+		return;
+	vs->expired_at = now;
+	fdb_expire(vs->fdb, now);
+	expire_remotes(vs, now);
+}

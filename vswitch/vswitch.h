@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vswitch.h - the state of the switch, as the data plane and the verbs see it
+ *
+ * Who may touch what:
+ *
+ *  - The control thread changes gateways, ports, remotes and the demux only while every worker is parked (freeze/thaw),
+ *    so that workers read them as plain memory, without locks.
+ *  - Workers change three things: their own counters, the forwarding database (which has its own rules, fdb.h), and the
+ *    remotes that a gateway's own side learns: those are appended under `learning` and published by a release store of
+ *    the gateway's count.
+ *  - Sockets and TAPs are watched by one worker's ring, and written to by any worker.
+ *
+ * Ids: gateways 1 to FDB_MAX_GATEWAYS - 1, ports and remotes below FDB_MAX_PLACES. An id is free again only after the
+ * workers were parked and the table holds no entry that names it.
+ */
+#ifndef PODSWITCH_VSWITCH_H
+#define PODSWITCH_VSWITCH_H
+
+#include "tap/netns.h"
+#include "vswitch/demux.h"
+#include "vswitch/fdb.h"
+#include "vswitch/switch.h"
+#include "vswitch/underlay.h"
+#include "vswitch/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SECRET_SIZE 192
+#define GATEWAY_MAX_LEARNED 1024 /* remotes that an own side remembers */
+#define MAX_GATEWAYS FDB_MAX_GATEWAYS
+#define MAX_PORTS FDB_MAX_PLACES
+#define MAX_REMOTES FDB_MAX_PLACES
+#define MAX_HOSTS 64 /* different UDP ports of the host underlay */
+
+struct remote {
+	struct endpoint endpoint;
+	struct sockaddr_storage to;
+	socklen_t to_length; /* 0: the slot is free */
+	uint16_t id;
+	uint16_t gateway;       /* whose remote it is */
+	uint16_t local_gateway; /* the own side on this node that it stands for, or 0: served without the network */
+	bool learned;
+	_Atomic uint32_t seen; /* seconds; learned ones */
+};
+
+struct gateway {
+	uint16_t id;
+	bool own_side; /* no remotes were configured: learns them */
+	bool pod_underlay;
+	struct gateway_config config;
+	struct underlay *host;   /* NULL with the pod underlay */
+	struct remote **remotes; /* room for the configured ones, or for GATEWAY_MAX_LEARNED */
+	atomic_uint n_remotes;
+	struct port **ports; /* attached to it, in no order */
+	unsigned n_ports, max_ports;
+	uint16_t *peers; /* own side: gateways on this node of which a remote stands for it */
+	unsigned n_peers;
+	struct gateway_counters *counters; /* one a worker */
+};
+
+struct port {
+	uint16_t id;
+	struct port_config config; /* config.link is what is in force */
+	struct link_config wanted; /* the same with zeroes for what was derived, to compare with what is asked for */
+	struct gateway *gateway;   /* NULL: detached */
+	struct worker *worker;     /* whose ring reads its TAP */
+	struct netns netns;
+	int tap;                   /* -1: gone */
+	int tap_watch;             /* handle, -1: none */
+	struct underlay *underlay; /* of its own, or NULL: the gateway's host underlay */
+	int udp_watch[UNDERLAY_FAMILIES];
+	atomic_int lost;                /* errno by which its TAP ended, set by a worker */
+	struct port_counters *counters; /* one a worker */
+	struct port *next;              /* order of creation */
+};
+
+/* The host underlay of one UDP port, and how each worker's ring watches it. */
+struct host {
+	struct underlay *underlay; /* NULL: the slot is free */
+	int watch[SWITCH_MAX_WORKERS][UNDERLAY_FAMILIES];
+};
+
+struct vswitch {
+	struct switch_options options;
+	struct netns home;
+	uint8_t secret[SECRET_SIZE];
+	struct fdb *fdb;
+	struct demux *demux;
+	struct gateway *gateways[MAX_GATEWAYS];
+	uint16_t gateway_order[MAX_GATEWAYS]; /* ids in the order of creation */
+	unsigned n_gateways;
+	struct port **ports; /* by id, MAX_PORTS */
+	struct port *first_port, **last_port;
+	unsigned n_ports, next_port;
+	struct remote *remotes; /* by id, MAX_REMOTES; pages are touched as they are used */
+	uint16_t free_remote;   /* where to look for a free slot next; under `learning` */
+	atomic_flag learning;
+	struct host hosts[MAX_HOSTS];
+	struct worker *workers; /* options.workers of them */
+	pthread_mutex_t parking;
+	pthread_cond_t parked_or_thawed;
+	unsigned parked;
+	bool frozen;
+	int wakeup; /* eventfd: a worker wants the control thread */
+	switch_listener *listener;
+	void *listener_context;
+	struct switch_feature features[8];
+	uint32_t started, expired_at; /* seconds of the monotonic clock */
+};
+
+/* Seconds of the coarse monotonic clock, never 0. */
+uint32_t switch_now(void);
+
+/* Parks every worker between two rounds, and lets them go on. Control thread. */
+void switch_freeze(struct vswitch *vs);
+void switch_thaw(struct vswitch *vs);
+
+/* Gateways (gateway.c). Look-ups by name; NULL when there is none. */
+struct gateway *gateway_find(const struct vswitch *vs, const char *name);
+
+/* The MTU that a TAP of this gateway gets by default, asked of `underlay`, bytes. */
+unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *underlay);
+
+/*
+ * Works out anew which remotes are served on this node, and the demux. After every change of gateways, or of the ports
+ * of an own side. Freezes.
+ */
+int switch_rewire(struct vswitch *vs, struct failure *why);
+
+/*
+ * Claims a remote for `gateway`; NULL when there are too many. Under `learning` from a worker, or frozen.
+ */
+struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned);
+
+/* Forgets it with every table entry behind it. Frozen. */
+void remote_release(struct vswitch *vs, struct remote *remote);
+
+/* Ports (port.c) */
+struct port *port_find(const struct vswitch *vs, const char *name);
+
+/* Opens, or closes, what a port needs to be on `gateway` as it is configured now: used when the gateway changes. */
+int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why);
+
+/* Takes the port off its gateway: it stays, and drops everything. */
+void port_detach(struct vswitch *vs, struct port *port);
+
+/* Lets go of a port whose namespace or TAP vanished. */
+void port_gone(struct vswitch *vs, struct port *port, const char *reason);
+
+/* Gives a port that has no MTU of its own the one its gateway has now. */
+void port_follow_mtu(struct vswitch *vs, struct port *port);
+
+/* The underlay that a port's datagrams take; NULL when detached. */
+static inline struct underlay *port_underlay(const struct port *port)
+{
+	return port->underlay ? port->underlay : port->gateway ? port->gateway->host : NULL;
+}
+
+/*
+ * A podswitchd that was killed a moment ago holds its sockets and TAPs until the kernel has torn down its rings. Pauses
+ * for a moment and returns true while it is worth trying again, which is shortly after the start only.
+ */
+bool switch_settling(const struct vswitch *vs);
+
+/* Passes an event on to the listener. */
+void switch_tell(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac);
+
+#endif
