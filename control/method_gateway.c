@@ -115,16 +115,11 @@ static int parse_allow(const char *key, const json_t *value, void *into, struct 
 }
 
 static const struct param keys[] = {
-	{"name", parse_name, "a name for it"},
-	{"vni", parse_vni, "its VXLAN network identifier, 0 to 16777215"},
-	{"remote", parse_remote, NULL},
-	{"port", parse_port, NULL},
-	{"underlay", parse_underlay, NULL},
-	{"mtu", parse_mtu, NULL},
-	{"learning", parse_learning, NULL},
-	{"isolate", parse_isolate, NULL},
-	{"allow", parse_allow, NULL},
-	{0},
+	{"name", parse_name, "a name for it"}, {"vni", parse_vni, "its VXLAN network identifier, 0 to 16777215"},
+	{"remote", parse_remote, NULL},        {"port", parse_port, NULL},
+	{"underlay", parse_underlay, NULL},    {"mtu", parse_mtu, NULL},
+	{"learning", parse_learning, NULL},    {"isolate", parse_isolate, NULL},
+	{"allow", parse_allow, NULL},          {0},
 };
 
 /* The parameters of gateway.add that make this configuration. */
@@ -163,11 +158,11 @@ static void append_status(void *context, const struct gateway_status *status)
 {
 	const struct gateway_config *config = status->config;
 
-	json_t *object = json_pack("{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:b, s:b}", "name", config->name, "vni",
-				   (int)config->vni, "port", config->port, "underlay",
-				   status->pod_underlay ? "pod" : "host", "remotes", remotes_json(status), "mtu",
-				   (int)status->mtu, "ports", (int)status->ports, "learning", config->learning,
-				   "isolate", config->isolate);
+	json_t *object =
+		json_pack("{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:b, s:b}", "name", config->name, "vni",
+			  (int)config->vni, "port", config->port, "underlay", status->pod_underlay ? "pod" : "host",
+			  "remotes", remotes_json(status), "mtu", (int)status->mtu, "ports", (int)status->ports,
+			  "learning", config->learning, "isolate", config->isolate);
 	json_object_set_new(object, "config", config_json(config));
 	json_array_append_new(context, object);
 }

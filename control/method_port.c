@@ -193,8 +193,8 @@ static json_t *routes_json(const struct link_config *link)
 
 	for (size_t i = 0; i < link->n_routes; i++) {
 		address_format(&link->routes[i].via, via);
-		json_array_append_new(routes, json_sprintf("%s%s%s", prefix_format(&link->routes[i].to, to),
-							   via[0] ? "," : "", via));
+		json_array_append_new(
+			routes, json_sprintf("%s%s%s", prefix_format(&link->routes[i].to, to), via[0] ? "," : "", via));
 	}
 	return routes;
 }
@@ -229,12 +229,12 @@ static void append_status(void *context, const struct port_status *status)
 	const struct port_config *config = status->config;
 	char mac[MAC_TEXT];
 
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:i}", "name", config->name,
-				   "gateway", config->gateway, "netns", config->netns, "ifname", config->ifname, "mac",
-				   mac_format(&config->link.mac, mac), "mtu", (int)config->link.mtu, "addresses",
-				   addresses_json(&config->link), "underlay", status->pod_underlay ? "pod" : "host",
-				   "state", status->state, "counters", counters_json(&status->counters), "worker",
-				   (int)status->worker);
+	json_t *object =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:i}", "name", config->name, "gateway",
+			  config->gateway, "netns", config->netns, "ifname", config->ifname, "mac",
+			  mac_format(&config->link.mac, mac), "mtu", (int)config->link.mtu, "addresses",
+			  addresses_json(&config->link), "underlay", status->pod_underlay ? "pod" : "host", "state",
+			  status->state, "counters", counters_json(&status->counters), "worker", (int)status->worker);
 	json_object_set_new(object, "config", config_json(config));
 	json_array_append_new(context, object);
 }

@@ -20,9 +20,9 @@ static json_t *workers_json(const struct switch_status *status)
 
 	for (unsigned i = 0; i < status->workers && i < SWITCH_MAX_WORKERS; i++) {
 		const struct worker_status *worker = &status->worker[i];
-		json_array_append_new(workers, json_pack("{s:I, s:I, s:I}", "rounds", (json_int_t)worker->rounds,
-							 "events", (json_int_t)worker->events, "starved",
-							 (json_int_t)worker->starved));
+		json_array_append_new(workers,
+				      json_pack("{s:I, s:I, s:I}", "rounds", (json_int_t)worker->rounds, "events",
+						(json_int_t)worker->events, "starved", (json_int_t)worker->starved));
 	}
 	return workers;
 }
@@ -50,10 +50,10 @@ int method_stats_get(struct call *call, struct failure *why)
 	json_t *gateways = json_object();
 	switch_visit_gateways(call->methods->vs, NULL, set_gateway, gateways);
 	switch_report(call->methods->vs, &status);
-	call->result = json_pack("{s:f, s:o, s:o, s:o, s:I, s:I}", "uptime", status.uptime, "workers",
-				 workers_json(&status), "drops", drops_json(status.drops), "gateways", gateways,
-				 "fdb_entries", (json_int_t)status.fdb_entries, "fdb_refused",
-				 (json_int_t)status.fdb_refused);
+	call->result =
+		json_pack("{s:f, s:o, s:o, s:o, s:I, s:I}", "uptime", status.uptime, "workers", workers_json(&status),
+			  "drops", drops_json(status.drops), "gateways", gateways, "fdb_entries",
+			  (json_int_t)status.fdb_entries, "fdb_refused", (json_int_t)status.fdb_refused);
 	return 0;
 }
 
@@ -84,12 +84,12 @@ static void add_config(json_t *result, const struct config *config)
 {
 	const struct switch_options *options = &config->options;
 
-	json_t *settings = json_pack(
-		"{s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:i, s:i}", "socket", config->socket, "state_dir",
-		config->state_dir, "log_level", config_log_level(config), "reserved",
-		options->ignore_reserved ? "ignore" : "drop", "ageing", (int)options->ageing, "vtep",
-		vtep_json(options), "workers", (int)options->workers, "fdb_gateway_limit",
-		(int)options->fdb_gateway_limit, "fdb_remote_limit", (int)options->fdb_remote_limit);
+	json_t *settings =
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:i, s:i}", "socket", config->socket, "state_dir",
+			  config->state_dir, "log_level", config_log_level(config), "reserved",
+			  options->ignore_reserved ? "ignore" : "drop", "ageing", (int)options->ageing, "vtep",
+			  vtep_json(options), "workers", (int)options->workers, "fdb_gateway_limit",
+			  (int)options->fdb_gateway_limit, "fdb_remote_limit", (int)options->fdb_remote_limit);
 	json_object_update(result, settings);
 	json_decref(settings);
 }
@@ -105,11 +105,11 @@ int method_status_get(struct call *call, struct failure *why)
 		return error;
 	uname(&kernel);
 	switch_report(m->vs, &status);
-	call->result = json_pack("{s:s, s:i, s:s, s:o, s:f, s:i, s:i, s:I, s:i}", "version", PODSWITCH_VERSION, "pid",
-				 (int)getpid(), "kernel", kernel.release, "features", features_json(m->vs), "uptime",
-				 status.uptime, "gateways", (int)status.gateways, "ports", (int)status.ports,
-				 "fdb_entries", (json_int_t)status.fdb_entries, "clients",
-				 m->rpc ? (int)rpc_clients(m->rpc) : 0);
+	call->result =
+		json_pack("{s:s, s:i, s:s, s:o, s:f, s:i, s:i, s:I, s:i}", "version", PODSWITCH_VERSION, "pid",
+			  (int)getpid(), "kernel", kernel.release, "features", features_json(m->vs), "uptime",
+			  status.uptime, "gateways", (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
+			  (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
 	add_config(call->result, m->config);
 	return 0;
 }

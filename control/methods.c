@@ -211,9 +211,9 @@ void methods_event(void *context, const char *what, const char *name, const stru
 	if (!m->rpc)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	json_t *params = json_pack("{s:s, s:s, s:s*, s:f}", "event", what, "name", name, "mac",
-				   mac ? mac_format(mac, text) : NULL, "time",
-				   (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1000);
+	json_t *params =
+		json_pack("{s:s, s:s, s:s*, s:f}", "event", what, "name", name, "mac",
+			  mac ? mac_format(mac, text) : NULL, "time", (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
 	if (params)
 		rpc_broadcast(m->rpc, params);
 	json_decref(params);

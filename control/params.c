@@ -65,9 +65,10 @@ int param_name(const char *key, const json_t *value, char *out, struct failure *
 	if (!text)
 		return fail(why, -EINVAL, key, "%s: must be a string", key);
 	if (!switch_name_valid(text))
-		return fail(why, -EINVAL, key,
-			    "%s: '%.64s' is not a name; give 1 to %d of A-Z a-z 0-9 . _ : @ -, not starting with . or -",
-			    key, text, SWITCH_NAME - 1);
+		return fail(
+			why, -EINVAL, key,
+			"%s: '%.64s' is not a name; give 1 to %d of A-Z a-z 0-9 . _ : @ -, not starting with . or -",
+			key, text, SWITCH_NAME - 1);
 	memcpy(out, text, strlen(text) + 1);
 	return 0;
 }
@@ -152,9 +153,10 @@ int param_mac(const char *key, const json_t *value, struct mac *out, struct fail
 		return fail(why, -EINVAL, key, "%s: '%.64s' is not a MAC address; write it as 02:00:00:00:00:01", key,
 			    text);
 	if (!mac_is_unicast(&mac))
-		return fail(why, -EINVAL, key,
-			    "%s: %.64s is a group address or zero; the first byte must be even, as in 02:00:00:00:00:01",
-			    key, text);
+		return fail(
+			why, -EINVAL, key,
+			"%s: %.64s is a group address or zero; the first byte must be even, as in 02:00:00:00:00:01",
+			key, text);
 	*out = mac;
 	return 0;
 }

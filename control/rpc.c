@@ -37,8 +37,8 @@
 #include <unistd.h>
 
 #define READ_SIZE 65536
-#define ACCEPTS 64       /* new clients in one turn */
-#define LEAVING_TICKS 2  /* how long a refused client is still listened to */
+#define ACCEPTS 64        /* new clients in one turn */
+#define LEAVING_TICKS 2   /* how long a refused client is still listened to */
 #define NEW_SUFFIX ".new" /* the socket's name until it listens */
 
 struct rpc_client {
@@ -264,10 +264,11 @@ static void merge_events(struct rpc_client *client)
 	buffer_consume(&client->events, buffer_length(&client->events));
 	if (!client->missed)
 		return;
-	int length = snprintf(note, sizeof(note),
-			      "{\"jsonrpc\":\"2.0\",\"method\":\"monitor.event\",\"params\":{\"event\":\"monitor.missed\","
-			      "\"missed\":%" PRIu64 "}}\n",
-			      client->missed);
+	int length =
+		snprintf(note, sizeof(note),
+			 "{\"jsonrpc\":\"2.0\",\"method\":\"monitor.event\",\"params\":{\"event\":\"monitor.missed\","
+			 "\"missed\":%" PRIu64 "}}\n",
+			 client->missed);
 	client_append(client, note, (size_t)length);
 	client->missed = 0;
 }
@@ -519,7 +520,8 @@ static int listen_at(struct rpc *rpc, struct failure *why)
 		error = check_stale(rpc->path, why);
 	if (error)
 		return error;
-	unlink(address.sun_path);
+	if (!lstat(address.sun_path, &status) && S_ISSOCK(status.st_mode))
+		unlink(address.sun_path); /* of one that was killed between bind and rename */
 	mode_t mask = umask(0177);
 	error = bind(rpc->listener, (const struct sockaddr *)&address, sizeof(address)) ? errno : 0;
 	umask(mask);
@@ -612,8 +614,10 @@ void rpc_close(struct rpc *rpc)
 		return;
 	if (rpc->ino && !lstat(rpc->path, &status) && status.st_ino == rpc->ino && status.st_dev == rpc->dev)
 		unlink(rpc->path);
-	while (rpc->clients)
-		client_close(rpc->clients);
+	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
+		next = client->next;
+		client_close(client);
+	}
 	close_if_open(rpc->listener);
 	close_if_open(rpc->again);
 	close_if_open(rpc->epoll);

@@ -95,10 +95,12 @@ void state_close(struct state *state)
 /* Opened anew each time: whoever empties the directory under us loses only what was in it. */
 static int open_kind(const struct state *state, enum state_kind kind)
 {
-	if (mkdirat(state->directory, kinds[kind], 0700) && errno != EEXIST && errno != EROFS)
-		return -errno;
+	int unmade = mkdirat(state->directory, kinds[kind], 0700) ? errno : 0;
 	int fd = openat(state->directory, kinds[kind], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
+
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT && unmade ? -unmade : -errno;
 }
 
 /* ---- writing ---- */
@@ -218,8 +220,7 @@ static struct names list_names(int directory)
 		size_t length = strlen(entry->d_name), suffix = strlen(SUFFIX);
 		if (entry->d_name[0] == '.' && length > 4 && !strcmp(entry->d_name + length - 4, ".tmp"))
 			unlinkat(directory, entry->d_name, 0);
-		else if (entry->d_name[0] != '.' && length > suffix &&
-			 !strcmp(entry->d_name + length - suffix, SUFFIX))
+		else if (entry->d_name[0] != '.' && length > suffix && !strcmp(entry->d_name + length - suffix, SUFFIX))
 			names_add(&names, entry->d_name, length - suffix);
 	}
 	closedir(stream);
@@ -300,8 +301,8 @@ unsigned state_load(struct state *state, state_restore *restore, void *context)
 	return count;
 }
 
-int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name),
-		void *context, struct failure *why)
+int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name), void *context,
+		struct failure *why)
 {
 	int first = 0;
 	int directory = open_kind(state, kind);

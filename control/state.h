@@ -42,7 +42,7 @@ typedef int state_restore(void *context, enum state_kind kind, const char *name,
 unsigned state_load(struct state *state, state_restore *restore, void *context);
 
 /* Removes every object of a kind for which `keep` says no. 0 or the first error. */
-int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name),
-		void *context, struct failure *why);
+int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name), void *context,
+		struct failure *why);
 
 #endif

@@ -72,9 +72,9 @@ struct daemon {
 
 /* ---- options ---- */
 
-static int wrong_usage(const char *text)
+static int wrong_usage(const char *text, const char *what)
 {
-	fprintf(stderr, "podswitchd: %s%stry podswitchd --help\n", text, text[0] ? "; " : "");
+	fprintf(stderr, "podswitchd: %s%s; try podswitchd --help\n", text, what);
 	return 2;
 }
 
@@ -83,7 +83,7 @@ static int read_options(int argc, char **argv, json_t *given, const char **file)
 {
 	int option, place = 0;
 
-	while ((option = getopt_long(argc, argv, "s:w:c:hV", options, &place)) != -1) {
+	while ((option = getopt_long(argc, argv, ":s:w:c:hV", options, &place)) != -1) {
 		switch (option) {
 		case 's':
 			config_option(given, "socket", optarg);
@@ -103,11 +103,13 @@ static int read_options(int argc, char **argv, json_t *given, const char **file)
 		case 'V':
 			puts("podswitchd " PODSWITCH_VERSION);
 			return 0;
-		default: /* getopt has said what is wrong */
-			return wrong_usage("");
+		case ':':
+			return wrong_usage("a value is missing after ", argv[optind - 1]);
+		default:
+			return wrong_usage("no such option: ", argv[optind - 1]);
 		}
 	}
-	return optind < argc ? wrong_usage("it takes options only") : -1;
+	return optind < argc ? wrong_usage("takes options only, not ", argv[optind]) : -1;
 }
 
 static int read_config(struct config *config, int argc, char **argv)
@@ -119,7 +121,7 @@ static int read_config(struct config *config, int argc, char **argv)
 
 	int code = given ? read_options(argc, argv, given, &file) : 1;
 	if (code < 0 && config_apply(&checked, given, &why))
-		code = wrong_usage(why.text);
+		code = wrong_usage(why.text, "");
 	if (code < 0 && file && config_load(config, file, &why)) {
 		fprintf(stderr, "podswitchd: %s\n", why.text);
 		code = 1;

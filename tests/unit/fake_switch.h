@@ -170,7 +170,8 @@ int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, stru
 	if (!old)
 		return fake_no_gateway("name", name, why);
 	if (fake_users(vs, name) && !force)
-		return fail(why, -EBUSY, "name", "name: ports use gateway '%s'; remove them first or use --force", name);
+		return fail(why, -EBUSY, "name", "name: ports use gateway '%s'; remove them first or use --force",
+			    name);
 	for (size_t i = 0; i < vs->n_ports; i++) {
 		if (!strcmp(vs->ports[i].config.gateway, name))
 			vs->ports[i].state = "detached";
