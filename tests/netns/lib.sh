@@ -73,6 +73,7 @@ bg() { # bg NAMESPACE COMMAND...: in the background; its process id is $!
 
 bgpkt() { # bgpkt NAMESPACE OUTPUT ARGUMENTS...: a packet tool in the background, once it says that it is ready
 	local output=$2
+	rm -f "$output" # what an earlier one said must not count
 	ip netns exec "$P-$1" "$PYTHON" "$HERE/pkt.py" "${@:3}" >"$output" 2>&1 &
 	PIDS+=($!)
 	poll 10 grep -q '^ready' "$output" || die "pkt.py ${*:3} did not start: $(cat "$output")"
