@@ -37,6 +37,12 @@ suite() { # pod1 is attached; FAR_MAC and FAR_DEVICE are of the far end's device
 	bgpkt gwa "$TMP/echo" echo --port 7
 	check "UDP of every size up to the MTU, IPv4" every_size 172.16.0.1 28
 	check "UDP of every size up to the MTU, IPv6" every_size fd42::1 48
+	check "UDP trains cut by the pod's kernel, IPv4" pkt pod1 segments --to 172.16.0.1 --port 7
+	check "UDP trains cut by the pod's kernel, IPv6" pkt pod1 segments --to fd42::1 --port 7
+	quit $!
+	bgpkt pod1 "$TMP/echo" echo --port 7
+	check "UDP trains cut by the gateway's kernel, IPv4" pkt gwa segments --to 172.16.0.11 --port 7
+	check "UDP trains cut by the gateway's kernel, IPv6" pkt gwa segments --to fd42::11 --port 7
 	quit $!
 	check "the gateway answers a broadcast" answered pod1 172.16.0.1
 	[ "$FAR_DEVICE" != vxlan0 ] || n_flood append

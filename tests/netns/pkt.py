@@ -19,6 +19,7 @@ LOCAL_EXPERIMENT = 0x88B5  # IEEE 802, for tests
 FLAG_I = 0x08
 UDP_NO_CHECK6_TX = 101
 SO_NO_CHECK = 11
+UDP_SEGMENT = 103
 
 
 def say(*words):
@@ -327,6 +328,27 @@ def sizes(args):
     say("%d sizes" % (args.max + 1))
 
 
+def segments(args):
+    """Sends a train that the kernel is to cut (UDP_SEGMENT) to an echo, and expects the pieces back, each as it was."""
+    family = socket.AF_INET6 if ":" in args.to else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.connect((args.to, args.port))
+    sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1200)
+    sock.settimeout(3)
+    for pieces in (2, 10, 40):
+        data = random.randbytes(1200 * pieces + 345)
+        wanted = [data[at:at + 1200] for at in range(0, len(data), 1200)]
+        sock.send(data)
+        got = []
+        while len(got) < len(wanted):
+            try:
+                got.append(sock.recv(65536))
+            except socket.timeout:
+                break
+        if sorted(got) != sorted(wanted):
+            sys.exit("sent %s, got %s" % ([len(x) for x in wanted], [len(x) for x in got]))
+
+
 def slow_send(args):
     """Sends a file over TCP at a steady pace, so that there is time to break something meanwhile."""
     with socket.create_connection((args.to, args.port)) as sock, open(args.file, "rb") as source:
@@ -366,6 +388,7 @@ def main():
     verb(flows, to, count)
     verb(echo, port)
     verb(sizes, to, port, ("--max", {"type": int, "required": True}), seed)
+    verb(segments, to, port)
     verb(slow_send, to, port, ("--rate", {"type": int, "default": 4 << 20}), ("file", {}))
     args = parser.parse_args()
     try:
