@@ -79,7 +79,7 @@ demo: ## install what is missing, build, and show two gateways with equal addres
 	@tests/preflight.sh demo
 	@tests/deps.sh build demo
 	@$(MAKE) --no-print-directory all
-	@BUILD='$(BUILD)' tests/demo.sh
+	@BUILD='$(BUILD)' tests/rooted.sh tests/demo.sh
 
 .PHONY: check
 check: ## install what is missing, build, and run all tests
@@ -98,11 +98,11 @@ test: all
 
 .PHONY: unit
 unit: $(TESTS) ## unit tests alone
-	@tests/unit.sh $(TESTS)
+	@tests/rooted.sh tests/unit.sh $(TESTS)
 
 .PHONY: netns
 netns: all ## network tests alone, or those that ONLY='name ...' names
-	@BUILD='$(BUILD)' tests/netns/run.sh $(ONLY)
+	@BUILD='$(BUILD)' tests/rooted.sh tests/netns/run.sh $(ONLY)
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the house

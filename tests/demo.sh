@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # demo.sh - two gateways with the same VNI and the same address, two pods, one switch; `make demo` builds and runs this
 #
-# Everything happens in network namespaces of its own, named podswitch-demo-PID-*; nothing is left behind, on Ctrl-C
+# Everything happens in network namespaces of its own, named demoPID-*; nothing is left behind, on Ctrl-C
 # neither. PODSWITCH_DEMO_NO_KERNEL_VXLAN=1 shows what happens on a kernel without vxlan. BUILD is the folder of the
 # programs.
 set -eu -o pipefail
@@ -10,7 +10,7 @@ export LC_ALL=C
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 BUILD=${BUILD:-$HERE/../build}
-D=podswitch-demo-$$
+D=demo$$
 TMP='' PIDS=() VERDICT=
 BOLD='' DIM='' GREEN='' RED='' OFF=''
 [ ! -t 1 ] || { BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' OFF=$'\e[0m'; }
@@ -55,7 +55,7 @@ unshare -n true 2>/dev/null ||
 	no "network namespaces are forbidden here: run the demo on the host, in a VM or in a privileged container"
 ip netns add "$D-node" 2>/dev/null ||
 	no "ip netns add is refused: it needs CAP_SYS_ADMIN and a writable /run/netns (a privileged container has both)"
-TMP=$(mktemp -d "/tmp/$D.XXXXXX")
+TMP=$(mktemp -d "/tmp/podswitch-$D.XXXXXX")
 VERDICT=wanted
 
 KERNEL_VXLAN=yes
@@ -66,10 +66,8 @@ ip -n "$D-node" link del probe 2>/dev/null || true
 # ---- telling what we do ---------------------------------------------------------------------------------------------
 
 say() { printf '\n%s%s%s\n' "$BOLD" "$*" "$OFF"; }
-run() { # print it as a person would type it, then run it
-	local word line='$'
-	for word; do line+=" ${word//$D-/}"; done
-	echo "$DIM$line$OFF"
+run() { # print it, then run it
+	echo "$DIM\$ $*$OFF"
 	"$@"
 }
 in_ns() { ip netns exec "$D-$1" "${@:2}"; }
@@ -97,7 +95,7 @@ switch() { # switch NAMESPACE: a podswitchd there, with its own socket and state
 fetch() { # fetch POD: the page behind 172.16.0.1, as that pod sees it
 	in_ns "$1" curl -sS --max-time 10 http://172.16.0.1/
 }
-fetching() { echo "$DIM\$ ip netns exec $1 curl http://172.16.0.1/${2:-}$OFF"; }
+fetching() { echo "$DIM\$ ip netns exec $D-$1 curl http://172.16.0.1/${2:-}$OFF"; }
 
 verdict() { # verdict WHO WANTED GOT
 	[ "$2" = "$3" ] || { echo "${RED}$1 got \"$3\" and should have got \"$2\"$OFF" && exit 1; }
@@ -121,7 +119,8 @@ cat <<PICTURE
   +---------------+           +----------------+             +----------------------------+
 
 Both gateways have VNI 42 and both are 172.16.0.1, which one kernel could not tell apart.
-Each box is a network namespace; pod1 and pod2 have nothing but lo and the TAP that podswitchd puts there.
+Each box is a network namespace (ip netns list: $D-pod1, ...). The pods have nothing but lo and the TAP
+that podswitchd puts there.
 PICTURE
 [ -n "$KERNEL_VXLAN" ] ||
 	echo "Without the kernel's vxlan (there is none, or you asked for this): the gateways' ends are podswitchd, too."
@@ -129,7 +128,7 @@ PICTURE
 # ---- the gateways: ordinary VXLAN ends that know nothing of podswitch --------------------------------------------------
 
 own() { # own COMMAND...: podswitchctl towards the podswitchd of the gateway being made
-	echo "$DIM\$ podswitchctl -s $gw.sock ${*//$D-/}$OFF"
+	echo "$DIM\$ podswitchctl -s $gw.sock $*$OFF"
 	"$BUILD/podswitchctl" -s "$TMP/$gw.sock" "$@"
 }
 

@@ -15,7 +15,8 @@ lacks() {
 
 [ "$(id -u)" = 0 ] || lacks "making network namespaces needs root: run 'sudo make $target'"
 
-unshare --net true 2>/dev/null ||
+[ -r /proc/self/ns/net ] || lacks "/proc is missing: run 'mount -t proc proc /proc'"
+"$(dirname "$0")/rooted.sh" unshare --net --mount true 2>/dev/null ||
 	lacks "network namespaces are forbidden here: run on the host, or in a privileged container (docker run --privileged)"
 
 [ -c /dev/net/tun ] || lacks "/dev/net/tun is missing: run 'modprobe tun', or give the container the device (docker run --device /dev/net/tun)"

@@ -15,11 +15,10 @@
 #define FIRST_BUCKETS 1024 /* a power of two; 64 KiB */
 #define LAST_TRIES 3       /* of a worker for the lock, before it gives up learning this frame */
 #define SECRET_SIZE 192
-#define PLACES ((size_t)2 * FDB_MAX_PLACES) /* remotes, then ports */
 
-/* Keys that no entry has: MAC 00:00:00:00:00:00 is never a source. */
+/* Keys that no entry has, as no gateway has such an id; frames may well be destined to 00:00:00:00:00:00. */
 #define NEVER_USED 0
-#define TOMBSTONE 1
+#define TOMBSTONE UINT64_MAX
 
 /* A value word: seen (32) | unused (13) | kind (2) | is_port (1) | index (16). */
 #define VALUE_PORT (1ULL << 16)
@@ -58,6 +57,11 @@ static uint64_t make_key(uint16_t gateway, const uint8_t *mac)
 	return key << 16 | gateway;
 }
 
+static bool is_entry(uint64_t key)
+{
+	return key != NEVER_USED && key != TOMBSTONE;
+}
+
 static uint64_t make_value(enum fdb_kind kind, struct fdb_place place, uint32_t seen)
 {
 	return (uint64_t)seen << VALUE_SEEN_SHIFT | (uint64_t)kind << VALUE_KIND_SHIFT |
@@ -79,9 +83,16 @@ static uint32_t value_seen(uint64_t value)
 	return (uint32_t)(value >> VALUE_SEEN_SHIFT);
 }
 
+/* Workers take the time once a round: one may see an entry that another has just refreshed "in the future". */
+static bool is_aged(const struct fdb *fdb, uint32_t seen, uint32_t now)
+{
+	int32_t age = (int32_t)(now - seen);
+	return age > 0 && (uint32_t)age > fdb->limits.ageing;
+}
+
 static bool value_live(const struct fdb *fdb, uint64_t value, uint32_t now)
 {
-	return value_kind(value) != FDB_LEARNED || now - value_seen(value) <= fdb->limits.ageing;
+	return value_kind(value) != FDB_LEARNED || !is_aged(fdb, value_seen(value), now);
 }
 
 static void unpack(uint64_t key, uint64_t value, struct fdb_entry *out)
@@ -126,7 +137,7 @@ static struct slot find_room(struct fdb *fdb, uint64_t key)
 	for (uint64_t i = home(fdb, key);; i = (i + 1) & fdb->mask) {
 		struct bucket *bucket = &fdb->buckets[i];
 		for (int s = 0; s < SLOTS; s++)
-			if (atomic_load_explicit(&bucket->key[s], memory_order_relaxed) <= TOMBSTONE)
+			if (!is_entry(atomic_load_explicit(&bucket->key[s], memory_order_relaxed)))
 				return (struct slot){&bucket->key[s], &bucket->value[s]};
 	}
 }
@@ -227,7 +238,7 @@ int fdb_open(struct fdb **out, const struct fdb_limits *limits, const uint8_t *s
 	fdb->mask = FIRST_BUCKETS - 1;
 	fdb->buckets = make_buckets(FIRST_BUCKETS);
 	fdb->of_gateway = calloc(FDB_MAX_GATEWAYS, sizeof(*fdb->of_gateway));
-	fdb->of_place = calloc(PLACES, sizeof(*fdb->of_place));
+	fdb->of_place = calloc((size_t)2 * FDB_MAX_PLACES, sizeof(*fdb->of_place));
 	if (!fdb->buckets || !fdb->of_gateway || !fdb->of_place) {
 		fdb_close(fdb);
 		return -ENOMEM;
@@ -360,12 +371,12 @@ size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb
 	for (uint64_t i = 0; i <= fdb->mask; i++) {
 		for (int s = 0; s < SLOTS; s++) {
 			struct slot slot = {&fdb->buckets[i].key[s], &fdb->buckets[i].value[s]};
-			if (atomic_load_explicit(slot.key, memory_order_acquire) <= TOMBSTONE)
+			if (!is_entry(atomic_load_explicit(slot.key, memory_order_acquire)))
 				continue;
 			struct fdb_entry entry;
 			lock(fdb);
 			unpack(atomic_load(slot.key), atomic_load(slot.value), &entry);
-			if (atomic_load(slot.key) > TOMBSTONE && doomed(context, &entry)) {
+			if (is_entry(atomic_load(slot.key)) && doomed(context, &entry)) {
 				erase(fdb, slot);
 				purged++;
 			}
@@ -383,7 +394,7 @@ struct expiry {
 static bool is_expired(void *context, const struct fdb_entry *entry)
 {
 	const struct expiry *expiry = context;
-	return entry->kind == FDB_LEARNED && expiry->now - entry->seen > expiry->fdb->limits.ageing;
+	return entry->kind == FDB_LEARNED && is_aged(expiry->fdb, entry->seen, expiry->now);
 }
 
 size_t fdb_expire(struct fdb *fdb, uint32_t now)
@@ -398,7 +409,7 @@ void fdb_visit(const struct fdb *fdb, void (*visit)(void *context, const struct 
 	for (uint64_t i = 0; i <= fdb->mask; i++) {
 		for (int s = 0; s < SLOTS; s++) {
 			uint64_t key = atomic_load_explicit(&fdb->buckets[i].key[s], memory_order_acquire);
-			if (key <= TOMBSTONE)
+			if (!is_entry(key))
 				continue;
 			struct fdb_entry entry;
 			unpack(key, atomic_load_explicit(&fdb->buckets[i].value[s], memory_order_acquire), &entry);
@@ -422,7 +433,7 @@ int fdb_reserve(struct fdb *fdb)
 	for (uint64_t i = 0; i <= old_mask; i++) {
 		for (int s = 0; s < SLOTS; s++) {
 			uint64_t key = atomic_load(&old[i].key[s]);
-			if (key <= TOMBSTONE)
+			if (!is_entry(key))
 				continue;
 			struct slot slot = find_room(fdb, key);
 			atomic_store(slot.value, atomic_load(&old[i].value[s]));

@@ -90,7 +90,8 @@ static void show_entry(void *context, const struct fdb_entry *entry)
 {
 	struct fdb_visit *walk = context;
 	const struct gateway *gateway = walk->vs->gateways[entry->gateway];
-	uint32_t age = entry->kind == FDB_LEARNED ? walk->now - entry->seen : 0;
+	bool ages = entry->kind == FDB_LEARNED && entry->seen < walk->now; /* a worker may be ahead */
+	uint32_t age = ages ? walk->now - entry->seen : 0;
 	if (!gateway || (walk->only && gateway != walk->only) || age > walk->vs->options.ageing)
 		return;
 	struct fdb_status status = {

@@ -346,7 +346,8 @@ static void expire_remotes(struct vswitch *vs, uint32_t now)
 		bool frozen = false;
 		for (unsigned r = atomic_load(&gateway->n_remotes); gateway->own_side && r-- > 0;) {
 			struct remote *remote = gateway->remotes[r];
-			if (!remote->learned || now - atomic_load(&remote->seen) <= vs->options.ageing)
+			uint32_t seen = atomic_load(&remote->seen);
+			if (!remote->learned || seen >= now || now - seen <= vs->options.ageing)
 				continue;
 			if (!frozen)
 				switch_freeze(vs);

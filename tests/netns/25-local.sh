@@ -24,7 +24,7 @@ serve() { # serve MODE REMOTE: the gateway's own side, reached as REMOTE
 	check "TCP to the gateway, 10 MB" transfer pod1 gwa 172.16.0.1 "$(random_file 10)"
 	check "TCP from the gateway, 10 MB" transfer gwa pod1 172.16.0.11 "$(random_file 10)"
 	same "the remote is local" local "$(gateways '.[] | select(.name == "a").remotes[0].state')"
-	pkt gwa inject --to 10.0.1.1 --source 10.0.1.2 good:seen
+	pkt gwa inject --to 10.0.1.1 --source 10.0.1.2 --vni 99 good:seen
 	check "the wire was listened to" poll 5 grep -q label=good:seen "$TMP/wire"
 	same "no datagram but that one was on it" 1 "$(datagrams)"
 	quit $!

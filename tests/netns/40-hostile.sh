@@ -87,8 +87,8 @@ outcome() { # what became of datagrams: dropped or handed to the pod
 p sysctl -qw net.ipv4.icmp_echo_ignore_all=1 # answers would count as frames of the pod
 before=$(outcome) were=$(taken) lost=$(missed)
 pkt gwa noise --to 10.0.1.1 --dst "$MAC1" --count 100000 --seed 7
-arrival() { echo $(($(taken) - were + $(missed) - lost)); }
-soon "all have arrived" 100000 arrival
+arrived_all() { [ $(($(taken) - were + $(missed) - lost)) -ge 100000 ]; }
+check "all have arrived" poll 5 arrived_all
 balance() { echo $(($(taken) - were - $(outcome) + before)); }
 soon "each that was taken was dropped or delivered, and counted once" 0 balance
 check "at least 90,000 were not lost before" [ $(($(missed) - lost)) -lt 10000 ]

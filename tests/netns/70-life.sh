@@ -22,6 +22,7 @@ inhabited() { says ping ps -o comm= -p "$(ip netns pids "$P-$1" | xargs)"; }
 
 echo "-- a namespace is deleted while traffic runs"
 for mode in host pod; do
+	far gwb # anew: the kernel's vxlan keeps the route to a MAC's old remote when the MAC moves to another
 	gateway "${mode}s" 2 --underlay $mode
 	port 2 "${mode}s"
 	check "$mode underlay: pod2 pings" q ping -c1 -W3 172.16.0.1
@@ -89,7 +90,17 @@ survive() { # survive FROM TO ADDRESS
 bigger() { [ "$(stat -c %s "$TMP/slow")" -gt "$1" ]; }
 survive pod1 gwa 172.16.0.1
 survive gwa pod1 172.16.0.11
-same "the socket that the killed one left is in nobody's way" up "$(state pod1)"
+
+# What a killed process held in its ring is released a moment after its death. That must not cost a port.
+p ping -q -i0.002 172.16.0.1 >/dev/null &
+PIDS+=($!)
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+	crash
+	daemon -w 1
+	ports '.[] | "\(.name) \(.state) \(.underlay)"'
+done >"$TMP/lives"
+same "killed and started at once, 15 times: the port is up and on the host" "15 pod1 up host" \
+	"$(sort "$TMP/lives" | uniq -c | xargs)"
 
 echo "-- while podswitchd was away"
 crash

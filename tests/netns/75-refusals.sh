@@ -65,10 +65,10 @@ gateway a 1
 port 1 a
 ctl port remove pod1
 FDS1=$(descriptors)
-p ip link add vx0 type dummy
+p ip link add vx0 type bridge
 refused "an interface name that is taken" "vx0" port 1 a
 same "no port" "[]" "$(ports -c .)"
-check "the interface is left alone" says dummy p ip -d link show vx0
+check "the interface is left alone" says bridge p ip -d link show vx0
 p ip link del vx0
 refused "a namespace that is not there" "netns.*nowhere" ctl port add pod1 --gateway a --netns nowhere --address 172.16.0.11/24
 unmade "missing namespace"
