@@ -19,6 +19,7 @@ serve() { # serve MODE REMOTE: the gateway's own side, reached as REMOTE
 	ctl gateway add a --vni 42 --remote "$2"
 	port 1 a
 	bgpkt node "$TMP/wire" watch gwa --both
+	watcher=$!
 	check "ping, IPv4" p ping -c3 -i0.05 -W3 172.16.0.1
 	check "ping, IPv6" a ping -c3 -i0.05 -W3 fd42::11
 	check "TCP to the gateway, 10 MB" transfer pod1 gwa 172.16.0.1 "$(random_file 10)"
@@ -27,7 +28,7 @@ serve() { # serve MODE REMOTE: the gateway's own side, reached as REMOTE
 	pkt gwa inject --to 10.0.1.1 --source 10.0.1.2 --vni 99 good:seen
 	check "the wire was listened to" poll 5 grep -q label=good:seen "$TMP/wire"
 	same "no datagram but that one was on it" 1 "$(datagrams)"
-	quit $!
+	quit $watcher
 	check "counters of the pod are its TAP's" poll 3 counters_equal pod1
 	ctl port remove pod1
 	ctl port remove gw

@@ -22,10 +22,19 @@ set -eu -o pipefail
 export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-BUILD=$(realpath "${BUILD:-$HERE/../../build}")
+BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
 PYTHON=/usr/bin/python3
 SLOW=${SLOW:-1}
 SCENARIO=$(basename "$0" .sh)
+
+die() {
+	echo "$SCENARIO: $*" >&2
+	exit 1
+}
+[ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
+[ -x "$BUILD/podswitchd" ] || die "no podswitchd in $BUILD: run make first"
+[ -x "$BUILD/podswitchctl" ] || die "no podswitchctl in $BUILD: run make first"
+
 P=podswitch$$ # every name that is visible outside begins with it
 TMP=$(mktemp -d "/tmp/$P.XXXXXX")
 LOG=$TMP/podswitchd.log
@@ -64,6 +73,7 @@ bg() { # bg NAMESPACE COMMAND...: in the background; its process id is $!
 
 bgpkt() { # bgpkt NAMESPACE OUTPUT ARGUMENTS...: a packet tool in the background, once it says that it is ready
 	local output=$2
+	rm -f "$output" # what an earlier one said must not count
 	ip netns exec "$P-$1" "$PYTHON" "$HERE/pkt.py" "${@:3}" >"$output" 2>&1 &
 	PIDS+=($!)
 	poll 10 grep -q '^ready' "$output" || die "pkt.py ${*:3} did not start: $(cat "$output")"
@@ -89,11 +99,6 @@ says() { # says PATTERN COMMAND...: its output has a line with the pattern (whic
 	local output
 	output=$("${@:2}" 2>&1 || true)
 	grep -Eq -- "$1" <<<"$output" || { echo "no /$1/ in: $output" && return 1; }
-}
-
-die() {
-	echo "$SCENARIO: $*" >&2
-	exit 1
 }
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
@@ -361,7 +366,4 @@ trap report EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 141' PIPE
-[ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
-[ -x "$BUILD/podswitchd" ] || die "no podswitchd in $BUILD: run make first"
-[ -x "$BUILD/podswitchctl" ] || die "no podswitchctl in $BUILD: run make first"
 echo "== $SCENARIO"

@@ -13,7 +13,7 @@ TALLY=$(mktemp)
 CHILD=
 trap 'rm -f "$TALLY"' EXIT
 # A signal reaches the scenario too; it cleans up before we go.
-trap '[ -z "$CHILD" ] || { kill "$CHILD" && wait "$CHILD"; } 2>/dev/null; exit 130' INT TERM
+trap '[ -z "$CHILD" ] || { kill "$CHILD" && wait "$CHILD"; } 2>/dev/null || true; exit 130' INT TERM
 
 missing() {
 	echo "network tests: $1" >&2
