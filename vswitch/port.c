@@ -322,7 +322,7 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 
 /* Attaching */
 
-/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. */
+/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
 static int furnish(struct port *port, const struct gateway *gateway, bool adopt, struct failure *why)
 {
 	static const struct address any[2];
@@ -332,11 +332,11 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 		error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
 	if (error)
 		return error;
-	if (gateway->pod_underlay)
+	if (gateway && gateway->pod_underlay)
 		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
 	if (error)
 		return error;
-	if (!port->config.has_mtu)
+	if (!port->config.has_mtu && gateway)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
 	return adopt ? 0 : link_setup(ifname, &port->config.link, why);
 }
@@ -367,7 +367,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		error = furnish(port, gateway, adopt, why);
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
-	if (!error) {
+	if (!error && gateway) {
 		switch_freeze(vs);
 		error = join(vs, port, gateway);
 		switch_thaw(vs);
@@ -380,7 +380,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 	}
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	watch_underlay(port);
-	if (gateway->own_side)
+	if (gateway && gateway->own_side)
 		(void)switch_rewire(vs, NULL);
 	return 0;
 }
@@ -400,7 +400,7 @@ static int attach_again(struct vswitch *vs, struct port *port, struct gateway *g
 	const char *netns = port->config.netns;
 	bool by_process = !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
 	int error = attach(vs, port, gateway, true, why);
-	if (error == -ENODEV && !by_process)
+	if (error == -ENODEV && gateway && !by_process)
 		error = attach(vs, port, gateway, false, why);
 	return error;
 }
@@ -408,13 +408,14 @@ static int attach_again(struct vswitch *vs, struct port *port, struct gateway *g
 static int add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
-	if (!gateway)
+	/* A port that was detached when we stopped is so again; its TAP must not be lost to a later add. */
+	if (!gateway && !adopt)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
 	struct port *port = new_port(vs, config);
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
-	int error = check_mac(vs, gateway, &port->config.link.mac, NULL, why);
+	int error = gateway ? check_mac(vs, gateway, &port->config.link.mac, NULL, why) : 0;
 	vs->ports[port->id] = port;
 	if (!error)
 		error = adopt ? attach_again(vs, port, gateway, why) : attach(vs, port, gateway, false, why);
