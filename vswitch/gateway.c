@@ -328,11 +328,18 @@ static int apply(struct vswitch *vs, struct gateway *gateway, const struct gatew
 	switch_freeze(vs);
 	gateway->config = *config;
 	gateway->pod_underlay = choice->pod;
-	gateway->host = choice->host;
+	/* Until the last port has sockets of its own, the others send by the host's. */
+	if (choice->host)
+		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	switch_thaw(vs);
 	for (unsigned i = 0; !error && rebind && i < gateway->n_ports; i++)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
+	if (!error && gateway->host != choice->host) {
+		switch_freeze(vs);
+		gateway->host = choice->host;
+		switch_thaw(vs);
+	}
 	return error ? error : switch_rewire(vs, why);
 }
 
