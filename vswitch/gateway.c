@@ -333,7 +333,8 @@ static int apply(struct vswitch *vs, struct gateway *gateway, const struct gatew
 		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	switch_thaw(vs);
-	for (unsigned i = 0; !error && rebind && i < gateway->n_ports; i++)
+	/* From the last, as a port that is rebound changes places with it. */
+	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
 	if (!error && gateway->host != choice->host) {
 		switch_freeze(vs);
