@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KERNEL_VXLAN_PORT 8472 /* Linux's default before IANA gave 4789; flannel's and Cilium's */
 #define LOOPBACK_MTU 16384     /* no wire has more: such a path never leaves the node */
@@ -148,6 +149,11 @@ static int open_host(struct vswitch *vs, uint16_t port, struct host **out, struc
 		return error;
 	memset(host->watch, 0xff, sizeof(host->watch));
 	error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES, vs->options.vtep, why);
+	while (error == -EADDRINUSE && switch_now() - vs->started < HEIR_SECONDS) {
+		usleep(HEIR_PAUSE);
+		error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES,
+				      vs->options.vtep, why);
+	}
 	if (error)
 		return error;
 	for (unsigned w = 0; w < vs->options.workers; w++) {

@@ -328,10 +328,18 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 	static const struct address any[2];
 	const char *ifname = port->config.ifname;
 	int error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
+	for (int i = 0; adopt && error == -EBUSY && i < HEIR_TRIES; i++) {
+		usleep(HEIR_PAUSE);
+		error = tap_adopt(ifname, &port->tap, why);
+	}
 	if (error)
 		return error;
 	if (gateway->pod_underlay)
 		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
+	for (int i = 0; adopt && error == -EADDRINUSE && i < HEIR_TRIES; i++) {
+		usleep(HEIR_PAUSE);
+		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
+	}
 	if (error)
 		return error;
 	if (!port->config.has_mtu)

@@ -34,6 +34,14 @@
 #define MAX_REMOTES FDB_MAX_PLACES
 #define MAX_HOSTS 64 /* different UDP ports of the host underlay */
 
+/*
+ * The io_uring of a killed podswitchd lets go of its TAPs and sockets a few milliseconds after the process is gone: what
+ * its heir finds taken may be free at the next try.
+ */
+#define HEIR_TRIES 100
+#define HEIR_PAUSE 20000 /* microseconds */
+#define HEIR_SECONDS 2   /* of our life in which a UDP port that is taken may be such a one */
+
 struct remote {
 	struct endpoint endpoint;
 	struct sockaddr_storage to;
