@@ -386,11 +386,6 @@ static bool is_of_gateway(void *context, const struct fdb_entry *entry)
 /* Takes the gateway, which has no ports any more, out of everything. */
 static void discard(struct vswitch *vs, struct gateway *gateway)
 {
-	switch_freeze(vs);
-	fdb_purge(vs->fdb, is_of_gateway, gateway);
-	while (atomic_load(&gateway->n_remotes))
-		remote_release(vs, gateway->remotes[0]);
-	switch_thaw(vs);
 	unsigned at = 0;
 	while (vs->gateway_order[at] != gateway->id)
 		at++;
@@ -400,8 +395,11 @@ static void discard(struct vswitch *vs, struct gateway *gateway)
 	struct failure why = {0};
 	if (switch_rewire(vs, &why))
 		log_line(LOG_ERROR, "%s", why.text);
-	/* Nothing leads to it now, once the workers have been through a round. */
+	/* Nothing leads to it any more, so that nothing can be learned for it behind our back. */
 	switch_freeze(vs);
+	fdb_purge(vs->fdb, is_of_gateway, gateway);
+	while (atomic_load(&gateway->n_remotes))
+		remote_release(vs, gateway->remotes[0]);
 	vs->gateways[gateway->id] = NULL;
 	switch_thaw(vs);
 	free_gateway(gateway);

@@ -35,8 +35,8 @@
 #define MAX_HOSTS 64 /* different UDP ports of the host underlay */
 
 /*
- * The io_uring of a killed podswitchd lets go of its TAPs and sockets a few milliseconds after the process is gone: what
- * its heir finds taken may be free at the next try.
+ * The io_uring of a killed podswitchd lets go of its TAPs and sockets a few milliseconds after the process is gone:
+ * what its heir finds taken may be free at the next try.
  */
 #define HEIR_TRIES 100
 #define HEIR_PAUSE 20000 /* microseconds */
