@@ -348,7 +348,7 @@ static bool take(struct ring *ring, const struct io_uring_cqe *cqe, enum ring_ki
 		return false;
 	}
 	if (cqe->res < 0 || (kind == RING_TAP && !bytes)) {
-		watch->active = false;
+		/* The slot stays taken until ring_unwatch(): its owner still has the handle. */
 		event->error = cqe->res < 0 ? cqe->res : -EIO;
 		return true;
 	}
