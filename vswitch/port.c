@@ -209,7 +209,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	error = join(vs, port, gateway);
 	if (error && from)
 		(void)join(vs, port, from); /* it has been there: there is room */
-	else if (!keep)
+	else if (!error && !keep)
 		port->underlay = fresh;
 	switch_thaw(vs);
 	if (error) {
