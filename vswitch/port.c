@@ -382,6 +382,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		unfurnish(port, adopt);
 		return error;
 	}
+	atomic_store(&port->lost, 0); /* of the TAP before this one */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	watch_underlay(port);
 	if (gateway->own_side)
