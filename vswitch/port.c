@@ -439,6 +439,9 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (!gateway)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
+	error = check_mac(vs, gateway, &old->config.link.mac, old, why);
+	if (error)
+		return error;
 	if (old->tap < 0) {
 		error = attach(vs, old, gateway, false, why);
 	} else {
@@ -553,6 +556,9 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	int error = check_config(config, why);
 	if (!error)
 		error = check_mac(vs, to, &link.mac, port, why);
+	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
+	if (!error && from != to)
+		error = check_mac(vs, to, &port->config.link.mac, port, why);
 	if (!error)
 		error = move(vs, port, to, why);
 	if (error)
