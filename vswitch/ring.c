@@ -59,6 +59,7 @@ struct ring {
 	uint32_t n_unarmed;
 	struct ring_tx tx[RING_TX];
 	unsigned n_tx;
+	uint32_t pushes; /* marks the completions of a transmission: those of an earlier push are old news */
 };
 
 static uint64_t user_data(enum what what, uint32_t generation, uint32_t slot)
@@ -389,12 +390,31 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 
 /* Out */
 
+/*
+ * What the kernel would not even look at (no memory for a request) must not stay in the submission queue, as its bytes
+ * are about to be somebody else's.
+ */
+static void take_back(struct ring *ring)
+{
+	struct io_uring_sq *sq = &ring->uring.sq;
+	unsigned n = io_uring_sq_ready(&ring->uring), mask = *sq->kring_mask;
+	for (unsigned i = 0; i < n; i++) {
+		struct io_uring_sqe *sqe = &sq->sqes[(sq->sqe_tail - n + i) & mask];
+		if (what_of(sqe->user_data) != WHAT_TX)
+			continue;
+		ring->options.refused(ring->options.context, &ring->tx[(uint32_t)sqe->user_data], -ENOBUFS);
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data64(sqe, user_data(WHAT_IGNORE, 0, 0));
+	}
+}
+
 /* Submits what is queued, reports refusals, and frees every tx. Buffers stay with the caller. */
 static void push(struct ring *ring)
 {
 	while (io_uring_sq_ready(&ring->uring) > 0)
 		if (io_uring_submit(&ring->uring) < 0)
 			break;
+	take_back(ring);
 	struct io_uring_cqe *cqe;
 	unsigned at;
 	io_uring_for_each_cqe(&ring->uring, at, cqe)
@@ -402,12 +422,14 @@ static void push(struct ring *ring)
 		if (what_of(cqe->user_data) != WHAT_TX)
 			continue;
 		uint32_t slot = (uint32_t)cqe->user_data;
-		if (cqe->res < 0 && slot < ring->n_tx)
+		/* An overflowing completion queue hands some of them out late, when their tx is another's. */
+		if (cqe->res < 0 && slot < ring->n_tx && cqe->user_data == user_data(WHAT_TX, ring->pushes, slot))
 			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
 		/* Stays in the queue behind what has not been taken yet, as nothing. */
 		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
 	}
 	ring->n_tx = 0;
+	ring->pushes++;
 }
 
 struct ring_tx *ring_tx(struct ring *ring)
@@ -426,7 +448,7 @@ struct ring_tx *ring_tx(struct ring *ring)
 static void queue(struct ring *ring, struct io_uring_sqe *sqe, const struct ring_tx *tx)
 {
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	io_uring_sqe_set_data64(sqe, user_data(WHAT_TX, 0, (uint32_t)(tx - ring->tx)));
+	io_uring_sqe_set_data64(sqe, user_data(WHAT_TX, ring->pushes, (uint32_t)(tx - ring->tx)));
 }
 
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
