@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
@@ -57,6 +58,7 @@ struct ring {
 	uint32_t n_watches;
 	uint32_t *unarmed; /* slots, as many as there are watches */
 	uint32_t n_unarmed;
+	int write_flags; /* of TAPs: RWF_NOWAIT where they know it */
 	struct ring_tx tx[RING_TX];
 	unsigned n_tx;
 	uint32_t pushes; /* marks the completions of a transmission: those of an earlier push are old news */
@@ -141,6 +143,7 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 	if (!ring)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	ring->options = *options;
+	ring->write_flags = RWF_NOWAIT;
 	ring->receive = (struct msghdr){.msg_namelen = sizeof(struct sockaddr_in6), .msg_controllen = CONTROL_SIZE};
 	int error = set_up(ring);
 	if (!error)
@@ -236,6 +239,19 @@ static int grow_watches(struct ring *ring)
 	return 0;
 }
 
+/*
+ * TAPs know RWF_NOWAIT since Linux 6.4; before, every write with it is refused (EOPNOTSUPP). Without it they complete
+ * at submission just the same, as they are non-blocking and their send buffer has no bound. A write that is too short
+ * to be a frame tells: it is refused in other words (EINVAL) where the flag is known.
+ */
+static void probe_nowait(struct ring *ring, int fd)
+{
+	char nothing = 0;
+	struct iovec iov = {&nothing, sizeof(nothing)};
+	if (pwritev2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
+		ring->write_flags = 0;
+}
+
 int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 {
 	uint32_t slot = 0;
@@ -246,6 +262,8 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 	struct watch *watch = &ring->watches[slot];
 	*watch =
 		(struct watch){.fd = fd, .generation = watch->generation + 1, .tag = tag, .kind = kind, .active = true};
+	if (kind == RING_TAP)
+		probe_nowait(ring, fd);
 	arm(ring, slot);
 	io_uring_submit(&ring->uring);
 	return (int)slot;
@@ -461,7 +479,7 @@ void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);
-	io_uring_prep_writev2(sqe, fd, tx->iov, (unsigned)tx->message.msg_iovlen, 0, RWF_NOWAIT);
+	io_uring_prep_writev2(sqe, fd, tx->iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
 	queue(ring, sqe, tx);
 }
 
