@@ -322,21 +322,36 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 
 /* Attaching */
 
-/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. */
-static int furnish(struct port *port, const struct gateway *gateway, bool adopt, struct failure *why)
+/* Takes up the TAP that is there, or makes one: then *adopt is false. */
+static int open_tap(struct port *port, bool *adopt, struct failure *why)
 {
-	static const struct address any[2];
 	const char *ifname = port->config.ifname;
-	int error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
-	for (int i = 0; adopt && error == -EBUSY && i < HEIR_TRIES; i++) {
+	int error = *adopt ? tap_adopt(ifname, &port->tap, why) : -ENODEV;
+	for (int i = 0; error == -EBUSY && i < HEIR_TRIES; i++) {
 		usleep(HEIR_PAUSE);
 		error = tap_adopt(ifname, &port->tap, why);
 	}
+	if (error != -ENODEV)
+		return error;
+	error = tap_create(ifname, &port->tap, why);
+	/* What the pod has put in our place is its own affair: the port is gone. */
+	if (error == -EEXIST && *adopt)
+		return -ENODEV;
+	*adopt = false;
+	return error;
+}
+
+/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. */
+static int furnish(struct port *port, const struct gateway *gateway, bool *adopt, struct failure *why)
+{
+	static const struct address any[2];
+	bool heir = *adopt;
+	int error = open_tap(port, adopt, why);
 	if (error)
 		return error;
 	if (gateway->pod_underlay)
 		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
-	for (int i = 0; adopt && error == -EADDRINUSE && i < HEIR_TRIES; i++) {
+	for (int i = 0; heir && error == -EADDRINUSE && i < HEIR_TRIES; i++) {
 		usleep(HEIR_PAUSE);
 		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
 	}
@@ -344,7 +359,7 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 		return error;
 	if (!port->config.has_mtu)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
-	return adopt ? 0 : link_setup(ifname, &port->config.link, why);
+	return *adopt ? 0 : link_setup(port->config.ifname, &port->config.link, why);
 }
 
 /* Undoes furnish(), however far it came. */
@@ -369,7 +384,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		netns_close(&port->netns);
 		return error;
 	}
-	error = furnish(port, gateway, adopt, why);
+	error = furnish(port, gateway, &adopt, why);
 	netns_return(&vs->home);
 	if (!error) {
 		switch_freeze(vs);
