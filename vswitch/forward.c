@@ -339,6 +339,13 @@ static enum drop match_host(struct worker *worker, const struct underlay *underl
 		return match.source_known ? DROP_UNKNOWN_VNI : DROP_UNKNOWN_REMOTE;
 	origin->gateway = worker->vs->gateways[match.gateway];
 	origin->remote = match.known ? &worker->vs->remotes[match.remote] : NULL;
+	/* The table may be a moment older than the gateways: what it names must still be so, lest it be learned anew.
+	 */
+	if (!origin->gateway || (match.known ? !origin->remote->to_length || origin->remote->gateway != match.gateway
+					     : !origin->gateway->own_side)) {
+		origin->gateway = NULL;
+		return DROP_UNKNOWN_REMOTE;
+	}
 	return DROP_NONE;
 }
 

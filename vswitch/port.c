@@ -209,7 +209,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	error = join(vs, port, gateway);
 	if (error && from)
 		(void)join(vs, port, from); /* it has been there: there is room */
-	else if (!keep)
+	else if (!error && !keep)
 		port->underlay = fresh;
 	switch_thaw(vs);
 	if (error) {
@@ -338,7 +338,7 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 		return error;
 	if (!port->config.has_mtu && gateway)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
-	return adopt ? 0 : link_setup(ifname, &port->config.link, why);
+	return adopt ? 0 : link_setup(port->config.ifname, &port->config.link, why);
 }
 
 /* Undoes furnish(), however far it came. */
@@ -378,6 +378,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		unfurnish(port, adopt);
 		return error;
 	}
+	atomic_store(&port->lost, 0); /* of the TAP before this one */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	watch_underlay(port);
 	if (gateway && gateway->own_side)
@@ -402,7 +403,8 @@ static int attach_again(struct vswitch *vs, struct port *port, struct gateway *g
 	int error = attach(vs, port, gateway, true, why);
 	if (error == -ENODEV && gateway && !by_process)
 		error = attach(vs, port, gateway, false, why);
-	return error;
+	/* What the pod has put in the TAP's place is its own affair: the port is gone. */
+	return error == -EEXIST ? -ENODEV : error;
 }
 
 static int add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
@@ -449,6 +451,9 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (!gateway)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
+	error = check_mac(vs, gateway, &old->config.link.mac, old, why);
+	if (error)
+		return error;
 	if (old->tap < 0) {
 		error = attach(vs, old, gateway, false, why);
 	} else {
@@ -563,6 +568,9 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	int error = check_config(config, why);
 	if (!error)
 		error = check_mac(vs, to, &link.mac, port, why);
+	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
+	if (!error && from != to)
+		error = check_mac(vs, to, &port->config.link.mac, port, why);
 	if (!error)
 		error = move(vs, port, to, why);
 	if (error)
