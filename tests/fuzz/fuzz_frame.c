@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Two bytes that are not of the frame: the outer ECN, and the MTU of the answer. */
 	if (size < 2)
 		return 0;
-	unsigned outer = data[0] & ECN_MASK, mtu = data[1] * 16U, room = data[0] >> 2;
+	unsigned outer = data[0] & ECN_MASK, mtu = data[1] * 16U;
+	size_t room = (size_t)(data[0] >> 2) * 16;
 	data += 2;
 	size -= 2;
 	struct frame frame;
@@ -74,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(!partial || (frame.l4 && (frame.protocol == PROTO_TCP || frame.protocol == PROTO_UDP)));
 		assert(!frame_is_link_local(&frame) || frame_is_group(&frame));
 		check_reply(&frame, mtu, 2048);
-		check_reply(&frame, mtu, room * 16);
+		check_reply(&frame, mtu, room);
 		check_ecn(&frame, outer);
 		assert(frame_flow_hash(&frame, secret, sizeof(secret)) == hash || !frame.version);
 	}
