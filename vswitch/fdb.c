@@ -261,9 +261,6 @@ bool fdb_lookup(const struct fdb *fdb, uint16_t gateway, const uint8_t mac[stati
 		struct fdb_entry *out)
 {
 	uint64_t key = make_key(gateway, mac);
-	/* Nobody has the MAC 0, and with gateway 1 it looks like a tombstone. */
-	if (key < 1 << 16)
-		return false;
 	struct slot slot = find(fdb, key);
 	if (!slot.key)
 		return false;

@@ -460,6 +460,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 		error = port_rebind(vs, old, gateway, why);
 		if (!error && gateway->own_side)
 			error = switch_rewire(vs, why);
+		port_follow_mtu(vs, old);
 	}
 	if (!error)
 		switch_tell(vs, "port.added", config->name, NULL);
