@@ -26,6 +26,7 @@
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
+#define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and want to be aligned */
 #define CONTROL_SIZE (CMSG_SPACE(sizeof(int)) * 3)
 
 enum what { WHAT_IGNORE, WHAT_TAP, WHAT_UDP, WHAT_SIGNAL, WHAT_TX };
@@ -145,7 +146,7 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	ring->options = *options;
 	ring->write_flags = RWF_NOWAIT;
-	ring->receive = (struct msghdr){.msg_namelen = sizeof(struct sockaddr_in6), .msg_controllen = CONTROL_SIZE};
+	ring->receive = (struct msghdr){.msg_namelen = NAME_SIZE, .msg_controllen = CONTROL_SIZE};
 	int error = set_up(ring);
 	if (!error)
 		error = uring_buffers_open(&ring->groups[RING_TAP].buffers, &ring->uring, RING_TAP, RING_TAP_BUFFERS,
