@@ -257,6 +257,10 @@ static int check_remote(const struct gateway_config *config, size_t i, struct fa
 	bool group = address->family == AF_INET ? address->bytes[0] >= 224 : address->bytes[0] == 0xff;
 	if (group || !memcmp(address->bytes, zero, sizeof(zero)))
 		return fail(why, -EINVAL, "remote", "%s is not the address of a host", address_format(address, text));
+	if (address->family == AF_INET6 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80)
+		return fail(why, -EINVAL, "remote",
+			    "%s is link-local, which does not say on which link; give a global address",
+			    address_format(address, text));
 	for (size_t j = 0; j < i; j++)
 		if (address_equal(address, &config->remotes[j].address))
 			return fail(why, -EINVAL, "remote", "%s is given twice", address_format(address, text));

@@ -205,8 +205,11 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	if (error)
 		return error;
 	switch_freeze(vs);
-	leave(vs, port);
-	error = join(vs, port, gateway);
+	/* Staying with its gateway, it keeps its place and the static entries at it. */
+	if (from != gateway) {
+		leave(vs, port);
+		error = join(vs, port, gateway);
+	}
 	if (error && from)
 		(void)join(vs, port, from); /* it has been there: there is room */
 	else if (!error && !keep)
@@ -322,6 +325,13 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 
 /* Attaching */
 
+/* In the pod's namespace, before anything of ours is there. */
+static void note_vteps(struct port *port)
+{
+	int n = link_list_addresses(port->vteps, PORT_MAX_VTEPS, NULL);
+	port->n_vteps = n > 0 ? (unsigned)n : 0;
+}
+
 /* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
 static int furnish(struct port *port, const struct gateway *gateway, bool adopt, struct failure *why)
 {
@@ -363,6 +373,9 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		netns_close(&port->netns);
 		return error;
 	}
+	port->n_vteps = 0;
+	if (!adopt)
+		note_vteps(port);
 	do
 		error = furnish(port, gateway, adopt, why);
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
@@ -381,6 +394,10 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 	atomic_store(&port->lost, 0); /* of the TAP before this one */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	watch_underlay(port);
+	if (port->tap_watch < 0) {
+		release(vs, port, !adopt);
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	}
 	if (gateway && gateway->own_side)
 		(void)switch_rewire(vs, NULL);
 	return 0;

@@ -84,6 +84,11 @@ void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 	one->vnet = tx->vnet;
 }
 
+void worker_wake_control(const struct worker *worker)
+{
+	(void)worker;
+}
+
 struct remote *remote_claim(struct vswitch *in, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
 {
 	unsigned n = atomic_load(&gateway->n_remotes);
