@@ -32,30 +32,33 @@ FUZZ  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 PAGES := $(wildcard $(ROOMS:=/*.[1-8].in))
 MAN   := $(addprefix $(BUILD)/man/,$(notdir $(PAGES:.in=)))
 
+# Says what is made in a few words; V=1 shows the commands.
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) '$@';)
+
 .PHONY: all
 all: $(BUILD)/podswitchd $(BUILD)/podswitchctl $(MAN) ## build the programs and their man pages (the default)
 
 $(BUILD)/podswitchd: $(BUILD)/vswitch/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitchctl: $(BUILD)/control/ctl/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitchd $(BUILD)/podswitchctl:
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/podswitch.a: $(OBJS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(BUILD)/%.o: %.c Makefile | tools
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # A unit test includes the .c it tests; what else it needs comes from the archive.
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/podswitch.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(BUILD)/podswitch.a $(LIBS) -lcmocka
+	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(BUILD)/podswitch.a $(LIBS) -lcmocka
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/podswitch.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(BUILD)/podswitch.a $(LIBS)
+	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(BUILD)/podswitch.a $(LIBS)
 
 # A man page's line @DROPS@ becomes the list of drop reasons.
 vpath %.in $(ROOMS)
@@ -63,7 +66,7 @@ $(BUILD)/man/%: %.in vswitch/drops.def Makefile
 	@mkdir -p $(@D)
 	@sed -n 's/--/\\-\\-/g; s/^DROP([A-Z0-9_]*, *\([a-z0-9_]*\), *"\(.*\)").*/.It Cm \1\n\2/p' \
 		vswitch/drops.def >$(BUILD)/man/drops
-	sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
+	$(call say,MAN)sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
 
 .PHONY: tools
 tools:
@@ -161,7 +164,7 @@ clean: ## remove the build folder
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
-	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address,..., DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS'
+	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address, V=1, DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS'
 
 # Implicit pattern targets would be taken for intermediate files and removed.
 .SECONDARY:

@@ -155,7 +155,7 @@ int config_option(json_t *object, const char *name, const char *value)
 	snprintf(key, sizeof(key), "%s", name);
 	for (char *dash = strchr(key, '-'); dash; dash = strchr(dash, '-'))
 		*dash = '_';
-	json_t *element = !path && is_number(value) ? json_integer(atoll(value)) : json_string(value);
+	json_t *element = !path && is_number(value) ? json_integer(strtoll(value, NULL, 10)) : json_string(value);
 	if (strcmp(key, "vtep") != 0)
 		return json_object_set_new(object, key, element) ? -ENOMEM : 0;
 	if (!json_object_get(object, key))

@@ -13,12 +13,13 @@
 
 #include "control/jsonrpc.h"
 
-#define RPC_MAX_LINE (4u << 20)     /* bytes of one line; a longer one is refused and its client closed */
-#define RPC_MAX_HELD (64u << 20)    /* bytes of unfinished lines that all clients together may have here */
-#define RPC_MAX_OUTPUT (1u << 20)   /* answers waiting for a client that does not read; then it is not served */
-#define RPC_MAX_EVENTS (256u << 10) /* events waiting for a client that does not read; further ones are counted only   \
-				     */
-#define RPC_TURN 16                 /* requests of one client in one turn */
+#define RPC_MAX_LINE (4u << 20)   /* bytes of one line; a longer one is refused and its client closed */
+#define RPC_MAX_HELD (64u << 20)  /* bytes of unfinished lines that all clients together may have here */
+#define RPC_MAX_OUTPUT (1u << 20) /* answers waiting for a client that does not read; then it is not served */
+#define RPC_MAX_EVENTS                                                                                                 \
+	(256u << 10) /* events waiting for a client that does not read; further ones are counted only                  \
+		      */
+#define RPC_TURN 16  /* requests of one client in one turn */
 
 struct rpc;
 

@@ -700,18 +700,38 @@ int link_vxlan_on_port(uint16_t port, char *device, struct failure *why)
 	return code;
 }
 
-int link_has_address(const struct address *address, struct failure *why)
+static int dump_addresses(struct nl_cache **cache, struct failure *why)
 {
-	struct nl_cache *cache;
 	struct netlink nl;
 	int code = netlink_open(&nl, why);
 
 	if (code)
 		return code;
-	code = netlink_code(&nl, rtnl_addr_alloc_cache(nl.sock, &cache));
+	code = netlink_code(&nl, rtnl_addr_alloc_cache(nl.sock, cache));
 	netlink_close(&nl);
+	return code ? fail(why, code, NULL, "cannot list the addresses: %s", nl.text) : 0;
+}
+
+int link_list_addresses(struct address *out, size_t max, struct failure *why)
+{
+	struct nl_cache *cache;
+	int n = dump_addresses(&cache, why);
+
+	if (n)
+		return n;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o))
+		out[n++] = address_of(rtnl_addr_get_local((struct rtnl_addr *)o));
+	nl_cache_free(cache);
+	return n;
+}
+
+int link_has_address(const struct address *address, struct failure *why)
+{
+	struct nl_cache *cache;
+	int code = dump_addresses(&cache, why);
+
 	if (code)
-		return fail(why, code, NULL, "cannot list the addresses: %s", nl.text);
+		return code;
 	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
 		struct address local = address_of(rtnl_addr_get_local((struct rtnl_addr *)o));
 		code = address_equal(&local, address);

@@ -196,7 +196,7 @@ static void insert(struct fdb *fdb, uint64_t key, uint64_t value)
 	struct slot slot = find_room(fdb, key);
 	if (atomic_load_explicit(slot.key, memory_order_relaxed) == TOMBSTONE)
 		atomic_fetch_sub_explicit(&fdb->tombstones, 1, memory_order_relaxed);
-	atomic_store_explicit(slot.value, value, memory_order_relaxed);
+	atomic_store_explicit(slot.value, value, memory_order_release);
 	atomic_store_explicit(slot.key, key, memory_order_release);
 	atomic_fetch_add_explicit(&fdb->entries, 1, memory_order_relaxed);
 	count_learned(fdb, key, value, 1);

@@ -92,7 +92,10 @@ static enum drop learn(struct worker *worker, const struct gateway *gateway, con
 		       : entry.kind == FDB_STATIC ? DROP_STATIC_MOVED
 						  : DROP_NONE;
 	}
-	switch (fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now)) {
+	enum fdb_outcome outcome = fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now);
+	if (outcome != FDB_KNOWN && fdb_crowded(worker->vs->fdb))
+		worker_wake_control(worker);
+	switch (outcome) {
 	case FDB_FIXED:
 		return DROP_STATIC_MOVED;
 	case FDB_OURS:
@@ -171,6 +174,10 @@ static const struct remote *remote_for(const struct gateway *client, const struc
 static void hand_over(struct worker *worker, struct port *from, const struct remote *remote, const struct frame *frame)
 {
 	struct gateway *own = worker->vs->gateways[remote->local_gateway];
+	if (!own) {
+		drop(worker, from, NULL, DROP_UNKNOWN_DESTINATION);
+		return;
+	}
 	enum drop reason = learn(worker, own, frame, (struct fdb_place){.is_port = true, .index = from->id});
 	if (reason == DROP_NONE && frame_is_group(frame)) {
 		deliver_all(worker, own, NULL, frame, 0);
@@ -339,6 +346,13 @@ static enum drop match_host(struct worker *worker, const struct underlay *underl
 		return match.source_known ? DROP_UNKNOWN_VNI : DROP_UNKNOWN_REMOTE;
 	origin->gateway = worker->vs->gateways[match.gateway];
 	origin->remote = match.known ? &worker->vs->remotes[match.remote] : NULL;
+	/* The table may be a moment older than the gateways: what it names must still be so, lest it be learned anew.
+	 */
+	if (!origin->gateway || (match.known ? !origin->remote->to_length || origin->remote->gateway != match.gateway
+					     : !origin->gateway->own_side)) {
+		origin->gateway = NULL;
+		return DROP_UNKNOWN_REMOTE;
+	}
 	return DROP_NONE;
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KERNEL_VXLAN_PORT 8472 /* Linux's default before IANA gave 4789; flannel's and Cilium's */
 #define LOOPBACK_MTU 16384     /* no wire has more: such a path never leaves the node */
@@ -256,6 +257,10 @@ static int check_remote(const struct gateway_config *config, size_t i, struct fa
 	bool group = address->family == AF_INET ? address->bytes[0] >= 224 : address->bytes[0] == 0xff;
 	if (group || !memcmp(address->bytes, zero, sizeof(zero)))
 		return fail(why, -EINVAL, "remote", "%s is not the address of a host", address_format(address, text));
+	if (address->family == AF_INET6 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80)
+		return fail(why, -EINVAL, "remote",
+			    "%s is link-local, which does not say on which link; give a global address",
+			    address_format(address, text));
 	for (size_t j = 0; j < i; j++)
 		if (address_equal(address, &config->remotes[j].address))
 			return fail(why, -EINVAL, "remote", "%s is given twice", address_format(address, text));
@@ -339,11 +344,19 @@ static int apply(struct vswitch *vs, struct gateway *gateway, const struct gatew
 	switch_freeze(vs);
 	gateway->config = *config;
 	gateway->pod_underlay = choice->pod;
-	gateway->host = choice->host;
+	/* Until the last port has sockets of its own, the others send by the host's. */
+	if (choice->host)
+		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	switch_thaw(vs);
-	for (unsigned i = 0; !error && rebind && i < gateway->n_ports; i++)
+	/* From the last, as a port that is rebound changes places with it. */
+	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
+	if (!error && gateway->host != choice->host) {
+		switch_freeze(vs);
+		gateway->host = choice->host;
+		switch_thaw(vs);
+	}
 	return error ? error : switch_rewire(vs, why);
 }
 
@@ -383,11 +396,6 @@ static bool is_of_gateway(void *context, const struct fdb_entry *entry)
 /* Takes the gateway, which has no ports any more, out of everything. */
 static void discard(struct vswitch *vs, struct gateway *gateway)
 {
-	switch_freeze(vs);
-	fdb_purge(vs->fdb, is_of_gateway, gateway);
-	while (atomic_load(&gateway->n_remotes))
-		remote_release(vs, gateway->remotes[0]);
-	switch_thaw(vs);
 	unsigned at = 0;
 	while (vs->gateway_order[at] != gateway->id)
 		at++;
@@ -397,8 +405,11 @@ static void discard(struct vswitch *vs, struct gateway *gateway)
 	struct failure why = {0};
 	if (switch_rewire(vs, &why))
 		log_line(LOG_ERROR, "%s", why.text);
-	/* Nothing leads to it now, once the workers have been through a round. */
+	/* Nothing leads to it any more, so that nothing can be learned for it behind our back. */
 	switch_freeze(vs);
+	fdb_purge(vs->fdb, is_of_gateway, gateway);
+	while (atomic_load(&gateway->n_remotes))
+		remote_release(vs, gateway->remotes[0]);
 	vs->gateways[gateway->id] = NULL;
 	switch_thaw(vs);
 	free_gateway(gateway);

@@ -23,11 +23,12 @@ static bool is_error6(const struct frame *frame)
 	return frame->protocol == PROTO_ICMP6 && frame->l4 && frame->data[frame->l4 + ICMP_TYPE] <= ICMP6_LAST_ERROR;
 }
 
-/* 0.0.0.0/8 as a source, 224.0.0.0 and above as either. */
+/* Not of 0.0.0.0/8, to or from 224.0.0.0 and above, nor a later fragment, which has no port to tell (RFC 1122). */
 static bool is_answerable4(const struct frame *frame)
 {
 	const uint8_t *ip = frame->data + frame->l3;
-	return ip[IP4_SRC] != 0 && ip[IP4_SRC] < 224 && ip[IP4_DST] < 224 && !is_error4(frame);
+	return !(load16(ip + IP4_FRAGMENT) & IP4_OFFSET) && ip[IP4_SRC] != 0 && ip[IP4_SRC] < 224 &&
+	       ip[IP4_DST] < 224 && !is_error4(frame);
 }
 
 static bool is_answerable6(const struct frame *frame)
@@ -91,7 +92,7 @@ size_t icmp_too_big(const struct frame *frame, unsigned mtu, uint8_t *out, size_
 	size_t packet = frame->ip_end - frame->l3;
 	size_t headers = ETH_HEADER + (frame->version == 4 ? IP4_HEADER : IP6_HEADER) + ICMP_HEADER;
 	size_t quote = frame->version == 4 ? QUOTE4 : QUOTE6;
-	if (!frame->version || packet <= mtu || mtu > UINT16_MAX || size < headers)
+	if (!frame->version || frame_is_group(frame) || packet <= mtu || mtu > UINT16_MAX || size < headers)
 		return 0;
 	if (quote > packet)
 		quote = packet;

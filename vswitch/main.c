@@ -192,7 +192,8 @@ static int start(struct daemon *daemon, struct failure *why)
 	daemon->methods = (struct methods){.vs = daemon->vs, .state = daemon->state, .config = config};
 	unsigned restored = methods_restore(&daemon->methods);
 	if (restored)
-		log_line(LOG_INFO, "took up %u objects from %s", restored, config->state_dir);
+		log_line(LOG_INFO, "took up %u object%s from %s", restored, restored == 1 ? "" : "s",
+			 config->state_dir);
 	error = rpc_open(config->socket, methods_call, &daemon->methods, &daemon->rpc, why);
 	if (error)
 		return error;

@@ -205,11 +205,14 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	if (error)
 		return error;
 	switch_freeze(vs);
-	leave(vs, port);
-	error = join(vs, port, gateway);
+	/* Staying with its gateway, it keeps its place and the static entries at it. */
+	if (from != gateway) {
+		leave(vs, port);
+		error = join(vs, port, gateway);
+	}
 	if (error && from)
 		(void)join(vs, port, from); /* it has been there: there is room */
-	else if (!keep)
+	else if (!error && !keep)
 		port->underlay = fresh;
 	switch_thaw(vs);
 	if (error) {
@@ -322,7 +325,14 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 
 /* Attaching */
 
-/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. */
+/* In the pod's namespace, before anything of ours is there. */
+static void note_vteps(struct port *port)
+{
+	int n = link_list_addresses(port->vteps, PORT_MAX_VTEPS, NULL);
+	port->n_vteps = n > 0 ? (unsigned)n : 0;
+}
+
+/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
 static int furnish(struct port *port, const struct gateway *gateway, bool adopt, struct failure *why)
 {
 	static const struct address any[2];
@@ -332,13 +342,13 @@ static int furnish(struct port *port, const struct gateway *gateway, bool adopt,
 		error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
 	if (error)
 		return error;
-	if (gateway->pod_underlay)
+	if (gateway && gateway->pod_underlay)
 		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
 	if (error)
 		return error;
-	if (!port->config.has_mtu)
+	if (!port->config.has_mtu && gateway)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
-	return adopt ? 0 : link_setup(ifname, &port->config.link, why);
+	return adopt ? 0 : link_setup(port->config.ifname, &port->config.link, why);
 }
 
 /* Undoes furnish(), however far it came. */
@@ -363,11 +373,14 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		netns_close(&port->netns);
 		return error;
 	}
+	port->n_vteps = 0;
+	if (!adopt)
+		note_vteps(port);
 	do
 		error = furnish(port, gateway, adopt, why);
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
-	if (!error) {
+	if (!error && gateway) {
 		switch_freeze(vs);
 		error = join(vs, port, gateway);
 		switch_thaw(vs);
@@ -378,9 +391,14 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 		unfurnish(port, adopt);
 		return error;
 	}
+	atomic_store(&port->lost, 0); /* of the TAP before this one */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	watch_underlay(port);
-	if (gateway->own_side)
+	if (port->tap_watch < 0) {
+		release(vs, port, !adopt);
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	}
+	if (gateway && gateway->own_side)
 		(void)switch_rewire(vs, NULL);
 	return 0;
 }
@@ -400,21 +418,23 @@ static int attach_again(struct vswitch *vs, struct port *port, struct gateway *g
 	const char *netns = port->config.netns;
 	bool by_process = !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
 	int error = attach(vs, port, gateway, true, why);
-	if (error == -ENODEV && !by_process)
+	if (error == -ENODEV && gateway && !by_process)
 		error = attach(vs, port, gateway, false, why);
-	return error;
+	/* What the pod has put in the TAP's place is its own affair: the port is gone. */
+	return error == -EEXIST ? -ENODEV : error;
 }
 
 static int add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
-	if (!gateway)
+	/* A port that was detached when we stopped is so again; its TAP must not be lost to a later add. */
+	if (!gateway && !adopt)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
 	struct port *port = new_port(vs, config);
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
-	int error = check_mac(vs, gateway, &port->config.link.mac, NULL, why);
+	int error = gateway ? check_mac(vs, gateway, &port->config.link.mac, NULL, why) : 0;
 	vs->ports[port->id] = port;
 	if (!error)
 		error = adopt ? attach_again(vs, port, gateway, why) : attach(vs, port, gateway, false, why);
@@ -448,12 +468,16 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (!gateway)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
+	error = check_mac(vs, gateway, &old->config.link.mac, old, why);
+	if (error)
+		return error;
 	if (old->tap < 0) {
 		error = attach(vs, old, gateway, false, why);
 	} else {
 		error = port_rebind(vs, old, gateway, why);
 		if (!error && gateway->own_side)
 			error = switch_rewire(vs, why);
+		port_follow_mtu(vs, old);
 	}
 	if (!error)
 		switch_tell(vs, "port.added", config->name, NULL);
@@ -562,6 +586,9 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	int error = check_config(config, why);
 	if (!error)
 		error = check_mac(vs, to, &link.mac, port, why);
+	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
+	if (!error && from != to)
+		error = check_mac(vs, to, &port->config.link.mac, port, why);
 	if (!error)
 		error = move(vs, port, to, why);
 	if (error)

@@ -22,9 +22,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
+#define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and want to be aligned */
 #define CONTROL_SIZE (CMSG_SPACE(sizeof(int)) * 3)
 
 enum what { WHAT_IGNORE, WHAT_TAP, WHAT_UDP, WHAT_SIGNAL, WHAT_TX };
@@ -57,8 +59,10 @@ struct ring {
 	uint32_t n_watches;
 	uint32_t *unarmed; /* slots, as many as there are watches */
 	uint32_t n_unarmed;
+	int write_flags; /* of TAPs: RWF_NOWAIT where they know it */
 	struct ring_tx tx[RING_TX];
 	unsigned n_tx;
+	uint32_t pushes; /* marks the completions of a transmission: those of an earlier push are old news */
 };
 
 static uint64_t user_data(enum what what, uint32_t generation, uint32_t slot)
@@ -141,7 +145,8 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 	if (!ring)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	ring->options = *options;
-	ring->receive = (struct msghdr){.msg_namelen = sizeof(struct sockaddr_in6), .msg_controllen = CONTROL_SIZE};
+	ring->write_flags = RWF_NOWAIT;
+	ring->receive = (struct msghdr){.msg_namelen = NAME_SIZE, .msg_controllen = CONTROL_SIZE};
 	int error = set_up(ring);
 	if (!error)
 		error = uring_buffers_open(&ring->groups[RING_TAP].buffers, &ring->uring, RING_TAP, RING_TAP_BUFFERS,
@@ -236,6 +241,19 @@ static int grow_watches(struct ring *ring)
 	return 0;
 }
 
+/*
+ * TAPs know RWF_NOWAIT since Linux 6.4; before, every write with it is refused (EOPNOTSUPP). Without it they complete
+ * at submission just the same, as they are non-blocking and their send buffer has no bound. A write that is too short
+ * to be a frame tells: it is refused in other words (EINVAL) where the flag is known.
+ */
+static void probe_nowait(struct ring *ring, int fd)
+{
+	char nothing = 0;
+	struct iovec iov = {&nothing, sizeof(nothing)};
+	if (pwritev2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
+		ring->write_flags = 0;
+}
+
 int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 {
 	uint32_t slot = 0;
@@ -246,6 +264,8 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 	struct watch *watch = &ring->watches[slot];
 	*watch =
 		(struct watch){.fd = fd, .generation = watch->generation + 1, .tag = tag, .kind = kind, .active = true};
+	if (kind == RING_TAP)
+		probe_nowait(ring, fd);
 	arm(ring, slot);
 	io_uring_submit(&ring->uring);
 	return (int)slot;
@@ -349,7 +369,7 @@ static bool take(struct ring *ring, const struct io_uring_cqe *cqe, enum ring_ki
 		return false;
 	}
 	if (cqe->res < 0 || (kind == RING_TAP && !bytes)) {
-		watch->active = false;
+		/* The slot stays taken until ring_unwatch(): its owner still has the handle. */
 		event->error = cqe->res < 0 ? cqe->res : -EIO;
 		return true;
 	}
@@ -390,12 +410,31 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 
 /* Out */
 
+/*
+ * What the kernel would not even look at (no memory for a request) must not stay in the submission queue, as its bytes
+ * are about to be somebody else's.
+ */
+static void take_back(struct ring *ring)
+{
+	struct io_uring_sq *sq = &ring->uring.sq;
+	unsigned n = io_uring_sq_ready(&ring->uring), mask = *sq->kring_mask;
+	for (unsigned i = 0; i < n; i++) {
+		struct io_uring_sqe *sqe = &sq->sqes[(sq->sqe_tail - n + i) & mask];
+		if (what_of(sqe->user_data) != WHAT_TX)
+			continue;
+		ring->options.refused(ring->options.context, &ring->tx[(uint32_t)sqe->user_data], -ENOBUFS);
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data64(sqe, user_data(WHAT_IGNORE, 0, 0));
+	}
+}
+
 /* Submits what is queued, reports refusals, and frees every tx. Buffers stay with the caller. */
 static void push(struct ring *ring)
 {
 	while (io_uring_sq_ready(&ring->uring) > 0)
 		if (io_uring_submit(&ring->uring) < 0)
 			break;
+	take_back(ring);
 	struct io_uring_cqe *cqe;
 	unsigned at;
 	io_uring_for_each_cqe(&ring->uring, at, cqe)
@@ -403,12 +442,14 @@ static void push(struct ring *ring)
 		if (what_of(cqe->user_data) != WHAT_TX)
 			continue;
 		uint32_t slot = (uint32_t)cqe->user_data;
-		if (cqe->res < 0 && slot < ring->n_tx)
+		/* An overflowing completion queue hands some of them out late, when their tx is another's. */
+		if (cqe->res < 0 && slot < ring->n_tx && cqe->user_data == user_data(WHAT_TX, ring->pushes, slot))
 			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
 		/* Stays in the queue behind what has not been taken yet, as nothing. */
 		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
 	}
 	ring->n_tx = 0;
+	ring->pushes++;
 }
 
 struct ring_tx *ring_tx(struct ring *ring)
@@ -427,7 +468,7 @@ struct ring_tx *ring_tx(struct ring *ring)
 static void queue(struct ring *ring, struct io_uring_sqe *sqe, const struct ring_tx *tx)
 {
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	io_uring_sqe_set_data64(sqe, user_data(WHAT_TX, 0, (uint32_t)(tx - ring->tx)));
+	io_uring_sqe_set_data64(sqe, user_data(WHAT_TX, ring->pushes, (uint32_t)(tx - ring->tx)));
 }
 
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
@@ -440,7 +481,7 @@ void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);
-	io_uring_prep_writev2(sqe, fd, tx->iov, (unsigned)tx->message.msg_iovlen, 0, RWF_NOWAIT);
+	io_uring_prep_writev2(sqe, fd, tx->iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
 	queue(ring, sqe, tx);
 }
 

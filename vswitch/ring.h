@@ -92,7 +92,7 @@ void ring_close(struct ring *ring);
 /* Starts events of `fd`. Returns a handle >= 0 for ring_unwatch(), or a negative errno. */
 int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag);
 
-/* Ends them: no event of this watch comes after it. The descriptor may then be closed. */
+/* Ends them, also after an error has: no event of this watch comes after it. The descriptor may then be closed. */
 void ring_unwatch(struct ring *ring, int handle);
 
 /* Waits until there is an event. -EINTR may be returned; any other error is fatal. */

@@ -192,28 +192,27 @@ void switch_close(struct vswitch *vs)
 /* Wiring */
 
 /* Whether `own`, an own side, has this address: on the node, or in a pod of it. */
-static bool has_address(struct vswitch *vs, const struct gateway *own, const struct address *address)
+static bool has_address(const struct gateway *own, const struct address *address)
 {
 	if (!own->pod_underlay)
 		return link_has_address(address, NULL) > 0;
-	for (unsigned i = 0; i < own->n_ports; i++) {
-		if (netns_enter(&own->ports[i]->netns, NULL))
-			continue;
-		int has = link_has_address(address, NULL);
-		netns_return(&vs->home);
-		if (has > 0)
-			return true;
-	}
+	for (unsigned i = 0; i < own->n_ports; i++)
+		for (unsigned a = 0; a < own->ports[i]->n_vteps; a++)
+			if (address_equal(&own->ports[i]->vteps[a], address))
+				return true;
 	return false;
 }
 
-/* The own side on this node that a remote of `client` stands for, or 0. */
-static uint16_t find_local(struct vswitch *vs, const struct gateway *client, const struct remote *remote)
+/*
+ * The own side on this node that a remote of `client` stands for, or 0. One that allows only some is reached by the
+ * wire, which shows where a frame comes from.
+ */
+static uint16_t find_local(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *own = vs->gateways[vs->gateway_order[i]];
-		if (own->own_side && own->config.vni == client->config.vni &&
-		    own->config.port == remote->endpoint.port && has_address(vs, own, &remote->endpoint.address))
+		if (own->own_side && !own->config.n_allow && own->config.vni == client->config.vni &&
+		    own->config.port == remote->endpoint.port && has_address(own, &remote->endpoint.address))
 			return own->id;
 	}
 	return 0;
@@ -263,7 +262,7 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 	struct demux *fresh, *old = vs->demux;
 	if (build_demux(vs, &fresh))
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	/* Asking other namespaces takes a while: before the workers are parked. One slot a remote that is in use. */
+	/* Asking for addresses takes a while: before the workers are parked. One slot a remote that is in use. */
 	uint16_t *local = calloc(MAX_REMOTES, sizeof(*local));
 	if (!local) {
 		demux_free(fresh);
@@ -363,6 +362,7 @@ void switch_tick(struct vswitch *vs)
 {
 	uint64_t wakeups;
 	uint32_t now = switch_now();
+	atomic_store(&vs->woken, false);
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups));
 	(void)ignored;
 	look_after_ports(vs);

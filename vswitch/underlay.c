@@ -5,6 +5,8 @@
 #include "vswitch/wire.h"
 
 #include <netinet/udp.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -191,13 +193,18 @@ int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_
 
 int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to)
 {
+	/* Question and answer are two calls: another thread's question must not come between them. */
+	static atomic_flag asking = ATOMIC_FLAG_INIT;
 	bool ip6 = to->ss_family == AF_INET6;
 	int fd = underlay->family[ip6].path, mtu;
-	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	if (connect(fd, (const struct sockaddr *)to, length))
-		return -errno;
-	length = sizeof(mtu);
-	if (getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &length))
-		return -errno;
-	return mtu;
+	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), size = sizeof(mtu);
+	while (atomic_flag_test_and_set_explicit(&asking, memory_order_acquire))
+		sched_yield();
+	int error = connect(fd, (const struct sockaddr *)to, length);
+	if (!error)
+		error = getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &size);
+	if (error)
+		error = -errno;
+	atomic_flag_clear_explicit(&asking, memory_order_release);
+	return error ? error : mtu;
 }

@@ -28,10 +28,11 @@
 #include <stdatomic.h>
 
 #define SECRET_SIZE 192
-#define GATEWAY_MAX_LEARNED 1024 /* remotes that an own side remembers */
+#define GATEWAY_MAX_LEARNED 256 /* remotes that an own side remembers, and so the copies of one broadcast */
 #define MAX_GATEWAYS FDB_MAX_GATEWAYS
 #define MAX_PORTS FDB_MAX_PLACES
 #define MAX_REMOTES FDB_MAX_PLACES
+#define PORT_MAX_VTEPS 8
 #define MAX_HOSTS 64 /* different UDP ports of the host underlay */
 
 struct remote {
@@ -71,6 +72,13 @@ struct port {
 	int tap_watch;             /* handle, -1: none */
 	struct underlay *underlay; /* of its own, or NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
+	/*
+	 * The addresses that the namespace had before the port was made, by which it may be known as an own side on the
+	 * pod underlay. Never asked again: a pod could give itself another gateway's address and take its traffic. Not
+	 * known of an adopted port, which is then reached by the wire.
+	 */
+	struct address vteps[PORT_MAX_VTEPS];
+	unsigned n_vteps;
 	atomic_int lost;                /* errno by which its TAP ended, set by a worker */
 	struct port_counters *counters; /* one a worker */
 	struct port *next;              /* order of creation */
@@ -103,7 +111,8 @@ struct vswitch {
 	pthread_cond_t parked_or_thawed;
 	unsigned parked;
 	bool frozen;
-	int wakeup; /* eventfd: a worker wants the control thread */
+	atomic_bool woken; /* and has said so by: */
+	int wakeup;        /* eventfd: a worker wants the control thread */
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[8];

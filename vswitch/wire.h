@@ -84,6 +84,7 @@ enum {
 	IP4_HEADER = 20,
 	IP4_DF = 0x4000,
 	IP4_MF_AND_OFFSET = 0x3fff,
+	IP4_OFFSET = 0x1fff,
 };
 
 /* IPv6 (RFC 8200) */

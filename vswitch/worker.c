@@ -12,13 +12,20 @@
 
 /* The loop */
 
+void worker_wake_control(const struct worker *worker)
+{
+	static const uint64_t one = 1;
+	if (atomic_exchange_explicit(&worker->vs->woken, true, memory_order_acq_rel))
+		return;
+	ssize_t ignored = write(worker->vs->wakeup, &one, sizeof(one));
+	(void)ignored;
+}
+
 /* The TAP is no more: its namespace or somebody in it has removed it. The control thread sorts it out. */
 static void tap_lost(struct worker *worker, struct port *port, int error)
 {
-	static const uint64_t one = 1;
 	atomic_store(&port->lost, -error);
-	ssize_t ignored = write(worker->vs->wakeup, &one, sizeof(one));
-	(void)ignored;
+	worker_wake_control(worker);
 }
 
 static void dispatch(struct worker *worker, const struct ring_event *event)

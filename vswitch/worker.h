@@ -81,6 +81,9 @@ void worker_run(struct worker *worker, void (*call)(struct worker *worker, void 
 /* The same without waiting for the end; one at a time a worker. */
 void worker_post(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument);
 
+/* Makes the control thread call switch_tick() soon: once, until it has. From a worker. */
+void worker_wake_control(const struct worker *worker);
+
 /* Watches, or stops watching, on the worker's ring. Control thread. */
 int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag);
 void worker_unwatch(struct worker *worker, int handle);

@@ -206,8 +206,11 @@ void table_pair_member(struct table *table, const char *key, const json_t *objec
 	}
 	static const char units[] = "KMGTPE";
 	size_t unit = 0;
-	for (bytes /= 1024; bytes >= 1024 && units[unit + 1]; bytes /= 1024)
+	bytes /= 1024;
+	while (bytes >= 1024 && units[unit + 1]) {
+		bytes /= 1024;
 		unit++;
+	}
 	table_pair(table, key, "%lld (%.1f %ciB)", (long long)json_integer_value(value), bytes, units[unit]);
 }
 

@@ -390,8 +390,10 @@ static void test_ip6_cut_chains(void **state)
 	}
 	packet_put16(packet.bytes + 18, 24 + 208);
 	packet.bytes[54 + 1] = 255; /* 2048 bytes, of which there are not so many */
+	packet.bytes[54] = 17;
 	struct frame frame = parse_packet(&packet);
 	assert_int_equal(frame.version, 6);
+	assert_int_equal(frame.protocol, 60);
 	assert_int_equal(frame.l4, 0);
 }
 
@@ -527,6 +529,7 @@ static void test_hash_fragments(void **state)
 	assert_int_not_equal(first, whole);
 	packet_put16(packet.bytes + 20, 0x0008);
 	change_all(34, packet.length, true); /* what would be the ports is payload */
+	change_all(0, 6, true);
 	assert_int_equal(hash_of(&packet), first);
 
 	build(&(struct recipe){.version = 6, .protocol = 17, .extensions = 1, .payload = 64});

@@ -9,6 +9,7 @@
 #undef fail /* cmocka has a macro of the name of our function */
 
 #include "tests/unit/fake_switch.h"
+#include "tests/unit/shell.h"
 
 struct fixture {
 	struct config config;
@@ -39,8 +40,7 @@ static int tear_down(void **state)
 
 	switch_close(f->methods.vs);
 	state_close(f->methods.state);
-	setenv("D", f->directory, 1);
-	assert_int_equal(system("rm -rf \"$D\""), 0);
+	assert_int_equal(shell_status(f->directory, "rm -rf \"$D\""), 0);
 	free(f);
 	return 0;
 }
@@ -58,6 +58,12 @@ static unsigned restart(struct fixture *f)
 	return methods_restore(&f->methods);
 }
 
+static void swap_quotes(char *text, char from, char to)
+{
+	for (char *c = strchr(text, from); c; c = strchr(c, from))
+		*c = to;
+}
+
 /* The code; a result goes to *result, if wanted. Single quotes in `params` stand for double ones. */
 static int call_for(struct fixture *f, const char *name, const char *params, json_t **result, struct failure *why)
 {
@@ -65,8 +71,7 @@ static int call_for(struct fixture *f, const char *name, const char *params, jso
 
 	if (params) {
 		char *text = strdup(params);
-		for (char *c = text; *c; c++)
-			*c = *c == '\'' ? '"' : *c;
+		swap_quotes(text, '\'', '"');
 		object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 		free(text);
 		assert_non_null(object);
@@ -127,10 +132,10 @@ static void expect(struct fixture *f, const char *name, const char *params, cons
 
 	snprintf(steps, sizeof(steps), "%s", path);
 	for (char *step = strtok(steps, "."); step; step = strtok(NULL, "."))
-		part = json_is_array(part) ? json_array_get(part, (size_t)atoi(step)) : json_object_get(part, step);
+		part = json_is_array(part) ? json_array_get(part, strtoul(step, NULL, 10))
+					   : json_object_get(part, step);
 	char *text = part ? json_dumps(part, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : strdup("absent");
-	for (char *c = text; *c; c++)
-		*c = *c == '"' ? '\'' : *c;
+	swap_quotes(text, '"', '\'');
 	assert_string_equal(text, expected);
 	free(text);
 	json_decref(result);
@@ -548,12 +553,13 @@ static void test_restart_with_damage(void **state)
 	ok(f, "gateway.add", "{'name':'a','vni':1}");
 	ok(f, "gateway.add", "{'name':'b','vni':1}");
 	ok(f, "port.add", "{'name':'p','gateway':'a','netns':'n'}");
-	setenv("D", f->directory, 1);
-	assert_int_equal(system("cd $D/gateways && cp a.json other.json && cp a.json z.json && echo '{' >b.json && "
-				"echo '{\"name\":\"c\",\"vni\":-1}' >c.json && "
-				"echo '{\"name\":\"d\",\"vni\":1,\"new\":1}' >d.json && "
-				"mkdir ../fdb && echo '{\"gateway\":\"a\",\"mac\":1}' >../fdb/a,x.json"),
-			 0);
+	assert_int_equal(
+		shell_status(f->directory,
+			     "cd $D/gateways && cp a.json other.json && cp a.json z.json && echo '{' >b.json && "
+			     "echo '{\"name\":\"c\",\"vni\":-1}' >c.json && "
+			     "echo '{\"name\":\"d\",\"vni\":1,\"new\":1}' >d.json && "
+			     "mkdir ../fdb && echo '{\"gateway\":\"a\",\"mac\":1}' >../fdb/a,x.json"),
+		0);
 	assert_int_equal(restart(f), 2);
 	static const char *const bad[] = {"gateways/other", "gateways/z", "gateways/b",
 					  "gateways/c",     "gateways/d", "fdb/a,x"};
@@ -583,8 +589,9 @@ static void test_state_not_written(void **state)
 	ok(f, "gateway.add", "{'name':'a','vni':1}");
 	ok(f, "port.add", "{'name':'p','gateway':'a','netns':'n'}");
 	ok(f, "fdb.add", "{'gateway':'a','mac':'02:00:00:00:00:02','port':'p'}");
-	setenv("D", f->directory, 1);
-	assert_int_equal(system("cd $D && for d in gateways ports fdb; do mv $d $d.away; touch $d; done"), 0);
+	assert_int_equal(
+		shell_status(f->directory, "cd $D && for d in gateways ports fdb; do mv $d $d.away; touch $d; done"),
+		0);
 	/* It is reported, and in force. */
 	refused(f, "gateway.add", "{'name':'b','vni':1}", JSONRPC_NOT_KEPT, "state_dir", "a restart will not know it");
 	expect(f, "gateway.show", "{'name':'b'}", "vni", "1");
@@ -594,10 +601,11 @@ static void test_state_not_written(void **state)
 	refused(f, "fdb.remove", "{'gateway':'a','mac':'02:00:00:00:00:02'}", JSONRPC_NOT_KEPT, "state_dir", "back");
 	refused(f, "port.remove", "{'name':'p'}", JSONRPC_NOT_KEPT, "state_dir", "bring it back");
 	/* Once the cause is gone, saying it again repairs it. */
-	assert_int_equal(system("cd $D && for d in gateways ports fdb; do rm $d; mv $d.away $d; done"), 0);
+	assert_int_equal(
+		shell_status(f->directory, "cd $D && for d in gateways ports fdb; do rm $d; mv $d.away $d; done"), 0);
 	ok(f, "gateway.add", "{'name':'b','vni':1}");
 	assert_true(kept(f, "gateways/b.json"));
-	assert_int_equal(system("rm -r $D"), 0);
+	assert_int_equal(shell_status(f->directory, "rm -r $D"), 0);
 	refused(f, "gateway.add", "{'name':'c','vni':1}", JSONRPC_NOT_KEPT, "state_dir", "will not know it");
 }
 

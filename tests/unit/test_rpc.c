@@ -264,6 +264,13 @@ static void test_shapes(void **state)
 	close(fd);
 }
 
+/* Into the middle of a text, so without the NUL. */
+static void place(char *at, const char *text)
+{
+	while (*text)
+		*at++ = *text++;
+}
+
 static void test_deep_and_many(void **state)
 {
 	struct fixture *f = *state;
@@ -278,14 +285,15 @@ static void test_deep_and_many(void **state)
 	text[50000] = '\n';
 	assert_int_equal(code_for(f, fd, text, 50001), JSONRPC_PARSE_ERROR);
 	for (size_t i = 1; i < size; i += 3)
-		memcpy(text + i, "{},", 3);
+		place(text + i, "{},");
 	text[0] = '[';
-	memcpy(text + size - 3, "{}]\n", 4);
+	place(text + size - 3, "{}]\n");
 	assert_int_equal(code_for(f, fd, text, size + 1), JSONRPC_INVALID_REQUEST);
 	/* Commas inside a string are no values. */
 	int head = sprintf(text, "{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"x\":\"\\\"");
 	memset(text + head, ',', size - (size_t)head);
-	memcpy(text + size - 3, "\"}\n", 4);
+	place(text + size - 3, "\"}\n");
+	text[size] = '\0';
 	expect(f, fd, text, "");
 	free(text);
 	expect(f, fd, ECHO "\n", ECHOED);
@@ -324,12 +332,12 @@ static void test_large_lines(void **state)
 
 	/* As large as a line may be. */
 	memset(text, ' ', size);
-	memcpy(text, ECHO, strlen(ECHO));
+	place(text, ECHO);
 	text[RPC_MAX_LINE] = '\n';
 	char *got = exchange(f, fd, text, RPC_MAX_LINE + 1, &eof);
 	assert_string_equal(got, ECHOED);
 	free(got);
-	assert_true(f->rpc->held <= 2 * READ_SIZE); /* given back */
+	assert_true(f->rpc->held <= (size_t)2 * READ_SIZE); /* given back */
 
 	/* One more. */
 	text[RPC_MAX_LINE] = ' ';
@@ -367,7 +375,7 @@ static void test_endless_line(void **state)
 		settle(f);
 		most = f->rpc->held > most ? f->rpc->held : most;
 	}
-	assert_true(most <= 2 * RPC_MAX_LINE + 2 * READ_SIZE);
+	assert_true(most <= 2 * RPC_MAX_LINE + 2u * READ_SIZE);
 	close(fd);
 	settle(f);
 	assert_int_equal(rpc_clients(f->rpc), 0);
@@ -388,7 +396,7 @@ static void test_many_unfinished_lines(void **state)
 		char *got = exchange(f, fds[i], block, RPC_MAX_LINE - 1, NULL);
 		refused += strstr(got, "too many large requests") != NULL;
 		free(got);
-		assert_true(f->rpc->held <= RPC_MAX_HELD + 2 * RPC_MAX_LINE + 2 * READ_SIZE);
+		assert_true(f->rpc->held <= RPC_MAX_HELD + 2 * RPC_MAX_LINE + 2u * READ_SIZE);
 	}
 	assert_true(refused > 0);
 	expect(f, small, ECHO "\n", ECHOED);
@@ -427,7 +435,7 @@ static void test_client_that_never_reads(void **state)
 	struct rpc_client *client = f->rpc->clients;
 	assert_true(buffer_length(&client->out) > RPC_MAX_OUTPUT);
 	assert_true(buffer_length(&client->out) < RPC_MAX_OUTPUT + 20000);
-	assert_true(client->in.size <= 4 * READ_SIZE);
+	assert_true(client->in.size <= (size_t)4 * READ_SIZE);
 	assert_false(is_ready(f)); /* it does not spin */
 	unsigned before = f->calls;
 

@@ -16,6 +16,7 @@
 #undef fail /* cmocka has a macro of the name of our function */
 
 #include "tests/unit/fake_switch.h"
+#include "tests/unit/shell.h"
 
 struct fixture {
 	struct state *state;
@@ -36,11 +37,9 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* The command finds `path` as $D. */
 static void shell(const char *command, const char *path)
 {
-	setenv("D", path, 1);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell_status(path, command), 0);
 }
 
 static int tear_down(void **state)
@@ -227,9 +226,9 @@ static void test_read_only(void **state)
 	/* In a namespace of our own, so that the mount is gone with the child. */
 	pid_t child = fork();
 	if (!child) {
-		setenv("D", f->path, 1);
 		if (unshare(CLONE_NEWNS) ||
-		    system("mount --make-rprivate / && mount --bind $D $D && mount -o remount,ro,bind $D"))
+		    shell_status(f->path,
+				 "mount --make-rprivate / && mount --bind $D $D && mount -o remount,ro,bind $D"))
 			_exit(77);
 		struct failure why = {0};
 		struct state *again = NULL;

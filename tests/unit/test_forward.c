@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_forward.c - which way a frame goes, without sockets and TAPs: the ring is one that notes what it is given
+ *
+ *     gateway 1, VNI 42: remotes 192.0.2.1 and .2, pods 1 and 2
+ *     gateway 2, VNI 42: remote 192.0.2.3, pod 3
+ *     gateway 3, VNI 7: an own side, pod 4
+ *
+ * Pod N has port N, TAP 100 + N and MAC 02:00:00:00:00:N.
+ */
+#include "vswitch/encap.c"
+#include "vswitch/forward.c"
+
+#include "tests/unit/packet.h"
+
+#include <stdlib.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { GATEWAYS = 4, PORTS = 5, REMOTES = 8, MOST = 64, FIRST_SOURCE = 200, SOURCES = 4 };
+
+struct sent {
+	int fd;
+	bool to_tap;
+	char to[ADDRESS_TEXT];
+	struct virtio_net_hdr vnet;
+	size_t length;
+	uint8_t bytes[4096];
+};
+
+static struct vswitch vs;
+static struct worker worker;
+static struct gateway gateways[GATEWAYS];
+static struct port ports[PORTS], *port_table[PORTS], *attached[GATEWAYS][PORTS];
+static struct remote remotes[REMOTES], *remote_table[GATEWAYS][REMOTES];
+static struct gateway_counters gateway_counters[GATEWAYS];
+static struct port_counters port_counters[PORTS];
+static struct underlay host;
+static struct sent sent[MOST];
+static unsigned n_sent, n_claimed;
+static struct ring_tx current;
+static struct packet packet;
+static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
+
+/* What the code under test calls. */
+
+struct ring_tx *ring_tx(struct ring *ring)
+{
+	(void)ring;
+	current = (struct ring_tx){.port = NULL};
+	return &current;
+}
+
+static struct sent *note(int fd, const struct iovec *iov)
+{
+	assert_true(n_sent < MOST);
+	struct sent *one = &sent[n_sent++];
+	*one = (struct sent){.fd = fd, .length = iov->iov_len};
+	assert_true(iov->iov_len <= sizeof(one->bytes));
+	memcpy(one->bytes, iov->iov_base, iov->iov_len);
+	return one;
+}
+
+void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
+{
+	(void)ring;
+	struct endpoint to;
+	assert_int_equal(tx->message.msg_iovlen, 1);
+	struct sent *one = note(fd, &tx->iov[0]);
+	assert_int_equal(endpoint_from_sockaddr(tx->message.msg_name, tx->message.msg_namelen, &to), 0);
+	endpoint_format(&to, one->to);
+}
+
+void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
+{
+	(void)ring;
+	assert_int_equal(tx->message.msg_iovlen, 2);
+	assert_int_equal(tx->iov[0].iov_len, TAP_VNET_HEADER);
+	struct sent *one = note(fd, &tx->iov[1]);
+	one->to_tap = true;
+	one->vnet = tx->vnet;
+}
+
+void worker_wake_control(const struct worker *worker)
+{
+	(void)worker;
+}
+
+struct remote *remote_claim(struct vswitch *in, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
+{
+	unsigned n = atomic_load(&gateway->n_remotes);
+	uint16_t id = (uint16_t)(4 + n_claimed++);
+	assert_ptr_equal(in, &vs);
+	assert_true(id < REMOTES);
+	struct remote *remote = &remotes[id];
+	*remote = (struct remote){.endpoint = *endpoint, .id = id, .gateway = gateway->id, .learned = learned};
+	remote->to_length = endpoint_to_sockaddr(endpoint, &remote->to);
+	gateway->remotes[n] = remote;
+	atomic_store(&gateway->n_remotes, n + 1);
+	return remote;
+}
+
+/* The world */
+
+static struct endpoint endpoint_of(const char *text)
+{
+	struct endpoint endpoint;
+	assert_int_equal(endpoint_parse(text, &endpoint), 0);
+	return endpoint;
+}
+
+static void pod_mac(uint8_t *out, unsigned pod)
+{
+	memcpy(out, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)pod}, 6);
+}
+
+static void add_gateway(uint16_t id, uint32_t vni, bool own_side)
+{
+	struct gateway *gateway = &gateways[id];
+	*gateway = (struct gateway){.id = id,
+				    .own_side = own_side,
+				    .config = GATEWAY_CONFIG_DEFAULT,
+				    .host = &host,
+				    .remotes = remote_table[id],
+				    .ports = attached[id],
+				    .counters = &gateway_counters[id]};
+	gateway->config.vni = vni;
+	vs.gateways[id] = gateway;
+	if (own_side)
+		demux_add(vs.demux, 4789, NULL, vni, id, 0, NULL);
+}
+
+static void add_remote(uint16_t gateway, const char *at)
+{
+	struct endpoint endpoint = endpoint_of(at);
+	struct remote *remote = &remotes[1 + n_claimed];
+	*remote = (struct remote){.endpoint = endpoint, .id = (uint16_t)(1 + n_claimed++), .gateway = gateway};
+	remote->to_length = endpoint_to_sockaddr(&endpoint, &remote->to);
+	unsigned n = atomic_load(&gateways[gateway].n_remotes);
+	gateways[gateway].remotes[n] = remote;
+	atomic_store(&gateways[gateway].n_remotes, n + 1);
+	assert_int_equal(
+		demux_add(vs.demux, 4789, &endpoint.address, gateways[gateway].config.vni, gateway, remote->id, NULL),
+		0);
+}
+
+static void add_port(uint16_t id, uint16_t gateway)
+{
+	struct port *port = &ports[id];
+	*port = (struct port){.id = id, .gateway = &gateways[gateway], .tap = 100 + id, .counters = &port_counters[id]};
+	pod_mac(port->config.link.mac.bytes, id);
+	port->config.link.mtu = 1450;
+	port_table[id] = port;
+	gateways[gateway].ports[gateways[gateway].n_ports++] = port;
+	fdb_set(vs.fdb, gateway, port->config.link.mac.bytes, FDB_LOCAL, (struct fdb_place){true, id});
+}
+
+static int build_world(void **state)
+{
+	(void)state;
+	const struct fdb_limits limits = {.ageing = 300, .gateway = 1000, .place = 1000};
+	memset(&vs, 0, sizeof(vs));
+	memset(&worker, 0, sizeof(worker));
+	memset(gateway_counters, 0, sizeof(gateway_counters));
+	memset(port_counters, 0, sizeof(port_counters));
+	memset(remotes, 0, sizeof(remotes));
+	vs.ports = port_table;
+	vs.remotes = remotes;
+	vs.demux = demux_new(8, vs.secret, sizeof(vs.secret));
+	worker.vs = &vs;
+	worker.now = 1000;
+	host = (struct underlay){.port = 4789, .receivers = 1, .sources = SOURCES};
+	for (int i = 0; i < SOURCES; i++) {
+		host.family[0].source[i] = FIRST_SOURCE + i;
+		host.family[1].source[i] = FIRST_SOURCE + SOURCES + i;
+	}
+	host.family[0].path = host.family[1].path = -1;
+	n_sent = n_claimed = 0;
+	if (fdb_open(&vs.fdb, &limits, vs.secret, sizeof(vs.secret)))
+		return -1;
+	add_gateway(1, 42, false);
+	add_gateway(2, 42, false);
+	add_gateway(3, 7, true);
+	add_remote(1, "192.0.2.1:4789");
+	add_remote(1, "192.0.2.2:4789");
+	add_remote(2, "192.0.2.3:4789");
+	for (uint16_t id = 1; id <= 4; id++)
+		add_port(id, (uint16_t[]){0, 1, 1, 2, 3}[id]);
+	return 0;
+}
+
+static int end_world(void **state)
+{
+	(void)state;
+	demux_free(vs.demux);
+	fdb_close(vs.fdb);
+	return 0;
+}
+
+/* A UDP packet between two MACs; those of the far side are 02:00:00:00:00:fX. */
+static void frame_between(unsigned from, unsigned to)
+{
+	packet_build(&packet, &(struct recipe){.version = 4, .protocol = 17, .payload = 30});
+	pod_mac(packet.bytes + 6, from);
+	pod_mac(packet.bytes, to);
+}
+
+static void broadcast_from(unsigned from)
+{
+	frame_between(from, 0);
+	memset(packet.bytes, 0xff, 6);
+}
+
+static void send_from(unsigned pod)
+{
+	memset(buffer, 0, TAP_VNET_HEADER);
+	memcpy(buffer + TAP_VNET_HEADER, packet.bytes, packet.length);
+	n_sent = 0;
+	forward_from_pod(&worker, &ports[pod], buffer, (uint32_t)(TAP_VNET_HEADER + packet.length));
+}
+
+static size_t datagram_at(size_t at, uint32_t vni)
+{
+	encap_header(buffer + at, vni);
+	memcpy(buffer + at + 8, packet.bytes, packet.length);
+	return at + 8 + packet.length;
+}
+
+static void receive(const char *from, size_t length, uint32_t gro_size, uint8_t tos)
+{
+	struct sockaddr_storage sa;
+	struct endpoint source = endpoint_of(from);
+	struct ring_event event = {.data = buffer, .length = (uint32_t)length, .gro_size = gro_size, .tos = tos};
+	event.from_length = endpoint_to_sockaddr(&source, &sa);
+	event.from = (struct sockaddr *)&sa;
+	n_sent = 0;
+	forward_from_network(&worker, &host, NULL, &event);
+}
+
+static void receive_packet(const char *from, uint32_t vni)
+{
+	receive(from, datagram_at(0, vni), 0, 0);
+}
+
+/* Nothing was sent, and one drop was counted since the last time, for this reason and in this counter if any. */
+static void assert_dropped(enum drop reason, uint64_t *counter)
+{
+	assert_int_equal(n_sent, 0);
+	for (int i = 0; i < DROP_COUNT; i++) {
+		if (worker.drops[i] != (i == (int)reason))
+			fail_msg("%s: %lu drops", drop_name((enum drop)i), (unsigned long)worker.drops[i]);
+	}
+	assert_true(!counter || *counter == 1);
+	memset(worker.drops, 0, sizeof(worker.drops));
+	if (counter)
+		*counter = 0;
+}
+
+static void assert_port_dropped(unsigned pod, enum drop reason)
+{
+	assert_dropped(reason, &port_counters[pod].drops[reason]);
+}
+
+static void assert_gateway_dropped(unsigned gateway, enum drop reason)
+{
+	assert_dropped(reason, &gateway_counters[gateway].drops[reason]);
+}
+
+static void assert_datagram(const struct sent *one, const char *to, uint32_t vni)
+{
+	const uint8_t vxlan[8] = {0x08, 0, 0, 0, 0, 0, (uint8_t)vni, 0};
+	assert_false(one->to_tap);
+	assert_in_range(one->fd, FIRST_SOURCE, FIRST_SOURCE + SOURCES - 1);
+	assert_string_equal(one->to, to);
+	assert_int_equal(one->length, 8 + packet.length);
+	assert_memory_equal(one->bytes, vxlan, 8);
+	assert_memory_equal(one->bytes + 8, packet.bytes, packet.length);
+}
+
+static void assert_written(const struct sent *one, unsigned pod)
+{
+	assert_true(one->to_tap);
+	assert_int_equal(one->fd, 100 + pod);
+	assert_int_equal(one->length, packet.length);
+	assert_memory_equal(one->bytes, packet.bytes, packet.length);
+}
+
+/* From a pod */
+
+static void test_unknown_unicast(void **state)
+{
+	(void)state;
+	frame_between(1, 0xf1);
+	send_from(1);
+	assert_int_equal(n_sent, 2);
+	assert_datagram(&sent[0], "192.0.2.1:4789", 42);
+	assert_datagram(&sent[1], "192.0.2.2:4789", 42);
+	assert_int_equal(sent[0].fd, sent[1].fd);
+	assert_int_equal(gateway_counters[1].encap_frames, 1);
+	assert_int_equal(gateway_counters[1].encap_bytes, packet.length);
+	assert_int_equal(gateway_counters[1].tx_datagrams, 2);
+	assert_int_equal(gateway_counters[1].tx_bytes, 2 * (packet.length + 8));
+	assert_int_equal(port_counters[1].rx_frames, 1);
+	assert_int_equal(port_counters[1].rx_bytes, packet.length);
+	/* Nobody's MAC, whatever was in the table before. */
+	memset(packet.bytes, 0, 6);
+	send_from(1);
+	assert_int_equal(n_sent, 2);
+}
+
+static void test_broadcast(void **state)
+{
+	(void)state;
+	broadcast_from(1);
+	send_from(1);
+	assert_int_equal(n_sent, 2);
+	assert_datagram(&sent[0], "192.0.2.1:4789", 42);
+	assert_datagram(&sent[1], "192.0.2.2:4789", 42);
+	gateways[1].config.isolate = false;
+	send_from(1);
+	assert_int_equal(n_sent, 3);
+	assert_written(&sent[2], 2);
+	broadcast_from(4);
+	send_from(4);
+	assert_port_dropped(4, DROP_NO_REMOTE);
+}
+
+static void test_known_unicast(void **state)
+{
+	(void)state;
+	frame_between(1, 0xf1);
+	fdb_set(vs.fdb, 1, packet.bytes, FDB_STATIC, (struct fdb_place){.index = 2});
+	send_from(1);
+	assert_int_equal(n_sent, 1);
+	assert_datagram(&sent[0], "192.0.2.2:4789", 42);
+	/* Of another gateway it is not known. */
+	frame_between(3, 0xf1);
+	send_from(3);
+	assert_int_equal(n_sent, 1);
+	assert_datagram(&sent[0], "192.0.2.3:4789", 42);
+}
+
+static void test_pod_to_pod(void **state)
+{
+	(void)state;
+	frame_between(1, 2);
+	send_from(1);
+	assert_port_dropped(1, DROP_ISOLATED);
+	gateways[1].config.isolate = false;
+	send_from(1);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 2);
+	frame_between(1, 1);
+	send_from(1);
+	assert_port_dropped(1, DROP_UNKNOWN_DESTINATION);
+	/* A pod of another gateway is as far away as any stranger. */
+	frame_between(1, 3);
+	send_from(1);
+	assert_int_equal(n_sent, 2);
+	assert_false(sent[0].to_tap || sent[1].to_tap);
+}
+
+static void test_bad_frames(void **state)
+{
+	(void)state;
+	frame_between(2, 0xf1);
+	send_from(1);
+	assert_port_dropped(1, DROP_FOREIGN_SOURCE);
+	frame_between(1, 0xf1);
+	packet.length = 13;
+	send_from(1);
+	assert_port_dropped(1, DROP_RUNT);
+	frame_between(1, 0xf1);
+	packet_put16(packet.bytes + 12, 0x8100);
+	send_from(1);
+	assert_port_dropped(1, DROP_VLAN);
+	frame_between(1, 0xf1);
+	packet.bytes[6] |= 1;
+	send_from(1);
+	assert_port_dropped(1, DROP_BAD_SOURCE);
+	frame_between(1, 0xf1);
+	memcpy(packet.bytes, (uint8_t[]){0x01, 0x80, 0xc2, 0, 0, 0x0e}, 6);
+	send_from(1);
+	assert_port_dropped(1, DROP_RESERVED_MAC);
+	ports[1].gateway = NULL;
+	frame_between(1, 0xf1);
+	send_from(1);
+	assert_port_dropped(1, DROP_DETACHED);
+}
+
+static void test_bad_virtio_headers(void **state)
+{
+	(void)state;
+	frame_between(1, 0xf1);
+	memcpy(buffer + TAP_VNET_HEADER, packet.bytes, packet.length);
+	for (uint32_t length = 0; length < TAP_VNET_HEADER; length++) {
+		forward_from_pod(&worker, &ports[1], buffer, length);
+		assert_port_dropped(1, DROP_BAD_VNET);
+	}
+	for (int i = 0; i < 2; i++) {
+		memset(buffer, 0, TAP_VNET_HEADER);
+		buffer[i] = 1; /* checksum to be filled in; a super-frame */
+		forward_from_pod(&worker, &ports[1], buffer, (uint32_t)(TAP_VNET_HEADER + packet.length));
+		assert_port_dropped(1, DROP_BAD_VNET);
+	}
+}
+
+/* From the network */
+
+static void test_to_pod(void **state)
+{
+	(void)state;
+	frame_between(0xf1, 2);
+	receive_packet("192.0.2.2:50000", 42);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 2);
+	assert_int_equal(gateway_counters[1].rx_datagrams, 1);
+	assert_int_equal(gateway_counters[1].rx_bytes, packet.length + 8);
+	assert_int_equal(port_counters[2].tx_frames, 1);
+	assert_int_equal(port_counters[2].tx_bytes, packet.length);
+	/* And back, to where it came from alone. */
+	frame_between(1, 0xf1);
+	send_from(1);
+	assert_int_equal(n_sent, 1);
+	assert_datagram(&sent[0], "192.0.2.2:4789", 42);
+	/* Until it is seen elsewhere. */
+	frame_between(0xf1, 2);
+	receive_packet("192.0.2.1:50000", 42);
+	frame_between(1, 0xf1);
+	send_from(1);
+	assert_int_equal(n_sent, 1);
+	assert_datagram(&sent[0], "192.0.2.1:4789", 42);
+}
+
+static void test_without_learning(void **state)
+{
+	(void)state;
+	gateways[1].config.learning = false;
+	frame_between(0xf1, 2);
+	receive_packet("192.0.2.2:50000", 42);
+	assert_int_equal(n_sent, 1);
+	frame_between(1, 0xf1);
+	send_from(1);
+	assert_int_equal(n_sent, 2);
+	frame_between(2, 1);
+	receive_packet("192.0.2.2:50000", 42);
+	assert_gateway_dropped(1, DROP_OWN_SOURCE);
+}
+
+static void test_gateways_apart(void **state)
+{
+	(void)state;
+	frame_between(0xf1, 1);
+	receive_packet("192.0.2.3:50000", 42);
+	assert_gateway_dropped(2, DROP_UNKNOWN_DESTINATION);
+	/* Not even when the table says so. */
+	fdb_set(vs.fdb, 2, packet.bytes, FDB_STATIC, (struct fdb_place){true, 1});
+	receive_packet("192.0.2.3:50000", 42);
+	assert_gateway_dropped(2, DROP_UNKNOWN_DESTINATION);
+	broadcast_from(0xf1);
+	receive_packet("192.0.2.3:50000", 42);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 3);
+	receive_packet("192.0.2.1:50000", 42);
+	assert_int_equal(n_sent, 2);
+	assert_written(&sent[0], 1);
+	assert_written(&sent[1], 2);
+}
+
+static void test_strangers(void **state)
+{
+	(void)state;
+	frame_between(0xf1, 1);
+	receive_packet("192.0.2.9:50000", 42);
+	assert_dropped(DROP_UNKNOWN_REMOTE, NULL);
+	receive_packet("[2001:db8::1]:50000", 42);
+	assert_dropped(DROP_UNKNOWN_REMOTE, NULL);
+	receive_packet("192.0.2.1:50000", 43);
+	assert_dropped(DROP_UNKNOWN_VNI, NULL);
+	size_t length = datagram_at(0, 42);
+	buffer[0] = 0;
+	receive("192.0.2.1:50000", length, 0, 0);
+	assert_dropped(DROP_BAD_FLAGS, NULL);
+	length = datagram_at(0, 42);
+	buffer[7] = 1;
+	receive("192.0.2.1:50000", length, 0, 0);
+	assert_dropped(DROP_RESERVED_BITS, NULL);
+	vs.options.ignore_reserved = true;
+	receive("192.0.2.1:50000", length, 0, 0);
+	assert_int_equal(n_sent, 1);
+	receive("192.0.2.1:50000", 7, 0, 0);
+	assert_dropped(DROP_SHORT_HEADER, NULL);
+}
+
+static void test_bad_inner_frames(void **state)
+{
+	(void)state;
+	static const uint8_t lldp[6] = {0x01, 0x80, 0xc2, 0, 0, 0x0e};
+	frame_between(1, 2);
+	receive_packet("192.0.2.1:50000", 42);
+	assert_gateway_dropped(1, DROP_OWN_SOURCE);
+	frame_between(0xf1, 2);
+	fdb_set(vs.fdb, 1, packet.bytes + 6, FDB_STATIC, (struct fdb_place){.index = 2});
+	receive_packet("192.0.2.1:50000", 42);
+	assert_gateway_dropped(1, DROP_STATIC_MOVED);
+	memcpy(packet.bytes, lldp, 6);
+	receive_packet("192.0.2.2:50000", 42);
+	assert_gateway_dropped(1, DROP_RESERVED_MAC);
+	packet_put16(packet.bytes + 12, 0x8100);
+	receive_packet("192.0.2.2:50000", 42);
+	assert_gateway_dropped(1, DROP_VLAN);
+	packet.length = 13;
+	receive_packet("192.0.2.2:50000", 42);
+	assert_gateway_dropped(1, DROP_RUNT);
+	frame_between(0xf2, 2);
+	receive("192.0.2.2:50000", datagram_at(0, 42), 0, 3);
+	assert_gateway_dropped(1, DROP_ECN);
+}
+
+static void test_ecn_to_pod(void **state)
+{
+	(void)state;
+	packet_build(&packet, &(struct recipe){.version = 4, .protocol = 17, .tos = 2});
+	pod_mac(packet.bytes + 6, 0xf1);
+	pod_mac(packet.bytes, 1);
+	receive("192.0.2.1:50000", datagram_at(0, 42), 0, 0xb8 | 3);
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(sent[0].bytes[15], 3);
+	assert_int_equal(packet_sum(0, sent[0].bytes + 14, 20), 0xffff);
+}
+
+static void test_trains(void **state)
+{
+	(void)state;
+	size_t length = 0;
+	frame_between(0xf1, 1);
+	size_t segment = packet.length + 8;
+	for (unsigned i = 0; i < 5; i++)
+		length = datagram_at(length, i == 3 ? 43 : 42); /* one of them is for nobody */
+	receive("192.0.2.1:50000", length, (uint32_t)segment, 0);
+	assert_int_equal(n_sent, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_written(&sent[i], 1);
+	n_sent = 0;
+	assert_dropped(DROP_UNKNOWN_VNI, NULL);
+	assert_int_equal(gateway_counters[1].drops[DROP_UNKNOWN_VNI], 0);
+	assert_int_equal(gateway_counters[1].rx_datagrams, 4);
+	receive("192.0.2.1:50000", length, (uint32_t)segment - 1, 0);
+	assert_dropped(DROP_BAD_LENGTH, NULL);
+}
+
+static void test_super_frame(void **state)
+{
+	(void)state;
+	packet_build(&packet, &(struct recipe){.version = 4, .protocol = 17, .payload = 3600, .partial = true});
+	pod_mac(packet.bytes + 6, 0xf1);
+	pod_mac(packet.bytes, 1);
+	receive("192.0.2.1:50000", datagram_at(0, 42), 1200, 0);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 1);
+	assert_int_equal(sent[0].vnet.gso_size, 1200);
+}
+
+/* A gateway's own side */
+
+static void test_own_side_learns(void **state)
+{
+	(void)state;
+	frame_between(0xf1, 4);
+	receive_packet("192.0.2.7:50000", 7);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 4);
+	assert_int_equal(n_claimed, 4);
+	receive_packet("192.0.2.7:50001", 7);
+	assert_int_equal(n_claimed, 4);
+	frame_between(4, 0xf1);
+	send_from(4);
+	assert_int_equal(n_sent, 1);
+	assert_datagram(&sent[0], "192.0.2.7:4789", 7);
+}
+
+static void test_own_side_allows(void **state)
+{
+	(void)state;
+	assert_int_equal(prefix_parse("192.0.2.0/29", &gateways[3].config.allow[0]), 0);
+	gateways[3].config.n_allow = 1;
+	frame_between(0xf1, 4);
+	receive_packet("192.0.2.8:50000", 7);
+	assert_gateway_dropped(3, DROP_UNKNOWN_REMOTE);
+	assert_int_equal(n_claimed, 3);
+	receive_packet("192.0.2.7:50000", 7);
+	assert_int_equal(n_sent, 1);
+}
+
+/* What the kernel refused */
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	static const struct {
+		int error;
+		enum drop reason;
+	} cases[] = {{-EMSGSIZE, DROP_TOO_BIG},
+		     {-EAGAIN, DROP_SEND_FULL},
+		     {-ENOBUFS, DROP_SEND_FULL},
+		     {-ENETUNREACH, DROP_SEND_FAILED},
+		     {-EPERM, DROP_SEND_FAILED}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		frame_between(3, 0xf1);
+		send_from(3);
+		assert_int_equal(n_sent, 1);
+		forward_refused(&worker, &current, cases[i].error);
+		n_sent = 0;
+		assert_port_dropped(3, cases[i].reason);
+		assert_int_equal(gateway_counters[2].tx_datagrams, 0);
+		assert_int_equal(gateway_counters[2].tx_bytes, 0);
+	}
+	frame_between(0xf1, 3);
+	receive_packet("192.0.2.3:50000", 42);
+	forward_refused(&worker, &current, -EIO);
+	n_sent = 0;
+	assert_port_dropped(3, DROP_TAP_DOWN);
+	assert_int_equal(port_counters[3].tx_frames, 0);
+	assert_int_equal(port_counters[3].tx_bytes, 0);
+}
+
+#define in_world(test) cmocka_unit_test_setup_teardown(test, build_world, end_world)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_world(test_unknown_unicast), in_world(test_broadcast),        in_world(test_known_unicast),
+		in_world(test_pod_to_pod),      in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
+		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
+		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
+		in_world(test_trains),          in_world(test_super_frame),      in_world(test_own_side_learns),
+		in_world(test_own_side_allows), in_world(test_refusals),
+	};
+	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
+}
