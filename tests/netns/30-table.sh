@@ -48,12 +48,15 @@ pkt pod1 frames vx0 --dst $X good:second
 soon "and goes there alone" "0 1" heard good:second
 pkt pod1 frames vx0 good:broadcast
 soon "a broadcast goes to both" "1 1" heard good:broadcast
+check "in time it is forgotten" poll 8 prints "" entry $X
+pkt pod1 frames vx0 --dst $X good:third
+soon "and goes to both, as an unknown one does" "1 1" heard good:third
 
 echo "-- static entries"
 check "fdb add" ctl fdb add --gateway m --mac $S --remote 10.0.1.2
 same "fdb list has it" "static 10.0.1.2" "$(entry $S)"
-pkt pod1 frames vx0 --dst $S good:third
-soon "it is obeyed" "1 0" heard good:third
+pkt pod1 frames vx0 --dst $S good:static
+soon "it is obeyed" "1 0" heard good:static
 before=$(drops)
 pkt gwb inject --to 10.0.2.1 --src $S good:thief
 soon "it does not move: dropped" '{"static_moved":1}' grown "$before"
