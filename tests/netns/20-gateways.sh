@@ -11,7 +11,7 @@
 build
 far gwa
 far gwb
-daemon -w 1
+daemon -w 2
 FDS=$(descriptors)
 gateway a 1
 gateway b 2

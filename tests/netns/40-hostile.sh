@@ -110,6 +110,26 @@ soon "each was sent on or dropped, and counted once" 0 pod_balance
 check "podswitchd lives" alive
 check "and traffic goes on" p ping -c2 -i0.1 -W3 172.16.0.1
 
+echo "-- a pod whose route to the gateway leads into its own TAP"
+attach() { # attach UNDERLAY: pod1 anew, and the far end, too, as it may know where pod1 was
+	ctl port remove pod1
+	ctl gateway remove a
+	far gwa
+	gateway a 1 --underlay "$1"
+	port 1 a
+}
+attach pod
+check "ping" p ping -c1 -W3 172.16.0.1
+p ip neigh add 10.0.1.2 lladdr 02:00:00:00:00:66 dev vx0
+p ip route add 10.0.1.2 dev vx0
+before=$(drops) were=$(taken_frames)
+check "nothing passes" not p ping -c3 -i0.1 -W1 172.16.0.1
+check "each datagram that came back is dropped as loop" says '^{"loop":[1-9][0-9]?}$' grown "$before"
+check "and is not encapsulated again and again" [ $(($(taken_frames) - were)) -le 60 ]
+p ip route del 10.0.1.2 dev vx0
+check "with the route gone, it works" poll 5 p ping -c1 -W1 172.16.0.1
+attach host
+
 echo "-- reserved bits can be ignored"
 check "podswitchd ends" stop
 daemon --reserved ignore

@@ -213,7 +213,7 @@ mac() { # mac NAMESPACE DEVICE
 
 daemon() { # daemon [OPTIONS...]: podswitchd in the node's namespace, answering
 	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" "$@" >>"$LOG" 2>&1 &
-	DAEMON=$!
+	DAEMON=$! REMOVED=
 	PIDS+=("$DAEMON")
 	poll 10 answers || die "podswitchd does not answer: $(tail -5 "$LOG")"
 }
