@@ -196,7 +196,7 @@ int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_sto
 	/* Question and answer are two calls: another thread's question must not come between them. */
 	static atomic_flag asking = ATOMIC_FLAG_INIT;
 	bool ip6 = to->ss_family == AF_INET6;
-	int fd = underlay->family[ip6].path, mtu;
+	int fd = underlay->family[ip6].path, mtu = 0;
 	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), size = sizeof(mtu);
 	while (atomic_flag_test_and_set_explicit(&asking, memory_order_acquire))
 		sched_yield();

@@ -84,9 +84,9 @@ void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 	one->vnet = tx->vnet;
 }
 
-void worker_wake_control(const struct worker *worker)
+void worker_wake_control(const struct worker *waker)
 {
-	(void)worker;
+	(void)waker;
 }
 
 struct remote *remote_claim(struct vswitch *in, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
