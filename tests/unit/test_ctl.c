@@ -74,6 +74,8 @@ static void *fake_serve(void *argument)
 {
 	struct fake *fake = argument;
 	int fd = accept(fake->listener, NULL, NULL);
+	unlink(fake->path); /* a test that fails leaves nothing behind either */
+	rmdir(fake->folder);
 	FILE *in = fdopen(fd, "r");
 	char *line = NULL;
 	size_t size = 0;
