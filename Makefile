@@ -154,6 +154,7 @@ coverage: ## which share of each file's lines the unit tests run
 install: all ## into DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/sbin' $(BUILD)/podswitchd
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(BUILD)/podswitchctl
+	install -D -m 644 control/ctl/podswitchctl.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/podswitchctl'
 	@for page in $(MAN); do \
 		install -v -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" "$$page" || exit 1; done
 
