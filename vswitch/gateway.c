@@ -319,14 +319,30 @@ static bool has_remote(const struct gateway *gateway, const struct address *addr
 	return false;
 }
 
+static bool is_allowed(const struct gateway_config *config, const struct remote *remote)
+{
+	for (size_t i = 0; i < config->n_allow; i++)
+		if (prefix_contains(&config->allow[i], &remote->endpoint.address))
+			return true;
+	return config->n_allow == 0;
+}
+
+/* An own side keeps what it has learned and may go on learning, the others what is configured. */
+static bool keeps_remote(const struct gateway *gateway, const struct gateway_config *config,
+			 const struct remote *remote)
+{
+	if (!gateway->own_side)
+		return is_wanted(config, remote);
+	return remote->endpoint.port == config->port && is_allowed(config, remote);
+}
+
 /* Releases the remotes that the configuration lacks and claims those it adds. Frozen. */
 static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failure *why)
 {
 	const struct gateway_config *config = &gateway->config;
 	bool own_side = config->n_remotes == 0;
 	for (unsigned i = atomic_load(&gateway->n_remotes); i-- > 0;)
-		if (own_side != gateway->own_side || (!own_side && !is_wanted(config, gateway->remotes[i])) ||
-		    (own_side && gateway->remotes[i]->endpoint.port != config->port))
+		if (own_side != gateway->own_side || !keeps_remote(gateway, config, gateway->remotes[i]))
 			remote_release(vs, gateway->remotes[i]);
 	gateway->own_side = own_side;
 	for (size_t i = 0; i < config->n_remotes; i++)
