@@ -327,13 +327,13 @@ static bool is_allowed(const struct gateway_config *config, const struct remote 
 	return config->n_allow == 0;
 }
 
-/* An own side keeps what it has learned and may go on learning, the others what is configured. */
+/* An own side keeps what it may go on learning and what static entries name, the others what is configured. */
 static bool keeps_remote(const struct gateway *gateway, const struct gateway_config *config,
 			 const struct remote *remote)
 {
 	if (!gateway->own_side)
 		return is_wanted(config, remote);
-	return remote->endpoint.port == config->port && is_allowed(config, remote);
+	return remote->endpoint.port == config->port && (!remote->learned || is_allowed(config, remote));
 }
 
 /* Releases the remotes that the configuration lacks and claims those it adds. Frozen. */
@@ -502,8 +502,8 @@ int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, stru
 	if (!gateway)
 		return fail(why, -ENOENT, "name", "there is no gateway '%s'", name);
 	if (gateway->n_ports && !force)
-		return fail(why, -EBUSY, "name", "%u ports use gateway '%s'; move or remove them first, or use --force",
-			    gateway->n_ports, name);
+		return fail(why, -EBUSY, "name", "%u port%s gateway '%s'; move or remove them first, or use --force",
+			    gateway->n_ports, gateway->n_ports == 1 ? " uses" : "s use", name);
 	while (gateway->n_ports)
 		port_detach(vs, gateway->ports[0]);
 	char copy[SWITCH_NAME];
