@@ -40,4 +40,7 @@ int call_name(const struct call *call, char out[static SWITCH_NAME], struct fail
 /* {"reason": n} with every reason there is. */
 json_t *drops_json(const uint64_t drops[static DROP_COUNT]);
 
+/* A gateway's counters and drops, as gateway.show and stats.get have them. */
+json_t *gateway_counters_json(const struct gateway_counters *counters);
+
 #endif

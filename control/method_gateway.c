@@ -154,6 +154,15 @@ static json_t *remotes_json(const struct gateway_status *status)
 	return remotes;
 }
 
+json_t *gateway_counters_json(const struct gateway_counters *counters)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "encap_frames", (json_int_t)counters->encap_frames,
+			 "encap_bytes", (json_int_t)counters->encap_bytes, "tx_datagrams",
+			 (json_int_t)counters->tx_datagrams, "tx_bytes", (json_int_t)counters->tx_bytes, "rx_datagrams",
+			 (json_int_t)counters->rx_datagrams, "rx_bytes", (json_int_t)counters->rx_bytes, "drops",
+			 drops_json(counters->drops));
+}
+
 static void append_status(void *context, const struct gateway_status *status)
 {
 	const struct gateway_config *config = status->config;
@@ -163,6 +172,7 @@ static void append_status(void *context, const struct gateway_status *status)
 			  (int)config->vni, "port", config->port, "underlay", status->pod_underlay ? "pod" : "host",
 			  "remotes", remotes_json(status), "mtu", (int)status->mtu, "ports", (int)status->ports,
 			  "learning", config->learning, "isolate", config->isolate);
+	json_object_set_new(object, "counters", gateway_counters_json(&status->counters));
 	json_object_set_new(object, "config", config_json(config));
 	json_array_append_new(context, object);
 }

@@ -29,15 +29,7 @@ static json_t *workers_json(const struct switch_status *status)
 
 static void set_gateway(void *context, const struct gateway_status *status)
 {
-	const struct gateway_counters *counters = &status->counters;
-
-	json_object_set_new(context, status->config->name,
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "encap_frames",
-				      (json_int_t)counters->encap_frames, "encap_bytes",
-				      (json_int_t)counters->encap_bytes, "tx_datagrams",
-				      (json_int_t)counters->tx_datagrams, "tx_bytes", (json_int_t)counters->tx_bytes,
-				      "rx_datagrams", (json_int_t)counters->rx_datagrams, "rx_bytes",
-				      (json_int_t)counters->rx_bytes, "drops", drops_json(counters->drops)));
+	json_object_set_new(context, status->config->name, gateway_counters_json(&status->counters));
 }
 
 int method_stats_get(struct call *call, struct failure *why)
