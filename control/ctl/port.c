@@ -10,7 +10,7 @@ static const struct option_spec settings[] = {
 	{"ifname", OPTION_STRING, "NAME", "the interface in the pod, fixed once added (vx0)"},
 	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
 	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
-	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address by DHCP"},
+	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address by DHCP (not in this version)"},
 	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
 	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
 	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes; 0: the gateway's (0)"},
