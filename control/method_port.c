@@ -76,7 +76,8 @@ static int add_address(const char *key, const char *text, void *into, struct fai
 	struct prefix address = {0};
 	struct address bare;
 
-	if (prefix_parse(text, &address))
+	/* Without a length it would be a host's, which reaches nobody: forgotten rather than meant. */
+	if (!strchr(text, '/') || prefix_parse(text, &address))
 		return fail(why, -EINVAL, key, "%s: '%.64s' is not an address; give ADDRESS/LENGTH, as 172.16.0.10/24",
 			    key, text);
 	char plain[ADDRESS_TEXT];

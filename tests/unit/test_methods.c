@@ -361,6 +361,7 @@ static void test_port_refused(void **state)
 		{"'netns':'n','mac':17", "mac", "must be a string"},
 		{"'netns':'n','address':'172.16.0.300/24'", "address", "not an address"},
 		{"'netns':'n','address':'172.16.0.1/33'", "address", "not an address"},
+		{"'netns':'n','address':'172.16.0.1'", "address", "ADDRESS/LENGTH"},
 		{"'netns':'n','address':'224.0.0.1/24'", "address", "unicast"},
 		{"'netns':'n','address':['10.0.0.1/24','10.0.0.1/24']", "address", "twice"},
 		{"'netns':'n','default_via':'gw'", "default_via", "not an IP address"},
