@@ -87,5 +87,16 @@ ctl fdb flush >/dev/null
 pkt gwa inject --to 10.0.1.1 --src $X good:off
 check "ping goes on without learning" p ping -c2 -i0.1 -W3 172.16.0.1
 same "and nothing was learnt" 0 "$(fdb 'map(select(.kind == "learned")) | length')"
+check "fdb add" ctl fdb add --gateway m --mac $S --remote 10.0.1.2
+before=$(drops)
+pkt gwb inject --to 10.0.2.1 --src $S good:thief
+soon "a static entry holds, too: dropped" '{"static_moved":1}' grown "$before"
+before=$(drops)
+bgpkt pod1 "$TMP/arrived" sniff vx0
+pkt gwa inject --to 10.0.1.1 --src $S good:owner
+check "what comes from where it says arrives" poll 5 grep -q good:owner "$TMP/arrived"
+pkt gwa inject --to 10.0.1.1 --src "$MAC1" good:mirror
+soon "and the pod's own address is refused" '{"own_source":1}' grown "$before"
+quit $!
 
 finish
