@@ -9,8 +9,8 @@ far gwa
 setting() { ctl -j status | jq -c "$1"; }
 
 echo "-- the file, and what wins over it"
-cat >"$TMP/config.json" <<'CONFIG'
-{"socket": "/nowhere/control.sock", "state_dir": "/nowhere/state", "workers": 2, "vtep": ["10.0.1.1", "fd00:1::1"],
+cat >"$TMP/config.json" <<CONFIG
+{"socket": "$TMP/elsewhere.sock", "state_dir": "$TMP/elsewhere", "workers": 2, "vtep": ["10.0.1.1", "fd00:1::1"],
  "log_level": "warning", "reserved": "ignore", "ageing": 77, "fdb_gateway_limit": 78, "fdb_remote_limit": 79}
 CONFIG
 daemon -c "$TMP/config.json" --ageing 88 --vtep 10.0.1.1
