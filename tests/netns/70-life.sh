@@ -54,14 +54,14 @@ done
 
 echo "-- a clean stop and a start"
 p ip addr add 172.16.0.77/24 dev vx0
-was="$(ports -c 'map(del(.counters))')$(gateways -c 'map(del(.remotes[].state))')"
+was="$(ports -c 'map(del(.counters))')$(gateways -c 'map(del(.remotes[].state, .counters))')"
 tap=$(p ip -j link show vx0 | jq -c '.[0] | [.ifindex, .address, .mtu]')
 check "SIGTERM ends it with status 0" stop
 same "the TAP stays as it was" "$tap" "$(p ip -j link show vx0 | jq -c '.[0] | [.ifindex, .address, .mtu]')"
 check "without carrier: nothing leaves the pod" says NO-CARRIER p ip link show vx0
 daemon -w 1
 same "ports and gateways are taken up as they were" "$was" \
-	"$(ports -c 'map(del(.counters))')$(gateways -c 'map(del(.remotes[].state))')"
+	"$(ports -c 'map(del(.counters))')$(gateways -c 'map(del(.remotes[].state, .counters))')"
 same "the same TAP" "$tap" "$(p ip -j link show vx0 | jq -c '.[0] | [.ifindex, .address, .mtu]')"
 check "with what the pod had on it" says 172.16.0.77 p ip addr show vx0
 check "traffic goes on" p ping -c1 -W3 172.16.0.1
