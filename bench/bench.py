@@ -39,7 +39,7 @@ import crowd
 import measure
 import plot
 from lane import Lane, has_ovs
-from place import Failed, House, run
+from place import SIGNALS, Failed, House, run
 from plan import FULL, QUICK, plan
 from report import report, short
 from result import Results
@@ -227,7 +227,7 @@ def leave(number, _frame):
 def main():
     options = arguments()
     build = os.path.realpath(options.build)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, leave)
     try:
         preflight(build)

@@ -5,7 +5,7 @@
  * The server closes first, so that waiting out the old connection (TIME_WAIT) is its business and the client does not
  * run out of ports.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  * A response that does not come within TIMEOUT counts as having taken so long: leaving it out would flatter whoever
  * loses packets.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -86,10 +86,10 @@ int exchange_ask(char **argv)
 	uint64_t number = 0, lost = 0;
 	char data[MAX_BYTES] = {0};
 	size_t count = 0;
-	uint32_t *samples = malloc(MAX_SAMPLES * sizeof(*samples));
+	uint32_t *samples = load_allocate(MAX_SAMPLES, sizeof(*samples));
 
-	if (!samples || bytes < sizeof(number) || bytes > MAX_BYTES) {
-		errno = samples ? ERANGE : ENOMEM;
+	if (bytes < sizeof(number) || bytes > MAX_BYTES) {
+		errno = ERANGE;
 		load_die(argv[2]);
 	}
 	int fd = load_connect(SOCK_DGRAM, argv[0], argv[1]);

@@ -9,7 +9,7 @@
  * At a rate, the sender sleeps between bursts of BURST_NS worth of packets: spinning would take a core from whom is
  * measured. At rate 0 it sends as fast as the system lets it.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,9 +45,7 @@ struct tally {
 static void batch_open(struct batch *batch, size_t each)
 {
 	memset(batch, 0, sizeof(*batch));
-	batch->bytes = calloc(BATCH, each);
-	if (!batch->bytes)
-		load_die("calloc");
+	batch->bytes = load_allocate(BATCH, each);
 	for (unsigned i = 0; i < BATCH; i++) {
 		batch->pieces[i] = (struct iovec){.iov_base = batch->bytes + i * each, .iov_len = each};
 		batch->messages[i].msg_hdr.msg_iov = &batch->pieces[i];

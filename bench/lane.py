@@ -103,10 +103,9 @@ class Switch:
         return answer["result"]
 
     def cpu(self):
-        """utime + stime, seconds"""
-        with open(f"/proc/{self.program.pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """utime + stime of all its threads, seconds"""
+        # clock_getcpuclockid(3) of another process, which Python lacks; to the nanosecond, unlike /proc/PID/stat.
+        return time.clock_gettime((~self.program.pid << 3) | 2)
 
     def memory(self):
         """resident, MiB"""

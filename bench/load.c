@@ -7,7 +7,7 @@
  *   ask     UDP request and response, one at a time: percentiles of the time       exchange.c
  *   dial    TCP connections made, used for a byte each way, and closed, in a row   dial.c
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -42,6 +42,15 @@ void load_die(const char *what)
 {
 	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
 	exit(1);
+}
+
+void *load_allocate(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (!memory)
+		load_die("calloc");
+	return memory;
 }
 
 void load_say(const char *line)

@@ -10,6 +10,7 @@
 #define PODSWITCH_LOAD_H
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define LOAD_LIFETIME 120 /* seconds */
@@ -19,6 +20,9 @@ extern volatile sig_atomic_t load_stopped; /* SIGTERM came */
 
 /* Prints `what` and errno to stderr, and exits. */
 _Noreturn void load_die(const char *what);
+
+/* Zeroed memory; never NULL. */
+void *load_allocate(size_t count, size_t size);
 
 /* Prints a line at once: the harness waits for it. */
 void load_say(const char *line);

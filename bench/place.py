@@ -5,6 +5,7 @@ A House holds every namespace, program and folder that is made, from before it e
 the way out, whichever way that is. What it makes is named benchPID..., so that two harnesses never meet.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -15,8 +16,25 @@ import tempfile
 import time
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Failed(Exception):
     """A measurement or a step that did not work; the text says which and why."""
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """A signal that comes meanwhile is handled at the end, so that nothing is made and then forgotten."""
+    came = []
+    handlers = {number: signal.signal(number, lambda *what: came.append(what)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in came[:1]:
+            handlers[number](number, frame)
 
 
 class Program:
@@ -105,17 +123,22 @@ class House:
         self.folder = None
 
     def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix=f"podswitch-{self.prefix}.")
+        try:
+            with undisturbed():
+                self.folder = tempfile.mkdtemp(prefix=f"podswitch-{self.prefix}.")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *why):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         for program in reversed(self.programs):
             program.close()
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder or "", ignore_errors=True)
 
     def place(self, name):
         full = f"{self.prefix}-{name}"
@@ -129,8 +152,9 @@ class House:
         self.names.remove(place.name)
 
     def start(self, *argv, log=None, environment=None):
-        program = Program(argv, log=log, environment=environment)
-        self.programs.append(program)
+        with undisturbed():
+            program = Program(argv, log=log, environment=environment)
+            self.programs.append(program)
         return program
 
     def end(self, program):

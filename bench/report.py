@@ -61,20 +61,24 @@ def cell(case, name, base):
     return short(value) + (f" {short(ratio['median'])}x" if ratio else "")
 
 
-def figures(results):
+def is_cpu(case):
+    return case.unit == "s/GB"
+
+
+def figures(results, heading, wanted):
     present = [name for name in COLUMNS if any(name in case.rounds or name in case.failures
                                                for case in results.cases.values())]
-    rows = [["median, and ratio to the kernel's", "unit", *(HEADINGS[name] for name in present)]]
-    for case in results.cases.values():
+    rows = [[heading, "unit", *(HEADINGS[name] for name in present)]]
+    for case in filter(wanted, results.cases.values()):
         if any(name in case.rounds or name in case.failures for name in present):
             unit = case.unit if case.better == "higher" else case.unit + " (less is better)"
             rows.append([case.title, unit, *(cell(case, name, "kernel") for name in present)])
-    return table(rows)
+    return table(rows) if len(rows) > 1 else ""
 
 
 def ablation(results):
     variants = [name for name in ("-" + knob for knob in KNOBS)] + ["spin 0", "spin 50"]
-    cases = [case for case in results.cases.values() if case.unit != "s/GB" and any(v in case.rounds for v in variants)]
+    cases = [case for case in results.cases.values() if not is_cpu(case) and any(v in case.rounds for v in variants)]
     present = [name for name in variants if any(name in case.rounds for case in cases)]
     if not present:
         return ""
@@ -119,5 +123,6 @@ def targets(results):
 
 
 def report(results):
-    parts = [figures(results), ablation(results), targets(results)]
+    parts = [figures(results, "median, and ratio to the kernel's", lambda case: not is_cpu(case)),
+             figures(results, "CPU time, and ratio to the kernel's", is_cpu), ablation(results), targets(results)]
     return "\n\n".join(part for part in parts if part)

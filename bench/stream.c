@@ -7,7 +7,7 @@
  * the ends of each piece it is given with what belongs there; as PERIOD is a prime, a segment lost, doubled or
  * exchanged puts the rest out of step. Comparing every byte would measure the comparison.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -60,12 +60,10 @@ static bool ends_fit(const uint8_t *data, size_t length, uint64_t offset)
 static void *drain(void *context)
 {
 	struct stream *stream = context;
-	uint8_t *buffer = malloc(PERIOD);
+	uint8_t *buffer = load_allocate(1, PERIOD);
 	uint64_t total = 0;
 	ssize_t got;
 
-	if (!buffer)
-		load_die("malloc");
 	while ((got = recv(stream->fd, buffer, PERIOD, 0)) > 0) {
 		if (!ends_fit(buffer, (size_t)got, total))
 			atomic_store_explicit(&stream->corrupt, true, memory_order_relaxed);
