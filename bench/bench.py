@@ -22,7 +22,7 @@ What to know before believing a figure:
   - UDP's receivers have 8 MiB of buffer, and say (overflow) when even that lost packets, which counts as loss.
   - Request and response take turns, 64 bytes; one that is lost counts as 100 ms.
 
-All traffic is in namespaces named benchPID-...; they, and all that runs in them, are gone when this ends, by Ctrl-C too.
+All traffic is in namespaces named benchPID-...; they, and what runs in them, are gone when this ends, by Ctrl-C too.
 """
 
 import argparse
@@ -40,7 +40,7 @@ import measure
 import plot
 from lane import Lane, has_ovs
 from place import SIGNALS, Failed, House, run
-from plan import FULL, QUICK, plan
+from plan import FULL, NEEDED, QUICK, plan
 from report import report, short
 from result import Results
 
@@ -156,6 +156,34 @@ def play_round(results, steps, lanes, times, number):
         print(f"round {number}: {step.figures[0][1]} ({step.figures[0][2]}): {words}", flush=True)
 
 
+def make_lanes(house, build, everyone, results):
+    """A contender that does not come up is skipped with a line, and the harness then ends with status 1."""
+    lanes = []
+    for number, contender in enumerate(everyone):
+        try:
+            lanes.append(Lane(house, build, contender, number))
+        except Failed as why:
+            if contender.name in NEEDED:
+                raise
+            print(f"bench: {contender} did not come up: skipped", flush=True)
+            results.fail(results.case("setup", "coming up", "", "higher"), contender.name, why)
+    return lanes
+
+
+def check_knobs(lanes, env):
+    """What was in force at the end: podswitchd turns off by itself what does not work, and a fallback is no result."""
+    for lane in lanes:
+        if not lane.switch:
+            continue
+        features = lane.switch.call("status.get").get("features", {})
+        env["contenders"][lane.contender.name]["features"] = features
+        given = dict(zip(lane.contender.arguments[::2], lane.contender.arguments[1::2]))
+        for option, value in given.items():
+            actual = features.get(option[2:].replace("-", "_"))
+            if isinstance(actual, bool) and actual != (value == "on") and value in ("on", "off"):
+                print(f"bench: {lane.contender}: asked for {option} {value}, but at the end it was otherwise")
+
+
 def look_ups(build, results):
     for size, kinds in json.loads(run(f"{build}/bench/lookup")).items():
         for kind, rounds in kinds.items():
@@ -198,9 +226,10 @@ def bench(options, build):
     env = environment(build, times, everyone, knobs)
     print(describe(env), flush=True)
     with House() as house:
-        lanes = [Lane(house, build, contender, number) for number, contender in enumerate(everyone)]
+        lanes = make_lanes(house, build, everyone, results)
         for number in range(1, times.rounds + 1):
             play_round(results, steps, lanes, times, number)
+        check_knobs(lanes, env)
         for lane in lanes:
             lane.close()
         if not options.quick and not options.no_crowd:
@@ -215,8 +244,8 @@ def finish(results, env, folder):
     print("\n" + report(results) + "\n")
     for case, name, why in results.failures():
         print(f"bench: {case.title or case.key}, {name}: FAILED: {why}")
-    plotted = plot.plot(folder, results)
-    print(f"{folder}/results.json" + (", and plots beside it" if plotted else "; no plots: gnuplot is not installed"))
+    lacking = plot.plot(folder, results)
+    print(f"{folder}/results.json" + (f"; not all plots: {lacking}" if lacking else ", and plots beside it"))
     return 1 if results.failures() else 0
 
 

@@ -74,8 +74,8 @@ class Switch:
     def __init__(self, place, build, arguments):
         self.path = os.path.join(place.house.folder, place.name)
         self.log = place.house.log(place.name)
-        self.program = place.start(f"{build}/podswitchd", "-s", self.path + ".sock", "--state-dir", self.path + ".state",
-                                   *arguments, log=self.log)
+        self.program = place.start(f"{build}/podswitchd", "-s", self.path + ".sock",
+                                   "--state-dir", self.path + ".state", *arguments, log=self.log)
         self.socket = None
         wait_for(f"podswitchd {' '.join(arguments)}", self.connect)
 

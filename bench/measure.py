@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """measure.py - one measurement of one contender
 
-Each function starts the generators (load.c) in the lane's namespaces, lets the receiver decide when the warm-up is over,
-and returns what was received, never what was sent. CPU time is that of the near end's podswitchd alone (utime + stime);
-the kernel charges to it what runs in its system calls: over a veth that is the far end's receiving, too.
+Each function starts the generators (load.c) in the lane's namespaces, lets the receiver decide when the warm-up is
+over, and returns what was received, never what was sent. CPU time is that of the near end's podswitchd alone (utime +
+stime); the kernel charges to it what runs in its system calls: over a veth that is the far end's receiving, too.
 """
 
 import contextlib

@@ -14,6 +14,7 @@ from typing import Callable
 import measure
 from lane import Contender, has_ovs
 
+NEEDED = ("kernel", "podswitch")  # without these there is nothing to compare
 KNOBS = ("tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro")
 SPIN_OFF, SPIN_ON = "0", "50"  # us
 TAP = "underlay-tap"
@@ -29,7 +30,7 @@ class Times:
     idle: float
 
 
-FULL = Times(rounds=3, seconds=2, warm=0.4, search=0.5, steps=6, idle=3)
+FULL = Times(rounds=3, seconds=2, warm=0.3, search=0.45, steps=6, idle=3)
 QUICK = Times(rounds=3, seconds=0.5, warm=0.2, search=0.3, steps=5, idle=1)
 
 

@@ -117,8 +117,8 @@ def targets(results):
         found = reach(results, target)
         if found:
             text, _, _, floor, aim, better = target
-            rows.append([text, short(found["median"]), f"{short(found['min'])}-{short(found['max'])}", str(floor), str(aim),
-                         verdict(found["median"], floor, aim, better)])
+            rows.append([text, short(found["median"]), f"{short(found['min'])}-{short(found['max'])}", str(floor),
+                         str(aim), verdict(found["median"], floor, aim, better)])
     return table(rows)
 
 

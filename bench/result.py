@@ -61,7 +61,8 @@ class Results:
         case.failures.setdefault(contender, []).append(str(why))
 
     def failures(self):
-        return [(case, name, why) for case in self.cases.values() for name, whys in case.failures.items() for why in whys]
+        return [(case, name, why) for case in self.cases.values()
+                for name, whys in case.failures.items() for why in whys]
 
     def write(self, path, environment):
         document = {"environment": environment, "cases": {key: case.json() for key, case in self.cases.items()}}
