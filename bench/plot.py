@@ -16,7 +16,7 @@ set style data histograms
 set style histogram errorbars gap 1.5 lw 1
 set style fill solid 0.9 noborder
 set grid ytics lt 1 lc rgb '#dddddd'
-set for [i=1:9] linetype i lc rgb '#222222' # of the lines from least to most
+set errorbars 1 front lw 1 lc rgb '#222222'
 set border 3
 set xtics nomirror scale 0
 set ytics nomirror
@@ -38,13 +38,14 @@ def block(rows):
 
 def bars(folder, name, title, unit, groups, columns, extra=""):
     """`groups`: (label, {column: (median, min, max)}); `columns`: (name, heading)"""
-    columns = [(key, heading) for key, heading in columns if any(key in values for _, values in groups)]
+    columns = [(key, heading, colour) for (key, heading), colour in zip(columns, COLOURS)
+               if any(key in found for _, found in groups)]
     if not groups or not columns:
         return
-    rows = [['"' + label.replace(", ", "\\n") + '"', *(n for key, _ in columns for n in values.get(key, ("NaN",) * 3))]
-            for label, values in groups]
+    rows = [['"' + label.replace(", ", "\\n") + '"', *(n for key, *_ in columns for n in found.get(key, ("NaN",) * 3))]
+            for label, found in groups]
     plots = ", ".join(f"$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}{'' if i else ':xtic(1)'} title '{heading}' "
-                      f"lc rgb '{COLOURS[i % len(COLOURS)]}'" for i, (_, heading) in enumerate(columns))
+                      f"lc rgb '{colour}'" for i, (_, heading, colour) in enumerate(columns))
     gnuplot(folder, name, f"{STYLE}set title '{title}'\nset ylabel '{unit}'\nset yrange [0:*]\n"
                           f"set xrange [-0.6:{len(groups) - 0.4}]\n{extra}\n"
                           f"{block(rows)}plot {plots}")
