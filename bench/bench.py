@@ -134,6 +134,8 @@ def take(results, step, lane, times, number):
     cases = [results.case(*figure[:4]) for figure in step.figures]
     name = lane.contender.name
     try:
+        if lane.switch:
+            lane.switch.check()
         found = step.take(lane, times)
     except Failed as why:
         results.fail(cases[0], name, why)
@@ -173,7 +175,7 @@ def make_lanes(house, build, everyone, results):
 def check_knobs(lanes, env):
     """What was in force at the end: podswitchd turns off by itself what does not work, and a fallback is no result."""
     for lane in lanes:
-        if not lane.switch:
+        if not lane.switch or lane.switch.program.process.poll() is not None:
             continue
         features = lane.switch.call("status.get").get("features", {})
         env["contenders"][lane.contender.name]["features"] = features

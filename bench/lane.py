@@ -80,9 +80,7 @@ class Switch:
         wait_for(f"podswitchd {' '.join(arguments)}", self.connect)
 
     def connect(self):
-        if self.program.process.poll() is not None:
-            with open(self.log.name) as log:
-                raise Failed("podswitchd: " + (log.read().strip().splitlines() or ["ended"])[-1])
+        self.check()
         candidate = socket.socket(socket.AF_UNIX)
         try:
             candidate.connect(self.path + ".sock")
@@ -105,7 +103,15 @@ class Switch:
     def cpu(self):
         """utime + stime of all its threads, seconds"""
         # clock_getcpuclockid(3) of another process, which Python lacks; to the nanosecond, unlike /proc/PID/stat.
+        self.check()
         return time.clock_gettime((~self.program.pid << 3) | 2)
+
+    def check(self):
+        status = self.program.process.poll()
+        if status is not None:
+            with open(self.log.name) as log:
+                last = (log.read().strip().splitlines() or ["nothing"])[-1]
+            raise Failed(f"podswitchd has ended (status {status}); the last it said: {last}")
 
     def memory(self):
         """resident, MiB"""
