@@ -60,6 +60,15 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/podswitch.a
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(BUILD)/podswitch.a $(LIBS)
 
+# The load generators of the harness are one program; the others are a program each.
+LOAD  := load stream flood exchange dial
+BENCH := $(addprefix $(BUILD)/bench/,load lookup machine)
+$(BUILD)/bench/load: $(LOAD:%=$(BUILD)/bench/%.o)
+$(BUILD)/bench/lookup: $(BUILD)/bench/lookup.o $(BUILD)/podswitch.a
+$(BUILD)/bench/machine: $(BUILD)/bench/machine.o
+$(BENCH):
+	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # A man page's line @DROPS@ becomes the list of drop reasons.
 vpath %.in $(ROOMS)
 $(BUILD)/man/%: %.in vswitch/drops.def Makefile
@@ -106,6 +115,18 @@ unit: $(TESTS) ## unit tests alone
 .PHONY: netns
 netns: all ## network tests alone, or those that ONLY='name ...' names
 	@BUILD='$(BUILD)' tests/rooted.sh tests/netns/run.sh $(ONLY)
+
+.PHONY: bench bench-quick
+bench: ## podswitch beside the kernel's vxlan (and Open vSwitch, when it is there): tables, plots, about 25 minutes
+bench-quick: ## the core of it, under 2 minutes
+bench bench-quick:
+	@tests/preflight.sh $@
+	@tests/deps.sh build bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@tests/rooted.sh /usr/bin/python3 -B bench/bench.py --build '$(BUILD)' $(if $(filter %quick,$@),--quick) $(BENCH_ARGS)
+
+.PHONY: bench-programs
+bench-programs: $(BENCH)
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the house
@@ -164,8 +185,9 @@ clean: ## remove the build folder
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
-	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address, V=1, DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address, V=1, DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS,' \
+		'BENCH_ARGS'
 
 # Implicit pattern targets would be taken for intermediate files and removed.
 .SECONDARY:

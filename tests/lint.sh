@@ -7,8 +7,9 @@ set -eu
 shopt -s nullglob globstar
 
 sources=(vswitch/*.c tap/*.c control/**/*.c)
-tests=(tests/**/*.c)
-headers=(vswitch/*.h tap/*.h control/**/*.h tests/**/*.h)
+tests=(tests/**/*.c bench/*.c)
+headers=(vswitch/*.h tap/*.h control/**/*.h tests/**/*.h bench/*.h)
+pythons=(bench/*.py tests/**/*.py)
 scripts=(.ci/run tests/**/*.sh bench/**/*.sh deploy/**/*.sh)
 flags=("$@")
 jobs=$(nproc)
@@ -38,7 +39,7 @@ limits() { # clang-tidy watches the length of functions (.clang-tidy)
 		echo "Makefile: $(wc -l <Makefile) lines, the limit is 199"
 		status=1
 	fi
-	for file in "${sources[@]}" "${tests[@]}" "${headers[@]}" "${scripts[@]}" Makefile; do
+	for file in "${sources[@]}" "${tests[@]}" "${headers[@]}" "${scripts[@]}" "${pythons[@]}" Makefile; do
 		head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' && continue
 		echo "$file: no SPDX line on top"
 		status=1

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lane.py - one contender in its place: a pod, a node and a gateway of its own
+
+            pod                          node                              gw
+     .------------------.     .-------------------------.      .------------------------.
+     | vx0              |     |                         |      |           172.16.0.1/24|
+     | 172.16.0.11/24 =========== near end --- eth0 ------veth------ eth0 --- far end   |
+     |                  |     |             10.0.0.1/24 |      | 10.0.0.2/24            |
+     '------------------'     '-------------------------'      '------------------------'
+
+Every contender has this same topology, MTU 1450 above and 1500 below, and nothing else in it. The ends:
+
+  kernel     A vxlan device. At the near end it is made in the node, where its UDP socket stays, and then moved into the
+             pod: there is no bridge and no second veth between, which is the fastest that the kernel can do. It is the
+             counterpart of podswitch's host underlay, a TAP in the pod and the socket in the node.
+  podswitch  podswitchd and a TAP.
+  ovs        Open vSwitch's userspace datapath (datapath_type=netdev): br-int with a vxlan port and an internal port (a
+             TAP of ovs-vswitchd's) that is moved into the pod; br-phy with the node's eth0. It can neither use nor make
+             good the checksums and super-frames that a veth leaves to the hardware, so its gateway's eth0 has
+             `ethtool -K tx off`; without that no TCP passes.
+
+Offload of the veth, both its ends (not for ovs, see above):
+
+  on    as the kernel makes veths: datagrams that hold a super-frame pass whole
+  off   no tunnel offload, as most network cards: the kernel cuts what its vxlan device sends before the veth
+  none  nothing at all is left to the device
+"""
+
+import json
+import os
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+
+from place import Failed, run
+
+POD, GATEWAY = "172.16.0.11", "172.16.0.1"
+NODE_UNDER, GATEWAY_UNDER = "10.0.0.1", "10.0.0.2"
+VNI, MTU = "42", "1450"
+TUNNEL = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
+REST = ("tx-udp-segmentation", "tso", "gso")
+OFFLOAD = {"on": ("on", "on"), "off": ("off", "on"), "none": ("off", "off")}
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    near: str
+    far: str
+    arguments: tuple = ()  # of podswitchd
+
+    def __str__(self):
+        return self.name
+
+
+def has_ovs():
+    programs = ("ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl")
+    return all(map(shutil.which, programs)) and os.path.exists(SCHEMA)
+
+
+def wait_for(what, ready, timeout=10):
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {timeout} s")
+        time.sleep(0.02)
+
+
+class Switch:
+    """A podswitchd in a namespace, and its control socket."""
+
+    def __init__(self, place, build, arguments):
+        self.path = os.path.join(place.house.folder, place.name)
+        self.log = place.house.log(place.name)
+        self.program = place.start(f"{build}/podswitchd", "-s", self.path + ".sock",
+                                   "--state-dir", self.path + ".state", *arguments, log=self.log)
+        self.socket = None
+        wait_for(f"podswitchd {' '.join(arguments)}", self.connect)
+
+    def connect(self):
+        self.check()
+        candidate = socket.socket(socket.AF_UNIX)
+        try:
+            candidate.connect(self.path + ".sock")
+        except OSError:
+            candidate.close()
+            return False
+        candidate.settimeout(30)
+        self.socket = candidate.makefile("rw")
+        candidate.close()  # the file keeps it open
+        return True
+
+    def call(self, method, **parameters):
+        self.socket.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}) + "\n")
+        self.socket.flush()
+        answer = json.loads(self.socket.readline())
+        if "error" in answer:
+            raise Failed(f"{method}: {answer['error']['message']}")
+        return answer["result"]
+
+    def cpu(self):
+        """utime + stime of all its threads, seconds"""
+        # clock_getcpuclockid(3) of another process, which Python lacks; to the nanosecond, unlike /proc/PID/stat.
+        self.check()
+        return time.clock_gettime((~self.program.pid << 3) | 2)
+
+    def check(self):
+        status = self.program.process.poll()
+        if status is not None:
+            with open(self.log.name) as log:
+                last = (log.read().strip().splitlines() or ["nothing"])[-1]
+            raise Failed(f"podswitchd has ended (status {status}); the last it said: {last}")
+
+    def memory(self):
+        """resident, MiB"""
+        with open(f"/proc/{self.program.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+
+
+class Lane:
+    def __init__(self, house, build, contender, number):
+        self.house, self.build, self.contender = house, build, contender
+        self.pod, self.node, self.gateway = (house.place(f"{number}{role}") for role in ("pod", "node", "gw"))
+        self.switch = None
+        self.extra = []
+        self.mode = "on"
+        self.lay()
+        getattr(self, "far_" + contender.far)()
+        getattr(self, "near_" + contender.near)()
+        wait_for(f"ping through {contender}", self.pings)
+
+    def lay(self):
+        run("ip", "link", "add", "name", "eth0", "netns", self.node.name, "type", "veth",
+            "peer", "name", "eth0", "netns", self.gateway.name)
+        self.node.ip("addr", "add", NODE_UNDER + "/24", "dev", "eth0")
+        self.gateway.ip("addr", "add", GATEWAY_UNDER + "/24", "dev", "eth0")
+        for place in (self.node, self.gateway):
+            place.ip("link", "set", "eth0", "up")
+        self.node.run("sysctl", "-q", "net.ipv4.ip_forward=1")
+        for place in (self.pod, self.gateway):
+            place.run("sysctl", "-q", "net.ipv4.ip_local_port_range=1024 65535")
+
+    def dress(self, place, device, address):
+        place.ip("addr", "add", address + "/24", "dev", device)
+        place.ip("link", "set", device, "mtu", MTU, "up")
+
+    # ---- the far end ----
+
+    def far_kernel(self):
+        self.gateway.ip("link", "add", "vxlan0", "type", "vxlan", "id", VNI, "dev", "eth0", "dstport", "4789")
+        self.dress(self.gateway, "vxlan0", GATEWAY)
+
+    def far_podswitch(self):
+        far = Switch(self.gateway, self.build, self.contender.arguments)
+        far.call("gateway.add", name="own", vni=int(VNI))
+        far.call("port.add", name="own", gateway="own", netns=self.gateway.name, address=[GATEWAY + "/24"])
+        self.extra.append(far.program)
+
+    # ---- the near end ----
+
+    def near_kernel(self):
+        self.node.ip("link", "add", "vx0", "type", "vxlan", "id", VNI, "remote", GATEWAY_UNDER, "dev", "eth0",
+                     "dstport", "4789")
+        self.node.ip("link", "set", "vx0", "netns", self.pod.name)
+        self.dress(self.pod, "vx0", POD)
+
+    def near_podswitch(self):
+        self.switch = Switch(self.node, self.build, self.contender.arguments)
+        self.switch.call("gateway.add", name="gw", vni=int(VNI), remote=[GATEWAY_UNDER])
+        self.switch.call("port.add", name="pod", gateway="gw", netns=self.pod.name, address=[POD + "/24"])
+
+    def near_ovs(self):
+        folder = os.path.join(self.house.folder, "ovs")
+        os.mkdir(folder)
+        environment = dict(os.environ, OVS_RUNDIR=folder, OVS_LOGDIR=folder, OVS_DBDIR=folder)
+        database = f"unix:{folder}/db.sock"
+        log = self.house.log("ovs")
+        run("ovsdb-tool", "create", folder + "/conf.db", SCHEMA)
+        self.extra.append(self.node.start("ovsdb-server", folder + "/conf.db", "--remote=p" + database, log=log,
+                                          environment=environment))
+        wait_for("ovsdb-server", lambda: os.path.exists(folder + "/db.sock"))
+
+        def vsctl(*words):
+            run("ovs-vsctl", "--timeout=20", "--db=" + database, *words, environment=environment)
+
+        vsctl("--no-wait", "init")
+        self.extra.append(self.node.start("ovs-vswitchd", database, log=log, environment=environment))
+        for bridge in ("br-phy", "br-int"):
+            vsctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
+        vsctl("add-port", "br-phy", "eth0")
+        vsctl("add-port", "br-int", "tunnel", "--", "set", "interface", "tunnel", "type=vxlan",
+              f"options:remote_ip={GATEWAY_UNDER}", f"options:key={VNI}")
+        vsctl("add-port", "br-int", "vx0", "--", "set", "interface", "vx0", "type=internal")
+        self.node.ip("addr", "flush", "dev", "eth0")
+        self.node.ip("addr", "add", NODE_UNDER + "/24", "dev", "br-phy")
+        self.node.ip("link", "set", "br-phy", "up")
+        self.node.ip("link", "set", "vx0", "netns", self.pod.name)
+        self.dress(self.pod, "vx0", POD)
+        self.gateway.run("ethtool", "-K", "eth0", "tx", "off")
+
+    # ---- what measurements use ----
+
+    def pings(self):
+        try:
+            self.pod.run("ping", "-q", "-c1", "-W1", GATEWAY)
+        except Failed:
+            return False
+        return True
+
+    def offload(self, mode):
+        if mode == self.mode or self.contender.near == "ovs":
+            return
+        tunnel, rest = OFFLOAD[mode]
+        words = [word for names, value in ((REST, rest), (TUNNEL, tunnel)) for name in names for word in (name, value)]
+        for place in (self.node, self.gateway):
+            place.run("ethtool", "-K", "eth0", *words)
+        self.mode = mode
+
+    def way(self, direction):
+        """Who sends, who receives, and the receiver's address."""
+        up = (self.pod, self.gateway, GATEWAY)
+        return up if direction == "up" else (self.gateway, self.pod, POD)
+
+    def close(self):
+        for program in self.extra + ([self.switch.program] if self.switch else []):
+            self.house.end(program)
+        for place in (self.pod, self.node, self.gateway):
+            self.house.remove(place)

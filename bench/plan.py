@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plan.py - who is measured, in which cases, and for how long
+
+A step is one run of the generators and the cases whose figures it gives. Each round goes through all steps, and each
+step through all its contenders, one right after the other; every second round in the reverse order.
+
+`podswitchd --help` says which knobs there are. The underlay TAP is a contender of its own; each other knob is turned
+off for one contender that takes part in the core steps alone: what it is worth.
+"""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+import measure
+from lane import Contender, has_ovs
+
+NEEDED = ("kernel", "podswitch")  # without these there is nothing to compare
+KNOBS = ("tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro")
+SPIN_OFF, SPIN_ON = "0", "50"  # us
+TAP = "underlay-tap"
+
+
+@dataclass(frozen=True)
+class Times:
+    rounds: int
+    seconds: float  # of a window
+    warm: float
+    search: float  # seconds of a point of a search
+    steps: int  # of a search
+    idle: float
+
+
+FULL = Times(rounds=3, seconds=2, warm=0.3, search=0.45, steps=6, idle=3)
+QUICK = Times(rounds=3, seconds=0.5, warm=0.2, search=0.3, steps=5, idle=1)
+
+
+@dataclass
+class Step:
+    figures: list  # (key, title, unit, better, which of the results)
+    take: Callable  # (lane, times) -> dict
+    contenders: set = field(default_factory=set)
+
+
+def contenders(knobs, ovs, ablation):
+    """`knobs`: those that podswitchd has."""
+    found = [Contender("kernel", "kernel", "kernel"), Contender("podswitch", "podswitch", "kernel")]
+    if TAP in knobs:
+        found.append(Contender("podswitch tap", "podswitch", "kernel", (f"--{TAP}", "on")))
+    found.append(Contender("podswitch pair", "podswitch", "podswitch"))
+    if ovs:
+        found.append(Contender("ovs", "ovs", "kernel"))
+    if not ablation:
+        return found
+    found += [Contender("-" + knob, "podswitch", "kernel", (f"--{knob}", "off")) for knob in KNOBS if knob in knobs]
+    if "spin" in knobs:
+        found += [Contender(f"spin {us}", "podswitch", "kernel", ("--spin", us)) for us in (SPIN_OFF, SPIN_ON)]
+    return found
+
+
+MAIN = {"kernel", "podswitch", "podswitch tap", "podswitch pair", "ovs"}
+NO_OVS = MAIN - {"ovs"}
+
+
+def arrow(direction):
+    return "pod to gateway" if direction == "up" else "gateway to pod"
+
+
+def plural(count):
+    return f"{count} stream" + ("s" if count > 1 else "")
+
+
+def stream(count, direction, offload, who):
+    key = f"{count}-{direction}-{offload}"
+    suffix = "" if offload == "on" else f", offload {offload}"
+    title = f"TCP {plural(count)}, {arrow(direction)}{suffix}"
+
+    def take(lane, times):
+        lane.offload(offload)
+        try:
+            found = measure.stream(lane, count, direction, times.warm, times.seconds)
+        finally:
+            lane.offload("on")
+        gigabytes = found["bytes"] / 1e9
+        if "cpu_podswitchd" in found and gigabytes:
+            found["cpu_per_gb"] = found["cpu_podswitchd"] / gigabytes
+        found["machine_per_gb"] = found["cpu_machine"] / gigabytes if gigabytes else None
+        return found
+
+    return Step([("tcp-" + key, title, "Gbit/s", "higher", "gbit_s"),
+                 ("cpu-" + key, f"CPU of podswitchd: {title}", "s/GB", "lower", "cpu_per_gb"),
+                 ("machine-" + key, f"CPU of the machine: {title}", "s/GB", "lower", "machine_per_gb")], take, who)
+
+
+def flood(size, direction, who):
+    return Step([(f"flood-{size}-{direction}", f"UDP {size} B, {arrow(direction)}, flood, delivered", "kpps", "higher",
+                  "kpps")],
+                lambda lane, times: kilo(measure.flood(lane, size, 0, direction, times.warm, times.seconds)), who)
+
+
+def search(size, direction, who):
+    return Step([(f"clean-{size}-{direction}", f"UDP {size} B, {arrow(direction)}, under 1 % loss", "kpps", "higher",
+                  "kpps")],
+                lambda lane, times: kilo(measure.search(lane, size, direction, times.warm / 2, times.search,
+                                                        times.steps)), who)
+
+
+def kilo(found):
+    return found | {"kpps": found["pps"] / 1000}
+
+
+def ask(beside, who):
+    where = "beside a TCP stream" if beside else "idle"
+    name = "beside" if beside else "idle"
+    return Step([(f"rr-{name}-{key}", f"UDP request/response {where}, {label}", "us", "lower", key)
+                 for key, label in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"))],
+                lambda lane, times: measure.ask(lane, times.warm, times.seconds, beside), who)
+
+
+def dial(who):
+    return Step([("dial", "TCP connections, one after the other", "1/s", "higher", "per_second")],
+                lambda lane, times: measure.dial(lane, times.warm, times.seconds), who)
+
+
+def quick_steps():
+    return [*(stream(n, way, "on", MAIN) for n in (1, 4) for way in ("up", "down")),
+            flood(64, "up", MAIN), search(64, "up", NO_OVS), ask(False, MAIN)]
+
+
+def full_steps(variants):
+    """`variants`: contenders that have one knob turned"""
+    core = MAIN | variants
+    return [*(stream(n, way, "on", core if n < 32 else NO_OVS) for n in (1, 4, 32) for way in ("up", "down")),
+            *(stream(n, way, "off", (NO_OVS | variants) if n == 1 else NO_OVS) for n in (1, 4, 32)
+              for way in ("up", "down")),
+            *(stream(1, way, "none", NO_OVS) for way in ("up", "down")),
+            flood(64, "up", core), flood(64, "down", MAIN), flood(256, "up", MAIN), flood(1400, "up", MAIN),
+            search(64, "up", MAIN), search(256, "up", NO_OVS), search(1400, "up", NO_OVS),
+            ask(False, core), ask(True, MAIN), dial(MAIN)]
+
+
+def plan(quick, knobs):
+    everyone = contenders(knobs, has_ovs(), ablation=not quick)
+    variants = {contender.name for contender in everyone} - MAIN
+    return everyone, quick_steps() if quick else full_steps(variants)

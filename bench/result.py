@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""result.py - figures: each with its rounds, their median and extremes, and their ratio to the kernel's
+
+A ratio is the median of the ratios of each round, as the two figures of one round were measured within seconds of each
+other. Nothing is left out: a round that failed is kept with its reason, and the harness then ends with status 1.
+"""
+
+import json
+import statistics
+
+BASE = "kernel"
+
+
+def summary(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+class Case:
+    def __init__(self, key, title, unit, better):
+        self.key, self.title, self.unit, self.better = key, title, unit, better
+        self.rounds = {}  # contender -> {round: value}
+        self.details = {}
+        self.failures = {}
+
+    def values(self, contender):
+        return list(self.rounds.get(contender, {}).values())
+
+    def median(self, contender):
+        values = self.values(contender)
+        return statistics.median(values) if values else None
+
+    def ratio(self, contender, base, base_case=None):
+        """None when there is nothing to compare"""
+        ours, theirs = self.rounds.get(contender, {}), (base_case or self).rounds.get(base, {})
+        pairs = [ours[n] / theirs[n] for n in ours if theirs.get(n)]
+        return summary(pairs) if pairs else None
+
+    def json(self):
+        return {
+            "title": self.title, "unit": self.unit, "better": self.better,
+            "figures": {
+                name: summary(list(rounds.values())) | {"rounds": list(rounds.values()), "details": self.details[name]}
+                for name, rounds in self.rounds.items()},
+            "ratios": {name: self.ratio(name, BASE) for name in self.rounds if self.ratio(name, BASE)},
+            "failures": self.failures,
+        }
+
+
+class Results:
+    def __init__(self):
+        self.cases = {}
+
+    def case(self, key, title, unit, better):
+        return self.cases.setdefault(key, Case(key, title, unit, better))
+
+    def record(self, case, contender, number, value, detail=None):
+        case.rounds.setdefault(contender, {})[number] = value
+        case.details.setdefault(contender, []).append(detail)
+
+    def fail(self, case, contender, why):
+        case.failures.setdefault(contender, []).append(str(why))
+
+    def failures(self):
+        return [(case, name, why) for case in self.cases.values()
+                for name, whys in case.failures.items() for why in whys]
+
+    def write(self, path, environment):
+        document = {"environment": environment, "cases": {key: case.json() for key, case in self.cases.items()}}
+        with open(path, "w") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
