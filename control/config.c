@@ -96,6 +96,31 @@ static int parse_remote_limit(const char *key, const json_t *value, void *into, 
 	return param_unsigned(key, value, 1, 1000000, &config->options.fdb_remote_limit, why);
 }
 
+static int parse_spin(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct config *config = into;
+
+	return param_unsigned(key, value, 0, 1000, &config->options.spin, why);
+}
+
+/* One function for all the knobs: their names say where they are. */
+static int parse_offload(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct switch_offloads *offloads = &((struct config *)into)->options.offloads;
+	const struct {
+		const char *key;
+		bool *knob;
+	} knobs[] = {
+		{"tap_gso", &offloads->tap_gso}, {"udp_gso", &offloads->udp_gso}, {"udp_gro", &offloads->udp_gro},
+		{"trains", &offloads->trains},   {"tap_gro", &offloads->tap_gro},
+	};
+
+	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++)
+		if (!strcmp(knobs[i].key, key))
+			return param_switch(key, value, knobs[i].knob, why);
+	return fail(why, -EINVAL, key, "%s: no such knob", key);
+}
+
 static const struct param keys[] = {
 	{"socket", parse_socket, NULL},
 	{"state_dir", parse_state_dir, NULL},
@@ -106,6 +131,12 @@ static const struct param keys[] = {
 	{"ageing", parse_ageing, NULL},
 	{"fdb_gateway_limit", parse_gateway_limit, NULL},
 	{"fdb_remote_limit", parse_remote_limit, NULL},
+	{"spin", parse_spin, NULL},
+	{"tap_gso", parse_offload, NULL},
+	{"udp_gso", parse_offload, NULL},
+	{"udp_gro", parse_offload, NULL},
+	{"trains", parse_offload, NULL},
+	{"tap_gro", parse_offload, NULL},
 	{0},
 };
 

@@ -614,6 +614,17 @@ int link_change(const char *ifname, const struct link_config *was, const struct 
 	return change(ifname, was, now, false, why);
 }
 
+void link_limit_gso(const char *ifname, unsigned segments)
+{
+	struct target t;
+	uint32_t value = segments;
+
+	if (target_open(&t, ifname, NULL))
+		return;
+	netlink_request(&t.nl, link_message(&t, false, IFLA_GSO_MAX_SEGS, &value, sizeof(value)));
+	netlink_close(&t.nl);
+}
+
 int link_find(const char *ifname, struct mac *mac, struct failure *why)
 {
 	struct target t;

@@ -40,6 +40,12 @@ int link_setup(const char *ifname, const struct link_config *config, struct fail
 /* Changes what differs between the two: removes what `now` lacks, adds what `was` lacked. */
 int link_change(const char *ifname, const struct link_config *was, const struct link_config *now, struct failure *why);
 
+/*
+ * Bounds the super-frames that `ifname` is given to `segments`, where the kernel lets it be set: TCP keeps to it. No
+ * error when it does not.
+ */
+void link_limit_gso(const char *ifname, unsigned segments);
+
 /* Whether the interface exists, and its MAC (`mac` may be NULL). 0 or -ENODEV. */
 int link_find(const char *ifname, struct mac *mac, struct failure *why);
 

@@ -154,6 +154,21 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why)
 	return code;
 }
 
+int tap_set_offloads(int fd, bool on, bool *uso)
+{
+	/* USO4 and USO6 only together; 0x20 and 0x40 in Linux's if_tun.h since 6.2. */
+	const unsigned long basic = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, udp = 0x20 | 0x40;
+
+	*uso = ioctl(fd, TUNSETOFFLOAD, basic | udp) == 0;
+	if (!on)
+		return ioctl(fd, TUNSETOFFLOAD, 0UL) ? -errno : 0;
+	if (*uso || !ioctl(fd, TUNSETOFFLOAD, basic))
+		return 0;
+	int error = -errno;
+	ioctl(fd, TUNSETOFFLOAD, 0UL);
+	return error;
+}
+
 void tap_destroy(int fd)
 {
 	if (fd < 0)

@@ -13,18 +13,27 @@
 
 #include "vswitch/failure.h"
 
+#include <stdbool.h>
+
 #define TAP_VNET_HEADER 10 /* sizeof(struct virtio_net_hdr), bytes */
 
 /*
  * Makes the persistent TAP `ifname` in the current namespace; *fd is non-blocking and close-on-exec. No offload is
- * offered to the pod's kernel: what it hands us is complete. Errors: -EEXIST (the name is taken, key "ifname"), -EINVAL
- * (not an interface name), -ENOENT or -EPERM (/dev/net/tun missing or forbidden, the text says what to do).
+ * offered to the pod's kernel yet: what it hands us is complete. Errors: -EEXIST (the name is taken, key "ifname"),
+ * -EINVAL (not an interface name), -ENOENT or -EPERM (/dev/net/tun missing or forbidden, the text says what to do).
  */
 int tap_create(const char *ifname, int *fd, struct failure *why);
 
 /* Takes up the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is no such TAP, -EBUSY.
  */
 int tap_adopt(const char *ifname, int *fd, struct failure *why);
+
+/*
+ * What the pod's kernel may leave to us: unfinished checksums and super-frames of TCP and, where the kernel knows it
+ * (Linux 6.2), of UDP; then *uso is true, and UDP super-frames may be written to the TAP as well. With `on` false
+ * nothing. Returns 0, or a negative errno when even checksums are refused, which leaves the TAP without offloads.
+ */
+int tap_set_offloads(int fd, bool on, bool *uso);
 
 /* Makes the TAP vanish and closes `fd` (-1 is accepted). */
 void tap_destroy(int fd);

@@ -2,14 +2,8 @@
 /* decap.c - what a received datagram is, and how the frame in it is handed to a TAP */
 #include "vswitch/decap.h"
 
+#include "vswitch/segment.h"
 #include "vswitch/wire.h"
-
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* Linux 6.2; Debian 12's headers are 6.1 */
-#endif
-
-#define TCP_FLAGS 13
-#define TCP_FLAG_CWR 0x80
 
 enum drop decap_header(const uint8_t *data, size_t length, bool ignore_reserved, uint32_t *vni)
 {
@@ -53,7 +47,7 @@ static void shape_super(const struct frame *frame, unsigned mtu, uint32_t inner_
 		out->gso_size = (uint16_t)inner_gso;
 	} else if (frame->protocol == PROTO_TCP && frame->ip_end - frame->l3 > mtu && mtu > ip_headers) {
 		out->gso_type = frame->version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
-		if (frame->data[frame->l4 + TCP_FLAGS] & TCP_FLAG_CWR)
+		if (frame->data[frame->l4 + TCP_FLAGS] & TCP_CWR)
 			out->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 		out->gso_size = (uint16_t)(mtu - ip_headers);
 	} else {

@@ -3,6 +3,7 @@
 #include "vswitch/encap.h"
 
 #include "tap/tap.h"
+#include "vswitch/train.h"
 #include "vswitch/wire.h"
 
 _Static_assert(TAP_VNET_HEADER >= VXLAN_HEADER, "the VXLAN header takes the place of the virtio header");
@@ -14,41 +15,20 @@ void encap_header(uint8_t out[static 8], uint32_t vni)
 	store24(out + VXLAN_VNI, vni);
 }
 
-/* The outer TOS is 0 but for ECN, as Linux's default; only then is there a need to say anything. */
-static void set_outer_ecn(struct ring_tx *tx, sa_family_t family, unsigned ecn)
+void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame,
+		const struct segment_plan *plan)
 {
-	int tos = (int)ecn;
-	if (!tos)
-		return;
-	tx->message.msg_control = tx->control;
-	tx->message.msg_controllen = CMSG_SPACE(sizeof(tos));
-	struct cmsghdr *c = CMSG_FIRSTHDR(&tx->message);
-	c->cmsg_level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	c->cmsg_type = family == AF_INET6 ? IPV6_TCLASS : IP_TOS;
-	c->cmsg_len = CMSG_LEN(sizeof(tos));
-	memcpy(CMSG_DATA(c), &tos, sizeof(tos));
-}
-
-void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame)
-{
-	struct gateway *gateway = port->gateway;
-	const struct underlay *underlay = port_underlay(port);
 	uint64_t hash = frame_flow_hash(frame, worker->vs->secret, SECRET_SIZE);
-	int fd = underlay_source(underlay, remote->to.ss_family, hash);
+	struct train_way way = {
+		.port = port,
+		.remote = remote,
+		.fd = underlay_source(port_underlay(port), remote->to.ss_family, hash),
+		.ecn = frame_ecn_encapsulate(frame),
+	};
 	uint8_t *datagram = frame->data - VXLAN_HEADER;
-	encap_header(datagram, gateway->config.vni);
-	struct ring_tx *tx = ring_tx(worker->ring);
-	tx->port = port;
-	tx->remote = (void *)remote;
-	tx->frame = frame->data;
-	tx->length = frame->length;
-	tx->iov[0] = (struct iovec){datagram, VXLAN_HEADER + (size_t)frame->length};
-	tx->message.msg_iovlen = 1;
-	tx->message.msg_name = (void *)&remote->to;
-	tx->message.msg_namelen = remote->to_length;
-	set_outer_ecn(tx, remote->to.ss_family, frame_ecn_encapsulate(frame));
-	ring_send(worker->ring, fd, tx);
-	struct gateway_counters *counters = &gateway->counters[worker->index];
-	count(&counters->tx_datagrams, 1);
-	count(&counters->tx_bytes, VXLAN_HEADER + (uint64_t)frame->length);
+	encap_header(datagram, port->gateway->config.vni);
+	if (plan)
+		train_add_super(worker, &way, datagram, plan);
+	else
+		train_add(worker, &way, datagram, frame);
 }

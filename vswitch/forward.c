@@ -4,51 +4,42 @@
 
 #include "tap/tap.h"
 #include "vswitch/decap.h"
+#include "vswitch/deliver.h"
 #include "vswitch/encap.h"
 #include "vswitch/icmp.h"
 #include "vswitch/wire.h"
 
 #include <stddef.h>
 
-/* Where something happened, for the counters: a port's, else a gateway's, else nobody's. */
-static void drop(struct worker *worker, struct port *port, struct gateway *gateway, enum drop reason)
-{
-	count(&worker->drops[reason], 1);
-	if (port)
-		count(&port->counters[worker->index].drops[reason], 1);
-	else if (gateway)
-		count(&gateway->counters[worker->index].drops[reason], 1);
-}
+/* A frame on its way, with what is known of it besides its bytes. */
+struct parcel {
+	struct frame frame;
+	bool from_pod;              /* else from the network */
+	struct virtio_net_hdr vnet; /* from a pod: as it was handed to us */
+	struct segment_plan plan;   /* from a pod, when `super`: how it is cut */
+	bool super;
+	uint32_t inner_gso; /* from the network: see decap_shape() */
+};
 
 /* To a port here */
 
-static void deliver(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)
+static void deliver(struct worker *worker, struct port *port, const struct parcel *parcel)
 {
-	if (port->tap < 0) {
-		drop(worker, port, NULL, DROP_TAP_DOWN);
-		return;
-	}
-	struct ring_tx *tx = ring_tx(worker->ring);
-	tx->port = port;
-	tx->length = decap_shape(frame, port->config.link.mtu, inner_gso, &tx->vnet);
-	tx->iov[0] = (struct iovec){&tx->vnet, TAP_VNET_HEADER};
-	tx->iov[1] = (struct iovec){frame->data, tx->length};
-	tx->message.msg_iovlen = 2;
-	ring_write(worker->ring, port->tap, tx);
-	struct port_counters *counters = &port->counters[worker->index];
-	count(&counters->tx_frames, 1);
-	count(&counters->tx_bytes, tx->length);
+	if (parcel->from_pod)
+		deliver_whole(worker, port, &parcel->frame, &parcel->vnet);
+	else
+		deliver_segment(worker, port, &parcel->frame, parcel->inner_gso);
 }
 
 /* A copy to every port of the gateway but the one it came from. Returns how many there were. */
 static unsigned deliver_all(struct worker *worker, const struct gateway *gateway, const struct port *but,
-			    const struct frame *frame, uint32_t inner_gso)
+			    const struct parcel *parcel)
 {
 	unsigned delivered = 0;
 	for (unsigned i = 0; i < gateway->n_ports; i++) {
 		if (gateway->ports[i] == but)
 			continue;
-		deliver(worker, gateway->ports[i], frame, inner_gso);
+		deliver(worker, gateway->ports[i], parcel);
 		delivered++;
 	}
 	return delivered;
@@ -171,62 +162,63 @@ static const struct remote *remote_for(const struct gateway *client, const struc
 }
 
 /* A client's frame for a gateway whose own side is on this node. */
-static void hand_over(struct worker *worker, struct port *from, const struct remote *remote, const struct frame *frame)
+static void hand_over(struct worker *worker, struct port *from, const struct remote *remote,
+		      const struct parcel *parcel)
 {
 	struct gateway *own = worker->vs->gateways[remote->local_gateway];
 	if (!own) {
-		drop(worker, from, NULL, DROP_UNKNOWN_DESTINATION);
+		worker_drop(worker, from, NULL, DROP_UNKNOWN_DESTINATION);
 		return;
 	}
-	enum drop reason = learn(worker, own, frame, (struct fdb_place){.is_port = true, .index = from->id});
-	if (reason == DROP_NONE && frame_is_group(frame)) {
-		deliver_all(worker, own, NULL, frame, 0);
+	enum drop reason = learn(worker, own, &parcel->frame, (struct fdb_place){.is_port = true, .index = from->id});
+	if (reason == DROP_NONE && frame_is_group(&parcel->frame)) {
+		deliver_all(worker, own, NULL, parcel);
 		return;
 	}
-	struct port *to = reason == DROP_NONE ? find_port(worker, own, frame) : NULL;
+	struct port *to = reason == DROP_NONE ? find_port(worker, own, &parcel->frame) : NULL;
 	if (to)
-		deliver(worker, to, frame, 0);
+		deliver(worker, to, parcel);
 	else
-		drop(worker, from, NULL, reason == DROP_NONE ? DROP_UNKNOWN_DESTINATION : reason);
+		worker_drop(worker, from, NULL, reason == DROP_NONE ? DROP_UNKNOWN_DESTINATION : reason);
 }
 
 /* A frame of an own side for one of its clients on this node. */
-static void hand_back(struct worker *worker, struct port *from, struct port *to, const struct frame *frame)
+static void hand_back(struct worker *worker, struct port *from, struct port *to, const struct parcel *parcel)
 {
 	const struct remote *remote = remote_for(to->gateway, from->gateway);
 	enum drop reason = DROP_UNKNOWN_DESTINATION;
 	if (remote)
-		reason = learn(worker, to->gateway, frame, (struct fdb_place){.index = remote->id});
+		reason = learn(worker, to->gateway, &parcel->frame, (struct fdb_place){.index = remote->id});
 	if (reason == DROP_NONE)
-		deliver(worker, to, frame, 0);
+		deliver(worker, to, parcel);
 	else
-		drop(worker, from, NULL, reason);
+		worker_drop(worker, from, NULL, reason);
 }
 
-static void emit(struct worker *worker, struct port *from, const struct remote *remote, const struct frame *frame)
+static void emit(struct worker *worker, struct port *from, const struct remote *remote, const struct parcel *parcel)
 {
 	if (remote->local_gateway)
-		hand_over(worker, from, remote, frame);
+		hand_over(worker, from, remote, parcel);
 	else
-		encap_send(worker, from, remote, frame);
+		encap_send(worker, from, remote, &parcel->frame, parcel->super ? &parcel->plan : NULL);
 }
 
 /* Broadcast, multicast and unknown unicast: a copy to each remote. */
-static void flood(struct worker *worker, struct port *from, const struct frame *frame)
+static void flood(struct worker *worker, struct port *from, const struct parcel *parcel)
 {
 	struct gateway *gateway = from->gateway;
 	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire), copies = n;
 	for (unsigned i = 0; i < n; i++)
-		emit(worker, from, gateway->remotes[i], frame);
-	for (unsigned i = 0; i < gateway->n_peers && frame_is_group(frame); i++) {
+		emit(worker, from, gateway->remotes[i], parcel);
+	for (unsigned i = 0; i < gateway->n_peers && frame_is_group(&parcel->frame); i++) {
 		const struct gateway *client = worker->vs->gateways[gateway->peers[i]];
 		for (unsigned p = 0; p < client->n_ports; p++, copies++)
-			hand_back(worker, from, client->ports[p], frame);
+			hand_back(worker, from, client->ports[p], parcel);
 	}
-	if (!gateway->config.isolate && frame_is_group(frame))
-		copies += deliver_all(worker, gateway, from, frame, 0);
+	if (!gateway->config.isolate && frame_is_group(&parcel->frame))
+		copies += deliver_all(worker, gateway, from, parcel);
 	if (!copies)
-		drop(worker, from, NULL, DROP_NO_REMOTE);
+		worker_drop(worker, from, NULL, DROP_NO_REMOTE);
 }
 
 static void count_encap(struct worker *worker, const struct gateway *gateway, const struct frame *frame)
@@ -236,29 +228,29 @@ static void count_encap(struct worker *worker, const struct gateway *gateway, co
 	count(&counters->encap_bytes, frame->length);
 }
 
-static void forward_unicast(struct worker *worker, struct port *from, const struct frame *frame)
+static void forward_unicast(struct worker *worker, struct port *from, const struct parcel *parcel)
 {
 	struct gateway *gateway = from->gateway;
 	struct fdb_entry entry;
-	if (!fdb_lookup(worker->vs->fdb, gateway->id, frame_dst(frame), worker->now, &entry)) {
-		count_encap(worker, gateway, frame);
-		flood(worker, from, frame);
+	if (!fdb_lookup(worker->vs->fdb, gateway->id, frame_dst(&parcel->frame), worker->now, &entry)) {
+		count_encap(worker, gateway, &parcel->frame);
+		flood(worker, from, parcel);
 		return;
 	}
 	if (!entry.place.is_port) {
-		count_encap(worker, gateway, frame);
-		emit(worker, from, &worker->vs->remotes[entry.place.index], frame);
+		count_encap(worker, gateway, &parcel->frame);
+		emit(worker, from, &worker->vs->remotes[entry.place.index], parcel);
 		return;
 	}
 	struct port *to = worker->vs->ports[entry.place.index];
 	if (!to || !to->gateway || to == from)
-		drop(worker, from, NULL, DROP_UNKNOWN_DESTINATION);
+		worker_drop(worker, from, NULL, DROP_UNKNOWN_DESTINATION);
 	else if (to->gateway != gateway)
-		hand_back(worker, from, to, frame);
+		hand_back(worker, from, to, parcel);
 	else if (gateway->config.isolate)
-		drop(worker, from, NULL, DROP_ISOLATED);
+		worker_drop(worker, from, NULL, DROP_ISOLATED);
 	else
-		deliver(worker, to, frame, 0);
+		deliver(worker, to, parcel);
 }
 
 /* A pod's route to its gateway that leads into its own TAP would encapsulate what is encapsulated, for ever. */
@@ -274,42 +266,47 @@ static bool is_loop(const struct port *port, const struct frame *frame)
 	return search_remote(port->gateway, &to) != NULL;
 }
 
-/* The virtio header must say nothing, as we offered no offload; then whether the port may send this frame at all. */
-static enum drop admit(const struct port *port, const uint8_t *vnet, uint8_t *data, size_t length, struct frame *frame)
+/* Whether the port may send this frame at all, and how it is to be cut. */
+static enum drop admit(const struct port *port, uint8_t *data, size_t length, struct parcel *parcel)
 {
+	struct frame *frame = &parcel->frame;
 	enum drop reason = frame_parse(frame, data, length);
 	if (reason != DROP_NONE)
 		return reason;
-	if (vnet[offsetof(struct virtio_net_hdr, flags)] & VIRTIO_NET_HDR_F_NEEDS_CSUM ||
-	    vnet[offsetof(struct virtio_net_hdr, gso_type)] != VIRTIO_NET_HDR_GSO_NONE)
-		return DROP_BAD_VNET;
 	if (memcmp(frame_src(frame), port->config.link.mac.bytes, 6) != 0)
 		return DROP_FOREIGN_SOURCE;
 	if (frame_is_link_local(frame))
 		return DROP_RESERVED_MAC;
 	if (!port->gateway)
 		return DROP_DETACHED;
-	return is_loop(port, frame) ? DROP_LOOP : DROP_NONE;
+	if (is_loop(port, frame))
+		return DROP_LOOP;
+	reason = segment_plan(frame, &parcel->vnet, &parcel->plan, &parcel->super);
+	/* Its checksum is complete now, for whoever gets it. */
+	if (!parcel->super)
+		parcel->vnet = (struct virtio_net_hdr){0};
+	return reason;
 }
 
 void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, uint32_t length)
 {
-	struct frame frame;
+	struct parcel parcel = {.from_pod = true};
 	if (length < TAP_VNET_HEADER) {
-		drop(worker, port, NULL, DROP_BAD_VNET);
+		worker_drop(worker, port, NULL, DROP_BAD_VNET);
 		return;
 	}
 	struct port_counters *counters = &port->counters[worker->index];
 	count(&counters->rx_frames, 1);
 	count(&counters->rx_bytes, length - TAP_VNET_HEADER);
-	enum drop reason = admit(port, data, data + TAP_VNET_HEADER, length - TAP_VNET_HEADER, &frame);
+	memcpy(&parcel.vnet, data, TAP_VNET_HEADER);
+	enum drop reason = admit(port, data + TAP_VNET_HEADER, length - TAP_VNET_HEADER, &parcel);
 	if (reason != DROP_NONE) {
-		drop(worker, port, NULL, reason);
-	} else if (frame_is_group(&frame)) {
-		count_encap(worker, port->gateway, &frame);
-		flood(worker, port, &frame);
+		worker_drop(worker, port, NULL, reason);
+	} else if (frame_is_group(&parcel.frame)) {
+		count_encap(worker, port->gateway, &parcel.frame);
+		flood(worker, port, &parcel);
 	} else {
-		forward_unicast(worker, port, &frame);
+		forward_unicast(worker, port, &parcel);
 	}
 }
 
@@ -372,32 +369,32 @@ static enum drop check_source(struct worker *worker, struct origin *origin, cons
 	return learn(worker, gateway, frame, (struct fdb_place){.index = origin->remote->id});
 }
 
-static void deliver_from_network(struct worker *worker, const struct origin *origin, const struct frame *frame,
-				 uint32_t inner_gso)
+static void deliver_from_network(struct worker *worker, const struct origin *origin, const struct parcel *parcel)
 {
+	const struct frame *frame = &parcel->frame;
 	struct port *owner = origin->owner;
 	bool found;
 	if (owner) {
 		found = frame_is_group(frame) || !memcmp(frame_dst(frame), owner->config.link.mac.bytes, 6);
 		if (found)
-			deliver(worker, owner, frame, inner_gso);
+			deliver(worker, owner, parcel);
 	} else if (frame_is_group(frame)) {
-		found = deliver_all(worker, origin->gateway, NULL, frame, inner_gso) > 0;
+		found = deliver_all(worker, origin->gateway, NULL, parcel) > 0;
 	} else {
 		struct port *to = find_port(worker, origin->gateway, frame);
 		found = to != NULL;
 		if (found)
-			deliver(worker, to, frame, inner_gso);
+			deliver(worker, to, parcel);
 	}
 	if (!found)
-		drop(worker, owner, origin->gateway, DROP_UNKNOWN_DESTINATION);
+		worker_drop(worker, owner, origin->gateway, DROP_UNKNOWN_DESTINATION);
 }
 
 static void receive_datagram(struct worker *worker, const struct underlay *underlay, struct origin *origin,
 			     uint8_t *data, size_t length, uint32_t inner_gso)
 {
 	uint32_t vni;
-	struct frame frame;
+	struct parcel parcel = {.inner_gso = inner_gso};
 	origin->gateway = NULL;
 	enum drop reason = decap_header(data, length, worker->vs->options.ignore_reserved, &vni);
 	if (reason == DROP_NONE)
@@ -406,16 +403,16 @@ static void receive_datagram(struct worker *worker, const struct underlay *under
 		struct gateway_counters *counters = &origin->gateway->counters[worker->index];
 		count(&counters->rx_datagrams, 1);
 		count(&counters->rx_bytes, length);
-		reason = frame_parse(&frame, data + VXLAN_HEADER, length - VXLAN_HEADER);
+		reason = frame_parse(&parcel.frame, data + VXLAN_HEADER, length - VXLAN_HEADER);
 	}
 	if (reason == DROP_NONE)
-		reason = check_source(worker, origin, &frame);
+		reason = check_source(worker, origin, &parcel.frame);
 	if (reason == DROP_NONE)
-		reason = frame_ecn_decapsulate(&frame, origin->tos & ECN_MASK);
+		reason = frame_ecn_decapsulate(&parcel.frame, origin->tos & ECN_MASK);
 	if (reason == DROP_NONE)
-		deliver_from_network(worker, origin, &frame, inner_gso);
+		deliver_from_network(worker, origin, &parcel);
 	else
-		drop(worker, origin->owner, origin->gateway, reason);
+		worker_drop(worker, origin->owner, origin->gateway, reason);
 }
 
 void forward_from_network(struct worker *worker, const struct underlay *underlay, struct port *owner,
@@ -432,7 +429,7 @@ void forward_from_network(struct worker *worker, const struct underlay *underlay
 	else
 		reason = decap_split(event->data, event->length, event->gro_size, &segment);
 	if (reason != DROP_NONE) {
-		drop(worker, owner, NULL, reason);
+		worker_drop(worker, owner, NULL, reason);
 		return;
 	}
 	origin.source = source.address;
@@ -445,21 +442,15 @@ void forward_from_network(struct worker *worker, const struct underlay *underlay
 	} while (at < event->length);
 }
 
+/* The end of a round */
+
+void forward_finish(struct worker *worker)
+{
+	deliver_all_held(worker);
+	train_close_all(worker);
+}
+
 /* What the kernel refused */
-
-static void uncount(uint64_t *counter, uint64_t by)
-{
-	count(counter, (uint64_t)0 - by);
-}
-
-static void refused_by_tap(struct worker *worker, const struct ring_tx *tx, int error)
-{
-	struct port *port = tx->port;
-	struct port_counters *counters = &port->counters[worker->index];
-	uncount(&counters->tx_frames, 1);
-	uncount(&counters->tx_bytes, tx->length);
-	drop(worker, port, NULL, error == -EIO ? DROP_TAP_DOWN : DROP_TAP_FAILED);
-}
 
 /* Keeps what the pod is to be told, as nothing can be queued while refusals are reported. */
 static void note_too_big(struct worker *worker, struct port *port, const struct remote *remote,
@@ -479,32 +470,44 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 		worker->n_replies++;
 }
 
+/* A kernel or device that cannot cut trains: the control thread turns them off. */
+static bool is_train_refused(const struct ring_tx *tx, int error)
+{
+	return tx->count > 1 && (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
+}
+
 void forward_refused(void *context, const struct ring_tx *tx, int error)
 {
 	struct worker *worker = context;
 	struct port *port = tx->port;
 	if (!tx->remote) {
-		refused_by_tap(worker, tx, error);
+		deliver_refused(worker, tx, error);
 		return;
 	}
 	struct gateway_counters *counters = &port->gateway->counters[worker->index];
-	uncount(&counters->tx_datagrams, 1);
-	uncount(&counters->tx_bytes, VXLAN_HEADER + (uint64_t)tx->length);
-	if (error == -EMSGSIZE) {
-		drop(worker, port, NULL, DROP_TOO_BIG);
+	uncount(&counters->tx_datagrams, tx->count);
+	uncount(&counters->tx_bytes, tx->total);
+	enum drop reason = error == -EMSGSIZE                      ? DROP_TOO_BIG
+			   : error == -EAGAIN || error == -ENOBUFS ? DROP_SEND_FULL
+								   : DROP_SEND_FAILED;
+	for (uint32_t i = 0; i < tx->count; i++)
+		worker_drop(worker, port, NULL, reason);
+	if (reason == DROP_TOO_BIG)
 		note_too_big(worker, port, tx->remote, tx);
-	} else {
-		drop(worker, port, NULL, error == -EAGAIN || error == -ENOBUFS ? DROP_SEND_FULL : DROP_SEND_FAILED);
+	if (is_train_refused(tx, error)) {
+		atomic_store(&worker->vs->trains_refused, true);
+		worker_wake_control(worker);
 	}
 }
 
 void forward_replies(struct worker *worker)
 {
+	static const struct virtio_net_hdr complete;
 	for (unsigned i = 0; i < worker->n_replies; i++) {
 		struct worker_reply *reply = &worker->replies[i];
 		struct frame frame;
 		if (frame_parse(&frame, reply->frame, reply->length) == DROP_NONE)
-			deliver(worker, reply->port, &frame, 0);
+			deliver_whole(worker, reply->port, &frame, &complete);
 	}
 	worker->n_replies = 0;
 }

@@ -24,6 +24,9 @@ void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, u
 void forward_from_network(struct worker *worker, const struct underlay *underlay, struct port *owner,
 			  const struct ring_event *event);
 
+/* Queues what was held back to leave together. At the end of a round, before the flush. */
+void forward_finish(struct worker *worker);
+
 /* The kernel refused a transmission: counts it, and tells the pod when its frame was too big for the path. */
 void forward_refused(void *worker, const struct ring_tx *tx, int error);
 

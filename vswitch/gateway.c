@@ -166,7 +166,7 @@ static int open_host(struct vswitch *vs, uint16_t port, struct host **out, struc
 	memset(host->watch, 0xff, sizeof(host->watch));
 	do
 		error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES,
-				      vs->options.vtep, why);
+				      vs->options.vtep, vs->offloads.udp_gro, why);
 	while (error == -EADDRINUSE && switch_settling(vs));
 	if (error || !host->underlay)
 		return error;
@@ -376,8 +376,10 @@ static int apply(struct vswitch *vs, struct gateway *gateway, const struct gatew
 	return error ? error : switch_rewire(vs, why);
 }
 
-static void free_gateway(struct gateway *gateway)
+void gateway_free(struct gateway *gateway)
 {
+	if (!gateway)
+		return;
 	free(gateway->remotes);
 	free(gateway->ports);
 	free(gateway->peers);
@@ -397,7 +399,7 @@ static struct gateway *new_gateway(struct vswitch *vs)
 	gateway->remotes = calloc(GATEWAY_MAX_LEARNED, sizeof(struct remote *));
 	gateway->counters = calloc(vs->options.workers, sizeof(*gateway->counters));
 	if (!gateway->remotes || !gateway->counters) {
-		free_gateway(gateway);
+		gateway_free(gateway);
 		return NULL;
 	}
 	return gateway;
@@ -428,7 +430,7 @@ static void discard(struct vswitch *vs, struct gateway *gateway)
 		remote_release(vs, gateway->remotes[0]);
 	vs->gateways[gateway->id] = NULL;
 	switch_thaw(vs);
-	free_gateway(gateway);
+	gateway_free(gateway);
 	close_unused_hosts(vs);
 }
 

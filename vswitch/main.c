@@ -40,6 +40,12 @@ static const char help[] =
 	"      --ageing SECONDS           after which a learned MAC is forgotten (300)\n"
 	"      --fdb-gateway-limit N      learned MACs of one gateway (16384)\n"
 	"      --fdb-remote-limit N       learned MACs behind one remote (4096)\n"
+	"      --spin MICROSECONDS        look for packets so long before sleeping; 0 to 1000 (0)\n"
+	"      --tap-gso on|off           super-frames from pods (on)\n"
+	"      --udp-gso on|off           several datagrams in one send (on)\n"
+	"      --udp-gro on|off           several datagrams in one receive (on)\n"
+	"      --trains on|off            runs of small frames in one send, with udp-gso (on)\n"
+	"      --tap-gro on|off           segments put together for the pod (on)\n"
 	"      --log-level LEVEL          error, warning, info or debug (info)\n"
 	"  -c, --config FILE              a JSON object with these keys, as state_dir; the command line wins\n"
 	"  -h, --help                     this text\n"
@@ -54,6 +60,12 @@ static const struct option options[] = {
 	{"ageing", required_argument, NULL, 'o'},
 	{"fdb-gateway-limit", required_argument, NULL, 'o'},
 	{"fdb-remote-limit", required_argument, NULL, 'o'},
+	{"spin", required_argument, NULL, 'o'},
+	{"tap-gso", required_argument, NULL, 'o'},
+	{"udp-gso", required_argument, NULL, 'o'},
+	{"udp-gro", required_argument, NULL, 'o'},
+	{"trains", required_argument, NULL, 'o'},
+	{"tap-gro", required_argument, NULL, 'o'},
 	{"log-level", required_argument, NULL, 'o'},
 	{"config", required_argument, NULL, 'c'},
 	{"help", no_argument, NULL, 'h'},

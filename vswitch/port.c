@@ -6,8 +6,10 @@
  * neither, as its namespace or TAP vanished, and waits to be removed or added again.
  */
 #include "tap/tap.h"
+#include "vswitch/encap.h"
 #include "vswitch/log.h"
 #include "vswitch/vswitch.h"
+#include "vswitch/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +187,7 @@ static int open_underlay(struct vswitch *vs, const struct port *port, const stru
 	int error = netns_enter(&port->netns, why);
 	if (error)
 		return error;
-	error = underlay_open(out, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
+	error = underlay_open(out, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, vs->offloads.udp_gro, why);
 	netns_return(&vs->home);
 	return error;
 }
@@ -194,6 +196,35 @@ static int open_underlay(struct vswitch *vs, const struct port *port, const stru
 static bool keeps_underlay(const struct port *port, const struct gateway *gateway)
 {
 	return port->underlay && gateway->pod_underlay && port->underlay->port == gateway->config.port;
+}
+
+/*
+ * Tells the gateway that the pod is behind another address now, lest it go on sending to the old one until the pod has
+ * something to say. A reverse ARP request (RFC 903) from the pod's MAC, as hypervisors send after a migration: it needs
+ * no address, and nobody answers it.
+ */
+static void announce(const struct port *port)
+{
+	static const uint8_t rarp_request[] = {0, 1, 8, 0, 6, 4, 0, 3};
+	const struct underlay *underlay = port_underlay(port);
+	const uint8_t *mac = port->config.link.mac.bytes;
+	uint8_t datagram[VXLAN_HEADER + ETH_HEADER + 28] = {0}, *frame = datagram + VXLAN_HEADER;
+	uint8_t *arp = frame + ETH_HEADER;
+	encap_header(datagram, port->gateway->config.vni);
+	memset(frame + ETH_DST, 0xff, 6);
+	memcpy(frame + ETH_SRC, mac, 6);
+	store16(frame + ETH_TYPE, ETHERTYPE_RARP);
+	memcpy(arp, rarp_request, sizeof(rarp_request));
+	memcpy(arp + 8, mac, 6);
+	memcpy(arp + 18, mac, 6);
+	unsigned n = atomic_load(&port->gateway->n_remotes);
+	for (unsigned i = 0; i < n; i++) {
+		const struct remote *remote = port->gateway->remotes[i];
+		int fd = underlay_source(underlay, remote->to.ss_family, 0);
+		if (!remote->local_gateway)
+			(void)sendto(fd, datagram, sizeof(datagram), MSG_DONTWAIT | MSG_NOSIGNAL,
+				     (const struct sockaddr *)&remote->to, remote->to_length);
+	}
 }
 
 int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
@@ -223,6 +254,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 		unwatch_underlay(port);
 		underlay_close(old);
 		watch_underlay(port);
+		announce(port);
 	}
 	memmove(port->config.gateway, gateway->config.name, sizeof(port->config.gateway));
 	return 0;
@@ -241,10 +273,14 @@ void port_detach(struct vswitch *vs, struct port *port)
 
 /* Birth and death of the object */
 
-static void free_port(struct port *port)
+void port_free(struct port *port)
 {
 	if (!port)
 		return;
+	if (port->tap >= 0)
+		close(port->tap);
+	underlay_close(port->underlay);
+	netns_close(&port->netns);
 	free(port->counters);
 	free(port);
 }
@@ -257,9 +293,11 @@ static struct port *new_port(struct vswitch *vs, const struct port_config *confi
 	struct port *port = vs->ports[id] ? NULL : calloc(1, sizeof(*port));
 	if (!port)
 		return NULL;
+	port->netns.fd = port->tap = port->tap_watch = -1;
+	port->udp_watch[UNDERLAY_IP4] = port->udp_watch[UNDERLAY_IP6] = -1;
 	port->counters = calloc(vs->options.workers, sizeof(*port->counters));
 	if (!port->counters) {
-		free_port(port);
+		port_free(port);
 		return NULL;
 	}
 	vs->next_port++;
@@ -269,8 +307,6 @@ static struct port *new_port(struct vswitch *vs, const struct port_config *confi
 	if (!config->has_mac)
 		port->config.link.mac = derive_mac(config->name);
 	port->worker = &vs->workers[id % vs->options.workers];
-	port->netns.fd = port->tap = port->tap_watch = -1;
-	port->udp_watch[UNDERLAY_IP4] = port->udp_watch[UNDERLAY_IP6] = -1;
 	return port;
 }
 
@@ -325,6 +361,28 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 
 /* Attaching */
 
+/*
+ * Makes the TAP; or takes up one that we left there ourselves, as when the process that named the namespace ended
+ * before its pod: nobody holds it, and it has the MAC that this port is to have.
+ */
+static int make_tap(struct port *port, struct failure *why)
+{
+	struct mac mac;
+	const char *ifname = port->config.ifname;
+	int error = tap_create(ifname, &port->tap, why);
+	if (error == -EEXIST && !link_find(ifname, &mac, NULL) && mac_equal(&mac, &port->config.link.mac) &&
+	    !tap_adopt(ifname, &port->tap, NULL))
+		error = 0;
+	return error;
+}
+
+/* As many segments as one train takes, so that one super-frame of the pod is one send. */
+static unsigned gso_segments(unsigned mtu)
+{
+	unsigned segments = TRAIN_BYTES / (mtu + ETH_HEADER + VXLAN_HEADER);
+	return segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments;
+}
+
 /* In the pod's namespace, before anything of ours is there. */
 static void note_vteps(struct port *port)
 {
@@ -333,22 +391,31 @@ static void note_vteps(struct port *port)
 }
 
 /* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
-static int furnish(struct port *port, const struct gateway *gateway, bool adopt, struct failure *why)
+static int furnish(const struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
+		   struct failure *why)
 {
 	static const struct address any[2];
 	const char *ifname = port->config.ifname;
 	int error = 0;
 	if (port->tap < 0)
-		error = adopt ? tap_adopt(ifname, &port->tap, why) : tap_create(ifname, &port->tap, why);
+		error = adopt ? tap_adopt(ifname, &port->tap, why) : make_tap(port, why);
 	if (error)
 		return error;
 	if (gateway && gateway->pod_underlay)
-		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, why);
+		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any,
+				      vs->offloads.udp_gro, why);
 	if (error)
 		return error;
 	if (!port->config.has_mtu && gateway)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
-	return adopt ? 0 : link_setup(port->config.ifname, &port->config.link, why);
+	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
+		log_line(LOG_INFO, "port %s: without tap_gso, as this kernel's TAPs do not offer it",
+			 port->config.name);
+	if (!adopt)
+		error = link_setup(port->config.ifname, &port->config.link, why);
+	if (!error)
+		link_limit_gso(ifname, gso_segments(port->config.link.mtu));
+	return error;
 }
 
 /* Undoes furnish(), however far it came. */
@@ -377,7 +444,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 	if (!adopt)
 		note_vteps(port);
 	do
-		error = furnish(port, gateway, adopt, why);
+		error = furnish(vs, port, gateway, adopt, why);
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
 	if (!error && gateway) {
@@ -444,7 +511,7 @@ static int add_new(struct vswitch *vs, const struct port_config *config, bool ad
 	}
 	if (error) {
 		vs->ports[port->id] = NULL;
-		free_port(port);
+		port_free(port);
 		return error;
 	}
 	enlist(vs, port);
@@ -496,7 +563,7 @@ int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why
 	if (gateway && gateway->own_side)
 		(void)switch_rewire(vs, NULL);
 	switch_tell(vs, "port.removed", port->config.name, NULL);
-	free_port(port);
+	port_free(port);
 	return 0;
 }
 
@@ -511,6 +578,8 @@ static int change_link(struct vswitch *vs, struct port *port, const struct link_
 		return error;
 	if (!same_link(&port->config.link, now))
 		error = link_change(port->config.ifname, &port->config.link, now, why);
+	if (!error && now->mtu != port->config.link.mtu)
+		link_limit_gso(port->config.ifname, gso_segments(now->mtu));
 	if (!error && forget)
 		error = link_flush_neighbours(port->config.ifname, why);
 	netns_return(&vs->home);

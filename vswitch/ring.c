@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
@@ -36,8 +37,9 @@ struct watch {
 	uint32_t generation; /* 24 bits */
 	uint64_t tag;
 	enum ring_kind kind;
-	bool active;  /* the slot is in use */
-	bool unarmed; /* on the list to be armed */
+	bool active;     /* the slot is in use */
+	uint32_t served; /* the flush before which it last brought something */
+	bool unarmed;    /* on the list to be armed */
 };
 
 /* A buffer group and the buffers of it that the caller holds in this round. */
@@ -61,8 +63,11 @@ struct ring {
 	uint32_t n_unarmed;
 	int write_flags; /* of TAPs: RWF_NOWAIT where they know it */
 	struct ring_tx tx[RING_TX];
-	unsigned n_tx;
-	uint32_t pushes; /* marks the completions of a transmission: those of an earlier push are old news */
+	struct iovec iov[RING_IOV];
+	uint8_t bytes[RING_BYTES];
+	unsigned n_tx, n_iov, n_bytes;
+	uint32_t flushes; /* 1 and up */
+	uint32_t pushes;  /* marks the completions of a transmission: those of an earlier push are old news */
 };
 
 static uint64_t user_data(enum what what, uint32_t generation, uint32_t slot)
@@ -124,12 +129,14 @@ static int set_up(struct ring *ring)
 {
 	/* SINGLE_ISSUER is Linux 6.0, like multishot recvmsg: a kernel that refuses it is too old for us. */
 	struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL |
-						  IORING_SETUP_CQSIZE | IORING_SETUP_DEFER_TASKRUN,
+						  IORING_SETUP_CQSIZE | IORING_SETUP_DEFER_TASKRUN |
+						  IORING_SETUP_TASKRUN_FLAG,
 					 .cq_entries = CQ_ENTRIES};
 	int error = io_uring_queue_init_params(SQ_ENTRIES, &ring->uring, &params);
 	if (error == -EINVAL) {
 		params = (struct io_uring_params){.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL |
-							   IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
+							   IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN |
+							   IORING_SETUP_TASKRUN_FLAG,
 						  .cq_entries = CQ_ENTRIES};
 		error = io_uring_queue_init_params(SQ_ENTRIES, &ring->uring, &params);
 	}
@@ -146,6 +153,7 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	ring->options = *options;
 	ring->write_flags = RWF_NOWAIT;
+	ring->flushes = 1;
 	ring->receive = (struct msghdr){.msg_namelen = NAME_SIZE, .msg_controllen = CONTROL_SIZE};
 	int error = set_up(ring);
 	if (!error)
@@ -289,6 +297,43 @@ void ring_unwatch(struct ring *ring, int handle)
 
 /* In */
 
+uint64_t ring_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/* With DEFER_TASKRUN, what arrives only raises this flag until the ring is entered. */
+static bool has_events(struct ring *ring)
+{
+	return io_uring_cq_ready(&ring->uring) ||
+	       __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+bool ring_spin(struct ring *ring, uint64_t nanoseconds)
+{
+	/* Reads that were armed a moment ago may bring something only once they are submitted. */
+	if (io_uring_sq_ready(&ring->uring))
+		io_uring_submit(&ring->uring);
+	uint64_t end = ring_now() + nanoseconds;
+	do {
+		for (int i = 0; i < 16; i++) {
+			if (has_events(ring))
+				return true;
+			relax();
+		}
+	} while (ring_now() < end);
+	return false;
+}
+
 int ring_wait(struct ring *ring)
 {
 	int n = io_uring_submit_and_wait(&ring->uring, 1);
@@ -373,6 +418,7 @@ static bool take(struct ring *ring, const struct io_uring_cqe *cqe, enum ring_ki
 		event->error = cqe->res < 0 ? cqe->res : -EIO;
 		return true;
 	}
+	watch->served = ring->flushes;
 	if (ended)
 		arm_later(ring, slot);
 	if (kind == RING_UDP)
@@ -428,8 +474,7 @@ static void take_back(struct ring *ring)
 	}
 }
 
-/* Submits what is queued, reports refusals, and frees every tx. Buffers stay with the caller. */
-static void push(struct ring *ring)
+void ring_push(struct ring *ring)
 {
 	while (io_uring_sq_ready(&ring->uring) > 0)
 		if (io_uring_submit(&ring->uring) < 0)
@@ -448,20 +493,30 @@ static void push(struct ring *ring)
 		/* Stays in the queue behind what has not been taken yet, as nothing. */
 		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
 	}
-	ring->n_tx = 0;
+	ring->n_tx = ring->n_iov = ring->n_bytes = 0;
 	ring->pushes++;
 }
 
-struct ring_tx *ring_tx(struct ring *ring)
+static bool has_room(const struct ring *ring, unsigned n_iov, unsigned n_bytes)
 {
-	if (ring->n_tx == RING_TX)
-		push(ring);
+	return ring->n_tx < RING_TX && RING_IOV - ring->n_iov >= n_iov && RING_BYTES - ring->n_bytes >= n_bytes;
+}
+
+struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes)
+{
+	if (!has_room(ring, n_iov, n_bytes))
+		ring_push(ring);
 	struct ring_tx *tx = &ring->tx[ring->n_tx++];
-	tx->message = (struct msghdr){.msg_iov = tx->iov};
+	tx->message = (struct msghdr){.msg_iov = &ring->iov[ring->n_iov]};
+	tx->bytes = &ring->bytes[ring->n_bytes];
+	ring->n_iov += n_iov;
+	ring->n_bytes += n_bytes;
 	tx->vnet = (struct virtio_net_hdr){0};
 	tx->port = tx->remote = NULL;
 	tx->frame = NULL;
 	tx->length = 0;
+	tx->count = 0;
+	tx->total = 0;
 	return tx;
 }
 
@@ -481,7 +536,7 @@ void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 {
 	struct io_uring_sqe *sqe = get_sqe(ring);
-	io_uring_prep_writev2(sqe, fd, tx->iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
+	io_uring_prep_writev2(sqe, fd, tx->message.msg_iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
 	queue(ring, sqe, tx);
 }
 
@@ -495,14 +550,26 @@ static void give_back(struct group *group)
 	group->n_held = 0;
 }
 
+/*
+ * Whoever is armed first may take all the buffers: those that went without in this round come before those that did
+ * not, so that one that floods leaves the others their turn.
+ */
+static void arm_all(struct ring *ring)
+{
+	for (int served = 0; served <= 1; served++)
+		for (uint32_t i = 0; i < ring->n_unarmed; i++)
+			if ((ring->watches[ring->unarmed[i]].served == ring->flushes) == served)
+				arm(ring, ring->unarmed[i]);
+	ring->n_unarmed = 0;
+}
+
 void ring_flush(struct ring *ring)
 {
-	push(ring);
+	ring_push(ring);
 	give_back(&ring->groups[RING_TAP]);
 	give_back(&ring->groups[RING_UDP]);
-	for (uint32_t i = 0; i < ring->n_unarmed; i++)
-		arm(ring, ring->unarmed[i]);
-	ring->n_unarmed = 0;
+	arm_all(ring);
+	ring->flushes++;
 }
 
 const struct ring_features *ring_features(const struct ring *ring)

@@ -25,11 +25,13 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define RING_TX 256             /* transmissions between two flushes; the ring flushes by itself beyond */
-#define RING_BUFFER 66048       /* the largest frame or datagram with all that comes before it, bytes */
-#define RING_TAP_BUFFERS 32     /* a power of two: how many frames one turn can take from all TAPs together */
-#define RING_UDP_BUFFERS 32     /* the same for datagrams */
-#define RING_TX_NAME_CONTROL 24 /* CMSG_SPACE(sizeof(int)) */
+#define RING_TX 256         /* transmissions between two pushes */
+#define RING_IOV 2048       /* pieces of all of them together */
+#define RING_BYTES 65536    /* bytes of headers that belong to them */
+#define RING_BUFFER 66048   /* the largest frame or datagram with all that comes before it, bytes */
+#define RING_TAP_BUFFERS 32 /* a power of two: how many frames one turn can take from all TAPs together */
+#define RING_UDP_BUFFERS 32 /* the same for datagrams */
+#define RING_TX_CONTROL 48  /* two of CMSG_SPACE(sizeof(int)): TOS and segment size */
 
 struct ring;
 
@@ -53,17 +55,19 @@ struct ring_event {
 	bool truncated;    /* the datagram was larger than RING_BUFFER allows */
 };
 
-/* One frame or datagram on its way out. */
+/* A frame, a datagram, or a train of datagrams on its way out. */
 struct ring_tx {
 	struct msghdr message; /* RING_UDP: name, iov, control; RING_TAP: iov */
-	struct iovec iov[2];
 	struct virtio_net_hdr vnet;
-	_Alignas(8) uint8_t control[RING_TX_NAME_CONTROL];
+	uint8_t *bytes; /* as many as were asked for: headers that are written for this transmission */
+	_Alignas(8) uint8_t control[RING_TX_CONTROL];
 	/* The caller's notes, for the `refused` call-back. */
 	void *port;      /* whose counters it is */
 	void *remote;    /* where it was going, NULL for a TAP */
-	uint8_t *frame;  /* the inner frame */
-	uint32_t length; /* of the frame */
+	uint8_t *frame;  /* the first inner frame */
+	uint32_t length; /* of that frame */
+	uint32_t count;  /* datagrams, or frames, in it */
+	uint64_t total;  /* bytes of all of them, as they were counted */
 };
 
 struct ring_options {
@@ -95,20 +99,35 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag);
 /* Ends them, also after an error has: no event of this watch comes after it. The descriptor may then be closed. */
 void ring_unwatch(struct ring *ring, int handle);
 
+/* Nanoseconds of the monotonic clock, as spinning counts them. */
+uint64_t ring_now(void);
+
+/*
+ * Looks for events for at most `nanoseconds` without giving up the processor, and without a system call; whether there
+ * are some. ring_wait() then returns at once.
+ */
+bool ring_spin(struct ring *ring, uint64_t nanoseconds);
+
 /* Waits until there is an event. -EINTR may be returned; any other error is fatal. */
 int ring_wait(struct ring *ring);
 
 /* Fills *event and returns true, or returns false when all that had arrived is taken. */
 bool ring_next(struct ring *ring, struct ring_event *event);
 
-/* A zeroed-enough tx: message, iov and control are empty. Never NULL; may flush. */
-struct ring_tx *ring_tx(struct ring *ring);
+/*
+ * A transmission with room for `n_iov` pieces at message.msg_iov and `n_bytes` bytes of headers; all else is empty.
+ * Never NULL; pushes when there is no room, which leaves the bytes of events alone.
+ */
+struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes);
 
-/* Queues `tx` for a socket, or for a TAP, with `n_iov` of its iov filled. */
+/* Queues `tx`, of whose pieces message.msg_iovlen are filled, for a socket or for a TAP. */
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx);
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx);
 
-/* Hands everything queued to the kernel, reports what it refused, and gives the buffers back. */
+/* Hands everything queued to the kernel and reports what it refused. The events' bytes stay the caller's. */
+void ring_push(struct ring *ring);
+
+/* The same, and gives the events' buffers back. */
 void ring_flush(struct ring *ring);
 
 const struct ring_features *ring_features(const struct ring *ring);

@@ -104,13 +104,34 @@ static int open_tables(struct vswitch *vs, struct failure *why)
 	return 0;
 }
 
+/* Those of the kernel that were found, then the knobs as they are in force. */
 static void note_features(struct vswitch *vs)
 {
-	const struct ring_features *features = ring_features(vs->workers[0].ring);
-	unsigned n = 0;
-	vs->features[n++] = (struct switch_feature){"io_uring", true};
-	vs->features[n++] = (struct switch_feature){"read_multishot", features->read_multishot};
-	vs->features[n++] = (struct switch_feature){"defer_taskrun", features->defer_taskrun};
+	const struct ring_features *ring = ring_features(vs->workers[0].ring);
+	const struct switch_feature features[] = {
+		{"io_uring", true},
+		{"read_multishot", ring->read_multishot},
+		{"defer_taskrun", ring->defer_taskrun},
+		{"tap_gso", vs->offloads.tap_gso},
+		{"udp_gso", vs->offloads.udp_gso},
+		{"udp_gro", vs->offloads.udp_gro},
+		{"trains", vs->offloads.trains && vs->offloads.udp_gso},
+		{"tap_gro", vs->offloads.tap_gro},
+		{NULL, false},
+	};
+	_Static_assert(sizeof(features) <= sizeof(vs->features), "room for every feature");
+	memcpy(vs->features, features, sizeof(features));
+}
+
+static void check_offloads(struct vswitch *vs)
+{
+	if (!atomic_exchange(&vs->trains_refused, false) || !vs->offloads.udp_gso)
+		return;
+	switch_freeze(vs);
+	vs->offloads.udp_gso = false;
+	switch_thaw(vs);
+	log_line(LOG_WARNING, "udp_gso is off from now on: the kernel refused a train of datagrams");
+	note_features(vs);
 }
 
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
@@ -119,6 +140,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	if (!vs)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	vs->options = *options;
+	vs->offloads = options->offloads;
 	vs->home.fd = -1;
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = switch_now();
@@ -141,25 +163,6 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	return 0;
 }
 
-static void free_gateway(struct gateway *gateway)
-{
-	free(gateway->remotes);
-	free(gateway->ports);
-	free(gateway->peers);
-	free(gateway->counters);
-	free(gateway);
-}
-
-static void free_port(struct port *port)
-{
-	if (port->tap >= 0)
-		close(port->tap);
-	underlay_close(port->underlay);
-	netns_close(&port->netns);
-	free(port->counters);
-	free(port);
-}
-
 void switch_close(struct vswitch *vs)
 {
 	if (!vs)
@@ -168,10 +171,10 @@ void switch_close(struct vswitch *vs)
 		worker_stop(&vs->workers[i]);
 	for (struct port *port = vs->first_port, *next; port; port = next) {
 		next = port->next;
-		free_port(port);
+		port_free(port);
 	}
 	for (unsigned i = 0; i < vs->n_gateways; i++)
-		free_gateway(vs->gateways[vs->gateway_order[i]]);
+		gateway_free(vs->gateways[vs->gateway_order[i]]);
 	for (int i = 0; i < MAX_HOSTS; i++)
 		underlay_close(vs->hosts[i].underlay);
 	fdb_close(vs->fdb);
@@ -366,6 +369,7 @@ void switch_tick(struct vswitch *vs)
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups));
 	(void)ignored;
 	look_after_ports(vs);
+	check_offloads(vs);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		tell_news(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {

@@ -33,6 +33,15 @@
 
 struct vswitch; /* `switch` alone is a keyword */
 
+/* What is left to the kernel, or done for many packets at once. Each can be turned off, by itself or by the user. */
+struct switch_offloads {
+	bool tap_gso; /* pods hand us super-frames and unfinished checksums */
+	bool udp_gso; /* several datagrams leave in one send (UDP_SEGMENT) */
+	bool udp_gro; /* several arrive in one (UDP_GRO) */
+	bool trains;  /* runs of small frames of equal length leave in one send, too */
+	bool tap_gro; /* segments that arrive together are handed to a pod as one super-frame */
+};
+
 struct switch_options {
 	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS */
 	struct address vtep[2];     /* local addresses of the host underlay, at most one a family; family 0: any */
@@ -40,11 +49,20 @@ struct switch_options {
 	unsigned ageing;            /* seconds after which a learned entry is forgotten, 1 to 1000000 */
 	unsigned fdb_gateway_limit; /* learned entries a gateway may have */
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
+	unsigned spin;              /* microseconds that a worker looks for work before it sleeps; 0: none */
+	struct switch_offloads offloads;
 };
 
 #define SWITCH_OPTIONS_DEFAULT                                                                                         \
 	{                                                                                                              \
-		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096                      \
+		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096, .spin = 0,          \
+		.offloads = {                                                                                          \
+			.tap_gso = true,                                                                               \
+			.udp_gso = true,                                                                               \
+			.udp_gro = true,                                                                               \
+			.trains = true,                                                                                \
+			.tap_gro = true                                                                                \
+		}                                                                                                      \
 	}
 
 enum underlay_mode { UNDERLAY_AUTO, UNDERLAY_HOST, UNDERLAY_POD };

@@ -50,7 +50,7 @@ static int bind_socket(int fd, int family, const struct address *local, uint16_t
 	return bind(fd, (struct sockaddr *)&to, length) ? -errno : 0;
 }
 
-static int open_receiver(int family, const struct address *local, uint16_t port, bool shared)
+static int open_receiver(int family, const struct address *local, uint16_t port, bool shared, bool gro)
 {
 	int fd = open_socket(family);
 	if (fd < 0)
@@ -60,7 +60,7 @@ static int open_receiver(int family, const struct address *local, uint16_t port,
 		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
 	set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
-	set_int(fd, SOL_UDP, UDP_GRO, 1);
+	set_int(fd, SOL_UDP, UDP_GRO, gro);
 	if (family == AF_INET) {
 		set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
 	} else {
@@ -104,7 +104,7 @@ static int open_family(struct underlay *underlay, int which, const struct addres
 {
 	struct underlay_family *family = &underlay->family[which];
 	for (unsigned i = 0; i < underlay->receivers; i++) {
-		int fd = open_receiver(families[which], local, underlay->port, underlay->receivers > 1);
+		int fd = open_receiver(families[which], local, underlay->port, underlay->receivers > 1, underlay->gro);
 		if (fd < 0)
 			return fd;
 		family->receive[i] = fd;
@@ -147,7 +147,7 @@ static int explain(int error, uint16_t port, struct failure *why)
 }
 
 int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsigned sources,
-		  const struct address vtep[2], struct failure *why)
+		  const struct address vtep[2], bool gro, struct failure *why)
 {
 	static const struct address any;
 	struct underlay *underlay = calloc(1, sizeof(*underlay));
@@ -157,6 +157,7 @@ int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsi
 	underlay->port = port;
 	underlay->receivers = receivers;
 	underlay->sources = sources;
+	underlay->gro = gro;
 	for (int which = 0; which < UNDERLAY_FAMILIES; which++) {
 		const struct address *local = &any;
 		for (int i = 0; i < 2; i++)

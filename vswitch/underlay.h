@@ -35,15 +35,17 @@ struct underlay_family {
 struct underlay {
 	uint16_t port; /* UDP, host order */
 	unsigned receivers, sources;
+	bool gro;
 	struct underlay_family family[UNDERLAY_FAMILIES];
 };
 
 /*
  * Opens the sockets in the calling thread's network namespace. `vtep` are the local addresses, one a family (family 0:
- * any). A kernel without IPv6 gives an underlay without it. -EADDRINUSE when the port is taken (key "port").
+ * any), `gro` lets the kernel put datagrams of one flow together. A kernel without IPv6 gives an underlay without it.
+ * -EADDRINUSE when the port is taken (key "port").
  */
 int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsigned sources,
-		  const struct address vtep[2], struct failure *why);
+		  const struct address vtep[2], bool gro, struct failure *why);
 void underlay_close(struct underlay *underlay);
 
 /* The socket by which a flow of this hash leaves for a remote of this address family; -1 when there is no such family.

@@ -70,6 +70,7 @@ struct port {
 	struct netns netns;
 	int tap;                   /* -1: gone */
 	int tap_watch;             /* handle, -1: none */
+	bool takes_uso;            /* its kernel knows UDP super-frames (Linux 6.2) */
 	struct underlay *underlay; /* of its own, or NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
 	/*
@@ -92,6 +93,8 @@ struct host {
 
 struct vswitch {
 	struct switch_options options;
+	struct switch_offloads offloads; /* those in force */
+	atomic_bool trains_refused;      /* a worker met a kernel that does not take them */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
 	struct fdb *fdb;
@@ -115,7 +118,7 @@ struct vswitch {
 	int wakeup;        /* eventfd: a worker wants the control thread */
 	switch_listener *listener;
 	void *listener_context;
-	struct switch_feature features[8];
+	struct switch_feature features[16];
 	uint32_t started, expired_at; /* seconds of the monotonic clock */
 };
 
@@ -125,6 +128,10 @@ uint32_t switch_now(void);
 /* Parks every worker between two rounds, and lets them go on. Control thread. */
 void switch_freeze(struct vswitch *vs);
 void switch_thaw(struct vswitch *vs);
+
+/* Frees what belongs to the object alone; NULL is accepted. */
+void gateway_free(struct gateway *gateway);
+void port_free(struct port *port);
 
 /* Gateways (gateway.c). Look-ups by name; NULL when there is none. */
 struct gateway *gateway_find(const struct vswitch *vs, const char *name);
@@ -172,6 +179,16 @@ static inline struct underlay *port_underlay(const struct port *port)
  * for a moment and returns true while it is worth trying again, which is shortly after the start only.
  */
 bool switch_settling(const struct vswitch *vs);
+
+/* Counts a drop: with a port's, else with a gateway's, and always with the worker's. */
+static inline void worker_drop(struct worker *worker, struct port *port, struct gateway *gateway, enum drop reason)
+{
+	count(&worker->drops[reason], 1);
+	if (port)
+		count(&port->counters[worker->index].drops[reason], 1);
+	else if (gateway)
+		count(&gateway->counters[worker->index].drops[reason], 1);
+}
 
 /* Passes an event on to the listener. */
 void switch_tell(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac);

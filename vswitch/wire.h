@@ -21,6 +21,11 @@ static inline uint32_t load24(const uint8_t *p)
 	return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
 }
 
+static inline uint32_t load32(const uint8_t *p)
+{
+	return (uint32_t)load16(p) << 16 | load16(p + 2);
+}
+
 static inline void store16(uint8_t *p, uint16_t value)
 {
 	p[0] = (uint8_t)(value >> 8);
@@ -32,6 +37,12 @@ static inline void store24(uint8_t *p, uint32_t value)
 	p[0] = (uint8_t)(value >> 16);
 	p[1] = (uint8_t)(value >> 8);
 	p[2] = (uint8_t)value;
+}
+
+static inline void store32(uint8_t *p, uint32_t value)
+{
+	store16(p, (uint16_t)(value >> 16));
+	store16(p + 2, (uint16_t)value);
 }
 
 /* A 16-bit word as it lies in the packet, for the sums of checksum.h. */
@@ -54,6 +65,7 @@ enum {
 	ETH_TYPE = 12,
 	ETH_HEADER = 14,
 	ETHERTYPE_IP4 = 0x0800,
+	ETHERTYPE_RARP = 0x8035,
 	ETHERTYPE_VLAN_C = 0x8100,
 	ETHERTYPE_IP6 = 0x86dd,
 	ETHERTYPE_VLAN_S = 0x88a8,
@@ -75,6 +87,7 @@ enum {
 	IP4_VERSION_IHL = 0,
 	IP4_TOS = 1,
 	IP4_LENGTH = 2,
+	IP4_ID = 4,
 	IP4_FRAGMENT = 6,
 	IP4_TTL = 8,
 	IP4_PROTOCOL = 9,
@@ -113,8 +126,19 @@ enum {
 
 	TCP_SRC = 0,
 	TCP_DST = 2,
+	TCP_SEQ = 4,
+	TCP_ACK = 8,
 	TCP_OFFSET = 12,
+	TCP_FLAGS = 13,
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_URG = 0x20,
+	TCP_CWR = 0x80,
+	TCP_WINDOW = 14,
 	TCP_CHECKSUM = 16,
+	TCP_URGENT = 18,
 	TCP_HEADER = 20,
 
 	UDP_SRC = 0,

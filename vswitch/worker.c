@@ -67,16 +67,35 @@ static void read_mail(struct worker *worker)
 	pthread_mutex_unlock(&worker->mailbox);
 }
 
+/*
+ * Spinning spares a wake-up, which costs more than a packet. It is worth it only while packets come in quick
+ * succession: after a few spins for nothing it is left until a sleep turns out to have been shorter than a spin.
+ */
+static void wait_for_events(struct worker *worker)
+{
+	uint64_t spin = (uint64_t)worker->vs->options.spin * 1000;
+	if (spin && worker->idle_spins < WORKER_IDLE_SPINS) {
+		worker->idle_spins = ring_spin(worker->ring, spin) ? 0 : worker->idle_spins + 1;
+		(void)ring_wait(worker->ring); /* an interrupted wait is a round with nothing in it */
+		return;
+	}
+	uint64_t asleep = spin ? ring_now() : 0;
+	(void)ring_wait(worker->ring);
+	if (spin && ring_now() - asleep < spin)
+		worker->idle_spins = 0;
+}
+
 static void run_round(struct worker *worker)
 {
 	struct ring_event event;
-	(void)ring_wait(worker->ring); /* an interrupted wait is a round with nothing in it */
+	wait_for_events(worker);
 	worker->now = switch_now();
 	count(&worker->rounds, 1);
 	while (ring_next(worker->ring, &event)) {
 		count(&worker->events, 1);
 		dispatch(worker, &event);
 	}
+	forward_finish(worker);
 	ring_flush(worker->ring);
 	while (worker->n_replies) {
 		forward_replies(worker);

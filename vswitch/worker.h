@@ -9,15 +9,19 @@
 #ifndef PODSWITCH_WORKER_H
 #define PODSWITCH_WORKER_H
 
+#include "vswitch/coalesce.h"
 #include "vswitch/ring.h"
 #include "vswitch/switch.h"
+#include "vswitch/train.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
 #define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
-#define WORKER_NEWS 64         /* events for the monitor that wait for the control thread */
+#define WORKER_IDLE_SPINS 8
+#define WORKER_GROUPS 8 /* flows that are put together at a time */
+#define WORKER_NEWS 64  /* events for the monitor that wait for the control thread */
 
 struct vswitch;
 struct port;
@@ -50,9 +54,13 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct ring *ring;
-	uint32_t now; /* seconds, of this round */
+	uint32_t now;        /* seconds, of this round */
+	unsigned idle_spins; /* spins for nothing, one after the other */
 	uint64_t rounds, events;
 	uint64_t drops[DROP_COUNT];
+	struct trains trains;
+	struct coalesce_group groups[WORKER_GROUPS];
+	unsigned n_groups;
 	struct worker_reply replies[WORKER_REPLIES];
 	unsigned n_replies;
 	/* The monitor's news: the worker writes at `news_in`, the control thread reads at `news_out`. */
@@ -94,6 +102,11 @@ void worker_unwatch(struct worker *worker, int handle);
 static inline void count(uint64_t *counter, uint64_t by)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+
+static inline void uncount(uint64_t *counter, uint64_t by)
+{
+	count(counter, (uint64_t)0 - by);
 }
 
 static inline uint64_t counted(const uint64_t *counter)
