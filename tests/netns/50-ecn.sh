@@ -17,7 +17,7 @@ got() { grep -E '^v[46] ' "$TMP/arrived" | sort; }
 marks() { grep -oE "ecn=[0-3].*label=$1:[0-3]" "$TMP/left" | sed -E 's/ecn=(.).*:(.)/\2>\1/' | sort | xargs; }
 
 build gwa pod1
-daemon -w 1
+daemon -w 1 --trains off # each datagram is to be seen on its own
 FDS=$(descriptors)
 for FAMILY in 4 6; do
 	for mode in host pod; do

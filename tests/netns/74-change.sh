@@ -37,8 +37,8 @@ quit $sleeper
 soon "the process ends: gone, as the number may soon be another's" gone ports '.[0].state'
 check "its TAP stays, so that nothing leaves another way" says NO-CARRIER p ip link show vx0
 check "port remove" ctl port remove pod1
-p ip link del vx0
 sleeper
+# The first of these takes up what was left there.
 for path in /proc/$sleeper/ns/net "/run/netns/$P-pod1"; do
 	check "port add --netns $path" ctl port add pod1 --gateway a --netns "$path" --address 172.16.0.11/24
 	attached "$path"
@@ -136,6 +136,12 @@ check "it ends" poll 40 not kill -0 $receiver
 same "with the right hash" "$(sha256sum <"$file")" "$(sha256sum <"$TMP/got")"
 quit $sender
 quit $receiver
+p sysctl -qw net.ipv6.conf.vx0.disable_ipv6=1
+p ip addr flush dev vx0
+for underlay in "pod 10.1.1.2" "host 10.0.1.1"; do
+	ctl gateway set a --underlay "${underlay% *}"
+	soon "a pod that is silent: the gateway sees ${underlay#* }" "${underlay#* }" seen
+done
 same "the pod's namespace has no socket of podswitchd any more" "" "$(p ss -Hlun | grep -v :68 || true)"
 ctl port remove pod1
 ctl gateway remove a

@@ -6,6 +6,7 @@ Crafted frames carry MARK and a label, so that whoever listens knows them from e
 "ready" once they do, then one line for each packet, until they are killed.
 """
 import argparse
+import hashlib
 import os
 import random
 import select
@@ -21,6 +22,9 @@ UDP_NO_CHECK6_TX = 101
 SO_NO_CHECK = 11
 UDP_SEGMENT = 103
 SO_RCVBUFFORCE = 33  # a window of large datagrams is more than net.core.rmem_max lets in
+SOL_PACKET, PACKET_VNET_HDR = 263, 15
+NEEDS_CSUM = 1  # virtio_net_hdr
+GSO_TCPV4, GSO_UDP, GSO_TCPV6, GSO_UDP_L4 = 1, 3, 4, 5
 
 
 def say(*words):
@@ -352,6 +356,176 @@ def segments(args):
             sys.exit("sent %s, got %s" % ([len(x) for x in wanted], [len(x) for x in got]))
 
 
+def exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        chunk = sock.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+def dual_socket(kind, port):
+    sock = socket.socket(socket.AF_INET6, kind)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("::", port))
+    return sock
+
+
+def swap(args):
+    """Takes streams of TCP, eight bytes of their length first, and returns them as they came."""
+    listener = dual_socket(socket.SOCK_STREAM, args.port)
+    listener.listen(8)
+    say("ready")
+    while True:
+        sock, _ = listener.accept()
+        with sock:
+            size, = struct.unpack("!Q", exactly(sock, 8))
+            sock.sendall(exactly(sock, size))
+
+
+def streams(args):
+    """Sends a stream to a swap with each MSS, and expects it back."""
+    family = socket.AF_INET6 if ":" in args.to else socket.AF_INET
+    data = random.Random(args.seed).randbytes(args.bytes)
+    for mss in args.mss:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.settimeout(args.timeout)
+            if mss:  # also what the other side is told, and so the size of what comes back
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
+            sock.connect((args.to, args.port))
+            sock.sendall(struct.pack("!Q", len(data)) + data)
+            back = exactly(sock, len(data))
+            if hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
+                sys.exit("MSS %s: sent %d bytes, got %d others" % (mss, len(data), len(back)))
+
+
+def digest_of(datagrams):
+    """Of contents, boundaries and order."""
+    whole = hashlib.sha256()
+    for data in datagrams:
+        whole.update(struct.pack("!I", len(data)) + data)
+    return "%d %s" % (len(datagrams), whole.hexdigest()[:16])
+
+
+def collect(args):
+    """Takes UDP datagrams until one that says "end", prints a digest of them all, and begins again."""
+    sock = dual_socket(socket.SOCK_DGRAM, args.port)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+    say("ready")
+    while True:
+        got = []
+        while (data := sock.recv(65536)) != b"end":
+            got.append(data)
+        say("got", digest_of(got))
+
+
+def trains(args):
+    """Sends trains of odd sizes that the kernel is to cut (UDP_SEGMENT) to a collect, and prints the digest it should."""
+    family = socket.AF_INET6 if ":" in args.to else socket.AF_INET
+    rng = random.Random(args.seed)
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.connect((args.to, args.port))
+    sent = []
+    for size in args.sizes:
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, size)
+        for pieces in (2, 17, 63):
+            data = rng.randbytes(min(size * pieces + rng.randrange(1, size + 1), 65000 // size * size, 64 * size))
+            sock.send(data)
+            sent += [data[at:at + size] for at in range(0, len(data), size)]
+            time.sleep(0.002)
+    sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
+    sock.send(b"end")
+    say("got", digest_of(sent))
+
+
+def inner(args, version, proto, number, body, checksum=True):
+    """The frame of a segment, the number-th of its flow, from the gateway to pod 1."""
+    if proto == 17:
+        l4 = struct.pack("!HHHH", 7000, args.listener, 8 + len(body), 0) + body
+    else:
+        l4 = struct.pack("!HHIIBBHHH", 7000, args.listener, 1000 + number * len(body), 1, 0x50, 0x10, 500, 0, 0) + body
+    if version == 4:
+        addresses = socket.inet_aton("172.16.0.1") + socket.inet_aton("172.16.0.11")
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(l4), 100 + number, 0, 64, proto, 0) + addresses
+        head = head[:10] + struct.pack("!H", 0xFFFF ^ ones_sum(head)) + head[12:]
+    else:
+        addresses = socket.inet_pton(socket.AF_INET6, "fd42::1") + socket.inet_pton(socket.AF_INET6, "fd42::11")
+        head = struct.pack("!IHBB", 6 << 28, len(l4), proto, 64) + addresses
+    if checksum:
+        at = 6 if proto == 17 else 16
+        total = 0xFFFF ^ ones_sum(addresses + struct.pack("!HH", proto, len(l4)) + l4)
+        l4 = l4[:at] + struct.pack("!H", total or 0xFFFF) + l4[at + 2:]
+    return mac(args.dst) + mac(args.src) + struct.pack("!H", 0x0800 if version == 4 else 0x86DD) + head + l4
+
+
+def flip_bit(frame, at):
+    return frame[:at] + bytes([frame[at] ^ 0x10]) + frame[at + 1:]
+
+
+def damaged(args):
+    """Sends one train of 24 segments of a flow: what the cases name is damaged in every fourth. Prints the good ones."""
+    sock = underlay_socket(args)
+    for case in args.cases:
+        version, proto = int(case[1]), 17 if case[2:5] == "udp" else 6
+        wrong = case[6:]
+        train, good = [], []
+        for i in range(24):
+            body = b"%-7s %02d " % (case[:7].encode(), i) + bytes(300)
+            frame = inner(args, version, proto, i, body, wrong != "none")
+            if i % 4 == 2 and wrong in ("payload", "sum", "header"):
+                l4 = 34 if version == 4 else 54
+                frame = flip_bit(frame, {"payload": len(frame) - 9, "sum": l4 + (6 if proto == 17 else 16),
+                                         "header": 24}[wrong])
+            else:
+                good.append(body)
+            train.append(vxlan(args.vni) + frame)
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, len(train[0]))
+        sock.sendto(b"".join(train), (args.to, args.port))
+        if proto == 17:
+            say("got", digest_of(good))
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
+        end = inner(args, version, 17, 99, b"end")
+        sock.sendto(vxlan(args.vni) + end, (args.to, args.port))
+
+
+def lies(args):
+    """Sends frames behind virtio headers that lie, and says which of them this side's kernel refuses already."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    sock.bind((args.interface, 0))
+    args.src, args.listener = sock.getsockname()[4].hex(), 9
+    body = bytes(4000)
+    for version, tcp, right in (4, 34, GSO_TCPV4), (6, 54, GSO_TCPV6):
+        frame, short = inner(args, version, 6, 0, body), inner(args, version, 6, 0, bytes(100))
+        udp = inner(args, version, 17, 0, body)
+        for name, data, flags, kind, length, size, start, offset in (
+                ("start in the Ethernet header", short, NEEDS_CSUM, 0, 0, 0, 0, 12),
+                ("start past the end", short, NEEDS_CSUM, 0, 0, 0, 60000, 16),
+                ("offset past the end", short, NEEDS_CSUM, 0, 0, 0, tcp, 60000),
+                ("offset at the end", short, NEEDS_CSUM, 0, 0, 0, tcp, len(short) - tcp - 1),
+                ("start and offset overflow", short, NEEDS_CSUM, 0, 0, 0, 65535, 65535),
+                ("size 0", frame, NEEDS_CSUM, right, tcp + 20, 0, tcp, 16),
+                ("size 1", frame, NEEDS_CSUM, right, tcp + 20, 1, tcp, 16),
+                ("size 8, UDP", udp, NEEDS_CSUM, GSO_UDP_L4, tcp + 8, 8, tcp, 6),
+                ("wrong family", frame, NEEDS_CSUM, right ^ 5, tcp + 20, 1000, tcp, 16),
+                ("TCP's type on UDP", udp, NEEDS_CSUM, right, tcp + 8, 1000, tcp, 16),
+                ("UDP's type on TCP", frame, NEEDS_CSUM, GSO_UDP_L4, tcp + 20, 1000, tcp, 6),
+                ("fragmentation of UDP", udp, NEEDS_CSUM, GSO_UDP, tcp + 8, 1000, tcp, 6),
+                ("unknown type", frame, NEEDS_CSUM, 0x7F, tcp + 20, 1000, tcp, 16),
+                ("headers longer than the frame", frame, NEEDS_CSUM, right, 65535, 1000, tcp, 16),
+                ("no checksum to fill in", frame, 0, right, tcp + 20, 1000, 0, 0),
+                ("start in the IP header", frame, NEEDS_CSUM, right, tcp + 20, 1000, 20, 16)):
+            header = struct.pack("=BBHHHH", flags, kind, length, size, start, offset)
+            try:
+                sock.send(header + data)
+                say("sent:", "IPv%d," % version, name)
+            except OSError as error:
+                say("refused:", "IPv%d," % version, name + ":", error.strerror)
+
+
 def slow_send(args):
     """Sends a file over TCP at a steady pace, so that there is time to break something meanwhile."""
     with socket.create_connection((args.to, args.port)) as sock, open(args.file, "rb") as source:
@@ -392,6 +566,14 @@ def main():
     verb(echo, port)
     verb(sizes, to, port, ("--max", {"type": int, "required": True}), seed)
     verb(segments, to, port)
+    verb(swap, port)
+    verb(streams, to, port, ("--bytes", {"type": int, "default": 3 << 20}), ("--mss", {"type": int, "nargs": "+"}), seed,
+         ("--timeout", {"type": int, "default": 20}))
+    verb(collect, port)
+    verb(trains, to, port, seed, ("--sizes", {"type": int, "nargs": "+"}))
+    listener = ("--listener", {"type": int, "default": 8})
+    verb(damaged, to, port, vni, dst, src, bind, plain, listener, cases)
+    verb(lies, interface, dst)
     verb(slow_send, to, port, ("--rate", {"type": int, "default": 4 << 20}), ("file", {}))
     args = parser.parse_args()
     try:

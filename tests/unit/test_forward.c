@@ -11,25 +11,10 @@
 #include "vswitch/encap.c"
 #include "vswitch/forward.c"
 
-#include "tests/unit/packet.h"
+#include "tests/unit/cut.h"
+#include "tests/unit/fake_ring.h"
 
-#include <stdlib.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-enum { GATEWAYS = 4, PORTS = 5, REMOTES = 8, MOST = 64, FIRST_SOURCE = 200, SOURCES = 4 };
-
-struct sent {
-	int fd;
-	bool to_tap;
-	char to[ADDRESS_TEXT];
-	struct virtio_net_hdr vnet;
-	size_t length;
-	uint8_t bytes[4096];
-};
+enum { GATEWAYS = 4, PORTS = 5, REMOTES = 8, FIRST_SOURCE = 200, SOURCES = 4 };
 
 static struct vswitch vs;
 static struct worker worker;
@@ -39,50 +24,11 @@ static struct remote remotes[REMOTES], *remote_table[GATEWAYS][REMOTES];
 static struct gateway_counters gateway_counters[GATEWAYS];
 static struct port_counters port_counters[PORTS];
 static struct underlay host;
-static struct sent sent[MOST];
-static unsigned n_sent, n_claimed;
-static struct ring_tx current;
+static unsigned n_claimed;
 static struct packet packet;
 static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 
 /* What the code under test calls. */
-
-struct ring_tx *ring_tx(struct ring *ring)
-{
-	(void)ring;
-	current = (struct ring_tx){.port = NULL};
-	return &current;
-}
-
-static struct sent *note(int fd, const struct iovec *iov)
-{
-	assert_true(n_sent < MOST);
-	struct sent *one = &sent[n_sent++];
-	*one = (struct sent){.fd = fd, .length = iov->iov_len};
-	assert_true(iov->iov_len <= sizeof(one->bytes));
-	memcpy(one->bytes, iov->iov_base, iov->iov_len);
-	return one;
-}
-
-void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
-{
-	(void)ring;
-	struct endpoint to;
-	assert_int_equal(tx->message.msg_iovlen, 1);
-	struct sent *one = note(fd, &tx->iov[0]);
-	assert_int_equal(endpoint_from_sockaddr(tx->message.msg_name, tx->message.msg_namelen, &to), 0);
-	endpoint_format(&to, one->to);
-}
-
-void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
-{
-	(void)ring;
-	assert_int_equal(tx->message.msg_iovlen, 2);
-	assert_int_equal(tx->iov[0].iov_len, TAP_VNET_HEADER);
-	struct sent *one = note(fd, &tx->iov[1]);
-	one->to_tap = true;
-	one->vnet = tx->vnet;
-}
 
 void worker_wake_control(const struct worker *waker)
 {
@@ -178,7 +124,9 @@ static int build_world(void **state)
 		host.family[1].source[i] = FIRST_SOURCE + SOURCES + i;
 	}
 	host.family[0].path = host.family[1].path = -1;
-	n_sent = n_claimed = 0;
+	fake_forget();
+	n_claimed = 0;
+	vs.offloads = (struct switch_offloads){true, true, true, true, true};
 	if (fdb_open(&vs.fdb, &limits, vs.secret, sizeof(vs.secret)))
 		return -1;
 	add_gateway(1, 42, false);
@@ -214,12 +162,26 @@ static void broadcast_from(unsigned from)
 	memset(packet.bytes, 0xff, 6);
 }
 
+static void end_round(void)
+{
+	forward_finish(&worker);
+	ring_push(NULL);
+	assert_int_equal(worker.n_groups, 0);
+}
+
+static void send_super(unsigned pod, const struct virtio_net_hdr *vnet)
+{
+	memcpy(buffer, vnet, TAP_VNET_HEADER);
+	memcpy(buffer + TAP_VNET_HEADER, packet.bytes, packet.length);
+	fake_forget();
+	forward_from_pod(&worker, &ports[pod], buffer, (uint32_t)(TAP_VNET_HEADER + packet.length));
+	end_round();
+}
+
 static void send_from(unsigned pod)
 {
-	memset(buffer, 0, TAP_VNET_HEADER);
-	memcpy(buffer + TAP_VNET_HEADER, packet.bytes, packet.length);
-	n_sent = 0;
-	forward_from_pod(&worker, &ports[pod], buffer, (uint32_t)(TAP_VNET_HEADER + packet.length));
+	static const struct virtio_net_hdr complete;
+	send_super(pod, &complete);
 }
 
 static size_t datagram_at(size_t at, uint32_t vni)
@@ -236,8 +198,9 @@ static void receive(const char *from, size_t length, uint32_t gro_size, uint8_t 
 	struct ring_event event = {.data = buffer, .length = (uint32_t)length, .gro_size = gro_size, .tos = tos};
 	event.from_length = endpoint_to_sockaddr(&source, &sa);
 	event.from = (struct sockaddr *)&sa;
-	n_sent = 0;
+	fake_forget();
 	forward_from_network(&worker, &host, NULL, &event);
+	end_round();
 }
 
 static void receive_packet(const char *from, uint32_t vni)
@@ -269,6 +232,25 @@ static void assert_gateway_dropped(unsigned gateway, enum drop reason)
 	assert_dropped(reason, &gateway_counters[gateway].drops[reason]);
 }
 
+/* The order in which remotes and pods are served is nobody's business. */
+static const struct sent *sent_to(const char *to)
+{
+	for (unsigned i = 0; i < n_sent; i++)
+		if (!sent[i].to_tap && !strcmp(sent[i].to, to))
+			return &sent[i];
+	fail_msg("nothing was sent to %s", to);
+	return NULL;
+}
+
+static const struct sent *written_to(unsigned pod)
+{
+	for (unsigned i = 0; i < n_sent; i++)
+		if (sent[i].to_tap && sent[i].fd == 100 + (int)pod)
+			return &sent[i];
+	fail_msg("nothing was written to pod %u", pod);
+	return NULL;
+}
+
 static void assert_datagram(const struct sent *one, const char *to, uint32_t vni)
 {
 	const uint8_t vxlan[8] = {0x08, 0, 0, 0, 0, 0, (uint8_t)vni, 0};
@@ -296,8 +278,8 @@ static void test_unknown_unicast(void **state)
 	frame_between(1, 0xf1);
 	send_from(1);
 	assert_int_equal(n_sent, 2);
-	assert_datagram(&sent[0], "192.0.2.1:4789", 42);
-	assert_datagram(&sent[1], "192.0.2.2:4789", 42);
+	assert_datagram(sent_to("192.0.2.1:4789"), "192.0.2.1:4789", 42);
+	assert_datagram(sent_to("192.0.2.2:4789"), "192.0.2.2:4789", 42);
 	assert_int_equal(sent[0].fd, sent[1].fd);
 	assert_int_equal(gateway_counters[1].encap_frames, 1);
 	assert_int_equal(gateway_counters[1].encap_bytes, packet.length);
@@ -317,12 +299,12 @@ static void test_broadcast(void **state)
 	broadcast_from(1);
 	send_from(1);
 	assert_int_equal(n_sent, 2);
-	assert_datagram(&sent[0], "192.0.2.1:4789", 42);
-	assert_datagram(&sent[1], "192.0.2.2:4789", 42);
+	assert_datagram(sent_to("192.0.2.1:4789"), "192.0.2.1:4789", 42);
+	assert_datagram(sent_to("192.0.2.2:4789"), "192.0.2.2:4789", 42);
 	gateways[1].config.isolate = false;
 	send_from(1);
 	assert_int_equal(n_sent, 3);
-	assert_written(&sent[2], 2);
+	assert_written(written_to(2), 2);
 	broadcast_from(4);
 	send_from(4);
 	assert_port_dropped(4, DROP_NO_REMOTE);
@@ -564,6 +546,132 @@ static void test_super_frame(void **state)
 	assert_int_equal(sent[0].vnet.gso_size, 1200);
 }
 
+/* Super-frames of a pod */
+
+static void super_between(unsigned from, unsigned to, uint8_t protocol)
+{
+	packet_random(&packet, &(struct recipe){.version = 4, .protocol = protocol, .payload = 5000, .partial = true});
+	pod_mac(packet.bytes + 6, from);
+	pod_mac(packet.bytes, to);
+}
+
+/* A train of the packet's five segments, with a VXLAN header each. */
+static void assert_train(const struct sent *one, const char *to)
+{
+	static struct packet piece;
+	const uint8_t vxlan[8] = {0x08, 0, 0, 0, 0, 0, 42, 0};
+	size_t at = 0;
+	assert_false(one->to_tap);
+	assert_string_equal(one->to, to);
+	assert_int_equal(one->count, 5);
+	assert_int_equal(one->segment, 8 + packet_headers(&packet) + 1000);
+	for (unsigned i = 0; i < 5; i++) {
+		cut(&packet, 1000, i, false, &piece);
+		assert_memory_equal(one->bytes + at, vxlan, 8);
+		assert_memory_equal(one->bytes + at + 8, piece.bytes, piece.length);
+		at += 8 + piece.length;
+	}
+	assert_int_equal(at, one->length);
+}
+
+static void test_super_to_remote(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		super_between(3, 0xf1, i ? 17 : 6);
+		struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+		send_super(3, &vnet);
+		assert_int_equal(n_sent, 1);
+		assert_train(&sent[0], "192.0.2.3:4789");
+	}
+	/* A super-frame counts once where it came in, and as what left where it left. */
+	assert_int_equal(port_counters[3].rx_frames, 2);
+	assert_int_equal(gateway_counters[2].encap_frames, 2);
+	assert_int_equal(gateway_counters[2].tx_datagrams, 10);
+}
+
+static void test_super_to_all(void **state)
+{
+	(void)state;
+	gateways[1].config.isolate = false;
+	super_between(1, 0, 17);
+	memset(packet.bytes, 0xff, 6);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	send_super(1, &vnet);
+	assert_int_equal(n_sent, 3);
+	assert_train(sent_to("192.0.2.1:4789"), "192.0.2.1:4789");
+	assert_train(sent_to("192.0.2.2:4789"), "192.0.2.2:4789");
+	assert_written(written_to(2), 2);
+	assert_memory_equal(&written_to(2)->vnet, &vnet, sizeof(vnet));
+}
+
+static void test_super_to_pod(void **state)
+{
+	(void)state;
+	gateways[1].config.isolate = false;
+	super_between(1, 2, 6);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	send_super(1, &vnet);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 2);
+	assert_memory_equal(&sent[0].vnet, &vnet, sizeof(vnet));
+	/* What was left to us is done, and nothing is left to the other pod's kernel. */
+	static const struct virtio_net_hdr complete;
+	vnet.gso_type = vnet.gso_size = 0;
+	send_super(1, &vnet);
+	packet_fix_l4(&packet, 6, false);
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 2);
+	assert_memory_equal(&sent[0].vnet, &complete, sizeof(complete));
+}
+
+static void test_super_hostile(void **state)
+{
+	(void)state;
+	super_between(1, 0xf1, 6);
+	const struct virtio_net_hdr good = super_vnet(&packet, 1000);
+	const struct virtio_net_hdr bad[] = {
+		{.flags = 1, .csum_start = 65535, .csum_offset = 16},
+		{.flags = 1, .csum_start = good.csum_start, .csum_offset = 65535},
+		{.flags = 1, .gso_type = 1, .csum_start = good.csum_start, .csum_offset = 16},
+		{.flags = 1, .gso_type = 1, .gso_size = 1, .csum_start = good.csum_start, .csum_offset = 16},
+		{.flags = 1, .gso_type = 4, .gso_size = 1000, .csum_start = good.csum_start, .csum_offset = 16},
+		{.flags = 1, .gso_type = 5, .gso_size = 1000, .csum_start = good.csum_start, .csum_offset = 6},
+		{.flags = 1, .gso_type = 3, .gso_size = 1000, .csum_start = good.csum_start, .csum_offset = 16},
+		{.gso_type = 1, .gso_size = 1000},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		send_super(1, &bad[i]);
+		assert_port_dropped(1, DROP_BAD_VNET);
+	}
+}
+
+/* Segments from the network become one */
+
+static void test_segments_to_pod(void **state)
+{
+	(void)state;
+	static struct packet whole;
+	size_t length = 0;
+	super_between(0xf1, 1, 6);
+	packet.bytes[packet.l4 + 13] = 0x18;
+	packet_fix_l4(&packet, 6, true);
+	whole = packet;
+	for (unsigned i = 0; i < 5; i++) {
+		cut(&whole, 1000, i, false, &packet);
+		length = datagram_at(length, 42);
+	}
+	receive("192.0.2.1:50000", length, 8 + 54 + 1000, 0);
+	struct virtio_net_hdr vnet = super_vnet(&whole, 1000);
+	packet = whole;
+	assert_int_equal(n_sent, 1);
+	assert_written(&sent[0], 1);
+	assert_memory_equal(&sent[0].vnet, &vnet, sizeof(vnet));
+	assert_int_equal(gateway_counters[1].rx_datagrams, 5);
+	assert_int_equal(port_counters[1].tx_frames, 1);
+	assert_int_equal(port_counters[1].tx_bytes, packet.length);
+}
+
 /* A gateway's own side */
 
 static void test_own_side_learns(void **state)
@@ -612,7 +720,7 @@ static void test_refusals(void **state)
 		frame_between(3, 0xf1);
 		send_from(3);
 		assert_int_equal(n_sent, 1);
-		forward_refused(&worker, &current, cases[i].error);
+		forward_refused(&worker, &fake_last, cases[i].error);
 		n_sent = 0;
 		assert_port_dropped(3, cases[i].reason);
 		assert_int_equal(gateway_counters[2].tx_datagrams, 0);
@@ -620,11 +728,40 @@ static void test_refusals(void **state)
 	}
 	frame_between(0xf1, 3);
 	receive_packet("192.0.2.3:50000", 42);
-	forward_refused(&worker, &current, -EIO);
+	forward_refused(&worker, &fake_last, -EIO);
 	n_sent = 0;
 	assert_port_dropped(3, DROP_TAP_DOWN);
 	assert_int_equal(port_counters[3].tx_frames, 0);
 	assert_int_equal(port_counters[3].tx_bytes, 0);
+}
+
+/* A train counts as many drops as it has datagrams. */
+static void test_refused_trains(void **state)
+{
+	(void)state;
+	super_between(3, 0xf1, 6);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	send_super(3, &vnet);
+	forward_refused(&worker, &fake_last, -EAGAIN);
+	assert_int_equal(worker.drops[DROP_SEND_FULL], 5);
+	assert_int_equal(port_counters[3].drops[DROP_SEND_FULL], 5);
+	assert_int_equal(gateway_counters[2].tx_datagrams, 0);
+	assert_int_equal(gateway_counters[2].tx_bytes, 0);
+	assert_false(vs.trains_refused);
+	/* This kernel cannot: the control thread is told, and turns them off. */
+	send_super(3, &vnet);
+	forward_refused(&worker, &fake_last, -EIO);
+	assert_int_equal(worker.drops[DROP_SEND_FAILED], 5);
+	assert_true(vs.trains_refused);
+	vs.trains_refused = vs.offloads.udp_gso = false;
+	send_super(3, &vnet);
+	assert_int_equal(n_sent, 5);
+	/* A single one says nothing of trains. */
+	vs.offloads.udp_gso = true;
+	frame_between(3, 0xf1);
+	send_from(3);
+	forward_refused(&worker, &fake_last, -EIO);
+	assert_false(vs.trains_refused);
 }
 
 #define in_world(test) cmocka_unit_test_setup_teardown(test, build_world, end_world)
@@ -637,7 +774,9 @@ int main(void)
 		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
 		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
 		in_world(test_trains),          in_world(test_super_frame),      in_world(test_own_side_learns),
-		in_world(test_own_side_allows), in_world(test_refusals),
+		in_world(test_own_side_allows), in_world(test_refusals),         in_world(test_super_to_remote),
+		in_world(test_super_to_all),    in_world(test_super_to_pod),     in_world(test_super_hostile),
+		in_world(test_segments_to_pod), in_world(test_refused_trains),
 	};
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
 }

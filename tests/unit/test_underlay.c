@@ -57,7 +57,7 @@ static int leave(void **state)
 static struct underlay *open_on(uint16_t port, unsigned receivers, unsigned sources)
 {
 	struct underlay *underlay = NULL;
-	if (underlay_open(&underlay, port, receivers, sources, any, &why))
+	if (underlay_open(&underlay, port, receivers, sources, any, true, &why))
 		fail_msg("%d: %s", why.code, why.text);
 	return underlay;
 }
@@ -205,7 +205,7 @@ static void check_taken(const char *at)
 	unsigned before = descriptors();
 	int taken = plain_socket(at);
 	struct underlay *underlay = (struct underlay *)&why;
-	assert_int_equal(underlay_open(&underlay, 4789, 1, 4, any, &why), -EADDRINUSE);
+	assert_int_equal(underlay_open(&underlay, 4789, 1, 4, any, true, &why), -EADDRINUSE);
 	assert_ptr_equal(underlay, &why);
 	assert_int_equal(why.code, -EADDRINUSE);
 	assert_string_equal(why.key, "port");
@@ -230,8 +230,8 @@ static void test_not_shared(void **state)
 	(void)state;
 	NEED_ROOT();
 	struct underlay *first = open_on(4789, 1, 4), *second = NULL;
-	assert_int_equal(underlay_open(&second, 4789, 1, 4, any, &why), -EADDRINUSE);
-	assert_int_equal(underlay_open(&second, 4789, 2, 4, any, &why), -EADDRINUSE);
+	assert_int_equal(underlay_open(&second, 4789, 1, 4, any, true, &why), -EADDRINUSE);
+	assert_int_equal(underlay_open(&second, 4789, 2, 4, any, true, &why), -EADDRINUSE);
 	assert_null(second);
 	struct underlay *other = open_on(4790, 1, 4);
 	underlay_close(other);
@@ -246,7 +246,7 @@ static void test_vtep(void **state)
 	struct underlay *underlay = NULL;
 	assert_int_equal(address_parse("::1", &vtep[0]), 0);
 	assert_int_equal(address_parse("127.0.0.9", &vtep[1]), 0);
-	assert_int_equal(underlay_open(&underlay, 4789, 1, 2, vtep, &why), 0);
+	assert_int_equal(underlay_open(&underlay, 4789, 1, 2, vtep, true, &why), 0);
 	for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
 		struct endpoint receiver = bound_to(underlay->family[f].receive[0]);
 		struct endpoint source = bound_to(underlay->family[f].source[1]);
@@ -257,7 +257,7 @@ static void test_vtep(void **state)
 
 	unsigned before = descriptors();
 	assert_int_equal(address_parse("192.0.2.1", &vtep[1]), 0);
-	assert_int_equal(underlay_open(&underlay, 4789, 1, 2, vtep, &why), -EADDRNOTAVAIL);
+	assert_int_equal(underlay_open(&underlay, 4789, 1, 2, vtep, true, &why), -EADDRNOTAVAIL);
 	assert_string_equal(why.key, "vtep");
 	assert_int_equal(descriptors(), before);
 }
