@@ -30,7 +30,8 @@ struct sent {
 	struct virtio_net_hdr vnet; /* to a TAP */
 	unsigned segment;           /* bytes of each datagram of a train, 0: it is one */
 	unsigned ecn;
-	uint32_t count; /* as the notes say */
+	void *port; /* as the notes say */
+	uint32_t count;
 	uint64_t total;
 	size_t length;
 	uint8_t *bytes;
@@ -98,6 +99,7 @@ void ring_push(struct ring *ring)
 		struct sent *one = &sent[n_sent++];
 		assert_true(n_sent <= FAKE_SENT);
 		*one = (struct sent){.fd = fake_queue[i].fd, .to_tap = fake_queue[i].to_tap};
+		one->port = fake_queue[i].tx->port;
 		one->count = fake_queue[i].tx->count;
 		one->total = fake_queue[i].tx->total;
 		if (one->to_tap) {
