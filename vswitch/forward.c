@@ -470,10 +470,13 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 		worker->n_replies++;
 }
 
-/* A kernel or device that cannot cut trains: the control thread turns them off. */
-static bool is_train_refused(const struct ring_tx *tx, int error)
+/*
+ * A kernel or device that cannot cut trains: the control thread turns them off. Not for what was refused in a pod's own
+ * namespace, where the pod may have had a hand in it, lest it slow down all the others.
+ */
+static bool is_train_refused(const struct ring_tx *tx, const struct port *port, int error)
 {
-	return tx->count > 1 && (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
+	return tx->count > 1 && !port->underlay && (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
 }
 
 void forward_refused(void *context, const struct ring_tx *tx, int error)
@@ -494,7 +497,7 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 		worker_drop(worker, port, NULL, reason);
 	if (reason == DROP_TOO_BIG)
 		note_too_big(worker, port, tx->remote, tx);
-	if (is_train_refused(tx, error)) {
+	if (is_train_refused(tx, port, error)) {
 		atomic_store(&worker->vs->trains_refused, true);
 		worker_wake_control(worker);
 	}
