@@ -104,10 +104,7 @@ static bool is_intact(const struct frame *frame)
 		return false;
 	if (frame_checksum_is_partial(frame))
 		return true;
-	uint32_t sum = frame->version == 4
-			       ? checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, frame->protocol, (uint16_t)length)
-			       : checksum_pseudo6(ip + IP6_SRC, ip + IP6_DST, frame->protocol, length);
-	return checksum_valid(checksum_add(sum, l4(frame), length));
+	return checksum_valid(checksum_add(frame_pseudo_sum(frame, length), l4(frame), length));
 }
 
 static bool fits(const struct coalesce_group *group, const struct frame *frame)
@@ -148,16 +145,13 @@ uint32_t coalesce_finish(struct coalesce_group *group, struct virtio_net_hdr *vn
 	uint8_t *ip = first->data + first->l3, *transport = first->data + first->l4;
 	uint32_t length = group->headers + group->payload, l4_length = length - first->l4;
 	bool tcp = first->protocol == PROTO_TCP;
-	uint32_t sum;
 	if (first->version == 4) {
 		uint16_t was = load_word(ip + IP4_LENGTH);
 		store16(ip + IP4_LENGTH, (uint16_t)(length - first->l3));
 		store_word(ip + IP4_CHECKSUM,
 			   checksum_update(load_word(ip + IP4_CHECKSUM), was, load_word(ip + IP4_LENGTH)));
-		sum = checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, first->protocol, (uint16_t)l4_length);
 	} else {
 		store16(ip + IP6_LENGTH, (uint16_t)l4_length);
-		sum = checksum_pseudo6(ip + IP6_SRC, ip + IP6_DST, first->protocol, l4_length);
 	}
 	if (tcp)
 		transport[TCP_FLAGS] = group->last_flags;
@@ -171,6 +165,6 @@ uint32_t coalesce_finish(struct coalesce_group *group, struct virtio_net_hdr *vn
 	vnet->gso_type = !tcp                  ? VIRTIO_NET_HDR_GSO_UDP_L4
 			 : first->version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4
 					       : VIRTIO_NET_HDR_GSO_TCPV6;
-	store_word(transport + vnet->csum_offset, checksum_fold(sum));
+	store_word(transport + vnet->csum_offset, checksum_fold(frame_pseudo_sum(first, l4_length)));
 	return length;
 }

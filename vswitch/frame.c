@@ -166,6 +166,14 @@ enum drop frame_ecn_decapsulate(struct frame *frame, unsigned outer)
 	return DROP_NONE;
 }
 
+uint32_t frame_pseudo_sum(const struct frame *frame, uint32_t length)
+{
+	const uint8_t *ip = frame->data + frame->l3;
+	if (frame->version == 4)
+		return checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, frame->protocol, (uint16_t)length);
+	return checksum_pseudo6(ip + IP6_SRC, ip + IP6_DST, frame->protocol, length);
+}
+
 bool frame_checksum_is_partial(const struct frame *frame)
 {
 	uint32_t field;
@@ -177,12 +185,7 @@ bool frame_checksum_is_partial(const struct frame *frame)
 		field = frame->l4 + UDP_CHECKSUM;
 	else
 		return false;
-	const uint8_t *ip = frame->data + frame->l3;
-	uint32_t length = frame->ip_end - frame->l4;
-	uint32_t sum = frame->version == 4
-			       ? checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, frame->protocol, (uint16_t)length)
-			       : checksum_pseudo6(ip + IP6_SRC, ip + IP6_DST, frame->protocol, length);
-	return load_word(frame->data + field) == checksum_fold(sum);
+	return load_word(frame->data + field) == checksum_fold(frame_pseudo_sum(frame, frame->ip_end - frame->l4));
 }
 
 unsigned frame_l4_header(const struct frame *frame)

@@ -81,6 +81,12 @@ enum drop frame_ecn_decapsulate(struct frame *frame, unsigned outer);
  */
 bool frame_checksum_is_partial(const struct frame *frame);
 
+/*
+ * The partial sum (checksum.h) of the pseudo-header that an L4 checksum of the IP frame takes in, for `length` bytes
+ * from l4 on, which need not be the frame's own.
+ */
+uint32_t frame_pseudo_sum(const struct frame *frame, uint32_t length);
+
 /* Length of TCP's or UDP's header at l4, bytes; 0 when there is neither or it is cut short. */
 unsigned frame_l4_header(const struct frame *frame);
 

@@ -98,15 +98,13 @@ static int check_config(const struct port_config *config, struct failure *why)
 }
 
 /* One MAC can be only at one port of a gateway. */
-static int check_mac(const struct vswitch *vs, const struct gateway *gateway, const struct mac *mac,
-		     const struct port *but, struct failure *why)
+static int check_mac(const struct gateway *gateway, const struct mac *mac, const struct port *but, struct failure *why)
 {
 	char text[MAC_TEXT];
 	for (unsigned i = 0; i < gateway->n_ports; i++)
 		if (gateway->ports[i] != but && mac_equal(&gateway->ports[i]->config.link.mac, mac))
 			return fail(why, -EEXIST, "mac", "%s is that of port '%s' of the same gateway; give another",
 				    mac_format(mac, text), gateway->ports[i]->config.name);
-	(void)vs;
 	return 0;
 }
 
@@ -501,7 +499,7 @@ static int add_new(struct vswitch *vs, const struct port_config *config, bool ad
 	struct port *port = new_port(vs, config);
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
-	int error = gateway ? check_mac(vs, gateway, &port->config.link.mac, NULL, why) : 0;
+	int error = gateway ? check_mac(gateway, &port->config.link.mac, NULL, why) : 0;
 	vs->ports[port->id] = port;
 	if (!error)
 		error = adopt ? attach_again(vs, port, gateway, why) : attach(vs, port, gateway, false, why);
@@ -535,7 +533,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (!gateway)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
-	error = check_mac(vs, gateway, &old->config.link.mac, old, why);
+	error = check_mac(gateway, &old->config.link.mac, old, why);
 	if (error)
 		return error;
 	if (old->tap < 0) {
@@ -654,10 +652,10 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 		link.mac = derive_mac(config->name);
 	int error = check_config(config, why);
 	if (!error)
-		error = check_mac(vs, to, &link.mac, port, why);
+		error = check_mac(to, &link.mac, port, why);
 	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
 	if (!error && from != to)
-		error = check_mac(vs, to, &port->config.link.mac, port, why);
+		error = check_mac(to, &port->config.link.mac, port, why);
 	if (!error)
 		error = move(vs, port, to, why);
 	if (error)

@@ -168,7 +168,7 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 	}
 	/* Only spares a reference count a call; older kernels do without. */
 	(void)io_uring_register_ring_fd(&ring->uring);
-	ring->features.read_multishot = !options->no_read_multishot && uring_has_read_multishot(&ring->uring);
+	ring->features.read_multishot = uring_has_read_multishot(&ring->uring);
 	*out = ring;
 	return 0;
 }

@@ -71,7 +71,6 @@ struct ring_tx {
 };
 
 struct ring_options {
-	bool no_read_multishot; /* as if the kernel did not have it */
 	/* Called by ring_flush() for what the kernel refused; `error` is a negative errno. Must not queue or flush. */
 	void (*refused)(void *context, const struct ring_tx *tx, int error);
 	void *context;

@@ -76,19 +76,18 @@ enum drop segment_plan(struct frame *frame, const struct virtio_net_hdr *vnet, s
 	return DROP_NONE;
 }
 
-/* The IP header of a segment, with its length and, for IPv4, its id and checksum. Returns the pseudo-header's sum. */
-static uint32_t write_ip(const struct frame *frame, unsigned index, uint8_t *out, uint32_t end)
+/* The IP header of a segment that ends at `end`, with its length and, for IPv4, its id and checksum. */
+static void write_ip(const struct frame *frame, unsigned index, uint8_t *out, uint32_t end)
 {
 	uint8_t *ip = out + frame->l3;
 	if (frame->version == 6) {
 		store16(ip + IP6_LENGTH, (uint16_t)(end - frame->l3 - IP6_HEADER));
-		return checksum_pseudo6(ip + IP6_SRC, ip + IP6_DST, frame->protocol, end - frame->l4);
+		return;
 	}
 	store16(ip + IP4_LENGTH, (uint16_t)(end - frame->l3));
 	store16(ip + IP4_ID, (uint16_t)(load16(ip + IP4_ID) + index));
 	store16(ip + IP4_CHECKSUM, 0);
 	store_word(ip + IP4_CHECKSUM, checksum_finish(checksum_add(0, ip, (size_t)(ip[IP4_VERSION_IHL] & 0xf) * 4)));
-	return checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, frame->protocol, (uint16_t)(end - frame->l4));
 }
 
 /* As Linux cuts: FIN and PSH belong to the last segment, CWR to the first. */
@@ -109,13 +108,14 @@ uint32_t segment_write(const struct segment_plan *plan, unsigned index, uint8_t 
 	uint8_t *l4 = out + frame->l4;
 	memcpy(out, frame->data, plan->headers);
 	*payload = frame->data + at;
-	uint32_t sum = write_ip(frame, index, out, plan->headers + length);
+	write_ip(frame, index, out, plan->headers + length);
 	uint8_t *field = l4 + (frame->protocol == PROTO_TCP ? TCP_CHECKSUM : UDP_CHECKSUM);
 	if (frame->protocol == PROTO_TCP)
 		write_tcp(plan, index, l4);
 	else
 		store16(l4 + UDP_LENGTH, (uint16_t)(UDP_HEADER + length));
 	store16(field, 0);
+	uint32_t sum = frame_pseudo_sum(frame, plan->headers + length - frame->l4);
 	sum = checksum_add(sum, l4, plan->headers - frame->l4);
 	sum = checksum_add(sum, *payload, length);
 	store_word(field, frame->protocol == PROTO_UDP ? checksum_finish_udp(sum) : checksum_finish(sum));
