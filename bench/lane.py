@@ -100,6 +100,10 @@ class Switch:
             raise Failed(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
+    def by_tap(self):
+        remotes = [remote for gateway in self.call("gateway.list") for remote in gateway["remotes"]]
+        return bool(remotes) and all(remote["egress"] == "underlay_tap" for remote in remotes)
+
     def cpu(self):
         """utime + stime of all its threads, seconds"""
         # clock_getcpuclockid(3) of another process, which Python lacks; to the nanosecond, unlike /proc/PID/stat.
@@ -123,13 +127,17 @@ class Lane:
     def __init__(self, house, build, contender, number):
         self.house, self.build, self.contender = house, build, contender
         self.pod, self.node, self.gateway = (house.place(f"{number}{role}") for role in ("pod", "node", "gw"))
-        self.switch = None
+        self.switch = None  # at the near end
+        self.switches = []  # at both
         self.extra = []
         self.mode = "on"
         self.lay()
         getattr(self, "far_" + contender.far)()
         getattr(self, "near_" + contender.near)()
         wait_for(f"ping through {contender}", self.pings)
+        if "--underlay-tap" in contender.arguments:
+            for switch in self.switches:
+                wait_for("the underlay TAP in use", switch.by_tap)
 
     def lay(self):
         run("ip", "link", "add", "name", "eth0", "netns", self.node.name, "type", "veth",
@@ -154,6 +162,7 @@ class Lane:
 
     def far_podswitch(self):
         far = Switch(self.gateway, self.build, self.contender.arguments)
+        self.switches.append(far)
         far.call("gateway.add", name="own", vni=int(VNI))
         far.call("port.add", name="own", gateway="own", netns=self.gateway.name, address=[GATEWAY + "/24"])
         self.extra.append(far.program)
@@ -168,6 +177,7 @@ class Lane:
 
     def near_podswitch(self):
         self.switch = Switch(self.node, self.build, self.contender.arguments)
+        self.switches.append(self.switch)
         self.switch.call("gateway.add", name="gw", vni=int(VNI), remote=[GATEWAY_UNDER])
         self.switch.call("port.add", name="pod", gateway="gw", netns=self.pod.name, address=[POD + "/24"])
 

@@ -47,6 +47,8 @@ def contenders(knobs, ovs, ablation):
     if TAP in knobs:
         found.append(Contender("podswitch tap", "podswitch", "kernel", (f"--{TAP}", "on")))
     found.append(Contender("podswitch pair", "podswitch", "podswitch"))
+    if TAP in knobs:
+        found.append(Contender("podswitch pair tap", "podswitch", "podswitch", (f"--{TAP}", "on")))
     if ovs:
         found.append(Contender("ovs", "ovs", "kernel"))
     if not ablation:
@@ -57,7 +59,7 @@ def contenders(knobs, ovs, ablation):
     return found
 
 
-MAIN = {"kernel", "podswitch", "podswitch tap", "podswitch pair", "ovs"}
+MAIN = {"kernel", "podswitch", "podswitch tap", "podswitch pair", "podswitch pair tap", "ovs"}
 NO_OVS = MAIN - {"ovs"}
 
 

@@ -111,8 +111,9 @@ static int parse_offload(const char *key, const json_t *value, void *into, struc
 		const char *key;
 		bool *knob;
 	} knobs[] = {
-		{"tap_gso", &offloads->tap_gso}, {"udp_gso", &offloads->udp_gso}, {"udp_gro", &offloads->udp_gro},
-		{"trains", &offloads->trains},   {"tap_gro", &offloads->tap_gro},
+		{"tap_gso", &offloads->tap_gso}, {"udp_gso", &offloads->udp_gso},
+		{"udp_gro", &offloads->udp_gro}, {"trains", &offloads->trains},
+		{"tap_gro", &offloads->tap_gro}, {"underlay_tap", &offloads->underlay_tap},
 	};
 
 	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++)
@@ -137,6 +138,7 @@ static const struct param keys[] = {
 	{"udp_gro", parse_offload, NULL},
 	{"trains", parse_offload, NULL},
 	{"tap_gro", parse_offload, NULL},
+	{"underlay_tap", parse_offload, NULL},
 	{0},
 };
 

@@ -14,6 +14,7 @@
 #include "tap/netlink.h"
 
 #include <linux/if_addr.h>
+#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -623,6 +624,96 @@ void link_limit_gso(const char *ifname, unsigned segments)
 		return;
 	netlink_request(&t.nl, link_message(&t, false, IFLA_GSO_MAX_SEGS, &value, sizeof(value)));
 	netlink_close(&t.nl);
+}
+
+/* IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { id: value } } }: needs no writable /proc/sys. */
+static int put_devconf(struct nl_msg *msg)
+{
+	static const struct {
+		int id;
+		uint32_t value;
+	} wanted[] = {{IPV4_DEVCONF_FORWARDING, 1}, {IPV4_DEVCONF_ACCEPT_LOCAL, 1}, {IPV4_DEVCONF_RP_FILTER, 2}};
+	struct nlattr *spec = nla_nest_start(msg, IFLA_AF_SPEC);
+	struct nlattr *inet = spec ? nla_nest_start(msg, AF_INET) : NULL;
+	struct nlattr *conf = inet ? nla_nest_start(msg, IFLA_INET_CONF) : NULL;
+
+	if (!conf)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (nla_put_u32(msg, wanted[i].id, wanted[i].value))
+			return -ENOMEM;
+	nla_nest_end(msg, conf);
+	nla_nest_end(msg, inet);
+	nla_nest_end(msg, spec);
+	return 0;
+}
+
+static struct nl_msg *underlay_message(const struct target *t, unsigned flags, bool conf)
+{
+	struct ifinfomsg head = {.ifi_index = t->ifindex, .ifi_flags = flags, .ifi_change = flags};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, 0);
+
+	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) && (!conf || !put_devconf(msg)))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+/*
+ * IPv6 forwards from one interface alone since Linux 6.17 (force_forwarding), before only where the node forwards from
+ * all. Where it cannot be said, IPv6's datagrams take the sockets, as the probe finds out.
+ */
+static void force_ip6_forwarding(const char *ifname)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/force_forwarding", ifname);
+	FILE *file = fopen(path, "we");
+	if (!file)
+		return;
+	fputs("1", file);
+	fclose(file);
+}
+
+/*
+ * An interface without any address fails the reverse path filter, however loose (fib_validate_source), and the filter
+ * cannot be turned off for one interface where it is on for all. The address serves nothing else: scope host keeps it
+ * from being chosen as a source.
+ */
+static struct nl_msg *underlay_address(const struct target *t)
+{
+	static const uint8_t address[] = {169, 254, 189, 42}; /* link-local (RFC 3927) */
+	struct ifaddrmsg head = {.ifa_family = AF_INET,
+				 .ifa_prefixlen = 8 * sizeof(address),
+				 .ifa_scope = RT_SCOPE_HOST,
+				 .ifa_index = (unsigned)t->ifindex};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+
+	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
+	    !nla_put(msg, IFA_LOCAL, sizeof(address), address))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+int link_setup_underlay(const char *ifname, struct failure *why)
+{
+	struct target t;
+	int code = target_open(&t, ifname, why);
+
+	if (code)
+		return code;
+	code = netlink_request(&t.nl, underlay_message(&t, IFF_NOARP, true));
+	if (!code)
+		code = netlink_request(&t.nl, underlay_address(&t));
+	if (!code)
+		code = netlink_request(&t.nl, underlay_message(&t, IFF_UP, false));
+	if (code)
+		refuse(&t, code, "ifname", ifname, why);
+	netlink_close(&t.nl);
+	if (!code)
+		force_ip6_forwarding(ifname);
+	return code;
 }
 
 int link_find(const char *ifname, struct mac *mac, struct failure *why)

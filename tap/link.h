@@ -46,6 +46,14 @@ int link_change(const char *ifname, const struct link_config *was, const struct 
  */
 void link_limit_gso(const char *ifname, unsigned segments);
 
+/*
+ * Readies `ifname`, a TAP that we write datagrams to as if it were a wire, for being forwarded from: up, without ARP
+ * and addresses; forwarding on it, this node's own addresses accepted as sources (accept_local), and a reverse path
+ * filter that is satisfied with that (rp_filter 2), for which it has a link-local address of scope host. Nothing else
+ * in the namespace changes.
+ */
+int link_setup_underlay(const char *ifname, struct failure *why);
+
 /* Whether the interface exists, and its MAC (`mac` may be NULL). 0 or -ENODEV. */
 int link_find(const char *ifname, struct mac *mac, struct failure *why);
 

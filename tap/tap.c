@@ -19,6 +19,12 @@
 
 #define TUN_DEVICE "/dev/net/tun"
 #define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+#define UNDERLAY_NAME "podswitch%d" /* the kernel puts the first free number in */
+
+/* Offloads that Debian 12's if_tun.h, of Linux 6.1, does not know. */
+#define OFFLOAD_USO (0x20 | 0x40)     /* Linux 6.2, both or none */
+#define OFFLOAD_TUNNEL (0x80 | 0x100) /* Linux 6.17, with and without the outer checksum */
+#define OFFLOAD_BASIC (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
 /* What the kernel accepts as a name, less '%', which it takes for a pattern to be filled in. */
 static int check_name(const char *ifname, struct failure *why)
@@ -156,17 +162,38 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why)
 
 int tap_set_offloads(int fd, bool on, bool *uso)
 {
-	/* USO4 and USO6 only together; 0x20 and 0x40 in Linux's if_tun.h since 6.2. */
-	const unsigned long basic = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, udp = 0x20 | 0x40;
-
-	*uso = ioctl(fd, TUNSETOFFLOAD, basic | udp) == 0;
+	*uso = ioctl(fd, TUNSETOFFLOAD, (unsigned long)(OFFLOAD_BASIC | OFFLOAD_USO)) == 0;
 	if (!on)
 		return ioctl(fd, TUNSETOFFLOAD, 0UL) ? -errno : 0;
-	if (*uso || !ioctl(fd, TUNSETOFFLOAD, basic))
+	if (*uso || !ioctl(fd, TUNSETOFFLOAD, (unsigned long)OFFLOAD_BASIC))
 		return 0;
 	int error = -errno;
 	ioctl(fd, TUNSETOFFLOAD, 0UL);
 	return error;
+}
+
+int tap_create_underlay(char *ifname, int *fd, struct failure *why)
+{
+	struct ifreq request = {.ifr_name = UNDERLAY_NAME, .ifr_flags = TAP_FLAGS};
+	int header = TAP_TUNNEL_VNET_HEADER;
+	int tun = open_tun(why);
+
+	if (tun < 0)
+		return tun;
+	int error = ioctl(tun, TUNSETIFF, &request) ? errno : 0;
+	if (error) {
+		close(tun);
+		return explain_create(-error, UNDERLAY_NAME, why);
+	}
+	if (ioctl(tun, TUNSETVNETHDRSZ, &header) ||
+	    ioctl(tun, TUNSETOFFLOAD, (unsigned long)(OFFLOAD_BASIC | OFFLOAD_USO | OFFLOAD_TUNNEL))) {
+		close(tun);
+		return fail(why, -ENOTSUP, NULL,
+			    "this kernel's TAPs do not know tunnel GSO, which came with Linux 6.17");
+	}
+	memcpy(ifname, request.ifr_name, IFNAMSIZ);
+	*fd = tun;
+	return 0;
 }
 
 void tap_destroy(int fd)

@@ -15,7 +15,8 @@
 
 #include <stdbool.h>
 
-#define TAP_VNET_HEADER 10 /* sizeof(struct virtio_net_hdr), bytes */
+#define TAP_VNET_HEADER 10        /* sizeof(struct virtio_net_hdr), bytes */
+#define TAP_TUNNEL_VNET_HEADER 24 /* sizeof(struct virtio_net_hdr_v1_hash_tunnel) of Linux 6.17, bytes */
 
 /*
  * Makes the persistent TAP `ifname` in the current namespace; *fd is non-blocking and close-on-exec. No offload is
@@ -34,6 +35,13 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why);
  * nothing. Returns 0, or a negative errno when even checksums are refused, which leaves the TAP without offloads.
  */
 int tap_set_offloads(int fd, bool on, bool *uso);
+
+/*
+ * Makes a TAP of podswitchd's own in the current namespace, for datagrams that are written to it as if it were a wire:
+ * not persistent, with a virtio header of TAP_TUNNEL_VNET_HEADER bytes that can describe a super-frame inside a UDP
+ * tunnel. `ifname` has room for IFNAMSIZ bytes and is filled. -ENOTSUP on a kernel without that (before Linux 6.17).
+ */
+int tap_create_underlay(char *ifname, int *fd, struct failure *why);
 
 /* Makes the TAP vanish and closes `fd` (-1 is accepted). */
 void tap_destroy(int fd);

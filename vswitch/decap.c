@@ -2,6 +2,7 @@
 /* decap.c - what a received datagram is, and how the frame in it is handed to a TAP */
 #include "vswitch/decap.h"
 
+#include "vswitch/probe.h"
 #include "vswitch/segment.h"
 #include "vswitch/wire.h"
 
@@ -10,7 +11,7 @@ enum drop decap_header(const uint8_t *data, size_t length, bool ignore_reserved,
 	if (length < VXLAN_HEADER)
 		return DROP_SHORT_HEADER;
 	if (!(data[VXLAN_FLAGS] & VXLAN_FLAG_I))
-		return DROP_BAD_FLAGS;
+		return probe_is(data, length) ? DROP_PROBE : DROP_BAD_FLAGS;
 	if (!ignore_reserved &&
 	    (data[VXLAN_FLAGS] != VXLAN_FLAG_I || load24(data + VXLAN_RESERVED1) != 0 || data[VXLAN_RESERVED2] != 0))
 		return DROP_RESERVED_BITS;

@@ -16,8 +16,8 @@
 
 /*
  * Checks the VXLAN header in front of `data`; *vni is filled (24 bits) when there is nothing to complain about.
- * DROP_NONE, DROP_SHORT_HEADER, DROP_BAD_FLAGS, DROP_RESERVED_BITS (unless `ignore_reserved`; RFC 7348 has them
- * ignored, but Linux, Open vSwitch and VPP drop, lest frames of VXLAN's extensions be misread).
+ * DROP_NONE, DROP_SHORT_HEADER, DROP_BAD_FLAGS, DROP_PROBE, DROP_RESERVED_BITS (unless `ignore_reserved`; RFC 7348 has
+ * them ignored, but Linux, Open vSwitch and VPP drop, lest frames of VXLAN's extensions be misread).
  */
 enum drop decap_header(const uint8_t *data, size_t length, bool ignore_reserved, uint32_t *vni);
 

@@ -18,12 +18,16 @@ void encap_header(uint8_t out[static 8], uint32_t vni)
 void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame,
 		const struct segment_plan *plan)
 {
+	const struct underlay *underlay = port_underlay(port);
 	uint64_t hash = frame_flow_hash(frame, worker->vs->secret, SECRET_SIZE);
+	uint32_t longest = VXLAN_HEADER + (plan ? plan->headers + plan->size : frame->length);
 	struct train_way way = {
 		.port = port,
 		.remote = remote,
-		.fd = underlay_source(port_underlay(port), remote->to.ss_family, hash),
+		.fd = underlay_source(underlay, remote->to.ss_family, hash),
+		.source_port = underlay_source_port(underlay, remote->to.ss_family, hash),
 		.ecn = frame_ecn_encapsulate(frame),
+		.by_tap = !port->underlay && egress_by_tap(&remote->egress, longest),
 	};
 	uint8_t *datagram = frame->data - VXLAN_HEADER;
 	encap_header(datagram, port->gateway->config.vni);

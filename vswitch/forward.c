@@ -476,7 +476,8 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
  */
 static bool is_train_refused(const struct ring_tx *tx, const struct port *port, int error)
 {
-	return tx->count > 1 && !port->underlay && (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
+	return tx->count > 1 && !port->underlay && !tx->by_tap &&
+	       (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
 }
 
 void forward_refused(void *context, const struct ring_tx *tx, int error)
@@ -495,6 +496,9 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 								   : DROP_SEND_FAILED;
 	for (uint32_t i = 0; i < tx->count; i++)
 		worker_drop(worker, port, NULL, reason);
+	/* What the TAP will not have of one pod (EINVAL) it may of another; all else would hit them all. */
+	if (tx->by_tap && error != -EINVAL)
+		egress_refused(&((struct remote *)tx->remote)->egress);
 	if (reason == DROP_TOO_BIG)
 		note_too_big(worker, port, tx->remote, tx);
 	if (is_train_refused(tx, port, error)) {

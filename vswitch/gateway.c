@@ -72,6 +72,7 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 		remote->gateway = gateway->id;
 		remote->local_gateway = 0;
 		remote->learned = learned;
+		egress_reset(&remote->egress);
 		atomic_store_explicit(&remote->seen, switch_now(), memory_order_relaxed);
 		gateway->remotes[n] = remote;
 		atomic_store_explicit(&gateway->n_remotes, n + 1, memory_order_release);

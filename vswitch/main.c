@@ -46,6 +46,7 @@ static const char help[] =
 	"      --udp-gro on|off           several datagrams in one receive (on)\n"
 	"      --trains on|off            runs of small frames in one send, with udp-gso (on)\n"
 	"      --tap-gro on|off           segments put together for the pod (on)\n"
+	"      --underlay-tap on|off      super-frames leave the node whole, by a TAP of its own (off)\n"
 	"      --log-level LEVEL          error, warning, info or debug (info)\n"
 	"  -c, --config FILE              a JSON object with these keys, as state_dir; the command line wins\n"
 	"  -h, --help                     this text\n"
@@ -66,6 +67,7 @@ static const struct option options[] = {
 	{"udp-gro", required_argument, NULL, 'o'},
 	{"trains", required_argument, NULL, 'o'},
 	{"tap-gro", required_argument, NULL, 'o'},
+	{"underlay-tap", required_argument, NULL, 'o'},
 	{"log-level", required_argument, NULL, 'o'},
 	{"config", required_argument, NULL, 'c'},
 	{"help", no_argument, NULL, 'h'},

@@ -513,6 +513,7 @@ struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes)
 	ring->n_bytes += n_bytes;
 	tx->vnet = (struct virtio_net_hdr){0};
 	tx->port = tx->remote = NULL;
+	tx->by_tap = false;
 	tx->frame = NULL;
 	tx->length = 0;
 	tx->count = 0;

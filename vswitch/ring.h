@@ -63,7 +63,8 @@ struct ring_tx {
 	_Alignas(8) uint8_t control[RING_TX_CONTROL];
 	/* The caller's notes, for the `refused` call-back. */
 	void *port;      /* whose counters it is */
-	void *remote;    /* where it was going, NULL for a TAP */
+	void *remote;    /* where it was going, NULL for a pod's TAP */
+	bool by_tap;     /* going there by the underlay TAP */
 	uint8_t *frame;  /* the first inner frame */
 	uint32_t length; /* of that frame */
 	uint32_t count;  /* datagrams, or frames, in it */

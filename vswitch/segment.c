@@ -70,7 +70,11 @@ enum drop segment_plan(struct frame *frame, const struct virtio_net_hdr *vnet, s
 		return DROP_NONE;
 	}
 	*plan = (struct segment_plan){
-		.frame = frame, .headers = frame->l4 + frame_l4_header(frame), .size = vnet->gso_size};
+		.frame = frame,
+		.headers = frame->l4 + frame_l4_header(frame),
+		.size = vnet->gso_size,
+		.gso_type = frame->protocol == PROTO_TCP ? vnet->gso_type : VIRTIO_NET_HDR_GSO_UDP_L4,
+	};
 	plan->count = (frame->ip_end - plan->headers + plan->size - 1) / plan->size;
 	*super = true;
 	return DROP_NONE;

@@ -30,6 +30,7 @@ struct segment_plan {
 	uint32_t headers; /* bytes before the payload */
 	uint32_t size;    /* payload bytes of a segment, the last may have fewer */
 	unsigned count;   /* segments, 1 to SEGMENT_MAX */
+	uint8_t gso_type; /* as in a virtio header, for TCP with its ECN flag */
 };
 
 /*

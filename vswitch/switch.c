@@ -117,6 +117,7 @@ static void note_features(struct vswitch *vs)
 		{"udp_gro", vs->offloads.udp_gro},
 		{"trains", vs->offloads.trains && vs->offloads.udp_gso},
 		{"tap_gro", vs->offloads.tap_gro},
+		{"underlay_tap", vs->offloads.underlay_tap},
 		{NULL, false},
 	};
 	_Static_assert(sizeof(features) <= sizeof(vs->features), "room for every feature");
@@ -132,6 +133,14 @@ static void check_offloads(struct vswitch *vs)
 	switch_thaw(vs);
 	log_line(LOG_WARNING, "udp_gso is off from now on: the kernel refused a train of datagrams");
 	note_features(vs);
+}
+
+static void check_egress(struct vswitch *vs, uint32_t now)
+{
+	bool before = vs->offloads.underlay_tap;
+	egress_check(vs, now);
+	if (vs->offloads.underlay_tap != before)
+		note_features(vs);
 }
 
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
@@ -158,6 +167,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		switch_close(vs);
 		return error;
 	}
+	egress_open(vs);
 	note_features(vs);
 	*out = vs;
 	return 0;
@@ -177,6 +187,7 @@ void switch_close(struct vswitch *vs)
 		gateway_free(vs->gateways[vs->gateway_order[i]]);
 	for (int i = 0; i < MAX_HOSTS; i++)
 		underlay_close(vs->hosts[i].underlay);
+	egress_close(vs);
 	fdb_close(vs->fdb);
 	demux_free(vs->demux);
 	free(vs->workers);
@@ -377,6 +388,10 @@ void switch_tick(struct vswitch *vs)
 		if (fdb_reserve(vs->fdb))
 			log_line(LOG_WARNING, "the table has no memory to grow; new addresses are not learned");
 		switch_thaw(vs);
+	}
+	if (now != vs->ticked) {
+		vs->ticked = now;
+		check_egress(vs, now);
 	}
 	uint32_t pause = vs->options.ageing / 10 + 1;
 	if (now - vs->expired_at < pause)

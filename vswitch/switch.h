@@ -35,11 +35,12 @@ struct vswitch; /* `switch` alone is a keyword */
 
 /* What is left to the kernel, or done for many packets at once. Each can be turned off, by itself or by the user. */
 struct switch_offloads {
-	bool tap_gso; /* pods hand us super-frames and unfinished checksums */
-	bool udp_gso; /* several datagrams leave in one send (UDP_SEGMENT) */
-	bool udp_gro; /* several arrive in one (UDP_GRO) */
-	bool trains;  /* runs of small frames of equal length leave in one send, too */
-	bool tap_gro; /* segments that arrive together are handed to a pod as one super-frame */
+	bool tap_gso;      /* pods hand us super-frames and unfinished checksums */
+	bool udp_gso;      /* several datagrams leave in one send (UDP_SEGMENT) */
+	bool udp_gro;      /* several arrive in one (UDP_GRO) */
+	bool trains;       /* runs of small frames of equal length leave in one send, too */
+	bool tap_gro;      /* segments that arrive together are handed to a pod as one super-frame */
+	bool underlay_tap; /* encapsulated super-frames leave whole, by a TAP of our own (Linux 6.17); not by default */
 };
 
 struct switch_options {
@@ -153,6 +154,7 @@ int switch_fdb_flush(struct vswitch *vs, const char *gateway, struct failure *wh
 struct remote_status {
 	struct endpoint endpoint;
 	const char *state; /* "configured", "learned", or "local": served on this node without the network */
+	bool by_tap;       /* its datagrams leave by the underlay TAP, else by the sockets */
 };
 
 struct gateway_counters {

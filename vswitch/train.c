@@ -38,36 +38,78 @@ static void set_control(struct ring_tx *tx, const struct train_way *way, uint32_
 		tx->message.msg_control = NULL;
 }
 
+/*
+ * A transmission with room for `n_iov` pieces and `n_bytes` bytes of headers. By the TAP, the outer headers come before
+ * all of them.
+ */
+static struct ring_tx *begin(struct worker *worker, const struct train_way *way, unsigned n_iov, unsigned n_bytes)
+{
+	if (!way->by_tap)
+		return ring_tx(worker->ring, n_iov, n_bytes);
+	struct ring_tx *tx = ring_tx(worker->ring, n_iov + 1, n_bytes + UNDERLAY_TAP_HEADERS);
+	tx->message.msg_iov[tx->message.msg_iovlen++].iov_base = tx->bytes;
+	tx->bytes += UNDERLAY_TAP_HEADERS;
+	return tx;
+}
+
+static void add_piece(struct ring_tx *tx, void *bytes, uint32_t length)
+{
+	tx->message.msg_iov[tx->message.msg_iovlen++] = (struct iovec){bytes, length};
+}
+
+static void depart_by_socket(struct worker *worker, struct ring_tx *tx, const struct train_way *way, uint32_t size)
+{
+	tx->message.msg_name = (void *)&way->remote->to;
+	tx->message.msg_namelen = way->remote->to_length;
+	set_control(tx, way, size);
+	ring_send(worker->ring, way->fd, tx);
+}
+
+/* `whole` is a super-frame that is not to be cut, or NULL. */
+static void depart_by_tap(struct worker *worker, struct ring_tx *tx, const struct train_way *way, uint32_t size,
+			  const struct segment_plan *whole)
+{
+	const struct underlay_tap_route *route = &way->remote->egress.route;
+	const struct underlay_tap_flow flow = {.source_port = way->source_port, .ecn = way->ecn};
+	struct iovec *headers = &tx->message.msg_iov[0];
+	uint32_t total = (uint32_t)tx->total;
+	headers->iov_len = whole ? underlay_tap_super(route, &flow, whole, headers->iov_base)
+				 : underlay_tap_train(route, &flow, size, total, headers->iov_base);
+	tx->by_tap = true;
+	ring_write(worker->ring, worker->vs->underlay_tap->fd, tx);
+}
+
 /* The transmission's pieces, count and total are there; says where it goes and queues it. */
-static void depart(struct worker *worker, struct ring_tx *tx, const struct train_way *way, uint32_t size)
+static void depart(struct worker *worker, struct ring_tx *tx, const struct train_way *way, uint32_t size,
+		   const struct segment_plan *whole)
 {
 	struct gateway_counters *counters = &way->port->gateway->counters[worker->index];
 	tx->port = way->port;
 	tx->remote = (void *)way->remote;
-	tx->message.msg_name = (void *)&way->remote->to;
-	tx->message.msg_namelen = way->remote->to_length;
-	set_control(tx, way, size);
 	count(&counters->tx_datagrams, tx->count);
 	count(&counters->tx_bytes, tx->total);
-	ring_send(worker->ring, way->fd, tx);
+	if (way->by_tap)
+		depart_by_tap(worker, tx, way, size, whole);
+	else
+		depart_by_socket(worker, tx, way, size);
 }
 
 static void close_train(struct worker *worker, struct train *train)
 {
 	if (!train->count)
 		return;
-	struct ring_tx *tx = ring_tx(worker->ring, train->count, 0);
-	memcpy(tx->message.msg_iov, train->datagrams, train->count * sizeof(train->datagrams[0]));
-	tx->message.msg_iovlen = train->count;
+	struct ring_tx *tx = begin(worker, &train->way, train->count, 0);
+	for (unsigned i = 0; i < train->count; i++)
+		add_piece(tx, train->datagrams[i].iov_base, (uint32_t)train->datagrams[i].iov_len);
 	tx->count = train->count;
 	tx->total = train->total;
 	tx->frame = train->frame;
 	tx->length = train->length;
-	depart(worker, tx, &train->way, train->size);
+	depart(worker, tx, &train->way, train->size, NULL);
 	train->count = 0;
 }
 
-/* The open train of this way, closed when its ECN is another; else one that is free now. */
+/* The open train of this way, whatever its ECN; else one that is free now. */
 static struct train *find_train(struct worker *worker, const struct train_way *way)
 {
 	struct trains *trains = &worker->trains;
@@ -90,8 +132,8 @@ void train_add(struct worker *worker, const struct train_way *way, uint8_t *data
 {
 	uint32_t length = VXLAN_HEADER + frame->length;
 	struct train *train = find_train(worker, way);
-	if (train->count && (train->way.ecn != way->ecn || length > train->size || train->count == TRAIN_FRAMES ||
-			     train->total + length > TRAIN_BYTES))
+	if (train->count && (train->way.ecn != way->ecn || train->way.by_tap != way->by_tap || length > train->size ||
+			     train->count == TRAIN_FRAMES || train->total + length > TRAIN_BYTES))
 		close_train(worker, train);
 	if (!train->count) {
 		train->way = *way;
@@ -111,20 +153,40 @@ static void send_segments(struct worker *worker, const struct train_way *way, co
 			  const struct segment_plan *plan, unsigned from, unsigned to)
 {
 	uint32_t head = VXLAN_HEADER + plan->headers;
-	struct ring_tx *tx = ring_tx(worker->ring, 2 * (to - from), (to - from) * head);
+	struct ring_tx *tx = begin(worker, way, 2 * (to - from), (to - from) * head);
 	uint8_t *bytes = tx->bytes;
 	for (unsigned i = from; i < to; i++, bytes += head) {
 		const uint8_t *payload;
 		memcpy(bytes, vxlan, VXLAN_HEADER);
 		uint32_t length = segment_write(plan, i, bytes + VXLAN_HEADER, &payload);
-		tx->message.msg_iov[tx->message.msg_iovlen++] = (struct iovec){bytes, head};
-		tx->message.msg_iov[tx->message.msg_iovlen++] = (struct iovec){(void *)payload, length};
+		add_piece(tx, bytes, head);
+		add_piece(tx, (void *)payload, length);
 		tx->total += head + length;
 		tx->count++;
 	}
 	tx->frame = plan->frame->data;
 	tx->length = plan->frame->length;
-	depart(worker, tx, way, head + plan->size);
+	depart(worker, tx, way, head + plan->size, NULL);
+}
+
+static bool leaves_whole(const struct train_way *way, const struct segment_plan *plan)
+{
+	return way->by_tap && plan->count > 1 && underlay_tap_fits(&way->remote->egress.route, plan);
+}
+
+static void send_whole(struct worker *worker, const struct train_way *way, const uint8_t *vxlan,
+		       const struct segment_plan *plan)
+{
+	const struct frame *frame = plan->frame;
+	struct ring_tx *tx = begin(worker, way, 2, VXLAN_HEADER);
+	memcpy(tx->bytes, vxlan, VXLAN_HEADER);
+	add_piece(tx, tx->bytes, VXLAN_HEADER);
+	add_piece(tx, frame->data, frame->ip_end);
+	tx->count = plan->count;
+	tx->total = plan->count * (VXLAN_HEADER + plan->headers) + frame->ip_end - plan->headers;
+	tx->frame = frame->data;
+	tx->length = frame->length;
+	depart(worker, tx, way, 0, plan);
 }
 
 void train_add_super(struct worker *worker, const struct train_way *way, const uint8_t *vxlan,
@@ -133,6 +195,10 @@ void train_add_super(struct worker *worker, const struct train_way *way, const u
 	struct train *before = find_train(worker, way);
 	if (before->count)
 		close_train(worker, before);
+	if (leaves_whole(way, plan)) {
+		send_whole(worker, way, vxlan, plan);
+		return;
+	}
 	uint32_t datagram = VXLAN_HEADER + plan->headers + plan->size;
 	unsigned most = worker->vs->offloads.udp_gso && datagram < TRAIN_BYTES ? TRAIN_BYTES / datagram : 1;
 	if (most > TRAIN_FRAMES)

@@ -8,7 +8,8 @@
  * to come. There is at most one open train for a port, socket and remote, and what cannot join it makes it leave first,
  * so that the order within a flow, which has one socket, is kept.
  *
- * Where the kernel cannot (trains or udp_gso off), every datagram leaves alone.
+ * Where the kernel cannot (trains or udp_gso off), every datagram leaves alone. By the underlay TAP it is just the
+ * same, but that a super-frame leaves as it is.
  *
  * From the worker that owns the trains.
  */
@@ -33,8 +34,10 @@ struct remote;
 struct train_way {
 	struct port *port;
 	const struct remote *remote;
-	int fd;       /* the socket of their flows */
-	unsigned ecn; /* outer */
+	int fd;               /* the socket of their flows */
+	uint16_t source_port; /* its UDP port, host order */
+	unsigned ecn;         /* outer */
+	bool by_tap;          /* by the underlay TAP (egress.h) instead */
 };
 
 struct train {

@@ -76,7 +76,7 @@ static int open_receiver(int family, const struct address *local, uint16_t port,
 }
 
 /* Ports of the dynamic range at random places, so that the pools of many pods and of a restart do not collide. */
-static int open_source(int family, const struct address *local)
+static int open_source(int family, const struct address *local, uint16_t *chosen)
 {
 	int fd = open_socket(family);
 	if (fd < 0)
@@ -90,8 +90,8 @@ static int open_source(int family, const struct address *local)
 		uint16_t random;
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			random = (uint16_t)(i * 257);
-		uint16_t port = (uint16_t)(SOURCE_PORT_FIRST + random % (SOURCE_PORT_LAST - SOURCE_PORT_FIRST + 1));
-		error = bind_socket(fd, family, local, port);
+		*chosen = (uint16_t)(SOURCE_PORT_FIRST + random % (SOURCE_PORT_LAST - SOURCE_PORT_FIRST + 1));
+		error = bind_socket(fd, family, local, *chosen);
 	}
 	if (error) {
 		close(fd);
@@ -110,13 +110,16 @@ static int open_family(struct underlay *underlay, int which, const struct addres
 		family->receive[i] = fd;
 	}
 	for (unsigned i = 0; i < underlay->sources; i++) {
-		int fd = open_source(families[which], local);
+		int fd = open_source(families[which], local, &family->source_port[i]);
 		if (fd < 0)
 			return fd;
 		family->source[i] = fd;
 	}
 	family->path = open_socket(families[which]);
-	return family->path < 0 ? family->path : 0;
+	if (family->path < 0)
+		return family->path;
+	/* At the address of the others, so that what it is told holds for them. */
+	return local->family ? bind_socket(family->path, families[which], local, 0) : 0;
 }
 
 static void close_family(struct underlay_family *family)
@@ -192,20 +195,39 @@ int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_
 	return underlay->family[family == AF_INET6].source[hash % underlay->sources];
 }
 
-int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to)
+uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash)
 {
-	/* Question and answer are two calls: another thread's question must not come between them. */
-	static atomic_flag asking = ATOMIC_FLAG_INIT;
+	return underlay->family[family == AF_INET6].source_port[hash % underlay->sources];
+}
+
+static int path_mtu(int fd, const struct sockaddr_storage *to)
+{
 	bool ip6 = to->ss_family == AF_INET6;
-	int fd = underlay->family[ip6].path, mtu = 0;
+	int mtu = 0;
 	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), size = sizeof(mtu);
+	if (connect(fd, (const struct sockaddr *)to, length) ||
+	    getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &size))
+		return -errno;
+	return mtu;
+}
+
+int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from)
+{
+	/* Question and answer are several calls: another thread's question must not come between them. */
+	static atomic_flag asking = ATOMIC_FLAG_INIT;
+	int fd = underlay->family[to->ss_family == AF_INET6].path;
+	socklen_t size = sizeof(*from);
 	while (atomic_flag_test_and_set_explicit(&asking, memory_order_acquire))
 		sched_yield();
-	int error = connect(fd, (const struct sockaddr *)to, length);
-	if (!error)
-		error = getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &size);
-	if (error)
-		error = -errno;
+	int mtu = path_mtu(fd, to);
+	if (mtu > 0 && getsockname(fd, (struct sockaddr *)from, &size))
+		mtu = -errno;
 	atomic_flag_clear_explicit(&asking, memory_order_release);
-	return error ? error : mtu;
+	return mtu;
+}
+
+int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to)
+{
+	struct sockaddr_storage from;
+	return underlay_path(underlay, to, &from);
 }

@@ -29,7 +29,8 @@ enum { UNDERLAY_IP4, UNDERLAY_IP6, UNDERLAY_FAMILIES };
 struct underlay_family {
 	int receive[SWITCH_MAX_WORKERS]; /* -1: none */
 	int source[UNDERLAY_HOST_SOURCES];
-	int path; /* asks for path MTUs */
+	uint16_t source_port[UNDERLAY_HOST_SOURCES]; /* theirs, host order */
+	int path;                                    /* asks for path MTUs */
 };
 
 struct underlay {
@@ -52,7 +53,13 @@ void underlay_close(struct underlay *underlay);
  */
 int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash);
 
+/* The UDP port of that socket, host order. */
+uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash);
+
 /* The path MTU to `to` as the kernel knows it, bytes of the outer IP packet, or a negative errno. Does not block. */
 int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to);
+
+/* The same, and the local address in *from (its port means nothing) by which the sockets would reach `to`. */
+int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from);
 
 #endif

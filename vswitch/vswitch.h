@@ -19,6 +19,7 @@
 
 #include "tap/netns.h"
 #include "vswitch/demux.h"
+#include "vswitch/egress.h"
 #include "vswitch/fdb.h"
 #include "vswitch/switch.h"
 #include "vswitch/underlay.h"
@@ -44,6 +45,7 @@ struct remote {
 	uint16_t local_gateway; /* the own side on this node that it stands for, or 0: served without the network */
 	bool learned;
 	_Atomic uint32_t seen; /* seconds; learned ones */
+	struct egress egress;
 };
 
 struct gateway {
@@ -97,6 +99,7 @@ struct vswitch {
 	atomic_bool trains_refused;      /* a worker met a kernel that does not take them */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
+	struct underlay_tap *underlay_tap; /* NULL: none, everything takes the sockets */
 	struct fdb *fdb;
 	struct demux *demux;
 	struct gateway *gateways[MAX_GATEWAYS];
@@ -119,7 +122,7 @@ struct vswitch {
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[16];
-	uint32_t started, expired_at; /* seconds of the monotonic clock */
+	uint32_t started, ticked, expired_at; /* seconds of the monotonic clock */
 };
 
 /* Seconds of the coarse monotonic clock, never 0. */

@@ -323,7 +323,7 @@ finish() { # the last call of a scenario: the drops add up, and what was made is
 # Every drop of a port or gateway is one of the switch's; and the other way round, while nothing was removed, but for
 # those that belong to no gateway.
 drops_add_up() {
-	local parts whole anyone='["unknown_remote", "unknown_vni", "short_header", "bad_flags", "reserved_bits", "truncated"]'
+	local parts whole anyone='["unknown_remote", "unknown_vni", "short_header", "bad_flags", "probe", "reserved_bits", "truncated"]'
 	parts=$({ ctl -j port list | jq -c '.[].counters.drops' && ctl -j stats | jq -c '.gateways[].drops'; } |
 		jq -cS -n 'reduce (inputs | to_entries[]) as $d ({}; .[$d.key] += $d.value) | with_entries(select(.value > 0))')
 	whole=$(drops)

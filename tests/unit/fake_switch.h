@@ -329,7 +329,7 @@ unsigned switch_visit_gateways(const struct vswitch *vs, const char *name,
 		if (name && strcmp(name, config->name) != 0)
 			continue;
 		for (size_t r = 0; r < config->n_remotes; r++)
-			remotes[r] = (struct remote_status){config->remotes[r], "configured"};
+			remotes[r] = (struct remote_status){.endpoint = config->remotes[r], .state = "configured"};
 		struct gateway_status status = {.config = config,
 						.pod_underlay = config->underlay == UNDERLAY_POD,
 						.mtu = config->mtu ? config->mtu : 1450,

@@ -55,7 +55,8 @@ static int build_world(void **state)
 	(void)state;
 	memset(&worker, 0, sizeof(worker));
 	worker.vs = &vs;
-	vs.offloads = (struct switch_offloads){true, true, true, true, true};
+	vs.offloads = (struct switch_offloads){
+		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	for (int i = 0; i < 2; i++) {
 		ports[i] = (struct port){.tap = TAP + i, .takes_uso = true, .counters = &counters[i]};
 		ports[i].config.link.mtu = 1450;

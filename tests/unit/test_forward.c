@@ -126,7 +126,8 @@ static int build_world(void **state)
 	host.family[0].path = host.family[1].path = -1;
 	fake_forget();
 	n_claimed = 0;
-	vs.offloads = (struct switch_offloads){true, true, true, true, true};
+	vs.offloads = (struct switch_offloads){
+		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	if (fdb_open(&vs.fdb, &limits, vs.secret, sizeof(vs.secret)))
 		return -1;
 	add_gateway(1, 42, false);

@@ -164,8 +164,8 @@ static void test_gateway(void **state)
 	       "128'],'isolate':false,'learning':false,'mtu':1400,'name':'a','port':4800,"
 	       "'remote':['10.1.0.1','[fd00::9]:4790'],'underlay':'pod','vni':42}");
 	expect(f, "gateway.list", NULL, "0.remotes",
-	       "[{'address':'10.1.0.1','port':4800,'state':'configured'},"
-	       "{'address':'fd00::9','port':4790,'state':'configured'}]");
+	       "[{'address':'10.1.0.1','egress':'sockets','port':4800,'state':'configured'},"
+	       "{'address':'fd00::9','egress':'sockets','port':4790,'state':'configured'}]");
 	expect(f, "gateway.list", NULL, "0.vni", "42");
 	expect(f, "gateway.show", "{'name':'a'}", "underlay", "'pod'");
 	expect(f, "gateway.show", "{'name':'a'}", "mtu", "1400");

@@ -40,7 +40,8 @@ static int build_world(void **state)
 	memset(&worker, 0, sizeof(worker));
 	memset(&counters, 0, sizeof(counters));
 	worker.vs = &vs;
-	vs.offloads = (struct switch_offloads){true, true, true, true, true};
+	vs.offloads = (struct switch_offloads){
+		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	for (unsigned i = 0; i < REMOTES; i++) {
 		struct endpoint to = {.address = {.family = i & 1 ? AF_INET6 : AF_INET}, .port = (uint16_t)(5000 + i)};
 		to.address.bytes[3] = 1;
