@@ -73,14 +73,14 @@ static void follow_path(struct vswitch *vs, const struct underlay *underlay, str
 	struct egress *egress = &remote->egress;
 	struct sockaddr_storage from = {0};
 	int mtu = underlay_path(underlay, &remote->to, &from);
-	bool used = atomic_load(&egress->mtu) != 0;
 	if (mtu > 0 && same_source(&from, &egress->from)) {
-		if (used)
+		if (atomic_load(&egress->mtu))
 			atomic_store_explicit(&egress->mtu, (unsigned)mtu, memory_order_release);
 		return;
 	}
 	atomic_store(&egress->mtu, 0);
-	if (used) {
+	/* Also when it was 0: a worker may just have set it, while another is still writing by the route. */
+	if (egress->from.ss_family) {
 		switch_freeze(vs);
 		switch_thaw(vs);
 	}

@@ -92,6 +92,7 @@ static void make_inner(uint8_t *frame, struct frame *parsed, struct segment_plan
 	store_word(ip + IP4_CHECKSUM, checksum_finish(checksum_add(0, ip, IP4_HEADER)));
 	tcp[TCP_OFFSET] = TCP_HEADER / 4 << 4;
 	(void)frame_parse(parsed, frame, INNER);
+	store_word(tcp + TCP_CHECKSUM, checksum_fold(frame_pseudo_sum(parsed, INNER - parsed->l4)));
 	(void)segment_plan(parsed, &vnet, plan, &super);
 }
 

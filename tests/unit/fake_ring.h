@@ -25,9 +25,10 @@ enum { FAKE_SENT = 4096, FAKE_BYTES = 8 << 20 };
 /* A transmission as the kernel would have seen it. */
 struct sent {
 	int fd;
-	bool to_tap;
-	char to[ADDRESS_TEXT];
-	struct virtio_net_hdr vnet; /* to a TAP */
+	bool to_tap;                /* a pod's */
+	bool by_tap;                /* to a remote by the underlay TAP: the bytes begin with all its headers */
+	char to[ADDRESS_TEXT];      /* by a socket */
+	struct virtio_net_hdr vnet; /* to a pod's TAP */
 	unsigned segment;           /* bytes of each datagram of a train, 0: it is one */
 	unsigned ecn;
 	void *port; /* as the notes say */
@@ -49,7 +50,7 @@ static unsigned n_fake_tx, n_fake_iov, n_fake_headers;
 static struct {
 	struct ring_tx *tx;
 	int fd;
-	bool to_tap;
+	bool written; /* else sent */
 } fake_queue[RING_TX];
 static unsigned n_fake_queue;
 
@@ -91,30 +92,58 @@ static void fake_gather(struct sent *one, const struct iovec *iov, size_t n)
 	}
 }
 
+static void fake_write_pod(struct sent *one, const struct ring_tx *tx)
+{
+	const struct msghdr *message = &tx->message;
+	assert_ptr_equal(message->msg_iov[0].iov_base, &tx->vnet);
+	assert_int_equal(message->msg_iov[0].iov_len, TAP_VNET_HEADER);
+	one->vnet = tx->vnet;
+	fake_gather(one, message->msg_iov + 1, message->msg_iovlen - 1);
+	assert_int_equal(one->total, one->length);
+}
+
+/* The headers were written for it alone; what is counted is what arrives, which tunnel.h tells. */
+static void fake_write_underlay(struct sent *one, const struct ring_tx *tx)
+{
+	const struct msghdr *message = &tx->message;
+	const uint8_t *headers = message->msg_iov[0].iov_base;
+	size_t length = message->msg_iov[0].iov_len;
+	assert_true(length == TAP_TUNNEL_VNET_HEADER + 42 || length == TAP_TUNNEL_VNET_HEADER + 62);
+	assert_true(headers >= fake_headers && headers + length <= fake_headers + n_fake_headers);
+	assert_null(message->msg_name);
+	assert_null(message->msg_control);
+	fake_gather(one, message->msg_iov, message->msg_iovlen);
+}
+
+static void fake_send(struct sent *one, struct ring_tx *tx)
+{
+	struct msghdr *message = &tx->message;
+	struct endpoint to;
+	assert_int_equal(endpoint_from_sockaddr(message->msg_name, message->msg_namelen, &to), 0);
+	endpoint_format(&to, one->to);
+	fake_control(one, message);
+	fake_gather(one, message->msg_iov, message->msg_iovlen);
+	assert_int_equal(one->total, one->length);
+}
+
 void ring_push(struct ring *ring)
 {
 	(void)ring;
 	for (unsigned i = 0; i < n_fake_queue; i++) {
-		struct msghdr *message = &fake_queue[i].tx->message;
+		struct ring_tx *tx = fake_queue[i].tx;
 		struct sent *one = &sent[n_sent++];
 		assert_true(n_sent <= FAKE_SENT);
-		*one = (struct sent){.fd = fake_queue[i].fd, .to_tap = fake_queue[i].to_tap};
-		one->port = fake_queue[i].tx->port;
-		one->count = fake_queue[i].tx->count;
-		one->total = fake_queue[i].tx->total;
-		if (one->to_tap) {
-			assert_ptr_equal(message->msg_iov[0].iov_base, &fake_queue[i].tx->vnet);
-			assert_int_equal(message->msg_iov[0].iov_len, TAP_VNET_HEADER);
-			one->vnet = fake_queue[i].tx->vnet;
-			fake_gather(one, message->msg_iov + 1, message->msg_iovlen - 1);
-		} else {
-			struct endpoint to;
-			assert_int_equal(endpoint_from_sockaddr(message->msg_name, message->msg_namelen, &to), 0);
-			endpoint_format(&to, one->to);
-			fake_control(one, message);
-			fake_gather(one, message->msg_iov, message->msg_iovlen);
-		}
-		assert_int_equal(one->total, one->length);
+		*one = (struct sent){.fd = fake_queue[i].fd, .by_tap = tx->by_tap};
+		one->to_tap = fake_queue[i].written && !tx->by_tap;
+		one->port = tx->port;
+		one->count = tx->count;
+		one->total = tx->total;
+		if (one->to_tap)
+			fake_write_pod(one, tx);
+		else if (one->by_tap)
+			fake_write_underlay(one, tx);
+		else
+			fake_send(one, tx);
 	}
 	memset(fake_headers, 0xdd, sizeof(fake_headers));
 	n_fake_tx = n_fake_iov = n_fake_headers = n_fake_queue = 0;
@@ -132,14 +161,15 @@ struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes)
 	return tx;
 }
 
-static void fake_enqueue(int fd, bool to_tap, struct ring_tx *tx)
+static void fake_enqueue(int fd, bool written, struct ring_tx *tx)
 {
 	const struct iovec *end = &fake_iov[n_fake_iov];
 	assert_true(tx >= fake_tx && tx < fake_tx + n_fake_tx);
 	assert_true(tx->message.msg_iovlen > 0 && tx->message.msg_iov + tx->message.msg_iovlen <= end);
+	assert_true(written || !tx->by_tap);
 	fake_queue[n_fake_queue].tx = tx;
 	fake_queue[n_fake_queue].fd = fd;
-	fake_queue[n_fake_queue++].to_tap = to_tap;
+	fake_queue[n_fake_queue++].written = written;
 	fake_last = *tx;
 }
 

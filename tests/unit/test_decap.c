@@ -94,6 +94,28 @@ static void test_all_flags(void **state)
 	}
 }
 
+/* Another podswitchd's probe is no VXLAN, and no mistake of anybody's either. */
+static void test_header_probe(void **state)
+{
+	(void)state;
+	const uint8_t probe[8] = {0, 'P', 'S', 'W', 0xfe, 0xdc, 0xba, 0x98};
+	uint32_t vni = 77;
+	for (size_t length = 0; length <= 8; length++) {
+		enum drop reason = length < 8 ? DROP_SHORT_HEADER : DROP_PROBE;
+		assert_int_equal(header(probe, length, false, &vni), reason);
+		assert_int_equal(header(probe, length, true, &vni), reason);
+	}
+	/* The mark is the first 32 bits; whatever follows tells probes apart. */
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint8_t bytes[8];
+		memcpy(bytes, probe, sizeof(bytes));
+		bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		enum drop reason = bit == 4 ? DROP_RESERVED_BITS : bit < 32 ? DROP_BAD_FLAGS : DROP_PROBE;
+		assert_int_equal(header(bytes, 8, false, &vni), reason);
+	}
+	assert_int_equal(vni, 77);
+}
+
 /* Splitting */
 
 /* A datagram behind `length` bytes of the buffer; returns the new length. */
@@ -436,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_short_headers),
 		cmocka_unit_test(test_header_bits),
 		cmocka_unit_test(test_all_flags),
+		cmocka_unit_test(test_header_probe),
 		cmocka_unit_test(test_split_single),
 		cmocka_unit_test(test_split_train),
 		cmocka_unit_test(test_split_padded_train),

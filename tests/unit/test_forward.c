@@ -11,8 +11,8 @@
 #include "vswitch/encap.c"
 #include "vswitch/forward.c"
 
-#include "tests/unit/cut.h"
 #include "tests/unit/fake_ring.h"
+#include "tests/unit/tunnel.h"
 
 enum { GATEWAYS = 4, PORTS = 5, REMOTES = 8, FIRST_SOURCE = 200, SOURCES = 4 };
 
@@ -476,6 +476,11 @@ static void test_strangers(void **state)
 	assert_int_equal(n_sent, 1);
 	receive("192.0.2.1:50000", 7, 0, 0);
 	assert_dropped(DROP_SHORT_HEADER, NULL);
+	memcpy(buffer, (uint8_t[]){0, 'P', 'S', 'W', 0, 0, 42, 0}, 8);
+	receive("192.0.2.1:50000", length, 0, 0);
+	assert_dropped(DROP_PROBE, NULL);
+	receive("192.0.2.9:50000", length, 0, 0);
+	assert_dropped(DROP_PROBE, NULL);
 }
 
 static void test_bad_inner_frames(void **state)
@@ -765,6 +770,85 @@ static void test_refused_trains(void **state)
 	assert_false(vs.trains_refused);
 }
 
+/* By the underlay TAP */
+
+static struct underlay_tap tap = {.fd = 300, .mac = {{2, 0, 0, 0, 0, 0xaa}}};
+
+/* Serves the only remote of gateway 2 by the TAP, over a path of 1500 bytes. */
+static struct egress *open_egress(void)
+{
+	struct sockaddr_storage to = remotes[3].to;
+	vs.underlay_tap = &tap;
+	underlay_tap_route(&remotes[3].egress.route, &tap, &to, &to);
+	atomic_store(&remotes[3].egress.mtu, 1500);
+	return &remotes[3].egress;
+}
+
+static void send_by_tap(bool super)
+{
+	static struct tunnel tunnel;
+	super_between(3, 0xf1, 6);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	if (super) {
+		send_super(3, &vnet);
+	} else {
+		frame_between(3, 0xf1);
+		send_from(3);
+	}
+	assert_int_equal(n_sent, 1);
+	assert_true(sent[0].by_tap);
+	assert_int_equal(sent[0].fd, tap.fd);
+	tunnel_open(&tunnel, sent[0].bytes, sent[0].length);
+	assert_int_equal(tunnel.count, super ? 5 : 1);
+	assert_memory_equal(tunnel.outer.bytes + 30, ((uint8_t[]){192, 0, 2, 3}), 4);
+}
+
+/* What one frame is refused for the next may not be; what the TAP itself has, all remotes will know soon. */
+static void test_refused_by_tap(void **state)
+{
+	(void)state;
+	static const int errors[] = {-EINVAL, -EIO,      -EOPNOTSUPP, -EAGAIN, -ENOBUFS,
+				     -ENOMEM, -EMSGSIZE, -EBADFD,     -EFAULT, -ENETDOWN};
+	for (size_t i = 0; i < 2 * sizeof(errors) / sizeof(errors[0]); i++) {
+		struct egress *egress = open_egress();
+		int error = errors[i / 2];
+		uint64_t n = i & 1 ? 5 : 1;
+		enum drop reason = error == -EMSGSIZE                      ? DROP_TOO_BIG
+				   : error == -EAGAIN || error == -ENOBUFS ? DROP_SEND_FULL
+									   : DROP_SEND_FAILED;
+		send_by_tap(i & 1);
+		forward_refused(&worker, &fake_last, error);
+		assert_int_equal(worker.drops[reason], n);
+		assert_int_equal(port_counters[3].drops[reason], n);
+		assert_int_equal(gateway_counters[2].tx_datagrams, 0);
+		assert_int_equal(gateway_counters[2].tx_bytes, 0);
+		assert_int_equal(atomic_load(&egress->mtu), error == -EINVAL ? 1500 : 0);
+		/* Trains are the sockets', and these are not at fault. */
+		assert_false(vs.trains_refused);
+		memset(&worker.drops, 0, sizeof(worker.drops));
+		memset(port_counters, 0, sizeof(port_counters));
+	}
+}
+
+/* The sockets serve it from then on, and what they refuse is nothing to the TAP. */
+static void test_back_on_sockets(void **state)
+{
+	(void)state;
+	struct egress *egress = open_egress();
+	send_by_tap(true);
+	forward_refused(&worker, &fake_last, -EIO);
+	super_between(3, 0xf1, 6);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	send_super(3, &vnet);
+	assert_int_equal(n_sent, 1);
+	assert_train(&sent[0], "192.0.2.3:4789");
+	/* Meanwhile a probe has found that it works again. */
+	open_egress();
+	forward_refused(&worker, &fake_last, -EIO);
+	assert_int_equal(atomic_load(&egress->mtu), 1500);
+	assert_true(vs.trains_refused);
+}
+
 #define in_world(test) cmocka_unit_test_setup_teardown(test, build_world, end_world)
 
 int main(void)
@@ -777,7 +861,8 @@ int main(void)
 		in_world(test_trains),          in_world(test_super_frame),      in_world(test_own_side_learns),
 		in_world(test_own_side_allows), in_world(test_refusals),         in_world(test_super_to_remote),
 		in_world(test_super_to_all),    in_world(test_super_to_pod),     in_world(test_super_hostile),
-		in_world(test_segments_to_pod), in_world(test_refused_trains),
+		in_world(test_segments_to_pod), in_world(test_refused_trains),   in_world(test_refused_by_tap),
+		in_world(test_back_on_sockets),
 	};
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
 }

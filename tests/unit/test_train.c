@@ -2,14 +2,15 @@
 /*
  * test_train.c - what leaves together is what was given, in the order it was given, cut where the kernel cuts
  *
- * Ways are a remote, a port and a socket; way N has remote N % 3, port N / 3 % 2 and socket 200 + N / 6.
+ * Ways are a remote, a port and a socket; way N has remote N % 3, port N / 3 % 2 and socket 200 + N / 6, whose UDP port
+ * is 50000 + N / 6. Datagrams leave by those sockets or by the underlay TAP, as `by_tap` says when they are added.
  */
 #include "vswitch/train.c"
 
-#include "tests/unit/cut.h"
 #include "tests/unit/fake_ring.h"
+#include "tests/unit/tunnel.h"
 
-enum { ROUNDS = 300, WAYS = 12, REMOTES = 3, GIVEN = 2000, ROOM = 6 << 20 };
+enum { ROUNDS = 300, WAYS = 12, REMOTES = 3, GIVEN = 2000, ROOM = 6 << 20, TAP = 300 };
 
 struct datagram {
 	unsigned way, ecn;
@@ -23,11 +24,14 @@ static struct gateway_counters counters;
 static struct gateway gateway = {.counters = &counters};
 static struct port ports[2] = {{.gateway = &gateway}, {.gateway = &gateway}};
 static struct remote remotes[REMOTES];
+static struct underlay_tap tap = {.fd = TAP, .mac = {{2, 0, 0, 0, 0, 0xaa}}};
+static bool by_tap;
 static struct packet packet, piece;
+static struct tunnel tunnel;
 static struct datagram given[GIVEN], arrived[GIVEN];
 static unsigned n_given, n_arrived;
-static uint8_t memory[ROOM], copies[ROOM];
-static size_t used, copied;
+static uint8_t memory[ROOM], copies[ROOM], landed[ROOM];
+static size_t used, copied, landed_used;
 
 void worker_wake_control(const struct worker *waker)
 {
@@ -40,23 +44,37 @@ static int build_world(void **state)
 	memset(&worker, 0, sizeof(worker));
 	memset(&counters, 0, sizeof(counters));
 	worker.vs = &vs;
+	vs.underlay_tap = &tap;
 	vs.offloads = (struct switch_offloads){
 		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	for (unsigned i = 0; i < REMOTES; i++) {
 		struct endpoint to = {.address = {.family = i & 1 ? AF_INET6 : AF_INET}, .port = (uint16_t)(5000 + i)};
 		to.address.bytes[3] = 1;
 		remotes[i].to_length = endpoint_to_sockaddr(&to, &remotes[i].to);
+		underlay_tap_route(&remotes[i].egress.route, &tap, &remotes[i].to, &remotes[i].to);
 	}
 	fake_forget();
 	n_given = n_arrived = 0;
-	used = copied = 0;
+	used = copied = landed_used = 0;
+	by_tap = false;
+	return 0;
+}
+
+static int build_tap_world(void **state)
+{
+	build_world(state);
+	by_tap = true;
 	return 0;
 }
 
 static struct train_way way_of(unsigned way, unsigned ecn)
 {
-	return (struct train_way){
-		.port = &ports[way / 3 % 2], .remote = &remotes[way % 3], .fd = 200 + (int)(way / 6), .ecn = ecn};
+	return (struct train_way){.port = &ports[way / 3 % 2],
+				  .remote = &remotes[way % 3],
+				  .fd = 200 + (int)(way / 6),
+				  .source_port = (uint16_t)(50000 + way / 6),
+				  .ecn = ecn,
+				  .by_tap = by_tap};
 }
 
 /* Remembers what the far end is to see. */
@@ -93,8 +111,12 @@ static void add(unsigned way, unsigned ecn, size_t payload)
 
 static void add_super(unsigned way, unsigned ecn, uint8_t version, uint8_t protocol, size_t size, size_t payload)
 {
-	packet_random(&packet,
-		      &(struct recipe){.version = version, .protocol = protocol, .payload = payload, .partial = true});
+	const struct recipe recipe = {.version = version,
+				      .protocol = protocol,
+				      .payload = payload,
+				      .padding = below(3) ? 0 : 5, /* is nobody's, and does not leave */
+				      .partial = true};
+	packet_random(&packet, &recipe);
 	struct frame frame = place();
 	struct virtio_net_hdr vnet = super_vnet(&packet, size);
 	struct train_way where = way_of(way, ecn);
@@ -108,29 +130,62 @@ static void add_super(unsigned way, unsigned ecn, uint8_t version, uint8_t proto
 	train_add_super(&worker, &where, frame.data - 8, &plan);
 }
 
-/* Which way a transmission went. */
-static unsigned way_taken(const struct sent *one)
+/* Which way a transmission went, by its UDP ports. */
+static unsigned way_taken(const struct sent *one, unsigned target, unsigned source)
 {
-	struct endpoint to;
-	assert_int_equal(endpoint_parse(one->to, &to), 0);
-	unsigned way = to.port - 5000U + 3 * (one->port == &ports[1]) + 6 * (unsigned)(one->fd - 200);
+	unsigned way = target - 5000U + 3 * (one->port == &ports[1]) + 6 * (source - 50000U);
 	assert_in_range(way, 0, WAYS - 1);
 	assert_true(one->port == &ports[0] || one->port == &ports[1]);
 	return way;
 }
 
-/* As the kernel: 64 datagrams of one size but for the last, in one that a UDP packet can hold. */
-static void arrive(const struct sent *one)
+static void note_arrival(unsigned way, unsigned ecn, const uint8_t *bytes, size_t length)
 {
-	unsigned way = way_taken(one), n = 0;
+	assert_true(n_arrived < GIVEN);
+	arrived[n_arrived++] = (struct datagram){way, ecn, length, bytes};
+}
+
+/* As the kernel: 64 datagrams of one size but for the last, in one that a UDP packet can hold. */
+static unsigned arrive_by_socket(const struct sent *one)
+{
+	struct endpoint to;
+	assert_int_equal(endpoint_parse(one->to, &to), 0);
+	unsigned way = way_taken(one, to.port, 50000U + (unsigned)(one->fd - 200)), n = 0;
 	size_t size = one->segment ? one->segment : one->length;
 	if (one->segment)
 		assert_true(one->segment < one->length && one->length <= (way % 3 == 1 ? 65535 - 48 : 65535 - 28));
-	for (size_t at = 0; at < one->length; at += size, n++) {
-		size_t length = one->length - at < size ? one->length - at : size;
-		assert_true(n_arrived < GIVEN);
-		arrived[n_arrived++] = (struct datagram){way, one->ecn, length, one->bytes + at};
+	for (size_t at = 0; at < one->length; at += size, n++)
+		note_arrival(way, one->ecn, one->bytes + at, one->length - at < size ? one->length - at : size);
+	return n;
+}
+
+/* Where it is cut is noted as for a train. */
+static unsigned arrive_by_tap(struct sent *one)
+{
+	size_t total = 0;
+	assert_int_equal(one->fd, TAP);
+	tunnel_open(&tunnel, one->bytes, one->length);
+	one->segment = tunnel.gso_size;
+	for (unsigned i = 0; i < tunnel.count; i++) {
+		tunnel_datagram(&tunnel, i, &piece);
+		const uint8_t *udp = piece.bytes + piece.l4;
+		unsigned way = way_taken(one, packet_get16(udp + 2), packet_get16(udp));
+		size_t length = piece.end - piece.l4 - 8;
+		assert_int_equal(piece.l4, way % 3 == 1 ? 54 : 34);
+		assert_true(landed_used + length <= ROOM);
+		memcpy(landed + landed_used, udp + 8, length);
+		note_arrival(way, tunnel_tos(&piece), landed + landed_used, length);
+		landed_used += length;
+		total += length;
 	}
+	assert_int_equal(one->total, total);
+	return tunnel.count;
+}
+
+static void arrive(struct sent *one)
+{
+	assert_false(one->to_tap);
+	unsigned n = one->by_tap ? arrive_by_tap(one) : arrive_by_socket(one);
 	assert_int_equal(n, one->count);
 	assert_in_range(n, 1, 128);
 }
@@ -255,8 +310,10 @@ static void test_crowd(void **state)
 static void test_off(void **state)
 {
 	(void)state;
+	bool tapped = by_tap;
 	for (unsigned i = 0; i < 4; i++) {
 		build_world(NULL);
+		by_tap = tapped;
 		vs.offloads.udp_gso = i & 1;
 		vs.offloads.trains = i & 2;
 		for (unsigned n = 0; n < 10; n++)
@@ -320,6 +377,85 @@ static void test_super_alone(void **state)
 		assert_int_equal(sent[i].segment, 0);
 }
 
+/* Super-frames by the underlay TAP */
+
+static void test_whole(void **state)
+{
+	(void)state;
+	add_super(0, 2, 4, 6, 1398, 1398 * 40 + 7);
+	add_super(1, 1, 6, 17, 500, 64000);
+	add_super(2, 0, 4, 17, 1, 128);
+	/* It has nothing to do with what the sockets can. */
+	vs.offloads.udp_gso = vs.offloads.trains = false;
+	add_super(0, 3, 6, 6, 1000, 1001);
+	end_round();
+	assert_int_equal(n_sent, 4);
+	assert_int_equal(sent[0].count, 41);
+	assert_int_equal(sent[0].segment, 1398);
+	assert_int_equal(sent[1].count, 128);
+}
+
+/* What one write takes, and one byte more: then it leaves as trains of its segments. */
+static void test_whole_bound(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 2; way++) {
+		size_t payload = 65535 - (way == 1 ? 70 : 50) - 54;
+		build_tap_world(NULL);
+		add_super(way, 1, 4, 6, 1398, payload);
+		end_round();
+		assert_int_equal(n_sent, 1);
+		assert_int_equal(sent[0].segment, 1398);
+		build_tap_world(NULL);
+		add_super(way, 1, 4, 6, 1398, payload + 1);
+		end_round();
+		assert_int_equal(n_sent, 2);
+		assert_int_equal(sent[0].segment, 8 + 54 + 1398);
+		build_tap_world(NULL);
+		vs.offloads.udp_gso = false;
+		add_super(way, 1, 4, 6, 1398, payload + 1);
+		end_round();
+		assert_int_equal(n_sent, 47);
+	}
+}
+
+/* One segment is no super-frame to Linux, however it is named. */
+static void test_one_segment(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {1000, 1001, 65535};
+	for (unsigned i = 0; i < 12; i++)
+		add_super(i % 3, i % 4, i & 1 ? 6 : 4, i & 2 ? 17 : 6, sizes[i % 3], 1000);
+	end_round();
+	assert_int_equal(n_sent, 12);
+	for (unsigned i = 0; i < n_sent; i++)
+		assert_int_equal(sent[i].segment, 0);
+}
+
+/* A way that changes takes what was before it along. */
+static void test_changed_way(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		by_tap = i / 3 & 1;
+		if (i % 3 == 2)
+			add_super(0, 0, 4, 6, 1000, 5000);
+		else
+			add(0, 0, 1000);
+	}
+	end_round();
+	assert_int_equal(n_sent, 8);
+	build_world(NULL);
+	for (unsigned i = 0; i < 12; i++) {
+		by_tap = i & 1;
+		add(0, 0, 1000);
+	}
+	end_round();
+	assert_int_equal(n_sent, 12);
+	for (unsigned i = 0; i < n_sent; i++)
+		assert_int_equal(sent[i].by_tap, i & 1);
+}
+
 /* Everything at random */
 
 static void add_something(void)
@@ -340,13 +476,22 @@ static void test_noise(void **state)
 		build_world(NULL);
 		vs.offloads.udp_gso = below(8);
 		vs.offloads.trains = below(8);
-		for (size_t n = 1 + below(100); n > 0; n--)
+		/* By the sockets, by the TAP, or now by these and now by that. */
+		by_tap = i & 1;
+		for (size_t n = 1 + below(100); n > 0; n--) {
 			add_something();
+			if (i % 3 == 2 && !below(4))
+				by_tap = !by_tap;
+		}
 		end_round();
 	}
 }
 
 #define in_world(test) cmocka_unit_test_setup(test, build_world)
+#define by_tap(test)                                                                                                   \
+	{                                                                                                              \
+#test " by the TAP", test, build_tap_world, NULL, NULL                                                 \
+	}
 
 int main(void)
 {
@@ -364,6 +509,19 @@ int main(void)
 		in_world(test_super_small_pieces),
 		in_world(test_super_behind_frames),
 		in_world(test_super_alone),
+		by_tap(test_one_train),
+		by_tap(test_shorter),
+		by_tap(test_longer),
+		by_tap(test_ecn_apart),
+		by_tap(test_bytes),
+		by_tap(test_crowd),
+		by_tap(test_off),
+		by_tap(test_super_small_pieces),
+		by_tap(test_super_behind_frames),
+		by_tap(test_whole),
+		by_tap(test_whole_bound),
+		by_tap(test_one_segment),
+		in_world(test_changed_way),
 		in_world(test_noise),
 	};
 	return cmocka_run_group_tests_name("train", tests, NULL, NULL);

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_egress.c - when a remote is served by the underlay TAP, and when no longer
+ *
+ * The kernel is a table: what each remote's path is, and what becomes of its probes. Remote N has the address 192.0.2.N
+ * and gateway 1, but for the last, which has gateway 2. A second is a call of tick().
+ */
+#include "vswitch/egress.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { REMOTES = 150, GATEWAYS = 3, SOURCE_PORT = 50001 };
+
+static struct vswitch vs;
+static struct underlay host;
+static struct gateway gateways[GATEWAYS];
+static struct remote remotes[REMOTES], *remote_table[REMOTES];
+static uint32_t now;
+static unsigned n_frozen;
+static bool frozen;
+
+/* The kernel: */
+static struct {
+	int mtu;        /* of the path, or a negative errno */
+	uint8_t source; /* the node's address, 198.51.100.this */
+	int error;      /* of a probe */
+	unsigned probed;
+} paths[REMOTES];
+static int run_error;
+static unsigned n_runs, n_warnings;
+
+static unsigned index_of(const struct sockaddr_storage *to)
+{
+	unsigned i = ntohl(((const struct sockaddr_in *)to)->sin_addr.s_addr) & 0xff;
+	assert_in_range(i, 0, REMOTES - 1);
+	return i;
+}
+
+int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from)
+{
+	unsigned i = index_of(to);
+	assert_ptr_equal(underlay, &host);
+	if (paths[i].mtu > 0) {
+		const struct endpoint source = {{.bytes = {198, 51, 100, paths[i].source}, .family = AF_INET}, 1};
+		endpoint_to_sockaddr(&source, from);
+	}
+	return paths[i].mtu;
+}
+
+uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash)
+{
+	(void)hash;
+	assert_ptr_equal(underlay, &host);
+	assert_int_equal(family, AF_INET);
+	return SOURCE_PORT;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	(void)format;
+	n_warnings += level == LOG_WARNING;
+}
+
+/* Whoever is probed is probed by the route that it would be served by. */
+int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size_t n, struct failure *why)
+{
+	assert_ptr_equal(tap, vs.underlay_tap);
+	assert_in_range(n, 1, 64);
+	n_runs++;
+	if (run_error) {
+		why->text[0] = 0;
+		return run_error;
+	}
+	for (size_t t = 0; t < n; t++) {
+		unsigned i = targets[t].route->outer[14 + 19];
+		assert_ptr_equal(targets[t].route, &remotes[i].egress.route);
+		assert_int_equal(targets[t].route->outer[14 + 15], paths[i].source);
+		assert_int_equal(targets[t].source_port, SOURCE_PORT);
+		targets[t].error = paths[i].error;
+		paths[i].probed++;
+	}
+	return 0;
+}
+
+void switch_freeze(struct vswitch *in)
+{
+	assert_ptr_equal(in, &vs);
+	assert_false(frozen);
+	frozen = true;
+	n_frozen++;
+}
+
+void switch_thaw(struct vswitch *in)
+{
+	(void)in;
+	assert_true(frozen);
+	frozen = false;
+}
+
+/* The world */
+
+static void add_gateway(uint16_t id)
+{
+	gateways[id] = (struct gateway){.id = id, .host = &host, .remotes = &remote_table[id == 1 ? 0 : REMOTES - 1]};
+	vs.gateways[id] = &gateways[id];
+	vs.gateway_order[vs.n_gateways++] = id;
+}
+
+static void add_remote(unsigned i, uint16_t gateway)
+{
+	remotes[i].endpoint = (struct endpoint){{.bytes = {192, 0, 2, (uint8_t)i}, .family = AF_INET}, 4789};
+	remotes[i].to_length = endpoint_to_sockaddr(&remotes[i].endpoint, &remotes[i].to);
+	remotes[i].gateway = gateway;
+	memset(&remotes[i].egress, 0xff, sizeof(remotes[i].egress));
+	egress_reset(&remotes[i].egress);
+	remote_table[i] = &remotes[i];
+	paths[i].mtu = 1500;
+	paths[i].source = 1;
+}
+
+/* One remote of gateway 1, and one of gateway 2. */
+static int build_world(void **state)
+{
+	(void)state;
+	memset(&vs, 0, sizeof(vs));
+	memset(remotes, 0, sizeof(remotes));
+	memset(paths, 0, sizeof(paths));
+	vs.offloads.underlay_tap = true;
+	vs.underlay_tap = calloc(1, sizeof(*vs.underlay_tap));
+	if (!vs.underlay_tap)
+		return -1;
+	vs.underlay_tap->fd = -1;
+	add_gateway(1);
+	add_gateway(2);
+	for (unsigned i = 0; i < REMOTES; i++)
+		add_remote(i, i + 1 < REMOTES ? 1 : 2);
+	atomic_store(&gateways[1].n_remotes, 1);
+	atomic_store(&gateways[2].n_remotes, 1);
+	now = 1000;
+	n_frozen = n_runs = n_warnings = 0;
+	run_error = 0;
+	return 0;
+}
+
+static int end_world(void **state)
+{
+	(void)state;
+	egress_close(&vs);
+	return 0;
+}
+
+static void tick(void)
+{
+	egress_check(&vs, now++);
+	assert_false(frozen);
+}
+
+static unsigned mtu_of(unsigned i)
+{
+	return atomic_load(&remotes[i].egress.mtu);
+}
+
+/* How often remote 0 was probed since the last time. */
+static unsigned probes(void)
+{
+	unsigned n = paths[0].probed;
+	paths[0].probed = 0;
+	return n;
+}
+
+/* For workers */
+
+static void test_by_tap(void **state)
+{
+	(void)state;
+	struct egress egress = {.route.l4 = 34};
+	for (unsigned i = 0; i < 2; i++, egress.route.l4 = 54) {
+		uint32_t outer = i ? 48 : 28;
+		atomic_store(&egress.mtu, 0);
+		assert_false(egress_by_tap(&egress, 0));
+		for (unsigned mtu = 1280; mtu <= 9000; mtu += 193) {
+			atomic_store(&egress.mtu, mtu);
+			assert_true(egress_by_tap(&egress, mtu - outer));
+			assert_false(egress_by_tap(&egress, mtu - outer + 1));
+			assert_false(egress_by_tap(&egress, 70000));
+		}
+		egress_refused(&egress);
+		assert_int_equal(atomic_load(&egress.mtu), 0);
+		assert_false(egress_by_tap(&egress, 100));
+	}
+}
+
+/* Probing */
+
+static void test_success(void **state)
+{
+	(void)state;
+	assert_int_equal(mtu_of(0), 0);
+	tick();
+	assert_int_equal(mtu_of(0), 1500);
+	assert_int_equal(mtu_of(REMOTES - 1), 1500);
+	assert_int_equal(probes(), 1);
+	/* Again after five seconds; the path's MTU is followed at once. */
+	for (unsigned second = 1; second <= 20; second++) {
+		paths[0].mtu = 1300 + (int)second;
+		tick();
+		assert_int_equal(mtu_of(0), 1300 + second);
+		assert_int_equal(probes(), second % 5 == 0);
+	}
+	assert_int_equal(n_frozen, 0);
+	/* Nobody is probed for nothing. */
+	assert_int_equal(n_runs, 5);
+}
+
+static void test_never(void **state)
+{
+	(void)state;
+	paths[0].error = -ENETUNREACH;
+	for (unsigned second = 0; second < 100; second++) {
+		tick();
+		assert_int_equal(mtu_of(0), 0);
+		/* Three times a second apart, then every thirty. */
+		assert_int_equal(probes(), second < 3 || (second - 2) % 30 == 0);
+	}
+	/* Said once. */
+	assert_int_equal(n_warnings, 1);
+	assert_int_equal(mtu_of(REMOTES - 1), 1500);
+	paths[0].error = 0;
+	for (unsigned second = 0; second < 30 && !mtu_of(0); second++)
+		tick();
+	assert_int_equal(mtu_of(0), 1500);
+}
+
+/* Two lost probes are bad luck, three are not. */
+static void test_lost(void **state)
+{
+	(void)state;
+	static const int errors[] = {-ENETUNREACH, -EIO};
+	for (unsigned i = 0; i < 2; i++) {
+		tick();
+		now += 10;
+		probes();
+		paths[0].error = errors[i];
+		for (unsigned second = 0; second < 2; second++) {
+			tick();
+			assert_int_equal(mtu_of(0), 1500);
+		}
+		paths[0].error = 0;
+		tick();
+		assert_int_equal(probes(), 3);
+		now += 10;
+		paths[0].error = errors[i];
+		for (unsigned second = 0; second < 3; second++) {
+			assert_int_equal(mtu_of(0), 1500);
+			tick();
+		}
+		assert_int_equal(mtu_of(0), 0);
+		assert_int_equal(n_warnings, i + 1);
+		assert_int_equal(probes(), 3);
+		tick();
+		assert_int_equal(probes(), 0);
+		paths[0].error = 0;
+		now += 30;
+		tick();
+		assert_int_equal(mtu_of(0), 1500);
+	}
+	/* Nobody else has to do with it. */
+	assert_int_equal(mtu_of(REMOTES - 1), 1500);
+}
+
+/* A worker takes it back: the next second looks into it. */
+static void test_withdrawn(void **state)
+{
+	(void)state;
+	tick();
+	probes();
+	egress_refused(&remotes[0].egress);
+	tick();
+	assert_int_equal(probes(), 1);
+	assert_int_equal(mtu_of(0), 1500);
+	/* Not over and over, when the probe is lost as well. */
+	egress_refused(&remotes[0].egress);
+	paths[0].error = -EIO;
+	for (unsigned second = 0; second < 20; second++)
+		tick();
+	assert_int_equal(probes(), 3);
+	assert_int_equal(mtu_of(0), 0);
+}
+
+/* Paths */
+
+/* The route says another source: nothing leaves by it before a probe has, and no worker may be reading it. */
+static void test_moved(void **state)
+{
+	(void)state;
+	tick();
+	probes();
+	paths[0].source = 2;
+	tick();
+	assert_int_equal(probes(), 1);
+	assert_int_equal(n_frozen, 1);
+	assert_int_equal(mtu_of(0), 1500);
+	paths[0].source = 3;
+	paths[0].error = -ENETUNREACH;
+	tick();
+	assert_int_equal(probes(), 1);
+	assert_int_equal(n_frozen, 2);
+	assert_int_equal(mtu_of(0), 0);
+	assert_int_equal(mtu_of(REMOTES - 1), 1500);
+}
+
+/* One worker has just taken it back, another may still write by the route that it has read. */
+static void test_moved_and_withdrawn(void **state)
+{
+	(void)state;
+	tick();
+	egress_refused(&remotes[0].egress);
+	paths[0].source = 2;
+	tick();
+	assert_int_equal(n_frozen, 1);
+	assert_int_equal(mtu_of(0), 1500);
+}
+
+static void test_no_route(void **state)
+{
+	(void)state;
+	paths[0].mtu = -ENETUNREACH;
+	for (unsigned second = 0; second < 3; second++)
+		tick();
+	assert_int_equal(probes(), 0);
+	assert_int_equal(mtu_of(0), 0);
+	paths[0].mtu = 1500;
+	tick();
+	assert_int_equal(mtu_of(0), 1500);
+	assert_int_equal(probes(), 1);
+	/* It goes again, and comes back. */
+	paths[0].mtu = -EHOSTUNREACH;
+	for (unsigned second = 0; second < 10; second++)
+		tick();
+	assert_int_equal(mtu_of(0), 0);
+	assert_int_equal(probes(), 0);
+	/* Once, not every second while there is none. */
+	assert_int_equal(n_frozen, 1);
+	paths[0].mtu = 1400;
+	tick();
+	assert_int_equal(mtu_of(0), 1400);
+	assert_int_equal(probes(), 1);
+}
+
+/* Who is served without the node's network, or by a pod's. */
+static void test_not_eligible(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		tick();
+		assert_int_equal(mtu_of(0), 1500);
+		probes();
+		gateways[1].pod_underlay = i == 0;
+		gateways[1].host = i == 1 ? NULL : &host;
+		remotes[0].local_gateway = i == 2 ? 2 : 0;
+		for (unsigned second = 0; second < 10; second++)
+			tick();
+		assert_int_equal(mtu_of(0), 0);
+		assert_int_equal(probes(), 0);
+		assert_int_equal(mtu_of(REMOTES - 1), 1500);
+		gateways[1].pod_underlay = false;
+		gateways[1].host = &host;
+		remotes[0].local_gateway = 0;
+	}
+}
+
+/* The end of it */
+
+static void assert_given_up(void)
+{
+	assert_null(vs.underlay_tap);
+	assert_false(vs.offloads.underlay_tap);
+	assert_int_equal(n_warnings, 1);
+	assert_int_equal(n_frozen, 1);
+	assert_int_equal(mtu_of(0), 0);
+	assert_int_equal(mtu_of(REMOTES - 1), 0);
+	n_runs = 0;
+	for (unsigned second = 0; second < 40; second++)
+		tick();
+	assert_int_equal(n_runs, 0);
+}
+
+static void test_no_packet_socket(void **state)
+{
+	(void)state;
+	tick();
+	now += 10;
+	run_error = -EPERM;
+	tick();
+	assert_given_up();
+}
+
+static void test_device_removed(void **state)
+{
+	(void)state;
+	tick();
+	now += 10;
+	paths[REMOTES - 1].error = -EBADFD;
+	tick();
+	assert_given_up();
+}
+
+static void test_nothing_there(void **state)
+{
+	(void)state;
+	vs.n_gateways = 0;
+	tick();
+	assert_int_equal(n_runs, 0);
+}
+
+/* More than one run probes: all have their turn, and keep it. */
+static void test_crowd(void **state)
+{
+	(void)state;
+	atomic_store(&gateways[1].n_remotes, REMOTES - 1);
+	for (unsigned second = 0; second < 4; second++)
+		tick();
+	for (unsigned i = 0; i < REMOTES; i++)
+		assert_int_equal(mtu_of(i), 1500);
+	for (unsigned second = 0; second < 60; second++)
+		tick();
+	for (unsigned i = 0; i < REMOTES; i++)
+		assert_in_range(paths[i].probed, 12, 13);
+}
+
+#define in_world(test) cmocka_unit_test_setup_teardown(test, build_world, end_world)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_by_tap),
+		in_world(test_success),
+		in_world(test_never),
+		in_world(test_lost),
+		in_world(test_withdrawn),
+		in_world(test_moved),
+		in_world(test_moved_and_withdrawn),
+		in_world(test_no_route),
+		in_world(test_not_eligible),
+		in_world(test_no_packet_socket),
+		in_world(test_device_removed),
+		in_world(test_nothing_there),
+		in_world(test_crowd),
+	};
+	return cmocka_run_group_tests_name("egress", tests, NULL, NULL);
+}
