@@ -11,10 +11,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SLOTS 4
-#define FIRST_BUCKETS 1024 /* a power of two; 64 KiB */
-#define LAST_TRIES 3       /* of a worker for the lock, before it gives up learning this frame */
-#define SECRET_SIZE 192
+#define SLOTS 8
+#define SECRETS 3
+#define CACHE_LINE 64
+#define FIRST_BUCKETS 512 /* a power of two; 68 KiB */
+#define LAST_TRIES 3      /* of a worker for the lock, before it gives up learning this frame */
 
 /* Keys that no entry has, as no gateway has such an id; frames may well be destined to 00:00:00:00:00:00. */
 #define NEVER_USED 0
@@ -26,35 +27,40 @@
 #define VALUE_SEEN_SHIFT 32
 #define VALUE_PLACE ((1ULL << 17) - 1)
 
-struct bucket {
-	_Atomic uint64_t key[SLOTS];
-	_Atomic uint64_t value[SLOTS];
+struct slot {
+	_Atomic uint64_t key, value;
 };
 
-_Static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
+_Static_assert(CACHE_LINE % sizeof(struct slot) == 0, "a slot lies in one cache line");
 
 struct fdb {
-	struct bucket *buckets;
-	uint64_t mask;
+	struct slot *slots;     /* SLOTS a bucket */
+	_Atomic uint64_t *tags; /* a bucket's, a byte for each slot, the first slot's the lowest; behind the slots */
+	uint64_t mask;          /* buckets - 1 */
+	uint64_t secret[SECRETS];
 	atomic_size_t entries, tombstones;
 	atomic_flag lock;
 	_Atomic uint64_t refusals;
 	struct fdb_limits limits;
 	uint32_t *of_gateway; /* learned entries a gateway; under the lock, like of_place */
 	uint32_t *of_place;   /* remotes, then ports */
-	uint8_t secret[SECRET_SIZE];
-};
-
-struct slot {
-	_Atomic uint64_t *key, *value;
 };
 
 static uint64_t make_key(uint16_t gateway, const uint8_t *mac)
 {
-	uint64_t key = 0;
-	for (unsigned i = 0; i < 6; i++)
-		key = key << 8 | mac[i];
-	return key << 16 | gateway;
+	uint32_t head;
+	uint16_t tail;
+	memcpy(&head, mac, sizeof(head));
+	memcpy(&tail, mac + sizeof(head), sizeof(tail));
+	return (uint64_t)tail << 48 | (uint64_t)head << 16 | gateway;
+}
+
+static void key_mac(uint64_t key, uint8_t *mac)
+{
+	uint32_t head = (uint32_t)(key >> 16);
+	uint16_t tail = (uint16_t)(key >> 48);
+	memcpy(mac, &head, sizeof(head));
+	memcpy(mac + sizeof(head), &tail, sizeof(tail));
 }
 
 static bool is_entry(uint64_t key)
@@ -83,23 +89,24 @@ static uint32_t value_seen(uint64_t value)
 	return (uint32_t)(value >> VALUE_SEEN_SHIFT);
 }
 
-/* Workers take the time once a round: one may see an entry that another has just refreshed "in the future". */
+/*
+ * Workers take the time once a round: one may see an entry that another has just refreshed "in the future", which is an
+ * age below 0. The limit never is: fdb_open() cuts it.
+ */
 static bool is_aged(const struct fdb *fdb, uint32_t seen, uint32_t now)
 {
-	int32_t age = (int32_t)(now - seen);
-	return age > 0 && (uint32_t)age > fdb->limits.ageing;
+	return (int32_t)(now - seen) > (int32_t)fdb->limits.ageing;
 }
 
 static bool value_live(const struct fdb *fdb, uint64_t value, uint32_t now)
 {
-	return value_kind(value) != FDB_LEARNED || !is_aged(fdb, value_seen(value), now);
+	return !is_aged(fdb, value_seen(value), now) || value_kind(value) != FDB_LEARNED;
 }
 
-static void unpack(uint64_t key, uint64_t value, struct fdb_entry *out)
+static inline void unpack(uint64_t key, uint64_t value, struct fdb_entry *out)
 {
 	out->gateway = (uint16_t)key;
-	for (int i = 0; i < 6; i++)
-		out->mac[i] = (uint8_t)(key >> (56 - 8 * i));
+	key_mac(key, out->mac);
 	out->kind = value_kind(value);
 	out->place = value_place(value);
 	out->seen = value_seen(value);
@@ -110,35 +117,95 @@ static uint32_t *place_count(struct fdb *fdb, struct fdb_place place)
 	return &fdb->of_place[(place.is_port ? FDB_MAX_PLACES : 0) + place.index];
 }
 
-static uint64_t home(const struct fdb *fdb, uint64_t key)
+static inline uint64_t fold(uint64_t a, uint64_t b)
 {
-	return XXH3_64bits_withSecret(&key, sizeof(key), fdb->secret, sizeof(fdb->secret)) & fdb->mask;
+	unsigned __int128 product = (unsigned __int128)a * b;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The slot that holds `key`, or {NULL}. */
-static struct slot find(const struct fdb *fdb, uint64_t key)
+/*
+ * Multiplication by secrets, both halves of the product folded into one, as in wyhash. Once is not enough: addresses in
+ * a row would go to buckets in a row of equal strides, which with many a secret come to lie close to each other. It is
+ * a few instructions: the fewer a look-up has, the more look-ups the processor has on their way to memory at a time.
+ */
+static inline uint64_t hash_of(const struct fdb *fdb, uint64_t key)
 {
-	for (uint64_t i = home(fdb, key), n = 0; n <= fdb->mask; i = (i + 1) & fdb->mask, n++) {
-		struct bucket *bucket = &fdb->buckets[i];
-		for (int s = 0; s < SLOTS; s++) {
-			uint64_t found = atomic_load_explicit(&bucket->key[s], memory_order_acquire);
-			if (found == key)
-				return (struct slot){&bucket->key[s], &bucket->value[s]};
-			if (found == NEVER_USED)
-				return (struct slot){0};
+	return fold(fold(key ^ fdb->secret[0], fdb->secret[1]), fdb->secret[2]);
+}
+
+/* Of the bits that do not choose the bucket; never 0, which is the tag of a slot that was never used. */
+static inline uint64_t tag_of(uint64_t hash)
+{
+	uint64_t tag = hash >> 56;
+	return tag + !tag;
+}
+
+/*
+ * The top bit of every byte of `tags` that is `tag`. A byte above such a one may show too without being it; the key
+ * tells.
+ */
+static inline uint64_t match(uint64_t tags, uint64_t tag)
+{
+	uint64_t ones = UINT64_MAX / 255, differ = tags ^ tag * ones;
+	return (differ - ones) & ~differ & ones << 7;
+}
+
+static inline unsigned first(uint64_t found)
+{
+	return (unsigned)__builtin_ctzll(found) / 8;
+}
+
+/* Slots are taken in order, so that the last one says whether there is one that was never used. */
+static inline bool is_last(uint64_t tags)
+{
+	return tags >> 8 * (SLOTS - 1) == 0;
+}
+
+enum where { HERE, NOWHERE, FURTHER };
+
+/* Looks at the one slot that may hold `key` in nearly all cases: *slot when it is HERE. */
+static inline enum where find_near(const struct fdb *fdb, uint64_t key, struct slot **slot)
+{
+	uint64_t hash = hash_of(fdb, key), bucket = hash & fdb->mask;
+	uint64_t tags = atomic_load_explicit(&fdb->tags[bucket], memory_order_acquire);
+	uint64_t found = match(tags, tag_of(hash));
+	if (!found)
+		return is_last(tags) ? NOWHERE : FURTHER;
+	*slot = &fdb->slots[bucket * SLOTS + first(found)];
+	return atomic_load_explicit(&(*slot)->key, memory_order_acquire) == key ? HERE : FURTHER;
+}
+
+/* Looks until the end. Out of line, as the short way then needs no registers saved. */
+static __attribute__((noinline)) struct slot *find_far(const struct fdb *fdb, uint64_t key)
+{
+	uint64_t hash = hash_of(fdb, key), tag = tag_of(hash);
+	for (uint64_t i = hash & fdb->mask, n = 0; n <= fdb->mask; i = (i + 1) & fdb->mask, n++) {
+		uint64_t tags = atomic_load_explicit(&fdb->tags[i], memory_order_acquire);
+		for (uint64_t found = match(tags, tag); found; found &= found - 1) {
+			struct slot *slot = &fdb->slots[i * SLOTS + first(found)];
+			if (atomic_load_explicit(&slot->key, memory_order_acquire) == key)
+				return slot;
 		}
+		if (is_last(tags))
+			return NULL;
 	}
-	return (struct slot){0};
+	return NULL;
 }
 
-/* The slot that a new `key` may take. Under the lock; the caller has made sure that there is one. */
-static struct slot find_room(struct fdb *fdb, uint64_t key)
+/* The slot that holds `key`, or NULL. */
+static struct slot *find(const struct fdb *fdb, uint64_t key)
 {
-	for (uint64_t i = home(fdb, key);; i = (i + 1) & fdb->mask) {
-		struct bucket *bucket = &fdb->buckets[i];
-		for (int s = 0; s < SLOTS; s++)
-			if (!is_entry(atomic_load_explicit(&bucket->key[s], memory_order_relaxed)))
-				return (struct slot){&bucket->key[s], &bucket->value[s]};
+	struct slot *slot = NULL;
+	return find_near(fdb, key, &slot) == FURTHER ? find_far(fdb, key) : slot;
+}
+
+/* The slot that a new key of this hash may take. Under the lock; the caller has made sure that there is one. */
+static struct slot *find_room(struct fdb *fdb, uint64_t hash)
+{
+	for (uint64_t i = hash & fdb->mask;; i = (i + 1) & fdb->mask) {
+		for (struct slot *slot = &fdb->slots[i * SLOTS]; slot < &fdb->slots[(i + 1) * SLOTS]; slot++)
+			if (!is_entry(atomic_load_explicit(&slot->key, memory_order_relaxed)))
+				return slot;
 	}
 }
 
@@ -190,41 +257,73 @@ static void count_learned(struct fdb *fdb, uint64_t key, uint64_t value, int by)
 	*place_count(fdb, value_place(value)) += (uint32_t)by;
 }
 
-/* Readers that see the key see the value: the value is stored first, and the key with release. */
+/*
+ * Puts a new key into its slot; the key that was there before. Readers that see the tag see the key, and those that see
+ * the key see the value: each is stored with release after what it announces.
+ */
+static uint64_t put(struct fdb *fdb, uint64_t key, uint64_t value)
+{
+	uint64_t hash = hash_of(fdb, key);
+	struct slot *slot = find_room(fdb, hash);
+	size_t index = (size_t)(slot - fdb->slots), shift = index % SLOTS * 8;
+	_Atomic uint64_t *tags = &fdb->tags[index / SLOTS];
+	uint64_t others = atomic_load_explicit(tags, memory_order_relaxed) & ~(UINT64_C(255) << shift);
+	uint64_t before = atomic_load_explicit(&slot->key, memory_order_relaxed);
+	atomic_store_explicit(&slot->value, value, memory_order_release);
+	atomic_store_explicit(&slot->key, key, memory_order_release);
+	atomic_store_explicit(tags, others | tag_of(hash) << shift, memory_order_release);
+	return before;
+}
+
 static void insert(struct fdb *fdb, uint64_t key, uint64_t value)
 {
-	struct slot slot = find_room(fdb, key);
-	if (atomic_load_explicit(slot.key, memory_order_relaxed) == TOMBSTONE)
+	if (put(fdb, key, value) == TOMBSTONE)
 		atomic_fetch_sub_explicit(&fdb->tombstones, 1, memory_order_relaxed);
-	atomic_store_explicit(slot.value, value, memory_order_release);
-	atomic_store_explicit(slot.key, key, memory_order_release);
 	atomic_fetch_add_explicit(&fdb->entries, 1, memory_order_relaxed);
 	count_learned(fdb, key, value, 1);
 }
 
-static void erase(struct fdb *fdb, struct slot slot)
+/* The tag stays: it says that the slot was used. A look-up that it misleads meets a key that is no entry's. */
+static void erase(struct fdb *fdb, struct slot *slot)
 {
-	uint64_t key = atomic_load_explicit(slot.key, memory_order_relaxed);
-	count_learned(fdb, key, atomic_load_explicit(slot.value, memory_order_relaxed), -1);
-	atomic_store_explicit(slot.key, TOMBSTONE, memory_order_release);
+	uint64_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
+	count_learned(fdb, key, atomic_load_explicit(&slot->value, memory_order_relaxed), -1);
+	atomic_store_explicit(&slot->key, TOMBSTONE, memory_order_release);
 	atomic_fetch_sub_explicit(&fdb->entries, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&fdb->tombstones, 1, memory_order_relaxed);
 }
 
-static void replace(struct fdb *fdb, struct slot slot, uint64_t value)
+static void replace(struct fdb *fdb, struct slot *slot, uint64_t value)
 {
-	uint64_t key = atomic_load_explicit(slot.key, memory_order_relaxed);
-	count_learned(fdb, key, atomic_load_explicit(slot.value, memory_order_relaxed), -1);
-	atomic_store_explicit(slot.value, value, memory_order_release);
+	uint64_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
+	count_learned(fdb, key, atomic_load_explicit(&slot->value, memory_order_relaxed), -1);
+	atomic_store_explicit(&slot->value, value, memory_order_release);
 	count_learned(fdb, key, value, 1);
 }
 
-static struct bucket *make_buckets(size_t n)
+static size_t table_size(size_t buckets)
 {
-	struct bucket *buckets = aligned_alloc(sizeof(*buckets), n * sizeof(*buckets));
-	if (buckets)
-		memset(buckets, 0, n * sizeof(*buckets));
-	return buckets;
+	return buckets * (SLOTS * sizeof(struct slot) + sizeof(uint64_t));
+}
+
+/* Gives the table empty buckets; the caller has what was there. 0 or -ENOMEM. */
+static int make_table(struct fdb *fdb, size_t buckets)
+{
+	struct slot *slots = aligned_alloc(CACHE_LINE, table_size(buckets));
+	if (!slots)
+		return -ENOMEM;
+	memset(slots, 0, table_size(buckets));
+	fdb->slots = slots;
+	fdb->tags = (_Atomic uint64_t *)(slots + buckets * SLOTS);
+	fdb->mask = buckets - 1;
+	return 0;
+}
+
+/* Of the whole secret, but not it: what other hashes of the same secret show does not tell this one. */
+static void make_secret(struct fdb *fdb, const uint8_t *secret, size_t size)
+{
+	for (uint64_t i = 0; i < SECRETS; i++)
+		fdb->secret[i] = XXH3_64bits_withSecret(&i, sizeof(i), secret, size) | 1;
 }
 
 int fdb_open(struct fdb **out, const struct fdb_limits *limits, const uint8_t *secret, size_t secret_size)
@@ -233,13 +332,12 @@ int fdb_open(struct fdb **out, const struct fdb_limits *limits, const uint8_t *s
 	if (!fdb)
 		return -ENOMEM;
 	fdb->limits = *limits;
-	for (size_t i = 0; i < SECRET_SIZE; i++)
-		fdb->secret[i] = secret[i % secret_size];
-	fdb->mask = FIRST_BUCKETS - 1;
-	fdb->buckets = make_buckets(FIRST_BUCKETS);
+	if (fdb->limits.ageing > INT32_MAX)
+		fdb->limits.ageing = INT32_MAX;
+	make_secret(fdb, secret, secret_size);
 	fdb->of_gateway = calloc(FDB_MAX_GATEWAYS, sizeof(*fdb->of_gateway));
 	fdb->of_place = calloc((size_t)2 * FDB_MAX_PLACES, sizeof(*fdb->of_place));
-	if (!fdb->buckets || !fdb->of_gateway || !fdb->of_place) {
+	if (!fdb->of_gateway || !fdb->of_place || make_table(fdb, FIRST_BUCKETS)) {
 		fdb_close(fdb);
 		return -ENOMEM;
 	}
@@ -251,38 +349,58 @@ void fdb_close(struct fdb *fdb)
 {
 	if (!fdb)
 		return;
-	free(fdb->buckets);
+	free(fdb->slots);
 	free(fdb->of_gateway);
 	free(fdb->of_place);
 	free(fdb);
+}
+
+static inline bool read_slot(const struct fdb *fdb, const struct slot *slot, uint64_t key, uint32_t now,
+			     struct fdb_entry *out)
+{
+	uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
+	/* Another entry may have taken the slot between the two loads: then the value is not this key's. */
+	if (atomic_load_explicit(&slot->key, memory_order_acquire) != key || !value_live(fdb, value, now))
+		return false;
+	unpack(key, value, out);
+	return true;
+}
+
+static __attribute__((noinline)) bool lookup_far(const struct fdb *fdb, uint64_t key, uint32_t now,
+						 struct fdb_entry *out)
+{
+	const struct slot *slot = find_far(fdb, key);
+	return slot && read_slot(fdb, slot, key, now, out);
 }
 
 bool fdb_lookup(const struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], uint32_t now,
 		struct fdb_entry *out)
 {
 	uint64_t key = make_key(gateway, mac);
-	struct slot slot = find(fdb, key);
-	if (!slot.key)
+	struct slot *slot;
+	switch (find_near(fdb, key, &slot)) {
+	case HERE:
+		return read_slot(fdb, slot, key, now, out);
+	case NOWHERE:
 		return false;
-	uint64_t value = atomic_load_explicit(slot.value, memory_order_acquire);
-	/* Another entry may have taken the slot between the two loads: then the value is not this key's. */
-	if (atomic_load_explicit(slot.key, memory_order_acquire) != key || !value_live(fdb, value, now))
-		return false;
-	unpack(key, value, out);
-	return true;
+	case FURTHER:
+		break;
+	}
+	return lookup_far(fdb, key, now, out);
 }
 
 /* Refreshes a known address without the lock; false when something about it has to change. */
-static bool refresh(struct slot slot, struct fdb_place place, uint32_t now)
+static bool refresh(struct slot *slot, struct fdb_place place, uint32_t now)
 {
-	uint64_t value = atomic_load_explicit(slot.value, memory_order_acquire);
+	uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
 	uint64_t fresh = make_value(FDB_LEARNED, place, now);
 	if (value == fresh)
 		return true;
 	if (value_kind(value) != FDB_LEARNED || (value & VALUE_PLACE) != (fresh & VALUE_PLACE))
 		return false;
 	/* Lost against a writer: its news is as good as ours. */
-	atomic_compare_exchange_strong_explicit(slot.value, &value, fresh, memory_order_release, memory_order_relaxed);
+	atomic_compare_exchange_strong_explicit(&slot->value, &value, fresh, memory_order_release,
+						memory_order_relaxed);
 	return true;
 }
 
@@ -296,14 +414,14 @@ static bool has_room(struct fdb *fdb, uint16_t gateway, struct fdb_place place)
 static enum fdb_outcome learn_locked(struct fdb *fdb, uint64_t key, struct fdb_place place, uint32_t now)
 {
 	uint64_t fresh = make_value(FDB_LEARNED, place, now);
-	struct slot slot = find(fdb, key);
-	if (!slot.key) {
+	struct slot *slot = find(fdb, key);
+	if (!slot) {
 		if (!has_room(fdb, (uint16_t)key, place))
 			return FDB_REFUSED;
 		insert(fdb, key, fresh);
 		return FDB_NEW;
 	}
-	uint64_t value = atomic_load_explicit(slot.value, memory_order_relaxed);
+	uint64_t value = atomic_load_explicit(&slot->value, memory_order_relaxed);
 	bool elsewhere = (value & VALUE_PLACE) != (fresh & VALUE_PLACE);
 	if (value_kind(value) == FDB_LOCAL)
 		return FDB_OURS;
@@ -319,12 +437,12 @@ enum fdb_outcome fdb_learn(struct fdb *fdb, uint16_t gateway, const uint8_t mac[
 			   uint32_t now)
 {
 	uint64_t key = make_key(gateway, mac);
-	struct slot slot = find(fdb, key);
-	if (slot.key && refresh(slot, place, now))
+	struct slot *slot = find(fdb, key);
+	if (slot && refresh(slot, place, now))
 		return FDB_KNOWN;
-	if (slot.key) {
+	if (slot) {
 		/* Static and local entries answer without the lock too: a flood in their name must not take it. */
-		uint64_t value = atomic_load_explicit(slot.value, memory_order_acquire);
+		uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
 		if (value_kind(value) == FDB_LOCAL)
 			return FDB_OURS;
 		if (value_kind(value) == FDB_STATIC)
@@ -344,8 +462,8 @@ int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum
 	uint64_t key = make_key(gateway, mac), value = make_value(kind, place, 0);
 	int error = 0;
 	lock(fdb);
-	struct slot slot = find(fdb, key);
-	if (slot.key)
+	struct slot *slot = find(fdb, key);
+	if (slot)
 		replace(fdb, slot, value);
 	else if (full(fdb))
 		error = -ENOSPC;
@@ -358,30 +476,28 @@ int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum
 bool fdb_remove(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6])
 {
 	lock(fdb);
-	struct slot slot = find(fdb, make_key(gateway, mac));
-	if (slot.key)
+	struct slot *slot = find(fdb, make_key(gateway, mac));
+	if (slot)
 		erase(fdb, slot);
 	unlock(fdb);
-	return slot.key != NULL;
+	return slot != NULL;
 }
 
 size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb_entry *entry), void *context)
 {
 	size_t purged = 0;
-	for (uint64_t i = 0; i <= fdb->mask; i++) {
-		for (int s = 0; s < SLOTS; s++) {
-			struct slot slot = {&fdb->buckets[i].key[s], &fdb->buckets[i].value[s]};
-			if (!is_entry(atomic_load_explicit(slot.key, memory_order_acquire)))
-				continue;
-			struct fdb_entry entry;
-			lock(fdb);
-			unpack(atomic_load(slot.key), atomic_load(slot.value), &entry);
-			if (is_entry(atomic_load(slot.key)) && doomed(context, &entry)) {
-				erase(fdb, slot);
-				purged++;
-			}
-			unlock(fdb);
+	for (size_t i = 0; i < capacity(fdb); i++) {
+		struct slot *slot = &fdb->slots[i];
+		if (!is_entry(atomic_load_explicit(&slot->key, memory_order_acquire)))
+			continue;
+		struct fdb_entry entry;
+		lock(fdb);
+		unpack(atomic_load(&slot->key), atomic_load(&slot->value), &entry);
+		if (is_entry(atomic_load(&slot->key)) && doomed(context, &entry)) {
+			erase(fdb, slot);
+			purged++;
 		}
+		unlock(fdb);
 	}
 	return purged;
 }
@@ -406,15 +522,14 @@ size_t fdb_expire(struct fdb *fdb, uint32_t now)
 
 void fdb_visit(const struct fdb *fdb, void (*visit)(void *context, const struct fdb_entry *entry), void *context)
 {
-	for (uint64_t i = 0; i <= fdb->mask; i++) {
-		for (int s = 0; s < SLOTS; s++) {
-			uint64_t key = atomic_load_explicit(&fdb->buckets[i].key[s], memory_order_acquire);
-			if (!is_entry(key))
-				continue;
-			struct fdb_entry entry;
-			unpack(key, atomic_load_explicit(&fdb->buckets[i].value[s], memory_order_acquire), &entry);
-			visit(context, &entry);
-		}
+	for (size_t i = 0; i < capacity(fdb); i++) {
+		struct slot *slot = &fdb->slots[i];
+		uint64_t key = atomic_load_explicit(&slot->key, memory_order_acquire);
+		if (!is_entry(key))
+			continue;
+		struct fdb_entry entry;
+		unpack(key, atomic_load_explicit(&slot->value, memory_order_acquire), &entry);
+		visit(context, &entry);
 	}
 }
 
@@ -423,22 +538,16 @@ int fdb_reserve(struct fdb *fdb)
 	size_t n = FIRST_BUCKETS;
 	while (n * SLOTS / 4 < fdb_count(fdb))
 		n *= 2;
-	struct bucket *old = fdb->buckets, *fresh = make_buckets(n);
-	if (!fresh)
-		return -ENOMEM;
-	uint64_t old_mask = fdb->mask;
-	fdb->buckets = fresh;
-	fdb->mask = n - 1;
+	struct slot *old = fdb->slots;
+	size_t old_buckets = fdb->mask + 1;
+	int error = make_table(fdb, n);
+	if (error)
+		return error;
 	atomic_store(&fdb->tombstones, 0);
-	for (uint64_t i = 0; i <= old_mask; i++) {
-		for (int s = 0; s < SLOTS; s++) {
-			uint64_t key = atomic_load(&old[i].key[s]);
-			if (!is_entry(key))
-				continue;
-			struct slot slot = find_room(fdb, key);
-			atomic_store(slot.value, atomic_load(&old[i].value[s]));
-			atomic_store(slot.key, key);
-		}
+	for (size_t i = 0; i < old_buckets * SLOTS; i++) {
+		uint64_t key = atomic_load(&old[i].key);
+		if (is_entry(key))
+			put(fdb, key, atomic_load(&old[i].value));
 	}
 	free(old);
 	return 0;

@@ -2,10 +2,16 @@
 /*
  * fdb.h - the forwarding database: (gateway, MAC) -> a local port or a remote
  *
- * Keys are (MAC << 16 | gateway) in one 64-bit word, values are one word too, so that every entry is read and written
- * with single atomic accesses. A bucket is a cache line of four entries; a look-up hashes the key (XXH3 with a secret
- * of this start, as pods choose MACs) and walks buckets until it meets the key or a slot that was never used. Removed
- * entries leave tombstones, which the next rehash sweeps.
+ * Keys are MAC and gateway in one 64-bit word, values are one word too, so that every entry is read and written with
+ * single atomic accesses. A bucket has eight slots, and one word of tags: a byte of each slot's hash, 0 when the slot
+ * was never used. A look-up hashes the key (with a secret of this start, as pods choose MACs), compares the tags of a
+ * bucket all at once, reads the slots whose tag is right, and goes on to the next bucket unless this one has a slot
+ * that was never used. Removed entries leave tombstones, tag and all, which the next rehash sweeps.
+ *
+ * The tags are a seventeenth of the table: they stay in the caches when the table is far too large for them, so that a
+ * miss hardly ever goes to memory, and a hit goes there once. No branch depends on which of the slots it is: that
+ * cannot be predicted, and what the processor then threw away would be the next look-ups, which it had sent to memory
+ * already.
  *
  * Kinds: local entries are the MACs of ports here and static ones were set by the user; neither ages nor moves. Learned
  * ones come from traffic, age, move, and are bounded for each gateway and for each place, so that a flood of source
