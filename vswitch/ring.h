@@ -29,8 +29,8 @@
 #define RING_IOV 2048       /* pieces of all of them together */
 #define RING_BYTES 65536    /* bytes of headers that belong to them */
 #define RING_BUFFER 66048   /* the largest frame or datagram with all that comes before it, bytes */
-#define RING_TAP_BUFFERS 32 /* a power of two: how many frames one turn can take from all TAPs together */
-#define RING_UDP_BUFFERS 32 /* the same for datagrams */
+#define RING_TAP_BUFFERS 64 /* a power of two: how many frames one turn can take from all TAPs together */
+#define RING_UDP_BUFFERS 128 /* the same for datagrams */
 #define RING_TX_CONTROL 48  /* two of CMSG_SPACE(sizeof(int)): TOS and segment size */
 
 struct ring;
