@@ -18,6 +18,8 @@ What to know before believing a figure:
     the ratios to the kernel's vxlan beside it are what they are for. Nothing is pinned.
   - The machine should have nothing else to do. What it was doing before the start is written down, and warned of.
   - Contenders alternate within a round, so that a slow minute hits all of them.
+  - TCP's congestion control is the machine's default, and written down: with BBR a stream's rate follows the round-trip
+    time as much as the work a byte costs.
   - The receiver counts what it copied out; streams are compared with what was sent at the ends of each piece.
   - UDP's receivers have 8 MiB of buffer, and say (overflow) when even that lost packets, which counts as loss.
   - Request and response take turns, 64 bytes; one that is lost counts as 100 ms.
@@ -101,6 +103,7 @@ def environment(build, times, everyone, knobs):
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(),
         "machine": platform.machine(), "cpu": first_match("/proc/cpuinfo", r"^model name\s*:(.*)"),
+        "congestion_control": first_match("/proc/sys/net/ipv4/tcp_congestion_control", r"(.*)"),
         "cores": os.cpu_count(), "hypervisor": first_match("/proc/cpuinfo", r"\b(hypervisor)\b") is not None,
         "memory_mib": int(first_match("/proc/meminfo", r"MemTotal:\s+(\d+)") or 0) // 1024,
         "mitigations": mitigations(), "busy_before": round(busy, 3), "load_before": os.getloadavg()[0],
@@ -114,7 +117,7 @@ def environment(build, times, everyone, knobs):
 
 def describe(env):
     return (f"{env['cpu']}, {env['cores']} cores, Linux {env['kernel']}, getppid {env['getppid_ns']} ns, memcpy "
-            f"{env['memcpy_gb_s']} GB/s, eventfd {env['eventfd_round_trip_us']} us, commit {env['commit']}")
+            f"{env['memcpy_gb_s']} GB/s, TCP {env['congestion_control']}, eventfd {env['eventfd_round_trip_us']} us, commit {env['commit']}")
 
 
 def preflight(build):

@@ -314,9 +314,10 @@ void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, u
 
 /* What a datagram belongs to. */
 struct origin {
-	struct gateway *gateway;
-	struct remote *remote; /* NULL: an own side that has not learned it */
-	struct port *owner;    /* whose underlay it came in by; NULL: the host's */
+	struct gateway *gateway; /* NULL: not known, or there is none */
+	uint32_t vni;            /* by which it was found */
+	struct remote *remote;   /* NULL: an own side that has not learned it */
+	struct port *owner;      /* whose underlay it came in by; NULL: the host's */
 	struct address source;
 	uint8_t tos;
 };
@@ -351,6 +352,13 @@ static enum drop match_host(struct worker *worker, const struct underlay *underl
 		return DROP_UNKNOWN_REMOTE;
 	}
 	return DROP_NONE;
+}
+
+static enum drop find_origin(struct worker *worker, const struct underlay *underlay, struct origin *origin,
+			     uint32_t vni)
+{
+	origin->vni = vni;
+	return origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
 }
 
 /* Whether the frame may come from there; learns that it does. */
@@ -395,10 +403,12 @@ static void receive_datagram(struct worker *worker, const struct underlay *under
 {
 	uint32_t vni;
 	struct parcel parcel = {.inner_gso = inner_gso};
-	origin->gateway = NULL;
 	enum drop reason = decap_header(data, length, worker->vs->options.ignore_reserved, &vni);
-	if (reason == DROP_NONE)
-		reason = origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
+	/* The datagrams of a train have one source; as a rule one VNI, too. */
+	if (reason != DROP_NONE || vni != origin->vni)
+		origin->gateway = NULL;
+	if (reason == DROP_NONE && !origin->gateway)
+		reason = find_origin(worker, underlay, origin, vni);
 	if (reason == DROP_NONE) {
 		struct gateway_counters *counters = &origin->gateway->counters[worker->index];
 		count(&counters->rx_datagrams, 1);
