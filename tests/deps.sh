@@ -12,7 +12,7 @@ for kind; do
 	case $kind in
 	build) wanted+=(gcc libc6-dev make pkg-config liburing-dev libnl-3-dev libnl-route-3-dev libjansson-dev libxxhash-dev) ;;
 	demo) wanted+=(iproute2 curl python3) ;;
-	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3) ;;
+	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;

@@ -469,7 +469,7 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 	int path = underlay_path_mtu(port_underlay(port), &remote->to);
 	int overhead = remote->to.ss_family == AF_INET6 ? TUNNEL_OVERHEAD_IP6 : TUNNEL_OVERHEAD_IP4;
 	struct frame frame;
-	if (path <= overhead || worker->n_replies == WORKER_REPLIES)
+	if (path <= overhead || worker->n_replies == WORKER_REPLIES || !tx->frame)
 		return;
 	if (frame_parse(&frame, tx->frame, tx->length) != DROP_NONE)
 		return;

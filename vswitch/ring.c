@@ -6,10 +6,11 @@
  * multishot ends when its group is empty (ENOBUFS); it is armed again once the round's buffers are back, so the size of
  * the group is also the burst that one turn takes.
  *
- * Sends and TAP writes are told not to wait (MSG_DONTWAIT, RWF_NOWAIT), so they complete while they are submitted, and
- * successes post no completion (IOSQE_CQE_SKIP_SUCCESS): when io_uring_enter() returns, what we find in the completion
- * queue with the mark of a transmission is a refusal, and all bytes are ours again. With DEFER_TASKRUN nothing else can
- * arrive in between.
+ * Sends and TAP writes are told not to wait (MSG_DONTWAIT, RWF_NOWAIT), so they are over when io_uring_enter() returns
+ * from their submission, and all bytes are ours again. Successes post no completion (IOSQE_CQE_SKIP_SUCCESS): what has
+ * the mark of a transmission in the completion queue is a refusal. That of a send is there at once. That of a write
+ * comes by task work (io_rw_done), which with DEFER_TASKRUN is done no earlier than the ring is entered for events: the
+ * transmissions of the last push are kept for it until ring_settle(), and that is before their places are reused.
  *
  * user_data is {what (8 bits), generation (24), slot (32)}. The generation tells a completion of an ended watch from
  * one of its successor in the same slot.
@@ -66,8 +67,9 @@ struct ring {
 	struct iovec iov[RING_IOV];
 	uint8_t bytes[RING_BYTES];
 	unsigned n_tx, n_iov, n_bytes;
-	uint32_t flushes; /* 1 and up */
-	uint32_t pushes;  /* marks the completions of a transmission: those of an earlier push are old news */
+	unsigned n_pushed; /* of tx: pushed last, and may yet be refused */
+	uint32_t flushes;  /* 1 and up */
+	uint32_t pushes;   /* marks the completions of a transmission: those of an earlier push are old news */
 };
 
 static uint64_t user_data(enum what what, uint32_t generation, uint32_t slot)
@@ -334,9 +336,42 @@ bool ring_spin(struct ring *ring, uint64_t nanoseconds)
 	return false;
 }
 
+/* Reports what the kernel refused of the last push, as far as it has said. Late, the frames may be somebody else's. */
+static void report_refusals(struct ring *ring, bool late)
+{
+	struct io_uring_cqe *cqe;
+	unsigned at;
+	io_uring_for_each_cqe(&ring->uring, at, cqe)
+	{
+		if (what_of(cqe->user_data) != WHAT_TX)
+			continue;
+		uint32_t slot = (uint32_t)cqe->user_data;
+		/* An overflowing completion queue hands some of them out later still, when their tx is another's. */
+		if (cqe->res < 0 && slot < ring->n_pushed &&
+		    cqe->user_data == user_data(WHAT_TX, ring->pushes - 1, slot)) {
+			if (late)
+				ring->tx[slot].frame = NULL;
+			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
+		}
+		/* Stays in the queue behind what has not been taken yet, as nothing. */
+		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
+	}
+}
+
+void ring_settle(struct ring *ring)
+{
+	if (ring->n_pushed && __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN) {
+		(void)io_uring_get_events(&ring->uring);
+		report_refusals(ring, true);
+	}
+	ring->n_pushed = 0;
+}
+
 int ring_wait(struct ring *ring)
 {
 	int n = io_uring_submit_and_wait(&ring->uring, 1);
+	report_refusals(ring, true);
+	ring->n_pushed = 0;
 	return n < 0 ? n : 0;
 }
 
@@ -480,21 +515,10 @@ void ring_push(struct ring *ring)
 		if (io_uring_submit(&ring->uring) < 0)
 			break;
 	take_back(ring);
-	struct io_uring_cqe *cqe;
-	unsigned at;
-	io_uring_for_each_cqe(&ring->uring, at, cqe)
-	{
-		if (what_of(cqe->user_data) != WHAT_TX)
-			continue;
-		uint32_t slot = (uint32_t)cqe->user_data;
-		/* An overflowing completion queue hands some of them out late, when their tx is another's. */
-		if (cqe->res < 0 && slot < ring->n_tx && cqe->user_data == user_data(WHAT_TX, ring->pushes, slot))
-			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
-		/* Stays in the queue behind what has not been taken yet, as nothing. */
-		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
-	}
-	ring->n_tx = ring->n_iov = ring->n_bytes = 0;
 	ring->pushes++;
+	ring->n_pushed = ring->n_tx;
+	report_refusals(ring, false);
+	ring->n_tx = ring->n_iov = ring->n_bytes = 0;
 }
 
 static bool has_room(const struct ring *ring, unsigned n_iov, unsigned n_bytes)
@@ -506,6 +530,8 @@ struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes)
 {
 	if (!has_room(ring, n_iov, n_bytes))
 		ring_push(ring);
+	if (!ring->n_tx && ring->n_pushed)
+		ring_settle(ring);
 	struct ring_tx *tx = &ring->tx[ring->n_tx++];
 	tx->message = (struct msghdr){.msg_iov = &ring->iov[ring->n_iov]};
 	tx->bytes = &ring->bytes[ring->n_bytes];

@@ -25,13 +25,13 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define RING_TX 256         /* transmissions between two pushes */
-#define RING_IOV 2048       /* pieces of all of them together */
-#define RING_BYTES 65536    /* bytes of headers that belong to them */
-#define RING_BUFFER 66048   /* the largest frame or datagram with all that comes before it, bytes */
-#define RING_TAP_BUFFERS 64 /* a power of two: how many frames one turn can take from all TAPs together */
+#define RING_TX 256          /* transmissions between two pushes */
+#define RING_IOV 2048        /* pieces of all of them together */
+#define RING_BYTES 65536     /* bytes of headers that belong to them */
+#define RING_BUFFER 66048    /* the largest frame or datagram with all that comes before it, bytes */
+#define RING_TAP_BUFFERS 64  /* a power of two: how many frames one turn can take from all TAPs together */
 #define RING_UDP_BUFFERS 128 /* the same for datagrams */
-#define RING_TX_CONTROL 48  /* two of CMSG_SPACE(sizeof(int)): TOS and segment size */
+#define RING_TX_CONTROL 48   /* two of CMSG_SPACE(sizeof(int)): TOS and segment size */
 
 struct ring;
 
@@ -72,7 +72,10 @@ struct ring_tx {
 };
 
 struct ring_options {
-	/* Called by ring_flush() for what the kernel refused; `error` is a negative errno. Must not queue or flush. */
+	/*
+	 * Called for what the kernel refused; `error` is a negative errno. Must not queue or flush. Sends are refused
+	 * by ring_flush(), writes by ring_settle() or ring_wait(), and then `frame` is NULL, as its bytes are gone.
+	 */
 	void (*refused)(void *context, const struct ring_tx *tx, int error);
 	void *context;
 };
@@ -129,6 +132,9 @@ void ring_push(struct ring *ring);
 
 /* The same, and gives the events' buffers back. */
 void ring_flush(struct ring *ring);
+
+/* Reports what else was refused of what has been pushed, while the notes of the transmissions are still good. */
+void ring_settle(struct ring *ring);
 
 const struct ring_features *ring_features(const struct ring *ring);
 const struct ring_counters *ring_counters(const struct ring *ring);

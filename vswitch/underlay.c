@@ -202,10 +202,13 @@ uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t famil
 
 static int path_mtu(int fd, const struct sockaddr_storage *to)
 {
+	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	bool ip6 = to->ss_family == AF_INET6;
 	int mtu = 0;
 	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), size = sizeof(mtu);
-	if (connect(fd, (const struct sockaddr *)to, length) ||
+	/* What is connected keeps its source when it is connected to somebody else, even one that the node has no more.
+	 */
+	if (connect(fd, &nowhere, sizeof(nowhere)) || connect(fd, (const struct sockaddr *)to, length) ||
 	    getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &size))
 		return -errno;
 	return mtu;
@@ -222,6 +225,8 @@ int underlay_path(const struct underlay *underlay, const struct sockaddr_storage
 	int mtu = path_mtu(fd, to);
 	if (mtu > 0 && getsockname(fd, (struct sockaddr *)from, &size))
 		mtu = -errno;
+	if (mtu > 0)
+		((struct sockaddr_in *)from)->sin_port = 0; /* a new one each time; in either family it is there */
 	atomic_flag_clear_explicit(&asking, memory_order_release);
 	return mtu;
 }

@@ -59,7 +59,7 @@ uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t famil
 /* The path MTU to `to` as the kernel knows it, bytes of the outer IP packet, or a negative errno. Does not block. */
 int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to);
 
-/* The same, and the local address in *from (its port means nothing) by which the sockets would reach `to`. */
+/* The same, and the local address in *from (its port is 0) by which the sockets would reach `to`. */
 int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from);
 
 #endif

@@ -101,8 +101,11 @@ static void run_round(struct worker *worker)
 		forward_replies(worker);
 		ring_flush(worker->ring);
 	}
-	if (atomic_load_explicit(&worker->has_mail, memory_order_acquire))
+	if (atomic_load_explicit(&worker->has_mail, memory_order_acquire)) {
+		/* Ports and remotes may be gone afterwards. */
+		ring_settle(worker->ring);
 		read_mail(worker);
+	}
 }
 
 static void report_start(struct worker *worker, int result)

@@ -245,18 +245,27 @@ def sniff(args):
 def outer(frame, port):
     """What an underlay datagram to the port says of itself, or None."""
     if frame[12:14] == b"\x08\x00" and frame[23] == 17:
-        at, tos, dont_fragment = 14 + (frame[14] & 15) * 4, frame[15], frame[20] >> 6 & 1
+        at, tos, dont_fragment, ttl = 14 + (frame[14] & 15) * 4, frame[15], frame[20] >> 6 & 1, frame[22]
         source = socket.inet_ntop(socket.AF_INET, frame[26:30])
     elif frame[12:14] == b"\x86\xdd" and frame[20] == 17:
-        at, tos, dont_fragment = 54, (frame[14] << 4 | frame[15] >> 4) & 255, 1
+        at, tos, dont_fragment, ttl = 54, (frame[14] << 4 | frame[15] >> 4) & 255, 1, frame[21]
         source = socket.inet_ntop(socket.AF_INET6, frame[22:38])
     else:
         return None
     sport, dport = struct.unpack("!HH", frame[at:at + 4])
     if dport != port:
         return None
-    return {"source": source, "sport": sport, "df": dont_fragment, "ecn": tos & 3, "tos": tos,
+    return {"source": source, "sport": sport, "df": dont_fragment, "ecn": tos & 3, "tos": tos, "ttl": ttl,
             "header": frame[at + 8:at + 16].hex(), "inner": frame[at + 16:]}
+
+
+def ip_length(frame):
+    """What the IP header in a frame says of the packet's length, which for a super-frame is that of all segments."""
+    if frame[12:14] == b"\x08\x00":
+        return int.from_bytes(frame[16:18], "big")
+    if frame[12:14] == b"\x86\xdd":
+        return 40 + int.from_bytes(frame[18:20], "big")
+    return 0
 
 
 def watch(args):
@@ -272,7 +281,7 @@ def watch(args):
         flow = "-"
         if inner[12:14] == b"\x08\x00" and inner[23] == 17:
             flow = "%d" % struct.unpack("!H", inner[34:36])
-        say(*("%s=%s" % item for item in seen.items()), "flow=" + flow, "kind=" + inner[12:14].hex(),
+        say(*("%s=%s" % item for item in seen.items()), "flow=" + flow, "kind=" + inner[12:14].hex(), "length=%d" % ip_length(inner),
             "label=" + (label_of(inner) or "-"))
 
 

@@ -20,7 +20,7 @@ missing() {
 	exit 1
 }
 [ "$(id -u)" = 0 ] || missing "network namespaces need root: run this with sudo"
-for tool in ip ping ethtool socat jq curl tshark ps ss sysctl /usr/bin/python3; do
+for tool in ip ping ethtool socat jq curl tshark nft ps ss sysctl /usr/bin/python3; do
 	command -v $tool >/dev/null || missing "$tool is not installed: run make deps"
 done
 [ -c /dev/net/tun ] || missing "/dev/net/tun is missing: load the tun module (modprobe tun), or give the container the device"

@@ -6,6 +6,7 @@
  */
 #include "vswitch/underlay.c"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -377,16 +378,53 @@ static void test_path_mtu(void **state)
 	underlay_close(underlay);
 }
 
+static struct address source_towards(const struct underlay *underlay, const char *text)
+{
+	struct endpoint to, from = {0};
+	struct sockaddr_storage sa, source = {0};
+	assert_int_equal(endpoint_parse(text, &to), 0);
+	endpoint_to_sockaddr(&to, &sa);
+	assert_true(underlay_path(underlay, &sa, &source) > 0);
+	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&source, sizeof(source), &from), 0);
+	/* That of the socket asked for the path is nobody's, and not always the same. */
+	assert_int_equal(from.port, 0);
+	return from.address;
+}
+
+/* What was asked before has no part in it: each remote has the source that its route says. */
+static void test_path_source(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct address loopback, other;
+	struct underlay *underlay = open_on(4789, 1, 4);
+	struct ifreq request = {.ifr_name = "lo:1"};
+	struct sockaddr_in *sin = (struct sockaddr_in *)&request.ifr_addr;
+	sin->sin_family = AF_INET;
+	assert_int_equal(inet_pton(AF_INET, "192.0.2.1", &sin->sin_addr), 1);
+	assert_return_code(ioctl(underlay->family[0].path, SIOCSIFADDR, &request), errno);
+	assert_int_equal(address_parse("127.0.0.1", &loopback), 0);
+	assert_int_equal(address_parse("192.0.2.1", &other), 0);
+	for (int i = 0; i < 2; i++) {
+		struct address first = source_towards(underlay, "127.0.0.1:4789");
+		struct address second = source_towards(underlay, "192.0.2.1:4789");
+		assert_true(address_equal(&first, &loopback));
+		assert_true(address_equal(&second, &other));
+	}
+	underlay_close(underlay);
+}
+
 #define fresh(test) cmocka_unit_test_setup_teardown(test, enter_fresh, leave)
 
 int main(void)
 {
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	const struct CMUnitTest tests[] = {
-		fresh(test_sockets), fresh(test_source_ports), fresh(test_port_among_sources),
-		fresh(test_choice),  fresh(test_taken),        fresh(test_not_shared),
-		fresh(test_vtep),    fresh(test_without_ip6),  fresh(test_sending),
-		fresh(test_too_big), fresh(test_path_mtu),     fresh(test_zero_checksum),
+		fresh(test_sockets),     fresh(test_source_ports), fresh(test_port_among_sources),
+		fresh(test_choice),      fresh(test_taken),        fresh(test_not_shared),
+		fresh(test_vtep),        fresh(test_without_ip6),  fresh(test_sending),
+		fresh(test_too_big),     fresh(test_path_mtu),     fresh(test_zero_checksum),
+		fresh(test_path_source),
 	};
 	return cmocka_run_group_tests_name("underlay", tests, NULL, NULL);
 }
