@@ -43,7 +43,7 @@ void egress_reset(struct egress *egress)
 	atomic_store_explicit(&egress->mtu, 0, memory_order_relaxed);
 	egress->from.ss_family = 0;
 	egress->due = 0;
-	egress->misses = 0;
+	egress->misses = egress->turn = 0;
 	egress->told = false;
 }
 
@@ -109,7 +109,7 @@ static void consider(struct vswitch *vs, const struct gateway *gateway, struct r
 	round->remotes[round->n] = remote;
 	round->targets[round->n++] = (struct probe_target){
 		.route = &egress->route,
-		.source_port = underlay_source_port(gateway->host, remote->to.ss_family, 0),
+		.source_port = underlay_source_port(gateway->host, remote->to.ss_family, egress->turn),
 	};
 }
 
@@ -135,6 +135,8 @@ static void succeed(const struct vswitch *vs, struct remote *remote, int mtu, ui
 	char text[ADDRESS_TEXT];
 	struct egress *egress = &remote->egress;
 	egress->misses = 0;
+	/* Connection tracking remembers what a rule said of a flow: another one meets the rules of today. */
+	egress->turn++;
 	egress->due = now + PROBE_EVERY;
 	if (atomic_load(&egress->mtu))
 		return;

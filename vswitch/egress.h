@@ -28,6 +28,7 @@ struct egress {
 	struct sockaddr_storage from;    /* the node's address in it; family 0: no route yet */
 	uint32_t due;                    /* when to probe next, seconds; 0: at once */
 	uint8_t misses;                  /* probes lost in a row */
+	uint8_t turn;                    /* which of the source ports the next one has */
 	bool told;                       /* that it does not work has been logged */
 };
 

@@ -88,7 +88,7 @@ poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the
 	local deadline=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
 	shift
 	until "$@" >"$TMP/poll" 2>&1; do
-		[ "${EPOCHREALTIME/./}" -lt $deadline ] || { cat "$TMP/poll" && return 1; }
+		[ "${EPOCHREALTIME/./}" -lt $deadline ] || { cat "$TMP/poll" 2>/dev/null || true; return 1; }
 		sleep 0.05
 	done
 }
