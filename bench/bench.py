@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench.py - podswitch beside the kernel's vxlan and Open vSwitch, in one run on one machine
 
-    sudo make bench           everything, about 25 minutes
+    sudo make bench           everything, about 35 minutes
     sudo make bench-quick     the core of it, under 2 minutes
     bench/bench.py --help     choose contenders, cases, rounds
 

@@ -53,14 +53,16 @@ static void add_remote(struct table *table, const json_t *remote)
 {
 	const char *address = json_string_value(json_object_get(remote, "address"));
 	const char *state = json_string_value(json_object_get(remote, "state"));
+	const char *egress = json_string_value(json_object_get(remote, "egress"));
 	long long port = json_integer_value(json_object_get(remote, "port"));
+	bool by_tap = egress && !strcmp(egress, "underlay_tap");
 	if (!address) {
 		table_pair_json(table, "remote", remote);
 		return;
 	}
 	bool bracket = strchr(address, ':');
-	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
-		   state ? state : "unknown");
+	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
+		   state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
 }
 
 static int print_one(FILE *out, json_t *gateway)

@@ -116,6 +116,14 @@ daemon -w 1
 same "what was set is known after a start" '[1420,"02:00:00:00:00:ac"]' "$(ports -c '.[0] | [.mtu, .mac]')"
 ctl port set pod1 --mtu 0 --mac auto
 
+echo "-- the pod takes its interface down"
+before=$(drops)
+p ip link set vx0 down
+a ping -q -c1 -W1 172.16.0.11 >/dev/null 2>&1 || true
+check "what comes for it is dropped as tap_down" poll 5 says '^{"tap_down":[1-9][0-9]*}$' grown "$before"
+p ip link set vx0 up
+check "up again, it works" poll 5 p ping -q -c1 -W1 172.16.0.1
+
 echo "-- the underlay of a gateway, while traffic runs; the far end learns the new one from what the pod sends"
 file=$(random_file 10)
 bg gwa socat -u TCP-LISTEN:5002,reuseaddr "OPEN:$TMP/got,creat,trunc"

@@ -408,8 +408,8 @@ static void test_gateway_show(void **state)
 	check_answer(
 		"gateway show a",
 		"\"result\":{\"name\":\"a\",\"vni\":42,\"port\":4789,\"underlay\":\"host\",\"remotes\":["
-		"{\"address\":\"10.0.0.2\",\"port\":4789,\"state\":\"configured\"},"
-		"{\"address\":\"fd00::2\",\"port\":4789,\"state\":\"local\"}],\"mtu\":1450,\"ports\":2,"
+		"{\"address\":\"10.0.0.2\",\"port\":4789,\"state\":\"configured\",\"egress\":\"underlay_tap\"},"
+		"{\"address\":\"fd00::2\",\"port\":4789,\"state\":\"local\",\"egress\":\"sockets\"}],\"mtu\":1450,\"ports\":2,"
 		"\"learning\":true,\"isolate\":false,\"allow\":[],\"counters\":{\"encap_frames\":3,"
 		"\"encap_bytes\":1536,\"tx_datagrams\":3,\"tx_bytes\":10485760,\"rx_datagrams\":0,\"rx_bytes\":1023,"
 		"\"drops\":{\"runt\":0,\"too_big\":5}}}",
@@ -423,7 +423,7 @@ static void test_gateway_show(void **state)
 		"isolate:       off\n"
 		"allow:         -\n"
 		"ports:         2\n"
-		"remote:        10.0.0.2:4789 (configured)\n"
+		"remote:        10.0.0.2:4789 (configured, by underlay_tap)\n"
 		"remote:        [fd00::2]:4789 (local)\n"
 		"encap_frames:  3\n"
 		"encap_bytes:   1536 (1.5 KiB)\n"
