@@ -11,6 +11,7 @@ COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e
 TERMINALS = {"svg": "svg size 1100,{height} dynamic font 'sans,13' background '#ffffff'",
              "png": "pngcairo size 1100,{height} font 'sans,11'"}
 HEIGHT = 480
+FRACTIONS = ", ".join(f"'{f'1/{1 / at:.0f}' if at < 1 else at}' {at}" for at in (1/256, 1/64, 1/16, 1/4, 1/2, 1, 2, 4, 8))
 STYLE = """
 set style data histograms
 set style histogram errorbars gap 1.5 lw 1
@@ -139,7 +140,8 @@ def ratios(folder, results):
                       for i, name in enumerate(names))
     gnuplot(folder, "ratios",
             "set title \"Ratio to the kernel's vxlan (of times its reciprocal): right of 1 is better\"\n"
-            "set logscale x 2\nset grid\nset key outside top center horizontal\n"
+            "set logscale x 2\nset grid\nset key outside top center horizontal maxcols 3\n"
+            f"set xtics ({FRACTIONS})\n"
             f"set yrange [0.3:{len(cases) + 0.7}]\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 2\n"
             f"{block(rows)}plot {plots}", height=140 + 24 * len(cases))
 
