@@ -409,7 +409,8 @@ static void test_gateway_show(void **state)
 		"gateway show a",
 		"\"result\":{\"name\":\"a\",\"vni\":42,\"port\":4789,\"underlay\":\"host\",\"remotes\":["
 		"{\"address\":\"10.0.0.2\",\"port\":4789,\"state\":\"configured\",\"egress\":\"underlay_tap\"},"
-		"{\"address\":\"fd00::2\",\"port\":4789,\"state\":\"local\",\"egress\":\"sockets\"}],\"mtu\":1450,\"ports\":2,"
+		"{\"address\":\"fd00::2\",\"port\":4789,\"state\":\"local\",\"egress\":\"sockets\"}],\"mtu\":1450,"
+		"\"ports\":2,"
 		"\"learning\":true,\"isolate\":false,\"allow\":[],\"counters\":{\"encap_frames\":3,"
 		"\"encap_bytes\":1536,\"tx_datagrams\":3,\"tx_bytes\":10485760,\"rx_datagrams\":0,\"rx_bytes\":1023,"
 		"\"drops\":{\"runt\":0,\"too_big\":5}}}",
