@@ -125,7 +125,7 @@ def dial(who):
 
 def quick_steps():
     return [*(stream(n, way, "on", MAIN) for n in (1, 4) for way in ("up", "down")),
-            flood(64, "up", MAIN), search(64, "up", NO_OVS), ask(False, MAIN)]
+            flood(64, "up", MAIN), search(64, "up", {"kernel", "podswitch", "podswitch tap"}), ask(False, MAIN)]
 
 
 def full_steps(variants):
