@@ -8,6 +8,7 @@ CFLAGS  ?= -O2 -g
 FUZZ_SECONDS ?= 30
 
 PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash
+KUBE     := libcurl libmicrohttpd
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
 # Some compilers come with their own _FORTIFY_SOURCE; it needs an optimiser and hides bugs from the sanitizers.
 FORTIFY  := -U_FORTIFY_SOURCE $(if $(SANITIZE),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-D_FORTIFY_SOURCE=2))
@@ -17,14 +18,15 @@ SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all 
 
 # On a machine before its first `make deps` there is no pkg-config; targets that install it call make again.
 CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -I. -DPODSWITCH_VERSION='"$(VERSION)"' $(CPPFLAGS) \
-		$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+		$(shell pkg-config --cflags $(PKGS) $(KUBE) 2>/dev/null)
 CFLAGS_ALL   := $(CPPFLAGS_ALL) $(WARNINGS) $(HARDEN) $(CFLAGS) $(SANITIZERS) -pthread
 LDFLAGS_ALL  := $(CFLAGS) $(SANITIZERS) -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread $(LDFLAGS)
-LIBS         := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LIBS         := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(KUBE) 2>/dev/null)
 
 # Every .c of these rooms goes into one archive, but for the files that hold a main().
-ROOMS := vswitch tap control control/ctl
-MAINS := vswitch/main.c control/ctl/main.c
+ROOMS := vswitch tap control control/ctl control/cni control/kube
+MAINS := vswitch/main.c control/ctl/main.c control/cni/main.c control/kube/main.c
+PROGRAMS := $(addprefix $(BUILD)/podswitch,d ctl -cni -agent)
 SRCS  := $(filter-out $(MAINS),$(wildcard $(ROOMS:=/*.c)))
 OBJS  := $(SRCS:%.c=$(BUILD)/%.o)
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
@@ -36,11 +38,13 @@ MAN   := $(addprefix $(BUILD)/man/,$(notdir $(PAGES:.in=)))
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) '$@';)
 
 .PHONY: all
-all: $(BUILD)/podswitchd $(BUILD)/podswitchctl $(MAN) ## build the programs and their man pages (the default)
+all: $(PROGRAMS) $(MAN) ## build the programs and their man pages (the default)
 
 $(BUILD)/podswitchd: $(BUILD)/vswitch/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitchctl: $(BUILD)/control/ctl/main.o $(BUILD)/podswitch.a
-$(BUILD)/podswitchd $(BUILD)/podswitchctl:
+$(BUILD)/podswitch-cni: $(BUILD)/control/cni/main.o $(BUILD)/podswitch.a
+$(BUILD)/podswitch-agent: $(BUILD)/control/kube/main.o $(BUILD)/podswitch.a
+$(PROGRAMS):
 	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/podswitch.a: $(OBJS)
@@ -80,7 +84,7 @@ $(BUILD)/man/%: %.in vswitch/drops.def Makefile
 .PHONY: tools
 tools:
 	@command -v $(CC) >/dev/null || { echo "$(CC) is missing: run 'make deps' as root" >&2; exit 1; }
-	@pkg-config --exists $(PKGS) || { echo "not all of $(PKGS) are here: run 'make deps' as root" >&2; exit 1; }
+	@pkg-config --exists $(PKGS) $(KUBE) || { echo "not all of $(PKGS) $(KUBE) are here: run 'make deps' as root" >&2; exit 1; }
 
 .PHONY: deps
 deps: ## install the Debian packages that a build needs (DEPS=skip: install nothing, here and below)
@@ -173,7 +177,7 @@ coverage: ## which share of each file's lines the unit tests run
 
 .PHONY: install
 install: all ## into DESTDIR and PREFIX (/usr/local)
-	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/sbin' $(BUILD)/podswitchd
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/sbin' $(filter-out %ctl,$(PROGRAMS))
 	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(BUILD)/podswitchctl
 	install -D -m 644 control/ctl/podswitchctl.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/podswitchctl'
 	@for page in $(MAN); do \

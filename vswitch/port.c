@@ -88,7 +88,7 @@ static int check_config(const struct port_config *config, struct failure *why)
 {
 	if (!switch_name_valid(config->name))
 		return fail(why, -EINVAL, "name",
-			    "a name is 1 to 127 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+			    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
 	if (!config->netns[0])
 		return fail(why, -EINVAL, "netns",
 			    "say in which network namespace the pod is: a name, a path or a process id");

@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SWITCH_NAME 128  /* bytes of a gateway's or port's name, with the NUL */
+#define SWITCH_NAME 192  /* bytes of a gateway's or port's name, with the NUL */
 #define SWITCH_NETNS 256 /* bytes of a NETNS argument, with the NUL */
 #define SWITCH_MAX_WORKERS 16
 #define GATEWAY_MAX_REMOTES 64
@@ -104,7 +104,7 @@ struct port_config {
 		.ifname = "vx0"                                                                                        \
 	}
 
-/* Names of gateways and ports: 1 to 127 of [A-Za-z0-9._:@-], not starting with '.' or '-'. */
+/* Names of gateways and ports: 1 to 191 of [A-Za-z0-9._:@-], not starting with '.' or '-'. */
 bool switch_name_valid(const char *name);
 
 /*

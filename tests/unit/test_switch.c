@@ -42,7 +42,7 @@ static void test_name_lengths(void **state)
 	for (size_t length = 1; length < 300; length++) {
 		char name[301] = {0};
 		memset(name, 'n', length);
-		assert_int_equal(switch_name_valid(name), length <= 127);
+		assert_int_equal(switch_name_valid(name), length <= 191);
 	}
 }
 
