@@ -272,7 +272,7 @@ static int check_config(const struct gateway_config *config, struct failure *why
 {
 	if (!switch_name_valid(config->name))
 		return fail(why, -EINVAL, "name",
-			    "a name is 1 to 127 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+			    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
 	if (config->vni > 0xffffff)
 		return fail(why, -EINVAL, "vni", "a VNI is 0 to 16777215");
 	if (!config->port)
