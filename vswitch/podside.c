@@ -271,7 +271,7 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 			link_limit_gso(port->config.ifname, port_gso_segments(live.mtu));
 		netns_return(&vs->home);
 	}
-	snprintf(port->trouble, sizeof(port->trouble), "%s", error ? why.text : "");
+	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");
 	if (error)
 		log_line(LOG_WARNING, "port %s: its lease cannot be used: %s", port->config.name, why.text);
 	else
@@ -326,5 +326,5 @@ void podside_report(const struct port *port, struct port_client *out)
 	out->has_answered = status.answered_at;
 	if (status.answered_at && now > status.answered_at)
 		out->answered = (unsigned)((now - status.answered_at) / 1000);
-	snprintf(out->trouble, sizeof(out->trouble), "%s", port->trouble);
+	snprintf(out->trouble, sizeof(out->trouble), "%.150s", port->trouble);
 }

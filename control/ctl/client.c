@@ -66,7 +66,7 @@ int client_connect(struct client *client, const char *path, struct failure *why)
 	return dial(client, why);
 }
 
-int client_open(struct client *client, const char *path, const char *peer, int timeout, struct failure *why)
+int client_connect_to(struct client *client, const char *path, const char *peer, int timeout, struct failure *why)
 {
 	*client = (struct client){.fd = -1, .path = path, .timeout = timeout, .stop_fd = -1, .out_fd = -1};
 	client->peer = peer;

@@ -41,7 +41,7 @@ int client_connect(struct client *client, const char *path, struct failure *why)
  * The same for the socket of `peer`, with `timeout` milliseconds for the connection, for sending and for each answer.
  * -ENOENT and -ECONNREFUSED: nobody is there.
  */
-int client_open(struct client *client, const char *path, const char *peer, int timeout, struct failure *why);
+int client_connect_to(struct client *client, const char *path, const char *peer, int timeout, struct failure *why);
 
 /* Accepts one whose connecting failed. */
 void client_disconnect(struct client *client);

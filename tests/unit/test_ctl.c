@@ -684,10 +684,10 @@ static void test_other_peer(void **state)
 	json_t *result = NULL;
 
 	(void)state;
-	assert_int_equal(client_open(&client, "/nonexistent/s", "the agent", 100, &why), -ENOENT);
+	assert_int_equal(client_connect_to(&client, "/nonexistent/s", "the agent", 100, &why), -ENOENT);
 	assert_string_equal(why.text, "no socket /nonexistent/s: is the agent running?");
 	fake_start(&fake, script);
-	assert_int_equal(client_open(&client, fake.path, "the agent", 5000, &why), 0);
+	assert_int_equal(client_connect_to(&client, fake.path, "the agent", 5000, &why), 0);
 	assert_int_equal(client_call(&client, "m", NULL, &result, &why), -EREMOTEIO);
 	assert_int_equal(client.refused, -32020);
 	assert_string_equal(why.text, "no");
