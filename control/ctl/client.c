@@ -86,6 +86,8 @@ void client_disconnect(struct client *client)
 
 int client_wait(const struct client *client, int milliseconds)
 {
+	if (client->used > client->start && memchr(client->buffer + client->start, '\n', client->used - client->start))
+		return 1;
 	struct pollfd fds[] = {
 		{.fd = client->fd, .events = POLLIN},
 		{.fd = client->stop_fd, .events = POLLIN},
