@@ -12,6 +12,7 @@
 #include "control/kube/settings.h"
 #include "control/rpc.h"
 
+#include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -21,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAP 1000 /* ms that the loop sleeps at most */
+#define NAP 1000      /* ms that the loop sleeps at most */
+#define HINDSIGHT 500 /* ms after the order to stop in which the reason for it may arrive */
 
 struct agent {
 	struct settings settings;
@@ -193,15 +195,36 @@ static void loop(struct agent *agent)
 
 /* ---- the end ---- */
 
+/* Our DaemonSet may be deleted a moment before the watch has told, as its pods are told to stop by others. */
+static bool is_uninstalled(struct agent *agent)
+{
+	uint64_t end = now_ms() + HINDSIGHT;
+	while (agent->settings.daemonset && !cluster_uninstalled(agent->cluster) && now_ms() < end) {
+		(void)kube_wait(agent->kube, NULL, 0, 50);
+		kube_turn(agent->kube);
+	}
+	return cluster_uninstalled(agent->cluster);
+}
+
+/* What is left of a file in our directory on the node. podswitchd's own files go when it does not serve any more. */
+static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+	(void)stat;
+	(void)type;
+	if (walk->level > 0)
+		(void)remove(path);
+	return 0;
+}
+
 /*
- * Whether our DaemonSet is deleted, and not just this pod of it. When the namespace goes first, the pod is stopped
- * before the watch may have told.
+ * The node as it was. Pods that have a gateway keep their interface, dead, and no other way out: what is left of them
+ * is not to leak, and they are made anew when they are to go on without.
  */
-static void clean_up(const struct agent *agent)
+static void clean_up(struct agent *agent)
 {
 	const struct settings *settings = &agent->settings;
 	struct failure why = {0};
-	if (!cluster_uninstalled(agent->cluster) || !settings->cni_bin_dir || !settings->cni_conf_dir)
+	if (!is_uninstalled(agent) || !settings->cni_bin_dir || !settings->cni_conf_dir)
 		return;
 	const struct cni_install config = {
 		.bin_dir = settings->cni_bin_dir, .conf_dir = settings->cni_conf_dir, .socket = settings->socket};
@@ -209,6 +232,9 @@ static void clean_up(const struct agent *agent)
 		log_line(LOG_ERROR, "the CNI plugin is not taken out: %s", why.text);
 	else
 		log_line(LOG_INFO, "the DaemonSet is deleted: the CNI plugin is taken out of this node");
+	char copy[PATH_MAX];
+	snprintf(copy, sizeof(copy), "%s", settings->socket);
+	(void)nftw(dirname(copy), remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 int main(int argc, char **argv)
