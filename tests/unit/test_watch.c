@@ -163,6 +163,12 @@ static struct watch_counters counters(void)
 	return count;
 }
 
+/* From here on a back-off would take longer than the test has patience: what comes comes without one. */
+static void never_back_off(struct fake *fake)
+{
+	fake->kube->backoff_ms = fake->kube->backoff_max_ms = 10 * FAKE_PATIENCE_MS;
+}
+
 /* ---- all is well ---- */
 
 static void test_lists_then_follows(void **state)
@@ -301,11 +307,13 @@ static void test_expired_in_the_stream(void **state)
 	struct fake *fake = *state;
 	struct fake_conn *conn = begin(fake);
 
+	never_back_off(fake);
 	fake_chunk(fake, conn, EVENT("ADDED", "b", "101") ERROR(410, "too old resource version"));
 	/* Not older than what is known, and without a limit, or it would mean exactly this version. */
 	answer_list(fake, "GET " PODS "?resourceVersion=101 ", LIST("200", ITEM("b", "101")));
 	conn = open_stream(fake, "&resourceVersion=200 ");
 	told(fake, "=a+b=b");
+	fake->kube->backoff_ms = BACKOFF;
 	uint64_t expired = kube_now();
 	fake_chunk(fake, conn, ERROR(410, "again"));
 	conn = fake_asked(fake, "GET " PODS "?limit=500 ");
@@ -412,16 +420,19 @@ static void test_short_streams_with_events(void **state)
 {
 	struct fake *fake = *state;
 	struct fake_conn *conn = begin(fake);
-	uint64_t ended;
+	uint64_t ended = 0;
 
+	never_back_off(fake);
 	for (unsigned i = 1; i <= MAX_SHORT_STREAMS; i++) {
 		fake_chunk(fake, conn, BOOKMARK("100"));
 		fake_until(fake, counters().bookmarks == i);
-		fake_end(fake, conn);
+		if (i == MAX_SHORT_STREAMS)
+			fake->kube->backoff_ms = BACKOFF;
 		ended = kube_now();
+		fake_end(fake, conn);
 		conn = open_stream(fake, "&resourceVersion=100 ");
-		assert_int_equal(conn->at - ended >= BACKOFF, i == MAX_SHORT_STREAMS);
 	}
+	assert_true(conn->at - ended >= BACKOFF);
 }
 
 static void test_silent_stream_is_given_up(void **state)
@@ -432,13 +443,11 @@ static void test_silent_stream_is_given_up(void **state)
 	config.stream_seconds = 1;
 	start(fake, &config);
 	answer_list(fake, PODS, LIST("100", ""));
-	struct fake_conn *conn = open_stream(fake, "&timeoutSeconds=1&resourceVersion=100 ");
+	open_stream(fake, "&timeoutSeconds=1&resourceVersion=100 ");
 	uint64_t began = kube_now();
-	(void)conn;
 	resumes_from(fake, "100");
 	assert_in_range(kube_now() - began, 1900, 10000);
 	assert_int_equal(counters().lists, 1);
-	assert_int_equal(counters().errors, 0);
 }
 
 /* ---- answers that refuse ---- */
@@ -525,10 +534,9 @@ static void test_new_token_after_unauthorized(void **state)
 	fake_end(fake, conn);
 	conn = fake_asked(fake, "&resourceVersion=101 ");
 	write_file(fake->token_file, "second-token\n");
-	uint64_t refused = kube_now();
+	never_back_off(fake);
 	fake_answer(fake, conn, "401 Unauthorized", "", STATUS(401, "Unauthorized"));
 	conn = fake_asked(fake, "&resourceVersion=101 ");
-	assert_true(conn->at - refused < BACKOFF);
 	assert_non_null(strstr(conn->in, "Authorization: Bearer second-token\r\n"));
 	assert_int_equal(logged_lines(), 0);
 }
@@ -705,6 +713,7 @@ static void test_nonsense_in_the_stream(void **state)
 	struct fake *fake = *state;
 	struct fake_conn *conn = begin(fake);
 
+	fake->kube->backoff_max_ms = BACKOFF;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		uint64_t before = kube_now();
 		store.told[0] = '\0';
@@ -750,6 +759,7 @@ static void test_nonsense_as_a_list(void **state)
 	};
 	struct fake *fake = *state;
 
+	fake->kube->backoff_max_ms = BACKOFF;
 	start_pods(fake);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		answer_list(fake, "?resourceVersion=0&limit=500 ", lists[i]);
