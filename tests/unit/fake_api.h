@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +28,7 @@
 
 #define FAKE_CONNS 64
 #define FAKE_PATIENCE_MS 20000 /* longer than anything should take under a sanitizer on a busy machine */
-#define BACKOFF 40             /* ms; the first of the tests' waits */
+#define BACKOFF 40u            /* ms; the first of the tests' waits */
 
 struct fake_conn {
 	int fd; /* 0: free */
@@ -165,8 +166,11 @@ static inline void fake_accept(struct fake *fake)
 {
 	int fd = fake->listener ? accept4(fake->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC) : -1;
 
+	int on = 1;
+
 	if (fd < 0)
 		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	for (size_t i = 0; i < FAKE_CONNS; i++) {
 		if (!fake->conns[i].fd) {
 			fake->conns[i].fd = fd;
