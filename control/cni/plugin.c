@@ -105,7 +105,7 @@ static enum cni_code add(const struct attach *attach, FILE *out, struct refusal 
 	return code;
 }
 
-static enum cni_code carry_out(const struct attach *attach, FILE *out, struct refusal *why)
+static enum cni_code run_command(const struct attach *attach, FILE *out, struct refusal *why)
 {
 	enum cni_code code = check_version(attach->environment, attach->request, why);
 
@@ -170,7 +170,7 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 		status = delete (&attach, code, &why, err);
 	} else {
 		if (!code)
-			code = carry_out(&attach, out, &why);
+			code = run_command(&attach, out, &why);
 		if (code)
 			status = report(request.version, &why, out, err);
 	}
