@@ -827,6 +827,25 @@ int link_list_addresses(struct address *out, size_t max, struct failure *why)
 	return n;
 }
 
+int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why)
+{
+	struct nl_cache *cache;
+	int ifindex = (int)if_nametoindex(ifname);
+	int n = dump_addresses(&cache, why);
+
+	if (n)
+		return n;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *address = (struct rtnl_addr *)o;
+		if (!ifindex || rtnl_addr_get_ifindex(address) != ifindex)
+			continue;
+		out[n].address = address_of(rtnl_addr_get_local(address));
+		out[n++].length = (uint8_t)rtnl_addr_get_prefixlen(address);
+	}
+	nl_cache_free(cache);
+	return n;
+}
+
 int link_has_address(const struct address *address, struct failure *why)
 {
 	struct nl_cache *cache;
