@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh - installs the Debian packages that are missing
 #
-#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz
+#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image
 #
 # DEPS=skip turns it off. Nothing is asked of the network while nothing is missing.
 set -eu
@@ -15,6 +15,7 @@ for kind; do
 	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck) ;;
+	image) wanted+=(mmdebstrap jq git) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;
 	*) echo "deps: no such kind of packages: $kind" >&2 && exit 2 ;;
 	esac
