@@ -292,9 +292,9 @@ static void ask_on(struct dhcp *dhcp, uint64_t now)
 /* What the time has made of the state, before something is sent. */
 static void advance(struct dhcp *dhcp, uint64_t now)
 {
-	if (dhcp->state == DHCP_REBOOTING && dhcp->tries >= REBOOT_TRIES)
-		enter(dhcp, DHCP_INIT, now);
-	else if (dhcp->state == DHCP_REQUESTING && dhcp->tries >= REQUEST_TRIES)
+	unsigned tries = dhcp->state == DHCP_REBOOTING ? REBOOT_TRIES : REQUEST_TRIES;
+
+	if ((dhcp->state == DHCP_REBOOTING || dhcp->state == DHCP_REQUESTING) && dhcp->tries >= tries)
 		enter(dhcp, DHCP_INIT, now);
 	else if (dhcp->state == DHCP_BOUND || dhcp->state == DHCP_RENEWING)
 		ask_on(dhcp, now);
@@ -467,7 +467,7 @@ static const uint8_t *unwrap(const struct dhcp *dhcp, const uint8_t *frame, size
 	if (memcmp(frame, dhcp->mac.bytes, sizeof(everyone)) && memcmp(frame, everyone, sizeof(everyone)))
 		return NULL;
 	const uint8_t *ip = frame + ETH_HEADER;
-	size_t header = (ip[IP4_VERSION_IHL] & 0xfU) * 4U, total = load16(ip + IP4_LENGTH);
+	size_t header = (size_t)4 * (ip[IP4_VERSION_IHL] & 0xf), total = load16(ip + IP4_LENGTH);
 	if (ip[IP4_VERSION_IHL] >> 4 != 4 || header < IP4_HEADER || total > length - ETH_HEADER ||
 	    total < header + UDP_HEADER || !checksum_valid(checksum_add(0, ip, header)) ||
 	    (load16(ip + IP4_FRAGMENT) & IP4_MF_AND_OFFSET) || ip[IP4_PROTOCOL] != PROTO_UDP)

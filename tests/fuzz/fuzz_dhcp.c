@@ -43,9 +43,9 @@ static void check(const struct dhcp *dhcp, uint64_t now)
 	if (!lease)
 		return;
 	const uint8_t *own = lease->address.address.bytes;
-	uint32_t mask = ~0U << (32 - lease->address.length), host = load32(own) & ~mask;
 	assert(lease->address.address.family == AF_INET && lease->address.length && lease->address.length < 32);
-	assert(own[0] && own[0] != 127 && own[0] < 224 && (~mask == 1 || (host && host != ~mask)));
+	uint32_t hosts = UINT32_MAX >> lease->address.length, host = load32(own) & hosts;
+	assert(own[0] && own[0] != 127 && own[0] < 224 && (hosts == 1 || (host && host != hosts)));
 	assert(!lease->router.family || prefix_contains(&lease->address, &lease->router));
 	assert(!address_equal(&lease->router, &lease->address.address) && mac_is_unicast(&lease->server_mac));
 	assert(!lease->mtu || lease->mtu >= 576);
@@ -59,13 +59,12 @@ static void send_all(struct dhcp *dhcp, uint64_t now)
 {
 	uint8_t frame[DHCP_FRAME_MAX];
 	enum dhcp_event event;
-	unsigned sent = 0;
 
-	while (dhcp_due(dhcp) <= now) {
+	for (unsigned sent = 0; dhcp_due(dhcp) <= now; sent++) {
 		size_t length = dhcp_send(dhcp, now, frame, &event);
 		assert(length == 0 || (length >= 342 && length <= sizeof(frame)));
 		assert(event == DHCP_NOTHING || (event == DHCP_LOST && !dhcp_lease(dhcp)));
-		assert(++sent <= 2);
+		assert(sent < 2);
 	}
 }
 

@@ -230,25 +230,24 @@ static void bind_usual(void)
 /* Every byte of the first DISCOVER, but for what follows from the seed. */
 static void discover_is_as_it_should_be(void **state)
 {
-	static const uint8_t headers[] = {
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55,
-		0x08, 0x00,                                                             /* Ethernet */
-		0x45, 0x00, 0x01, 0x48, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x39, 0xa6, /* 328 bytes, DF, UDP */
-		0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0x00, 0x44, 0x00, 0x43,
-		0x01, 0x34, /* 68 to 67, 308 bytes */
-	};
+	static const uint8_t ethernet[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
+					   0x11, 0x22, 0x33, 0x44, 0x55, 0x08, 0x00};
+	/* 328 bytes, DF, UDP, from nowhere to everyone */
+	static const uint8_t ip[] = {0x45, 0x00, 0x01, 0x48, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
+				     0x39, 0xa6, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff};
+	static const uint8_t udp[] = {0x00, 0x44, 0x00, 0x43, 0x01, 0x34}; /* 68 to 67, 308 bytes */
 	static const uint8_t bootp[] = {0x01, 0x01, 0x06, 0x00};
-	static const uint8_t options[] = {
-		0x63, 0x82, 0x53, 0x63, 53, 1, 1,    61,   7,  1, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 12, 5,   'a',
-		'p',  'p',  '-',  '0',  57, 2, 0x02, 0x40, 55, 7, 1,    3,    26,   51,   54,   58,   59, 255,
-	};
+	static const uint8_t options[] = "\x63\x82\x53\x63\x35\1\1\x3d\7\1\x02\x11\x22\x33\x44\x55\x0c\5app-0"
+					 "\x39\2\x02\x40\x37\7\1\3\x1a\x33\x36\x3a\x3b\xff";
 	uint8_t zero[192 + 10 + 16] = {0};
 
 	(void)state;
 	start(NULL);
 	assert_int_equal(event, DHCP_NOTHING);
 	assert_int_equal(length, 342);
-	assert_memory_equal(frame, headers, sizeof(headers));
+	assert_memory_equal(frame, ethernet, sizeof(ethernet));
+	assert_memory_equal(frame + 14, ip, sizeof(ip));
+	assert_memory_equal(frame + 34, udp, sizeof(udp));
 	assert_memory_equal(frame + 42, bootp, sizeof(bootp));
 	assert_int_not_equal(load32(frame + 46), 0);
 	/* secs, flags without BROADCAST, no addresses */
@@ -256,6 +255,7 @@ static void discover_is_as_it_should_be(void **state)
 	assert_memory_equal(frame + 70, mac.bytes, 6);
 	assert_memory_equal(frame + 76, zero, 10 + 192);
 	assert_memory_equal(frame + 278, options, sizeof(options));
+	/* The array's NUL is the first byte of padding. */
 	assert_memory_equal(frame + 278 + sizeof(options), zero, 342 - 278 - sizeof(options));
 	assert_sums_right();
 	assert_true(dhcp_listens(&dhcp));
@@ -557,8 +557,8 @@ static void duplicates_change_nothing(void **state)
 	assert_int_equal(dhcp.state, DHCP_RENEWING);
 	assert_int_equal(give(&ack), DHCP_NOTHING);
 	struct reply nak = usual(6);
-	store32(nak.bytes + 46, ack.xid ? ack.xid : dhcp.xid + 1);
-	finish(&nak, nak.length - 42);
+	nak.xid = dhcp.xid + 1;
+	make(&nak);
 	assert_int_equal(give(&nak), DHCP_NOTHING);
 	assert_int_equal(give_usual(5), DHCP_RENEWED);
 }
@@ -937,8 +937,8 @@ static void assert_sane(void)
 
 	if (!lease)
 		return;
-	uint32_t own = value4(&lease->address.address), mask = ~0U << (32 - lease->address.length);
-	assert_true(is_host(own, mask) && lease->address.length && lease->address.length < 32);
+	assert_in_range(lease->address.length, 1, 31);
+	assert_true(is_host(value4(&lease->address.address), ~(UINT32_MAX >> lease->address.length)));
 	assert_true(!lease->router.family || prefix_contains(&lease->address, &lease->router));
 	assert_true(lease->renew_at < lease->rebind_at || lease->renew_at == UINT64_MAX);
 	assert_true(lease->rebind_at < lease->expires_at || lease->expires_at == UINT64_MAX);
