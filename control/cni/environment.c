@@ -68,8 +68,9 @@ static enum cni_code read_netns(const char *text, struct environment *out, struc
 		return refuse(why, CNI_BAD_ENVIRONMENT, "CNI_NETNS: '%.64s' is not a path from / of at most %zu bytes",
 			      text, sizeof(out->netns) - 1);
 	for (const char *c = text; *c; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return refuse(why, CNI_BAD_ENVIRONMENT, "CNI_NETNS: holds control characters");
+		/* It goes into JSON, which takes UTF-8 only. */
+		if (*c < ' ' || *c > '~')
+			return refuse(why, CNI_BAD_ENVIRONMENT, "CNI_NETNS: holds what is not printable ASCII");
 	}
 	memcpy(out->netns, text, length + 1);
 	return 0;

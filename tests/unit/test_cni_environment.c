@@ -180,6 +180,8 @@ static void test_hostile(void **state)
 	expect_refused(&v, "CNI_NETNS: ");
 	v.netns = "/run/netns/x\n";
 	expect_refused(&v, "CNI_NETNS: ");
+	v.netns = "/run/\xcdtns/x";
+	expect_refused(&v, "CNI_NETNS: ");
 	v.command = "DEL";
 	struct environment environment;
 	expect_read(&v, &environment);
