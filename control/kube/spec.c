@@ -93,7 +93,7 @@ static int parse_three_octets(const char *text, struct prefix *out)
 
 	for (const char *c = text; *c; c++)
 		dots += *c == '.';
-	if (dots != 2 || strlen(text) + sizeof(".0/24") > sizeof(whole) || strchr(text, '/'))
+	if (dots != 2 || strlen(text) + sizeof(".0/24") > sizeof(whole))
 		return -EINVAL;
 	snprintf(whole, sizeof(whole), "%s.0/24", text);
 	return prefix_parse(whole, out);
