@@ -47,7 +47,7 @@ static int dial(struct client *client, struct failure *why)
 	if (fd < 0)
 		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
 	/* Bounds connect() while the backlog of a hung peer is full, and send(). */
-	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000};
+	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000L};
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		int error = errno;

@@ -247,6 +247,7 @@ static void test_refusals(void **state)
 		{"[]", -EBADMSG, "not an object"},
 		{"{\"cniVersion\":\"1.0.0\"}", -EBADMSG, "has no plugins"},
 		{"{\"cniVersion\":\"1.0.0\",\"plugins\":[]}", -EBADMSG, "has no plugins"},
+		{"{\"cniVersion\":\"1.0.0\",\"plugins\":5}", -EBADMSG, "has no plugins"},
 		{"{\"cniVersion\":\"0.2.0\",\"plugins\":[{\"type\":\"a\"}]}", -EPROTONOSUPPORT, "cniVersion 0.2.0"},
 		{"{\"cniVersion\":\"1.2.0\",\"plugins\":[{\"type\":\"a\"}]}", -EPROTONOSUPPORT, "cniVersion 1.2.0"},
 		{"{\"plugins\":[{\"type\":\"a\"}]}", -EPROTONOSUPPORT, "cniVersion (none)"},
@@ -337,10 +338,9 @@ static void test_wait(void **state)
 
 static void *do_install(void *argument)
 {
-	struct cni_install *options = argument;
 	struct failure why;
 
-	return (void *)(intptr_t)cni_install(options, &why);
+	return cni_install(argument, &why) ? argument : NULL;
 }
 
 /* Several at once: one entry, and nothing left of the ways there. */

@@ -18,9 +18,9 @@
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define READY                                                                                                          \
-	"\"result\":{\"state\":\"ready\",\"name\":\"media.tv-0@0123456789ab\",\"gateway\":\"media/"                    \
-	"vpn\",\"ifname\":\"vx0\",\"mac\":\"02:00:00:00:00:01\",\"mtu\":1400,\"addresses\":[\"172.16.0.57/"            \
-	"24\"],\"router\":\"172.16.0.1\"}"
+	("\"result\":{\"state\":\"ready\",\"name\":\"media.tv-0@0123456789ab\",\"gateway\":\"media/vpn\","             \
+	 "\"ifname\":\"vx0\",\"mac\":\"02:00:00:00:00:01\",\"mtu\":1400,\"addresses\":[\"172.16.0.57/24\"],"           \
+	 "\"router\":\"172.16.0.1\"}")
 #define PENDING "\"result\":{\"state\":\"pending\",\"reason\":\"no lease from media/vpn yet\"}"
 #define NONE "\"result\":{\"state\":\"none\"}"
 #define DONE "\"result\":{}"
