@@ -390,6 +390,11 @@ static void test_defaults(void **state)
 		      "via 10.244.1.1 dev eth0 proto 80");
 	check_default("default nexthop via 192.0.2.7 dev eth0 onlink nexthop via 10.244.1.2 dev eth0",
 		      "via 192.0.2.7 dev eth0 proto 80 onlink");
+	/* What the kernel tells of hops without a carrier it does not take. */
+	ip("link add net1 type veth peer name peer1\nlink set net1 up\naddr add 10.8.0.5/24 dev net1");
+	check_default("default via 10.8.0.1 dev net1 onlink", "via 10.8.0.1 dev net1 proto 80 onlink linkdown");
+	check_default("default nexthop via 10.244.1.1 dev eth0 nexthop via 10.8.0.1 dev net1 onlink",
+		      "via 10.244.1.1 dev eth0 proto 80");
 	check_default("0.0.0.0/0 via inet6 fe80::1 dev eth0", "via inet6 fe80::1 dev eth0 proto 80");
 }
 
