@@ -113,6 +113,7 @@ same "the port came back with podswitchd" "t.web@0123456789ab" "$(names)"
 
 echo "== nothing to go by"
 lost() { # DEL with garbage, no agent, no podswitchd, in a world of its own
+	# shellcheck disable=SC2016 # the dollars are the inner shell's
 	unshare -m sh -c 'mount -t tmpfs none /run && echo "$2" | CNI_COMMAND=DEL CNI_CONTAINERID=c0ffee CNI_IFNAME=net1 "$1" &&
 		ls /run/podswitch/tombstones && mount -o remount,ro /run && echo "$2" |
 		CNI_COMMAND=DEL CNI_CONTAINERID=c0ffee CNI_IFNAME=net2 "$1"' - "$CNI" "$1" 2>/dev/null
