@@ -448,6 +448,9 @@ static void test_del_which(void **state)
 		{"net1", ours, "vx0", NULL},
 		{"net1", ",\"prevResult\":{\"interfaces\":[{\"name\":\"net1\",\"sandbox\":\"/x\"}]}", "net1", NULL},
 		{"net1", ",\"prevResult\":null", "net1", NULL},
+		/* One of that name on the node is nobody's in the pod. */
+		{"net1", ",\"prevResult\":{\"interfaces\":[{\"name\":\"vx0\"}]}", "net1", NULL},
+		{"net1", ",\"prevResult\":{\"interfaces\":[{\"name\":\"vx0\",\"sandbox\":\"\"}]}", "net1", NULL},
 	};
 	const char *script[] = {DONE, NULL};
 
