@@ -57,9 +57,10 @@ struct dhcp {
 	struct address server; /* whose offer was taken */
 	uint64_t random;       /* xorshift64 */
 	uint32_t xid;
-	uint64_t began; /* ms, of the exchange */
-	uint64_t due;   /* ms, of the next transmission */
-	unsigned tries; /* transmissions of the exchange in this state */
+	uint64_t began;  /* ms, of the exchange */
+	uint64_t due;    /* ms, of the next transmission */
+	unsigned tries;  /* transmissions in this state */
+	unsigned denied; /* NAKs since the last lease */
 };
 
 /*

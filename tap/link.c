@@ -81,18 +81,6 @@ static struct address address_of(const struct nl_addr *from)
 	return out;
 }
 
-static struct prefix network_of(const struct prefix *prefix)
-{
-	struct prefix out = *prefix;
-
-	for (size_t i = 0; i < sizeof(out.address.bytes); i++) {
-		size_t kept = out.length > 8 * i ? out.length - 8 * i : 0;
-		if (kept < 8)
-			out.address.bytes[i] &= (uint8_t)(0xff00 >> kept);
-	}
-	return out;
-}
-
 static size_t count_routes(const struct link_config *config)
 {
 	return config->n_routes + (config->default_via.family != 0);
@@ -106,7 +94,7 @@ static struct link_route nth_route(const struct link_config *config, size_t i)
 		route = config->routes[i];
 	else
 		route.to.address.family = config->default_via.family;
-	route.to = network_of(&route.to);
+	route.to = prefix_network(&route.to);
 	return route;
 }
 
@@ -306,7 +294,7 @@ static struct nl_msg *address_message(const struct target *t, int type, int flag
 				 .ifa_index = (unsigned)t->ifindex};
 	int size = (int)address_size(&address->address);
 	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
-	struct prefix broadcast = network_of(address);
+	struct prefix broadcast = prefix_network(address);
 
 	for (unsigned bit = address->length; bit < 32; bit++)
 		broadcast.address.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);

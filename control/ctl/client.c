@@ -47,7 +47,7 @@ static int dial(struct client *client, struct failure *why)
 	if (fd < 0)
 		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
 	/* Bounds connect() while the backlog of a hung peer is full, and send(). */
-	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000};
+	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000L};
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		int error = errno;
@@ -86,6 +86,8 @@ void client_disconnect(struct client *client)
 
 int client_wait(const struct client *client, int milliseconds)
 {
+	if (client->used > client->start && memchr(client->buffer + client->start, '\n', client->used - client->start))
+		return 1;
 	struct pollfd fds[] = {
 		{.fd = client->fd, .events = POLLIN},
 		{.fd = client->stop_fd, .events = POLLIN},

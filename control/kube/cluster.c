@@ -102,8 +102,8 @@ static void keep_names_only(json_t *spec, const char *list)
 	const json_t *container;
 	json_array_foreach(json_object_get(spec, list), i, container)
 	{
-		json_array_append_new(names, json_pack("{s:s*}", "name",
-						       json_string_value(json_object_get(container, "name"))));
+		json_array_append_new(
+			names, json_pack("{s:s*}", "name", json_string_value(json_object_get(container, "name"))));
 	}
 	if (json_array_size(names))
 		json_object_set(spec, list, names);
@@ -192,8 +192,7 @@ static void on_deleted(void *context, json_t *object)
 
 /* ---- opening ---- */
 
-static int start_watch(struct kube *kube, struct store *store, const char *path, const char *field,
-		       struct failure *why)
+static int start_watch(struct kube *kube, struct store *store, const char *path, const char *field, struct failure *why)
 {
 	struct watch_config config = {
 		.paths = {path ? path : kinds[store->kind].paths[0], kinds[store->kind].paths[1]},

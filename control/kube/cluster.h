@@ -18,8 +18,8 @@
 struct cluster;
 
 struct cluster_config {
-	const char *node;             /* whose pods are followed */
-	const char *daemonset;        /* "NAMESPACE/NAME" of our own, to notice an uninstallation; NULL: not followed */
+	const char *node;      /* whose pods are followed */
+	const char *daemonset; /* "NAMESPACE/NAME" of our own, to notice an uninstallation; NULL: not followed */
 	void (*changed)(void *context); /* something is new; called within kube_turn, often */
 	void *context;
 };

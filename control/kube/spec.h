@@ -8,12 +8,11 @@
 #ifndef PODSWITCH_KUBE_SPEC_H
 #define PODSWITCH_KUBE_SPEC_H
 
+#include "control/kube/name.h"
 #include "vswitch/address.h"
 #include "vswitch/failure.h"
 
 #include <jansson.h>
-
-#define KUBE_LABEL 64 /* a DNS label of at most 63 bytes, as namespaces and Services are called, and its NUL */
 
 #define SPEC_MAX_NOT_ROUTED 32
 #define SPEC_VNI 42

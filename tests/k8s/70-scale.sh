@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# 70-scale.sh - 200 pods in 200 namespaces with 50 gateways: the latency of an attachment, and the agent's memory
+#
+# The gateways are 25 network namespaces in each of two pods, told apart by their VNIs.
+# shellcheck source=lib.sh
+
+PODS=${PODS:-200} GATEWAYS=${GATEWAYS:-50}
+half=$((GATEWAYS / 2))
+
+objects() { # namespaces, each with its pod's gateway: 2000 + n takes turns
+	seq 0 $((PODS - 1)) | jq -n --argjson g "$GATEWAYS" '[inputs | {apiVersion: "v1", kind: "Namespace", metadata: {
+		name: "t-scale-\(.)", labels: {"podswitch-test": "yes"}, annotations: {"podswitch.io/gateway": "g\(. % $g).t-many"}}}]
+		| {apiVersion: "v1", kind: "List", items: .}'
+}
+# shellcheck disable=SC2016 # the dollars are jq's
+pods() { # they take the pause image: nothing but their network counts
+	seq 0 $((PODS - 1)) | jq -n --arg n1 "$N1" --arg n2 "$N2" '[inputs | {apiVersion: "v1", kind: "Pod", metadata: {
+		name: "idle", namespace: "t-scale-\(.)"}, spec: {nodeName: (if . % 2 == 0 then $n1 else $n2 end),
+		automountServiceAccountToken: false, terminationGracePeriodSeconds: 0, containers: [{name: "client",
+		image: "podswitch-test:local", imagePullPolicy: "Never", command: ["sleep", "infinity"]}]}}]
+		| {apiVersion: "v1", kind: "List", items: .}'
+}
+# shellcheck disable=SC2016
+services() {
+	seq 0 $((GATEWAYS - 1)) | jq -n --argjson half $half '[inputs | {apiVersion: "v1", kind: "Service", metadata: {
+		name: "g\(.)", namespace: "t-many", annotations: {"podswitch.io/port": "8472", "podswitch.io/vni": "\(2000 + .)"}},
+		spec: {clusterIP: "None", selector: {app: (if . < $half then "low" else "high" end)},
+		ports: [{name: "vxlan", port: 8472, protocol: "UDP"}]}}] | {apiVersion: "v1", kind: "List", items: .}'
+}
+accounts() { [ "$(K get serviceaccounts -A -o json | jq '[.items[] | select(.metadata.namespace | startswith("t-scale-"))] | length')" = "$PODS" ]; }
+running() { K get pods -A -o json | jq '[.items[] | select(.metadata.namespace | startswith("t-scale-"))
+	| select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))] | length'; }
+all_running() { [ "$(running)" = "$PODS" ]; }
+
+begin=$SECONDS
+space t-many
+apply many NAMESPACE=t-many NAME=low "NODE=$N1" FIRST=2000 COUNT=$half
+apply many NAMESPACE=t-many NAME=high "NODE=$N2" FIRST=$((2000 + half)) COUNT=$((GATEWAYS - half))
+services | K apply -f - >/dev/null
+objects | K create -f - >/dev/null
+poll 60 pod_is t-many low Ready || die "the gateways do not start"
+poll 60 pod_is t-many high Ready || die "the gateways do not start"
+poll 60 accounts || die "the namespaces are not ready"
+note "$PODS namespaces and $GATEWAYS gateways after $((SECONDS - begin)) s"
+
+for node in "${NODES[@]}"; do
+	metrics "$node" >"$TMP/metrics.$node" || true
+	note "the agent of $node has $(memory "$node" podswitch-agent), podswitchd $(memory "$node" podswitchd), before the pods"
+done
+begin=$SECONDS
+pods | K create -f - >/dev/null
+check "$PODS pods in $PODS namespaces with $GATEWAYS gateways: all start" poll 300 all_running || note "$(running) run"
+note "the last was ready after $((SECONDS - begin)) s"
+note "$(latencies)"
+for node in "${NODES[@]}"; do
+	note "the agent of $node has $(memory "$node" podswitch-agent), podswitchd $(memory "$node" podswitchd), with $PODS pods"
+done
+for number in 0 1 $((PODS - 1)); do
+	check "pod $number reaches its gateway" in_pod "t-scale-$number" idle ping -c 1 -W 3 172.16.0.1
+done
+begin=$SECONDS
+K delete pods -A -l '!app' --field-selector metadata.name=idle --wait=false >/dev/null 2>&1 || K delete pods -A --field-selector metadata.name=idle --wait=false >/dev/null
+check "all are deleted" poll 180 prints 0 existing
+note "the last was gone after $((SECONDS - begin)) s"
+check "no port of them is left" poll 60 no_ports t-scale

@@ -1,0 +1,355 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# lib.sh - the cluster, the helpers of one word and the checks that every scenario uses
+#
+#              node 1                                  node 2
+#   .--------------------------.            .--------------------------.
+#   | client  eth0 10.244.1.x ---- cni0 -.  | client    "free" client  |      free: no annotation. What it sends goes
+#   |         vx0  172.16.0.x  |         |  |    :            |        |      the primary way, and is seen there
+#   |          :               |         |  |    :           cni0      |
+#   |      podswitchd ........ |         |  | podswitchd      |        |
+#   |   UDP 8472    :          |         |  |    :            |        |
+#   |          .----:------.   |         |  | .--:-----.      |        |
+#   |          | t-one/vpn |   |         |  | | t-two/ |      |        |
+#   |          | 172.16.0.1|   |         |  | |   vpn  |      |        |
+#   |          | "internet"|   |         |  | '--------'      |        |
+#   |          '-----------'   |         |  |                 |        |
+#   '---------------------- eth0 ---------------------------eth0-------'
+#                               |                             |
+#                         --- the primary way: 198.51.100.1 answers "LEAK" (on a test bed)
+#
+# Both gateways have VNI 42 and are 172.16.0.1, and behind both there is a 198.51.100.1 that answers with the gateway's
+# name: who has answered tells which way a packet went. In kind=kernel the gateway is what pod-gateway makes (kernel
+# vxlan, dnsmasq), in kind=podswitch it is deploy/gateway.
+#
+# run.sh sources this, makes the cluster ready, and runs each scenario in a shell of its own. All namespaces that are
+# made here carry the label podswitch-test, so that nothing is left behind. Waiting is polling with a deadline; SLOW=3
+# makes the deadlines longer.
+export LC_ALL=C
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
+DEPLOY=$HERE/../../deploy
+SLOW=${SLOW:-1}
+SCENARIO=k8s
+WATCH=t-watch     # the namespace of what stays for the whole run
+SYSTEM=podswitch  # where deploy/ puts the DaemonSet
+THERE=198.51.100.1
+RED='' GREEN='' DIM='' OFF=''
+[ ! -t 1 ] || { RED=$'\e[31m' GREEN=$'\e[32m' DIM=$'\e[2m' OFF=$'\e[0m'; }
+
+die() {
+	echo "$SCENARIO: $*" >&2
+	exit 1
+}
+
+# ---- running things -------------------------------------------------------------------------------------------------
+
+K() { "$KUBECTL" --kubeconfig "$CONFIG" "$@"; }
+bed() { (cd "$BED" && "./$1" "${@:2}"); } # a script of the test bed
+
+hand() { # hand NODE COMMAND...: on the node: its network, its processes, its files under /host
+	K -n $WATCH exec "$(cat "$TMP/hand.$1")" -c hand -- "${@:2}"
+}
+
+system_pod() { # system_pod NODE: podswitch's pod there
+	K -n $SYSTEM get pods --field-selector "spec.nodeName=$1,status.phase=Running" -o name | head -n 1
+}
+ctl() { # ctl NODE ARGUMENTS...: podswitchctl of that node
+	K -n $SYSTEM exec "$(system_pod "$1")" -c podswitchd -- podswitchctl "${@:2}"
+}
+metrics() { hand "$1" wget -qO- http://127.0.0.1:9470/metrics; }
+
+pids() { # pids NODE NAMESPACE POD CONTAINER: the container's processes, as the node counts them
+	local id
+	id=$(K -n "$2" get "$3" -o json | jq -r --arg c "$4" '.status.containerStatuses[] | select(.name == $c).containerID | sub(".*//"; "")')
+	[ -n "$id" ] && hand "$1" sh -c "grep -l $id /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3"
+}
+daemon() { # daemon NODE podswitchd|podswitch-agent: its process id
+	local pid
+	for pid in $(pids "$1" $SYSTEM "$(system_pod "$1")" "$2"); do
+		[ "$(hand "$1" cat "/proc/$pid/comm" | cut -c1-15)" != "$(cut -c1-15 <<<"$2")" ] || { echo "$pid" && return; }
+	done
+	return 1
+}
+
+poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the last try, if even that failed
+	local deadline=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
+	shift
+	until "$@" >"$TMP/poll" 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt $deadline ] || { cat "$TMP/poll" 2>/dev/null || true; return 1; }
+		sleep 0.1
+	done
+}
+not() { ! "$@"; }
+prints() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }
+
+timed() { # timed SECONDS COMMAND...: as poll; the time it took goes into TOOK (in seconds, with one decimal)
+	local start=${EPOCHREALTIME/./} status=0
+	poll "$@" || status=$?
+	TOOK=$(((${EPOCHREALTIME/./} - start) / 100000))
+	TOOK=$((TOOK / 10)).$((TOOK % 10))
+	return $status
+}
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+pass() {
+	echo "passed $SCENARIO" >>"$TMP/tally"
+	echo "  ${GREEN}ok${OFF}   $1"
+}
+miss() { # miss TEXT [WHY]
+	echo "failed $SCENARIO" >>"$TMP/tally"
+	echo "  ${RED}FAIL${OFF} $1"
+	[ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/         /'
+}
+note() { echo "  ${DIM}--${OFF}   $1"; }
+check() { # check TEXT COMMAND...: the command succeeds
+	local text=$1
+	shift
+	if "$@" >"$TMP/check" 2>&1; then pass "$text"; else miss "$text" "\$ $*"$'\n'"$(cat "$TMP/check")"; fi
+}
+same() { # same TEXT WANTED GOT
+	if [ "$2" = "$3" ]; then pass "$1"; else miss "$1" "wanted: $2"$'\n'"got:    $3"; fi
+}
+like() { # like TEXT PATTERN GOT
+	if grep -Eq -- "$2" <<<"$3"; then pass "$1"; else miss "$1" "wanted: /$2/"$'\n'"got:    $3"; fi
+}
+within() { # within TEXT SECONDS COMMAND...: it succeeds before that time is over, measured; the limit does not know SLOW
+	local text=$1 limit=$2
+	shift 2
+	if ! timed "$((limit * 3))" "$@"; then
+		miss "$text" "\$ $*"$'\n'"not even in ${TOOK} s: $(cat "$TMP/poll")"
+	elif [ "${TOOK%.*}" -lt $((limit * SLOW)) ]; then
+		pass "$text (${TOOK} s)"
+	else
+		miss "$text" "it took $TOOK s, the limit is $limit s"
+	fi
+}
+
+# ---- making things --------------------------------------------------------------------------------------------------
+
+render() { # render TEMPLATE KEY=VALUE...: one of the YAML files here, with its @KEY@ filled in
+	local pair expressions=()
+	for pair in "${@:2}"; do expressions+=(-e "s|@${pair%%=*}@|${pair#*=}|g"); done
+	sed "${expressions[@]}" "$HERE/$1.yaml"
+}
+apply() { render "$@" | K apply -f - >/dev/null; }
+
+space() { # space NAME [ANNOTATION=VALUE...]: a namespace in which pods can be made
+	jq -n --arg name "$1" '{apiVersion: "v1", kind: "Namespace", metadata: {name: $name, labels: {"podswitch-test": "yes"},
+		annotations: ($ARGS.positional | map(capture("^(?<key>[^=]*)=(?<value>.*)")) | from_entries)}}' --args "${@:2}" |
+		K apply -f - >/dev/null
+	poll 20 K -n "$1" get serviceaccount default >/dev/null || die "namespace $1 has no service account"
+}
+
+annotations() { # annotations KEY=VALUE...: as they stand in a template
+	local pair text=
+	for pair; do text+="${text:+, }podswitch.io/${pair%%=*}: \"${pair#*=}\""; done
+	echo "$text"
+}
+
+gateway() { # gateway NAMESPACE NODE [KEY=VALUE...]: its Deployment and Service, of the kind that $KIND says
+	case $KIND in
+	kernel) apply gateway "NAMESPACE=$1" "NODE=$2" "SERVICE=$(annotations "${@:3}")" ;;
+	podswitch) podswitch_gateway "$@" | K apply -f - >/dev/null ;;
+	esac
+}
+# The gateway of deploy/gateway as it is, with its "internet" as one container more.
+podswitch_gateway() {
+	K kustomize "$DEPLOY/gateway" | K create --dry-run=client -o json -f - | jq --arg namespace "$1" --arg node "$2" \
+		--argjson internet "$(render gateway "NAMESPACE=$1" "NODE=$2" SERVICE= | K create --dry-run=client -o json -f - |
+			jq 'select(.kind == "Deployment").spec.template.spec.containers[] | select(.name == "internet")')" \
+		'select(.kind != "Namespace") | .metadata.namespace = $namespace
+		| if .kind == "Deployment" then .spec.template.spec |= (.nodeSelector = {"kubernetes.io/hostname": $node}
+			| .terminationGracePeriodSeconds = 1 | .containers += [$internet]) else . end
+		| if .kind == "Service" then .metadata.name = "vpn" | .metadata.annotations += ($ARGS.positional
+			| map(capture("^(?<key>[^=]*)=(?<value>.*)") | .key |= "podswitch.io/" + .) | from_entries) else . end' --args "${@:3}"
+}
+gateway_pods() { K -n "$1" get pods -o json | jq -r '.items[] | select(any(.spec.containers[]; .name == "internet"))
+	| select(.metadata.deletionTimestamp == null) | .metadata.name'; }
+# Sets of more than one pod are a Deployment's old and new one.
+gateway_up() {
+	local pod
+	pod=$(gateway_pods "$1")
+	[ "$(wc -w <<<"$pod")" = 1 ] && [ "$(K -n "$1" get pod "$pod" -o json |
+		jq -r '[.status.conditions[] | select(.type == "Ready").status] == ["True"]')" = true ] || { echo "pods: $pod" && return 1; }
+	K -n "$1" get pod "$pod" -o jsonpath="$1 {.status.podIP}{'\n'}" >>"$TMP/gateways"
+}
+at() { # at NAMESPACE COMMAND...: inside its gateway
+	K -n "$1" exec "$(gateway_pods "$1")" -c internet -- "${@:2}"
+}
+
+client() { # client NAMESPACE NAME NODE [KEY=VALUE...]: a pod that fetches three times a second
+	apply client "NAMESPACE=$1" "NAME=$2" "NODE=$3" "ANNOTATIONS=$(annotations "${@:4}")" "PAUSE=${PAUSE:-0.3}"
+}
+in_pod() { K -n "$1" exec "$2" -c client -- "${@:3}"; } # in_pod NAMESPACE NAME COMMAND...
+ready() { # ready NAMESPACE NAME...
+	local name
+	for name in "${@:2}"; do
+		poll "${DEADLINE:-40}" pod_is "$1" "$name" Ready ||
+			{ K -n "$1" get events --field-selector "involvedObject.name=$name" -o custom-columns=R:.reason,M:.message | tail -n 4; return 1; }
+	done
+}
+pod_is() { [ "$(K -n "$1" get pod "$2" -o jsonpath="{.status.conditions[?(@.type==\"$3\")].status}")" = True ]; }
+address() { K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; } # on the primary network
+overlay() { in_pod "$1" "$2" /usr/sbin/ip -4 -o addr show dev vx0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p'; }
+identity() { # what a restart would change
+	K -n "$1" get pod "$2" -o json |
+		jq -r '"\(.metadata.uid) \([.status.containerStatuses[] | "\(.containerID) \(.restartCount)"])"'
+}
+gone() { # gone NAMESPACE KIND NAME [SECONDS]
+	poll "${4:-30}" not K -n "$1" get "$2" "$3"
+}
+
+# ---- who answers ----------------------------------------------------------------------------------------------------
+
+fetch() { in_pod "$1" "$2" timeout 3 wget -qO- "http://${3:-$THERE}/cgi-bin/who"; } # fetch NAMESPACE NAME [ADDRESS[:PORT]]
+answered() { # answered NAMESPACE NAME GATEWAY: the last answer is that gateway's
+	local answer
+	answer=$(in_pod "$1" "$2" tail -n 1 /log/answers)
+	[ "${answer% *}" = "$3" ] || { echo "the last answer is of: $answer" && return 1; }
+}
+# All that have ever answered this pod. "-" is nobody: that may be, while a gateway is away.
+all_answers() { in_pod "$1" "$2" cat /log/answers | cut -d' ' -f1 | sort -u | grep -v '^-$' | xargs; }
+only() { # only TEXT NAMESPACE NAME GATEWAY...: nobody else has ever answered, and each of these has
+	same "$1" "$(printf '%s\n' "${@:4}" | sort -u | xargs)" "$(all_answers "$2" "$3")"
+	assign "$2" "$3" "${@:4}"
+}
+assign() { # assign NAMESPACE NAME GATEWAY...: what the capture is judged by: VXLAN of this pod may go to those only
+	local mac name
+	mac=$(in_pod "$1" "$2" cat /sys/class/net/vx0/address)
+	for name in "${@:3}"; do echo "$mac $name $1/$2" >>"$TMP/assigned"; done
+}
+event() { # event NAMESPACE POD REASON: the newest one's text
+	K -n "$1" get events --field-selector "involvedObject.name=$2,reason=$3" -o json |
+		jq -er '.items | sort_by(.lastTimestamp // .eventTime) | last | .message'
+}
+asleep() { # asleep NAMESPACE POD: no container of it has ever run
+	[ "$(K -n "$1" get pod "$2" -o json | jq -c '[.status.initContainerStatuses[]?, .status.containerStatuses[]?
+		| select(.containerID != null or .started == true)]')" = '[]' ]
+}
+
+# ---- losses ---------------------------------------------------------------------------------------------------------
+
+ping_begin() { # ping_begin NAMESPACE POD: five packets a second through the gateway, until ping_end
+	in_pod "$1" "$2" sh -c "setsid ping -i 0.2 $THERE >/log/ping 2>&1 & echo \$! >/log/ping.pid"
+	poll 10 in_pod "$1" "$2" grep -q 'seq=2 ' /log/ping || die "no ping from $1/$2: $(in_pod "$1" "$2" tail -n 3 /log/ping)"
+}
+ping_end() { # "LOST SENT": of those between the first and the last that came back
+	poll 10 ping_goes_on "$@" >/dev/null || true
+	in_pod "$1" "$2" sh -c 'kill $(cat /log/ping.pid)'
+	in_pod "$1" "$2" cat /log/ping | sed -n 's/.* seq=\([0-9]*\) .*/\1/p' | sort -nu |
+		awk 'NR == 1 { first = $1 } { last = $1 } END { print last - first + 1 - NR, last - first + 1 }'
+}
+ping_goes_on() {
+	local before
+	before=$(in_pod "$1" "$2" wc -l /log/ping)
+	sleep 0.5
+	[ "$(in_pod "$1" "$2" wc -l /log/ping)" != "$before" ]
+}
+
+talk_begin() { # talk_begin NAMESPACE POD ADDRESS: one TCP connection to the cluster's `inside`, five lines a second
+	in_pod "$1" "$2" sh -c "(i=0; while :; do echo \$i; i=\$((i + 1)); usleep 200000; done |
+		socat - TCP:$3:7000,keepalive; echo ended) >/log/talk 2>&1 &"
+	poll 10 in_pod "$1" "$2" grep -q '^2$' /log/talk || die "no TCP from $1/$2 to $3"
+}
+talking() { # it still gets answers, on that same connection, and has missed none
+	local before after
+	before=$(in_pod "$1" "$2" tail -n 1 /log/talk)
+	sleep 1
+	after=$(in_pod "$1" "$2" tail -n 1 /log/talk)
+	echo "from $before to $after"
+	[ "$after" -gt "$before" ] && in_pod "$1" "$2" cat /log/talk | awk '$1 != NR - 1 { print "line " NR " is " $1; exit 1 }'
+}
+
+# ---- ports ----------------------------------------------------------------------------------------------------------
+
+ports() { # ports NAMESPACE: names of podswitchd's ports of that namespace's pods, on all nodes
+	local node
+	for node in "${NODES[@]}"; do ctl "$node" -j port list | jq -r --arg n "$1." '.[].name | select(startswith($n))'; done | sort
+}
+no_ports() {
+	local left
+	left=$(ports "$1") || return 1
+	[ -z "$left" ] || { echo "$left" && return 1; }
+}
+clear_all() { # every namespace of the scenario, and what podswitchd had for it
+	local spaces name
+	spaces=$(K get namespaces -l podswitch-test=yes -o json | jq -r --arg w $WATCH '.items[].metadata.name | select(. != $w)' | xargs)
+	[ -n "$spaces" ] || return 0
+	# shellcheck disable=SC2086 # words
+	K delete namespace $spaces --wait=false >/dev/null 2>&1 || true
+	for name in $spaces; do
+		[ "${1:-}" = quiet ] || check "no port of $name is left" poll 60 no_ports "$name"
+	done
+	for name in $spaces; do poll 90 not K get namespace "$name" || miss "namespace $name goes away"; done
+}
+
+# ---- what single scenarios ask ----------------------------------------------------------------------------------------
+
+event_like() { # event_like NAMESPACE POD PATTERN [REASON]
+	K -n "$1" get events --field-selector "involvedObject.name=$2${4:+,reason=$4}" -o json |
+		jq -r '.items[] | "\(.reason) \(.message)"' | grep -E -- "$3" ||
+		{ K -n "$1" get events --field-selector "involvedObject.name=$2" -o custom-columns=R:.reason,M:.message && return 1; }
+}
+all_start() {
+	ready t-bare pod-one pod-one-far pod-two && ready t-two at-home && ready t-apps by-space by-space-far over-space opted-out &&
+		ready $WATCH opted-out
+}
+reaches() { in_pod "$1" "$2" nc -w 3 "$3" "$4" </dev/null; } # reaches NAMESPACE NAME ADDRESS PORT
+inside_reached() {
+	[ "$(in_pod "$1" "$2" sh -c "echo hello | timeout 3 socat -t 2 - TCP:$(address $WATCH inside):7000")" = hello ]
+}
+leases() { K -n "$1" exec "$(gateway_pods "$1")" -c gateway -- cat /var/lib/misc/dnsmasq.leases; }
+lease_count() { leases "$1" | grep -c . || true; }
+moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
+	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
+}
+both_answered() { answered t-one mine t-one && answered t-one still t-one; }
+reborn() { # reborn NODE PROGRAM PID: it runs, as another process
+	local pid
+	pid=$(daemon "$1" "$2") && [ "$pid" != "$3" ]
+}
+agents_ready() {
+	local node
+	for node in "${NODES[@]}"; do hand "$node" wget -qO- http://127.0.0.1:9470/readyz || return 1; done
+	installed
+}
+crowd() { # each pod's name, address and who has answered it
+	local name
+	for name in $(K -n t-one get pods -l app=crowd -o jsonpath='{.items[*].metadata.name}'); do
+		echo "$name $(overlay t-one "$name") $(poll 10 heard t-one "$name" >/dev/null; all_answers t-one "$name")"
+	done
+}
+heard() { [ -n "$(all_answers "$1" "$2")" ]; }
+some_created() { [ "$(K -n t-one get pods -l app=crowd -o name | wc -l)" -ge 10 ]; }
+existing() { K get pods -A --field-selector metadata.name=idle -o name | wc -l; }
+unchanged() { diff "$TMP/before.$1" <(snapshot "$1"); }
+memory() { # memory NODE PROGRAM
+	hand "$1" sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(daemon "$1" "$2")/status" | awk '{ printf "%.1f MB", $1 / 1024 }'
+}
+# From the agents' histograms, less what they had counted at the time of $TMP/metrics.NODE.
+latencies() {
+	local node
+	for node in "${NODES[@]}"; do
+		sed -n 's/^podswitch_attach_seconds_bucket{.*le="\([^"]*\)".*} \([0-9.e+]*\)$/- \1 \2/p' "$TMP/metrics.$node"
+		metrics "$node" | sed -n 's/^podswitch_attach_seconds_bucket{.*le="\([^"]*\)".*} \([0-9.e+]*\)$/+ \1 \2/p'
+	done | awk '
+		{ le = $2 == "+Inf" ? 1e9 : $2 + 0; count[le] += $1 == "+" ? $3 : -$3 }
+		function quantile(q, i, need, below, lower) {
+			need = q * count[bound[n]]; below = 0; lower = 0
+			for (i = 1; i <= n; i++) {
+				if (count[bound[i]] >= need)
+					return bound[i] == 1e9 ? sprintf("over %g", lower) : sprintf("%.2f", lower +
+						(bound[i] - lower) * (need - below) / (count[bound[i]] - below))
+				below = count[bound[i]]; lower = bound[i]
+			}
+		}
+		END {
+			for (le in count) bound[++n] = le
+			for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (bound[j] + 0 < bound[i] + 0) { t = bound[i]; bound[i] = bound[j]; bound[j] = t }
+			if (!n || !count[bound[n]]) print "no attachment was measured"
+			else printf "attaching took %s s in the middle, %s s at the 99th percentile (%d attachments)\n", quantile(0.5), quantile(0.99), count[bound[n]]
+		}'
+}

@@ -1,0 +1,281 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh - podswitch on a real Kubernetes with two nodes: installed by deploy/, used through kubectl, taken out again
+#
+#   TESTBED=FOLDER tests/k8s/run.sh [NAME...]        a test bed (started when it is not up, and stopped again then)
+#   TESTBED=k8s-testbed.tar.xz tests/k8s/run.sh      its archive: unpacked to a temporary folder, removed afterwards
+#   KUBECONFIG=FILE tests/k8s/run.sh                 any cluster of two nodes or more, on which podswitch is not installed
+#
+# With names, only the scenarios with one of them in their names, and KIND=kernel or KIND=podswitch only with gateways of
+# that kind. BUILD is the folder with image/podswitch.tar (`make image`). On failures the logs are kept in BUILD/k8s.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+	cat >&2 <<-'TEXT'
+		make check-k8s needs a Kubernetes with two nodes, and to be told which:
+		  TESTBED=FOLDER     a test bed: etcd, an API server and two nodes in network namespaces of this machine, with the
+		                     scripts up.sh, down.sh, nsh and k (its archive k8s-testbed.tar.xz is taken as well)
+		  KUBECONFIG=FILE    the credentials of a cluster's administrator. The images podswitch:local (make image) and
+		                     podswitch-test:local (tests/k8s/image.sh FILE.tar) must be on its nodes. What needs a hand on
+		                     the control plane (API server and containerd restarted) is left out there.
+		It makes namespaces named t-* and podswitch, and removes them at the end.
+	TEXT
+	exit 2
+}
+
+wanted() { # wanted NAME FILTERS...
+	local name=$1 filter
+	shift
+	[ $# -gt 0 ] || return 0
+	for filter; do case $name in *"$filter"*) return 0 ;; esac done
+	return 1
+}
+
+# ---- the cluster ----------------------------------------------------------------------------------------------------
+
+find_cluster() {
+	if [ -n "${TESTBED:-}" ]; then
+		[ "$(id -u)" = 0 ] || die "a test bed needs root: run this with sudo"
+		[ -e "$TESTBED" ] || die "TESTBED=$TESTBED: there is no such folder or archive"
+		if [ -f "$TESTBED" ]; then unpack "$TESTBED"; else BED=$(realpath "$TESTBED"); fi
+		[ -x "$BED/up.sh" ] && [ -x "$BED/nsh" ] || die "TESTBED=$TESTBED has no up.sh and nsh: it is not a test bed"
+		KUBECTL=$BED/bin/kubectl CONFIG=$BED/admin.kubeconfig
+		start_bed
+	else
+		KUBECTL=$(command -v kubectl) || die "kubectl is not installed"
+		CONFIG=$KUBECONFIG
+		K get --raw /readyz >/dev/null || die "KUBECONFIG=$CONFIG: the cluster does not answer"
+	fi
+	mapfile -t NODES < <(K get nodes -o json | jq -r '.items[] | select(.spec.unschedulable | not)
+		| select(any(.spec.taints[]?; .effect != "PreferNoSchedule") | not)
+		| select(any(.status.conditions[]; .type == "Ready" and .status == "True")).metadata.name' | head -n 2)
+	[ ${#NODES[@]} = 2 ] || die "this cluster has not two nodes that are ready and schedulable: ${NODES[*]}"
+	N1=${NODES[0]} N2=${NODES[1]}
+	! K get namespace $SYSTEM >/dev/null 2>&1 || die "the cluster has a namespace $SYSTEM already: podswitch is installed there"
+}
+
+unpack() {
+	BED=$(mktemp -d /tmp/podswitch-testbed.XXXXXX)
+	UNPACKED=$BED
+	tar -C "$BED" -xf "$1"
+	bed install.sh || die "the test bed's install.sh failed"
+}
+
+start_bed() {
+	local name
+	if K get --raw /readyz >/dev/null 2>&1 && [ "$(K get nodes -o name | wc -l)" -ge 2 ]; then return; fi
+	name=$(sed -n 's/^CPNS=\([^ ]*\).*/\1/p' "$BED/lib.sh")
+	[ ! -e "/run/netns/$name" ] || [ -e "$BED/pid/etcd" ] ||
+		die "another test bed is up (network namespace $name): stop it with its down.sh, or use it as TESTBED"
+	STARTED=yes
+	# The kubelet's own five requests a second would make hundreds of pods a matter of the API.
+	KUBELET_FLAGS="--kube-api-qps=50 --kube-api-burst=100" bed up.sh n1 n2 >"$TMP/bed" 2>&1 || die "the test bed does not start: $(tail -n 5 "$TMP/bed")"
+}
+
+import() { # import NAME FILE: into both nodes
+	local node
+	for node in "${NODES[@]}"; do
+		if [ -n "$BED" ]; then
+			[ -f "$2" ] || die "$2 is missing: run make image"
+			bed nsh "$node" ctr -n k8s.io images import "$(realpath "$2")" >"$TMP/import" 2>&1 ||
+				die "node $node does not take $2: $(tail -n 3 "$TMP/import")"
+			echo "$node docker.io/library/$1" >>"$TMP/imported"
+		else
+			K get node "$node" -o json | jq -e --arg n "$1" 'any(.status.images[].names[]?; endswith("/" + $n) or . == $n)' >/dev/null ||
+				die "node $node has no image $1: import $2 there first (ctr -n k8s.io images import)"
+		fi
+	done
+}
+
+leak_server() { # on the primary way, where nothing that has a gateway may arrive
+	[ -n "$BED" ] || return 0
+	mkdir -p "$TMP/www/cgi-bin"
+	cp "$HERE/image/who-is-it" "$TMP/www/cgi-bin/who"
+	bed nsh cp ip addr add $THERE/32 dev lo
+	(cd "$BED" && GATEWAY=LEAK VISITORS=$TMP/visitors exec ./nsh cp busybox httpd -f -p $THERE:80 -h "$TMP/www") >/dev/null 2>&1 &
+	LEAK=$!
+}
+
+watch() { # captures, and pods without a gateway whose packets the captures must show
+	local filter="host $THERE or net 172.16.0.0/24 or (udp and (dst port 8472 or dst port 4789))" node
+	[ -z "$BED" ] || filter+=" or (src net 10.244.0.0/16 and not dst net 10.0.0.0/8 and not dst net 127.0.0.0/8 and not multicast)"
+	[ -z "$BED" ] || filter+=" or (ip6 and not ip6 multicast and not dst net fe80::/10)"
+	space $WATCH
+	apply watch "NAMESPACE=$WATCH" "FILTER=$filter"
+	poll 60 watching || die "no capture: $(K -n $WATCH get pods)"
+	for node in "${NODES[@]}"; do
+		K -n $WATCH get pods -l app=watch --field-selector "spec.nodeName=$node" -o jsonpath='{.items[0].metadata.name}' >"$TMP/hand.$node"
+		snapshot "$node" >"$TMP/before.$node"
+	done
+}
+watching() { K -n $WATCH get daemonset watch -o json | jq -e '.status.desiredNumberScheduled >= 2 and .status.numberReady == .status.desiredNumberScheduled'; }
+
+# What an installation could leave on a node. The names of pods' devices are left out, as pods come and go.
+snapshot() {
+	# shellcheck disable=SC2016 # the node's shell
+	hand "$1" sh -c 'cd /host && for d in etc/cni opt/cni; do find $d -type f -exec sha256sum {} +; find $d | xargs ls -ld; done | sort
+		ls -d run/podswitch var/run/podswitch 2>/dev/null
+		/usr/sbin/ip -o link | sed "s/^[0-9]*: //; s/[@:].*//" | grep -v ^veth
+		/usr/sbin/ip rule; /usr/sbin/ip route | grep -v veth; iptables -S; iptables -t nat -S | grep -v CNI-
+		for p in /proc/[0-9]*/comm; do cat $p 2>/dev/null; done | grep podswitch | sort -u' |
+		awk '/^[-dl][rwx]/ { $2 = $6 = $7 = $8 = ""; if (/^d/) $5 = "" } { print }'
+}
+
+free_pods() { # they live to the end, so that their addresses are nobody else's
+	local node
+	for node in "${NODES[@]}"; do PAUSE=1 client $WATCH "free-$node" "$node"; done
+	apply inside "NAMESPACE=$WATCH" "NODE=$N2"
+	for node in "${NODES[@]}"; do
+		ready $WATCH "free-$node" || die "a pod without annotation does not start"
+		address $WATCH "free-$node" >>"$TMP/free"
+		echo >>"$TMP/free"
+	done
+	poll 30 pod_is $WATCH inside Ready || die "the pod inside does not start"
+}
+
+install_podswitch() {
+	INSTALLED=yes
+	K apply -k "$DEPLOY" >"$TMP/install" 2>&1 || die "kubectl apply -k deploy/: $(cat "$TMP/install")"
+	check "kubectl apply -k deploy/: the DaemonSet is ready on both nodes" poll 60 installed
+	[ "$(tail -n 1 "$TMP/tally")" != "failed k8s" ] || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
+}
+installed() { K -n $SYSTEM get daemonset podswitch -o json | jq -e '.status | .numberReady >= 2 and .numberReady == .desiredNumberScheduled' || K -n $SYSTEM get pods; }
+
+# ---- the end --------------------------------------------------------------------------------------------------------
+
+judge_captures() { # what the nodes have seen since the start, or since the last call
+	local node file files=()
+	SCENARIO=leaks
+	echo "== leaks"
+	for node in "${NODES[@]}"; do
+		# It writes what it has, says what it has missed, and is started anew by the kubelet.
+		hand "$node" sh -c 'kill -TERM $(cat /capture/pid)'
+		poll 30 restarted "$node" || miss "the capture on $node ends" "$(K -n $WATCH get pods)"
+		same "the capture on $node has missed nothing" "0 packets dropped by kernel" \
+			"$(K -n $WATCH logs "$(cat "$TMP/hand.$node")" -c capture --previous | grep dropped)"
+		file=$TMP/$node.pcap
+		hand "$node" sh -c 'for f in $(ls /capture/*.pcap | sed \$d); do cat $f && rm $f; done' >"$file"
+		like "it sees leaks: those of the pod without a gateway on $node" ': [1-9][0-9]* of pods without a gateway' \
+			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --assigned /dev/null --gateways /dev/null "$file" | tail -n 1)"
+		files+=("$file")
+	done
+	check "no packet of a pod with a gateway went another way" \
+		"$HERE/leaks.py" --free "$TMP/free" --assigned "$TMP/assigned" --gateways "$TMP/gateways" "${files[@]}"
+	note "$(tail -n 1 "$TMP/check")"
+	: >"$TMP/assigned" # MACs and addresses will be others' now
+	: >"$TMP/gateways"
+	[ -z "$BED" ] || same "and the server there has met nobody else" "$(sort "$TMP/free" | xargs)" \
+		"$(sort -u "$TMP/visitors" | xargs)"
+}
+restarted() {
+	[ "$(K -n $WATCH get "pod/$(cat "$TMP/hand.$1")" -o json | jq '.status.containerStatuses[] | select(.name == "capture").restartCount')" \
+		-gt "${RESTARTS[$1]:-0}" ] && [ "$(hand "$1" sh -c 'ls /capture/*.pcap | wc -l')" -ge 2 ] && RESTARTS[$1]=$((${RESTARTS[$1]:-0} + 1))
+}
+declare -A RESTARTS=()
+
+uninstall() {
+	local node
+	K delete -k "$DEPLOY" --wait=false >/dev/null 2>&1 || true
+	poll 120 not K get namespace $SYSTEM >/dev/null || { [ -n "${1:-}" ] || miss "the namespace $SYSTEM goes away" "$(K -n $SYSTEM get pods)"; }
+	INSTALLED=
+}
+
+keep_logs() {
+	local folder=$BUILD/k8s node pod
+	mkdir -p "$folder"
+	K get pods -A -o wide >"$folder/pods" 2>&1
+	K get events -A --sort-by=.lastTimestamp >"$folder/events" 2>&1
+	for pod in $(K -n $SYSTEM get pods -o name 2>/dev/null); do
+		K -n $SYSTEM logs "$pod" --all-containers --prefix >"$folder/$(basename "$pod").log" 2>&1
+	done
+	for node in "${NODES[@]:-}"; do cp "$TMP/$node.pcap" "$folder" 2>/dev/null; done
+	cp "$TMP"/{free,assigned,gateways} "$folder" 2>/dev/null
+	echo "logs are in $folder"
+}
+
+cleanup() {
+	trap '' INT TERM PIPE
+	set +e
+	if [ -n "$CONFIG" ]; then
+		[ -z "$INSTALLED" ] || { [ -n "$STARTED$UNPACKED" ] && ! K get --raw /readyz >/dev/null 2>&1; } || {
+			clear_all quiet
+			uninstall quiet
+		}
+		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
+	fi
+	[ -z "$LEAK" ] || { kill $LEAK && wait $LEAK; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
+	[ ! -e "$TMP/imported" ] || while read -r node image; do
+		bed nsh "$node" ctr -n k8s.io images rm "$image" </dev/null >/dev/null 2>&1
+	done <"$TMP/imported"
+	[ -z "$STARTED" ] || bed down.sh >/dev/null 2>&1
+	[ -z "$UNPACKED" ] || { bed down.sh -w >/dev/null 2>&1; rm -rf "$UNPACKED"; }
+}
+
+report() {
+	local passed failed
+	trap '' PIPE
+	[ -n "$FINISHED" ] || { SCENARIO=k8s && miss "the tests came to their end"; }
+	passed=$(grep -c ^passed "$TMP/tally" || true)
+	failed=$(grep -c ^failed "$TMP/tally" || true)
+	[ "$failed" = 0 ] || [ -z "$CONFIG" ] || (set +e && keep_logs)
+	cleanup
+	echo "$passed passed, $failed failed, in $SECONDS s"
+	rm -rf "$TMP"
+	[ "$failed" = 0 ] || exit 1
+}
+
+# ---- the way through ------------------------------------------------------------------------------------------------
+
+scenario() { # scenario FILE: in a shell of its own, so that one that ends early does not end the others
+	SCENARIO=$(basename "$1" .sh)
+	[ "$KIND" = kernel ] || SCENARIO+=" ($KIND)"
+	echo "== $SCENARIO"
+	(
+		set -e
+		trap - EXIT
+		. "$1"
+	) || miss "$SCENARIO came to its end"
+	clear_all
+}
+
+[ -n "${TESTBED:-}${KUBECONFIG:-}" ] || usage
+for tool in jq python3 dnsmasq tcpdump busybox socat; do
+	PATH=$PATH:/usr/sbin command -v $tool >/dev/null || die "$tool is not installed: run tests/deps.sh k8s as root"
+done
+TMP=$(mktemp -d /tmp/podswitch-k8s.XXXXXX)
+BED='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' FINISHED='' NODES=()
+: >"$TMP/tally"
+: >"$TMP/assigned"
+trap report EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 141' PIPE
+echo "== k8s"
+find_cluster
+[ -n "$BED" ] || echo "  no hand on the control plane: the API server and containerd are not stopped here"
+mkdir -p "$BUILD/image"
+"$HERE/image.sh" "$BUILD/image/podswitch-test.tar"
+import podswitch:local "$BUILD/image/podswitch.tar"
+import podswitch-test:local "$BUILD/image/podswitch-test.tar"
+leak_server
+watch
+free_pods
+install_podswitch
+
+for KIND in ${KIND:-kernel podswitch}; do
+	for file in "$HERE"/[1-6]*.sh; do
+		wanted "$(basename "$file")" "$@" || continue
+		[ "$KIND" = kernel ] || grep -q '^# Core' "$file" || continue
+		scenario "$file"
+	done
+done
+KIND=kernel
+judge_captures
+for file in "$HERE"/[7-9]*.sh; do
+	wanted "$(basename "$file")" "$@" || continue
+	scenario "$file"
+done
+SCENARIO=uninstall
+. "$HERE/uninstall.sh"
+FINISHED=yes
