@@ -181,7 +181,10 @@ suite() { # suite SHELL
 	same "TCP is told what fits into the VPN" "0 yes" "$(count world large) $(more world clamped 0 && echo yes)"
 	check "a port forward reaches pod1, which sees who asks" prints "POD 10.99.0.1" ask world 10.99.0.2:8080
 	check "a port that is not forwarded is not" not ask world 10.99.0.2:8082
-	check "nor is the gateway itself open to the VPN" not ask world 10.99.0.2:53
+	server gwa 8090 SELF
+	same "the gateway itself answers the cluster" "SELF 10.0.1.1" "$(ask node 10.0.1.2:8090)"
+	check "but not the VPN" not ask world 10.99.0.2:8090
+	quit $!
 	check "pod2 has an address, a router and the MTU by DHCP" leased
 	same "one that gives a name of nat.conf has that address" "172.16.0.12 172.16.0.1 1400" "$(lease -x hostname:named)"
 	echo "nameserver 10.99.0.1" >"$TMP/resolv.conf" # as the VPN's client does
@@ -209,6 +212,7 @@ suite() { # suite SHELL
 	vpn up
 	ip -n "$P-world" route replace 10.99.0.9 via 10.99.0.2
 	check "it starts again, with other settings" poll 5 prints "WORLD 10.99.0.9" ask pod1 $OUT:80
+	same "names of the cluster are asked of the servers from before the VPN" 10.9.9.9 "$(resolve pod1 web.corp.test)"
 	stream
 	ip -n "$P-gwa" route replace default via 10.0.1.1
 	check "the VPN loses its route: pod1 does not reach the world" not p ping -c5 -i0.2 -W1 $OUT
