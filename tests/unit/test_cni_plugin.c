@@ -499,6 +499,7 @@ static int count(void *context, const char *port, const json_t *content)
 {
 	char *notes = context;
 
+	assert_true(json_is_object(content));
 	sprintf(notes + strlen(notes), "%s=%s ", port, json_string_value(json_object_get(content, "container_id")));
 	return strstr(port, "again") ? -1 : 0;
 }
