@@ -530,6 +530,7 @@ static void test_del_alone(void **state)
 	assert_int_equal(tombstone_each(f->socket, count, (char[1024]){""}), 1);
 	expect_notes(f, 1, "again=(null) ");
 	assert_false(exists(f, "tombstones/garbage"));
+	assert_true(exists(f, "tombstones/.half"));
 	assert_int_equal(tombstone_clear(f->socket, &why), 0);
 	assert_int_equal(tombstone_clear(f->socket, &why), 0);
 	assert_false(exists(f, "tombstones"));
