@@ -305,6 +305,10 @@ static void test_unreadable(void **state)
 	sh(f, "test -e $D/bin/podswitch-cni && cp $D/whole $D/conf/1.conflist; echo x >$D/conf/2.conf");
 	uninstall(f);
 	sh(f, "test ! -e $D/bin/podswitch-cni && ! grep podswitch-cni $D/conf/1.conflist");
+	/* A network of podswitch alone was made by somebody else. */
+	write_conf(f, "3.conflist", "{\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"podswitch-cni\"}]}");
+	uninstall(f);
+	expect_conf(f, "3.conflist", "{\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"podswitch-cni\"}]}");
 }
 
 static void *appear(void *argument)
