@@ -109,7 +109,7 @@ static int read_environment(struct settings *settings, struct failure *why)
 		char name[48] = "PODSWITCH_";
 		size_t used = strlen(name);
 		for (const char *c = options[i].name; *c; c++)
-			name[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+			name[used++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
 		name[used] = '\0';
 		const char *value = options[i].value == FLAG ? NULL : getenv(name);
 		int error = value && *value ? set(settings, &options[i], value, why) : 0;

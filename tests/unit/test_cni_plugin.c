@@ -448,6 +448,9 @@ static void test_del_which(void **state)
 		{"net1", ours, "vx0", NULL},
 		{"net1", ",\"prevResult\":{\"interfaces\":[{\"name\":\"net1\",\"sandbox\":\"/x\"}]}", "net1", NULL},
 		{"net1", ",\"prevResult\":null", "net1", NULL},
+		/* One of that name on the node is nobody's in the pod. */
+		{"net1", ",\"prevResult\":{\"interfaces\":[{\"name\":\"vx0\"}]}", "net1", NULL},
+		{"net1", ",\"prevResult\":{\"interfaces\":[{\"name\":\"vx0\",\"sandbox\":\"\"}]}", "net1", NULL},
 	};
 	const char *script[] = {DONE, NULL};
 
@@ -593,6 +596,40 @@ static void test_del_with_nothing(void **state)
 	expect_deleted(f, 1000);
 	run_to(f, "{\"cniVersion\":\"0.4.0\",\"socket\":\"/dev/null/control.sock\"}", -1, NULL);
 	expect_deleted(f, 1000);
+}
+
+static void *write_late(void *argument)
+{
+	const struct fixture *f = argument;
+	int *in = (int *)f->variables.netns; /* which a DEL does not look at */
+	char input[300];
+
+	snprintf(input, sizeof(input), "{\"cniVersion\":\"0.4.0\",\"socket\":\"%s\"}", f->socket);
+	poll(NULL, 0, 1500);
+	assert_int_equal(write(*in, input, strlen(input)), strlen(input));
+	close(*in);
+	return NULL;
+}
+
+/* A runtime on a busy node is slow: a DEL waits for its configuration, as without it the wrong agent would be told. */
+static void test_del_slow_input(void **state)
+{
+	struct fixture *f = *state;
+	const char *script[] = {DONE, NULL};
+	struct fake_peer agent;
+	pthread_t thread;
+	int in[2];
+
+	assert_int_equal(pipe(in), 0);
+	f->variables.command = "DEL";
+	f->variables.ifname = "net1";
+	f->variables.netns = (const char *)&in[1];
+	fake_peer_start(&agent, f->agent, script);
+	pthread_create(&thread, NULL, write_late, f);
+	assert_int_equal(plugin_run(&f->variables, in[0], -1, stdout, stderr), 0);
+	pthread_join(thread, NULL);
+	close(in[0]);
+	expect_methods(fake_peer_stop(&agent), "attachment.remove");
 }
 
 /* Standard input that never ends holds up nobody. */
@@ -752,6 +789,7 @@ int main(void)
 		test(test_del_failing),
 		test(test_del_hung),
 		test(test_del_with_nothing),
+		test(test_del_slow_input),
 		test(test_input_without_end),
 		test(test_check),
 		test(test_gc),
