@@ -178,6 +178,7 @@ suite() { # suite SHELL
 	vpn up
 	check "it is ready" gate ready
 	same "pod1 is answered by the world, which sees the VPN's address" "WORLD 10.99.0.2" "$(ask pod1 $OUT:80)"
+	check "the cluster's networks stay beside it" a ping -c1 -W1 10.1.2.2
 	same "TCP is told what fits into the VPN" "0 yes" "$(count world large) $(more world clamped 0 && echo yes)"
 	check "a port forward reaches pod1, which sees who asks" prints "POD 10.99.0.1" ask world 10.99.0.2:8080
 	check "a port that is not forwarded is not" not ask world 10.99.0.2:8082
@@ -223,6 +224,11 @@ suite() { # suite SHELL
 	kill -9 "$child"
 	check "when podswitchd is killed, all ends" ended 1
 	check "and it is said, too" grep -q '^gateway: podswitchd ended with status 137' "$TMP/log"
+	start VPN_LOCAL_CIDRS='10.0.0.0/8 203.0.113.0/24'
+	check "one that starts when the VPN is there knows the way beside it" says 'via 10.0.1.1 dev eth0' \
+		ip -n "$P-gwa" route get 203.0.113.1
+	kill "$PID"
+	check "it ends" ended 0
 	vpn down
 	same "nothing has left beside the VPN in all this" 0 "$(count node leaks)"
 
