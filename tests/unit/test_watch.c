@@ -859,8 +859,18 @@ static void test_stop_from_callbacks(void **state)
 	store.stop_too = watch;
 	answer_list(fake, "/other?", LIST("1", ITEM("o", "1")));
 	told(fake, "=a=o");
-	/* From an event, with another behind it. */
+	/* From an event, the one whose turn would be next: the older. */
 	fake_hang_up(conn);
+	store.told[0] = '\0';
+	begin(fake);
+	assert_int_equal(watch_start(fake->kube, &config, &other, &why), 0);
+	answer_list(fake, "/other?", LIST("1", ""));
+	conn = open_stream(fake, "/other?watch=1");
+	store.stop = watch;
+	fake_chunk(fake, conn, EVENT("ADDED", "p", "2"));
+	told(fake, "=a=+p");
+	watch_stop(other);
+	/* From an event, with another behind it. */
 	store.told[0] = '\0';
 	conn = begin(fake);
 	store.stop = watch;
