@@ -248,7 +248,7 @@ static enum tenant_state place(struct attach *attach, struct tenant *tenant, con
 static enum tenant_state leave(struct attach *attach, struct tenant *tenant, const struct choice *choice)
 {
 	struct failure why = {0};
-	if (tenant->exists && orders_remove(&attach->orders, tenant->port, &why))
+	if (tenant->exists && orders_remove(&attach->orders, tenant->port, false, &why))
 		return set_state(tenant, TENANT_PENDING, why.text);
 	if (tenant->exists)
 		tell(attach, tenant, false, EVENT_DETACHED, choice->reason);
@@ -419,7 +419,7 @@ static bool was_removed(const struct attach *attach, const char *port)
 static int remove_port(struct attach *attach, const char *port, struct failure *why)
 {
 	struct tenant *tenant = find_port(attach, port);
-	int error = orders_remove(&attach->orders, port, why);
+	int error = orders_remove(&attach->orders, port, true, why);
 	if (!error && tenant)
 		drop(attach, tenant);
 	return error;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 97-dhcp.sh - an address from the gateway's own dnsmasq, its renewal, its return; and whether the router is there
+# 94-dhcp.sh - an address from the gateway's own dnsmasq, its renewal, its return; and whether the router is there
 . "$(dirname "$0")/lib.sh"
 
 # dnsmasq as pod-gateway's gateway_sidecar.sh runs it, on gwa's or gwb's kernel vxlan device
