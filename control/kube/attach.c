@@ -10,10 +10,10 @@
  * that it was given once; its traffic never goes around.
  */
 #include "control/kube/attach.h"
+#include "control/cni/tombstone.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
 #include "control/kube/orders.h"
-#include "control/kube/tombstones.h"
 #include "vswitch/log.h"
 
 #include <stdio.h>
@@ -445,10 +445,12 @@ static void remove_earlier(struct attach *attach, const struct tenant *newest)
 	}
 }
 
-static void bury(void *context, const char *port)
+/* What the plugin noted while nobody answered. A note may be of a container of which not even the pod was known. */
+static int bury(void *context, const char *port, const json_t *content)
 {
+	(void)content;
 	remember_removed(context, port);
-	(void)remove_port(context, port, NULL);
+	return remove_port(context, port, NULL);
 }
 
 static bool is_used(void *context, const char *gateway)
@@ -558,7 +560,7 @@ static void sweep(struct attach *attach)
 		if (is_over(attach, tenant))
 			(void)remove_port(attach, tenant->port, NULL);
 	}
-	tombstones_carry_out(attach->config.tombstones, bury, attach);
+	(void)tombstone_each(attach->config.socket, bury, attach);
 	orders_tidy(&attach->orders, is_used, attach);
 }
 
@@ -587,19 +589,19 @@ void attach_turn(struct attach *attach, uint64_t now)
 /* ---- the plugin's questions ---- */
 
 struct question {
-	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
+	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured, *network;
 	char port[NAMES_SIZE];
 };
 
 static int read_question(json_t *params, bool add, struct question *out, struct failure *why)
 {
-	*out = (struct question){.netns = "", .uid = "", .configured = ""};
+	*out = (struct question){.netns = "", .uid = "", .configured = "", .network = ""};
 	json_error_t error;
 	int standalone = 0;
-	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b}", "container_id",
+	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?b}", "container_id",
 			   &out->container, "ifname", &out->ifname, "namespace", &out->namespace, "pod", &out->pod,
-			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "standalone",
-			   &standalone))
+			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "network",
+			   &out->network, "standalone", &standalone))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL, "%s", error.text);
 	if (port_name(out->port, out->namespace, out->pod, out->container, out->ifname))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL,
@@ -617,6 +619,7 @@ static struct tenant *new_tenant(struct attach *attach, const struct question *q
 	snprintf(tenant->netns, sizeof(tenant->netns), "%s", question->netns);
 	snprintf(tenant->uid, sizeof(tenant->uid), "%s", question->uid);
 	snprintf(tenant->configured, sizeof(tenant->configured), "%s", question->configured);
+	snprintf(tenant->network, sizeof(tenant->network), "%s", question->network);
 	tenant->began = attach->now;
 	tenant->next = attach->tenants;
 	attach->tenants = tenant;
@@ -730,12 +733,17 @@ static bool is_valid(const json_t *valid, const struct tenant *tenant)
 static int answer_gc(struct attach *attach, json_t *params, json_t **result, struct failure *why)
 {
 	const json_t *valid = json_object_get(params, "valid");
+	const char *network = json_string_value(json_object_get(params, "network"));
 	int removed = 0;
 	if (!json_is_array(valid))
 		return fail(why, JSONRPC_INVALID_PARAMS, "valid", "valid: give an array of attachments");
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
-		if (!tenant->by_agent && !is_valid(valid, tenant) && !remove_port(attach, tenant->port, NULL))
+		/* The list is of one network; which one a port is of is not known of those that an earlier agent made.
+		 */
+		bool concerned = !tenant->by_agent && *tenant->network && network &&
+				 !strncmp(tenant->network, network, sizeof(tenant->network) - 1);
+		if (concerned && !is_valid(valid, tenant) && !remove_port(attach, tenant->port, NULL))
 			removed++;
 	}
 	*result = json_pack("{s:i}", "removed", removed);

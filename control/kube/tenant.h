@@ -30,6 +30,7 @@ struct tenant {
 	char id[NAMES_ID + 1]; /* of the container, or of the pod's UID */
 	char ifname[16], netns[256];
 	char configured[160]; /* the gateway that the CNI configuration names, or "" */
+	char network[160];    /* the name of the CNI configuration, or "" */
 	bool by_agent;        /* not by the CNI plugin */
 	uint64_t began;       /* ms, when it was first asked for */
 	uint64_t orphaned;    /* ms, since when its pod is gone; 0: it is there */
