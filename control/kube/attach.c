@@ -25,8 +25,9 @@
 
 #define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
 #define PERIOD 5000             /* ms between looks at everything, whether something happened or not */
-#define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is removed without the plugin */
-#define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
+#define SILENCE 8000       /* ms after which a Service's next endpoint is tried; dnsmasq takes 3 s for a new client */
+#define ORPHAN_AGE 30000   /* ms after which the port of a pod that is gone is removed without the plugin */
+#define REMOVED_MEMORY 256 /* containers that are known to be removed, for a plugin's late question */
 
 struct attach {
 	struct attach_config config;
@@ -230,6 +231,8 @@ static enum tenant_state place(struct attach *attach, struct tenant *tenant, con
 		tenant->lost = tenant->attached;
 		return set_state(tenant, TENANT_PENDING, text);
 	}
+	char at[NAMES_SIZE];
+	memcpy(at, tenant->at, sizeof(at));
 	bool was_lost = tenant->lost && !strcmp(tenant->gateway, gateway);
 	memcpy(tenant->gateway, gateway, sizeof(gateway));
 	int error = orders_place(&attach->orders, tenant, choice, endpoint, &why);
@@ -239,9 +242,15 @@ static enum tenant_state place(struct attach *attach, struct tenant *tenant, con
 		return set_state(tenant, TENANT_PENDING, text);
 	}
 	tenant->lost = tenant->lost || was_lost;
+	if (strcmp(at, tenant->at) != 0)
+		tenant->placed = attach->now;
 	if (!tenant->status || tenant->state != TENANT_READY)
 		(void)orders_look(&attach->orders, tenant, NULL);
-	return judge(attach, tenant, choice);
+	enum tenant_state state = judge(attach, tenant, choice);
+	/* One that never answered is not told of as lost. */
+	if (state == TENANT_PENDING && n > 1 && attach->now - tenant->placed > SILENCE)
+		tenant_suspect(tenant, attach->now);
+	return state;
 }
 
 /* The pod is to have no gateway: what it had goes, and its own default route comes back. */

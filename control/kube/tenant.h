@@ -41,11 +41,12 @@ struct tenant {
 	char gateway[136];   /* "NAMESPACE/NAME" of the Service it is at or wants to be at */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;
-	bool exists;    /* podswitchd has the port */
-	bool lost;      /* its router stopped answering */
-	bool attached;  /* it has been ready at `at` */
-	char *applied;  /* the last parameters of port.add or port.set, as text */
-	json_t *status; /* podswitchd's last report, or NULL */
+	uint64_t placed; /* ms, since when it is there */
+	bool exists;     /* podswitchd has the port */
+	bool lost;       /* its router stopped answering */
+	bool attached;   /* it has been ready at `at` */
+	char *applied;   /* the last parameters of port.add or port.set, as text */
+	json_t *status;  /* podswitchd's last report, or NULL */
 	struct suspect {
 		struct address address;
 		uint64_t until; /* ms */

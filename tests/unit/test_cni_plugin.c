@@ -489,8 +489,8 @@ static void test_del_with_podswitchd_alone(void **state)
 	run(f, "DEL", "0.4.0", 10, "");
 	expect_deleted(f, 1000);
 	json_t *requests = fake_peer_stop(&podswitchd);
-	expect_params(requests, 0, "{\"name\":\"media.tv-0@0123456789ab.net1\"}");
-	expect_params(requests, 2, "{\"name\":\"media.tv-0@0123456789ab\"}");
+	expect_params(requests, 0, "{\"name\":\"media.tv-0@0123456789ab.net1\",\"closed\":true}");
+	expect_params(requests, 2, "{\"name\":\"media.tv-0@0123456789ab\",\"closed\":true}");
 	expect_methods(requests, "port.remove port.remove port.remove");
 	assert_false(exists(f, "tombstones"));
 }
