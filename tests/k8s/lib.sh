@@ -29,7 +29,7 @@ export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
-DEPLOY=$HERE/../../deploy
+DEPLOY=$(realpath -m "${DEPLOY:-$HERE/../../deploy}")
 SLOW=${SLOW:-1}
 SCENARIO=k8s
 WATCH=t-watch     # the namespace of what stays for the whole run
@@ -193,6 +193,7 @@ ready() { # ready NAMESPACE NAME...
 }
 pod_is() { [ "$(K -n "$1" get pod "$2" -o jsonpath="{.status.conditions[?(@.type==\"$3\")].status}")" = True ]; }
 address() { K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; } # on the primary network
+exempt() { echo "$(address "$1" "$2")" >>"$TMP/free"; } # exempt NAMESPACE NAME: it may use the primary way
 overlay() { in_pod "$1" "$2" /usr/sbin/ip -4 -o addr show dev vx0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p'; }
 identity() { # what a restart would change
 	K -n "$1" get pod "$2" -o json |
@@ -211,14 +212,14 @@ answered() { # answered NAMESPACE NAME GATEWAY: the last answer is that gateway'
 	[ "${answer% *}" = "$3" ] || { echo "the last answer is of: $answer" && return 1; }
 }
 # All that have ever answered this pod. "-" is nobody: that may be, while a gateway is away.
-all_answers() { in_pod "$1" "$2" cat /log/answers | cut -d' ' -f1 | sort -u | grep -v '^-$' | xargs; }
+all_answers() { in_pod "$1" "$2" cat /log/answers 2>&1 | cut -d' ' -f1 | sort -u | grep -v '^-$' | xargs; }
 only() { # only TEXT NAMESPACE NAME GATEWAY...: nobody else has ever answered, and each of these has
 	same "$1" "$(printf '%s\n' "${@:4}" | sort -u | xargs)" "$(all_answers "$2" "$3")"
 	assign "$2" "$3" "${@:4}"
 }
 assign() { # assign NAMESPACE NAME GATEWAY...: what the capture is judged by: VXLAN of this pod may go to those only
 	local mac name
-	mac=$(in_pod "$1" "$2" cat /sys/class/net/vx0/address)
+	mac=$(in_pod "$1" "$2" cat /sys/class/net/vx0/address) || return 0 # the check before has said so
 	for name in "${@:3}"; do echo "$mac $name $1/$2" >>"$TMP/assigned"; done
 }
 event() { # event NAMESPACE POD REASON: the newest one's text
