@@ -37,12 +37,14 @@ MAN   := $(addprefix $(BUILD)/man/,$(notdir $(PAGES:.in=)))
 # Says what is made in a few words; V=1 shows the commands.
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) '$@';)
 
-.PHONY: all
+.PHONY: all tools
 all: $(PROGRAMS) $(MAN) ## build the programs and their man pages (the default)
 
 $(BUILD)/podswitchd: $(BUILD)/vswitch/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitchctl: $(BUILD)/control/ctl/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitch-cni: $(BUILD)/control/cni/main.o $(BUILD)/podswitch.a
+# The plugin is copied out of its container and run by the node, which need not have our libraries.
+$(BUILD)/podswitch-cni: LIBS := $(if $(SANITIZE),,-static-pie) $(LIBS)
 $(BUILD)/podswitch-agent: $(BUILD)/control/kube/main.o $(BUILD)/podswitch.a
 $(PROGRAMS):
 	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -81,30 +83,27 @@ $(BUILD)/man/%: %.in vswitch/drops.def Makefile
 		vswitch/drops.def >$(BUILD)/man/drops
 	$(call say,MAN)sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
 
-.PHONY: tools
 tools:
 	@command -v $(CC) >/dev/null || { echo "$(CC) is missing: run 'make deps' as root" >&2; exit 1; }
 	@pkg-config --exists $(PKGS) $(KUBE) || { echo "not all of $(PKGS) $(KUBE) are here: run 'make deps' as root" >&2; exit 1; }
 
-.PHONY: deps
+.PHONY: deps demo
 deps: ## install the Debian packages that a build needs (DEPS=skip: install nothing, here and below)
 	@tests/deps.sh build
 
-.PHONY: demo
 demo: ## install what is missing, build, and show two gateways with equal addresses and a pod that moves
 	@tests/preflight.sh demo
 	@tests/deps.sh build demo
 	@$(MAKE) --no-print-directory all
 	@BUILD='$(BUILD)' tests/rooted.sh tests/demo.sh
 
-.PHONY: check
+.PHONY: check test
 check: ## install what is missing, build, and run all tests
 	@tests/preflight.sh check
 	@tests/deps.sh build check
 	@$(MAKE) --no-print-directory test
 
 # Both kinds of test, even when the first fails; needs root, installs nothing.
-.PHONY: test
 test: all
 	@tests/preflight.sh check
 	@unit=passed; netns=passed; \
@@ -112,15 +111,14 @@ test: all
 	$(MAKE) --no-print-directory netns || netns=FAILED; \
 	echo; echo "$(BUILD): unit tests $$unit, network tests $$netns"; test $$unit$$netns = passedpassed
 
-.PHONY: unit
+.PHONY: unit netns
 unit: $(TESTS) ## unit tests alone
 	@tests/rooted.sh tests/unit.sh $(TESTS)
 
-.PHONY: netns
 netns: all ## network tests alone, or those that ONLY='name ...' names
 	@BUILD='$(BUILD)' tests/rooted.sh tests/netns/run.sh $(ONLY)
 
-.PHONY: bench bench-quick
+.PHONY: bench bench-quick bench-programs
 bench: ## podswitch beside the kernel's vxlan (and Open vSwitch, when it is there): tables, plots, about 35 minutes
 bench-quick: ## the core of it, under 2 minutes
 bench bench-quick:
@@ -129,15 +127,13 @@ bench bench-quick:
 	@$(MAKE) --no-print-directory all bench-programs
 	@tests/rooted.sh /usr/bin/python3 -B bench/bench.py --build '$(BUILD)' $(if $(filter %quick,$@),--quick) $(BENCH_ARGS)
 
-.PHONY: bench-programs
 bench-programs: $(BENCH)
 
-.PHONY: lint
+.PHONY: lint lint-now
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the house
 	@tests/deps.sh build check lint
 	@$(MAKE) --no-print-directory lint-now
 
-.PHONY: lint-now
 lint-now: | tools
 	@tests/lint.sh $(CPPFLAGS_ALL)
 
@@ -154,12 +150,11 @@ asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanit
 	for report in build/asan/report.*; do test ! -e $$report || { status=1; cat $$report; }; done; \
 	test $$status = 0 && echo 'asan: no reports' || { echo 'asan: FAILED, see above'; exit 1; }
 
-.PHONY: fuzz
+.PHONY: fuzz fuzz-now
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)
 	@tests/deps.sh build fuzz
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-now
 
-.PHONY: fuzz-now
 fuzz-now: $(FUZZ:%=fuzz-one-%)
 
 # What is found grows in the build folder; tests/fuzz/corpus holds what is worth keeping.
@@ -183,11 +178,17 @@ install: all ## into DESTDIR and PREFIX (/usr/local)
 	@for page in $(MAN); do \
 		install -v -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" "$$page" || exit 1; done
 
-.PHONY: clean
+.PHONY: image check-k8s
+image: ## the container image, made of Debian's packages and the programs: build/image/podswitch.tar
+	@BUILD='$(BUILD)' deploy/image.sh
+check-k8s: ## on a real Kubernetes, about 12 minutes: TESTBED=FOLDER or KUBECONFIG=FILE says which
+	@test -n "$(TESTBED)$(KUBECONFIG)" || tests/k8s/run.sh
+	@tests/deps.sh build image k8s && $(MAKE) --no-print-directory all image && BUILD='$(BUILD)' tests/k8s/run.sh $(ONLY)
+
+.PHONY: clean help
 clean: ## remove the build folder
 	rm -rf build
 
-.PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address, V=1, DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS,' \

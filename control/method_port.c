@@ -2,6 +2,7 @@
 /* method_port.c - port.add, set, list, show, remove */
 #include "control/method.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -155,10 +156,63 @@ static int parse_mtu(const char *key, const json_t *value, void *into, struct fa
 
 static int parse_dhcp(const char *key, const json_t *value, void *into, struct failure *why)
 {
-	(void)into;
-	if (json_is_false(value))
-		return 0;
-	return fail(why, -EINVAL, key, "%s: not in this version; give --address", key);
+	struct port_config *config = into;
+
+	return param_switch(key, value, &config->dhcp, why);
+}
+
+/* As DHCP servers take it: they put it into DNS (RFC 1123, section 2.1). */
+static int parse_hostname(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct port_config *config = into;
+	const char *text = json_string_value(value);
+
+	if (!text)
+		return fail(why, -EINVAL, key, "%s: must be a string", key);
+	size_t length = strlen(text);
+	for (const char *c = text; *c; c++) {
+		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
+			length = sizeof(config->hostname);
+	}
+	if (length >= sizeof(config->hostname))
+		return fail(why, -EINVAL, key, "%s: '%.64s' is not a host name; give up to %zu of A-Z a-z 0-9 - .", key,
+			    text, sizeof(config->hostname) - 1);
+	memcpy(config->hostname, text, length + 1);
+	return 0;
+}
+
+static int parse_probe(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct port_config *config = into;
+
+	return param_unsigned(key, value, 0, PORT_MAX_PROBE, &config->probe, why);
+}
+
+static int parse_exclusive(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct port_config *config = into;
+
+	return param_switch(key, value, &config->exclusive, why);
+}
+
+static int add_keep(const char *key, const char *text, void *into, struct failure *why)
+{
+	struct port_config *config = into;
+	struct prefix network = {0};
+
+	if (!strchr(text, '/') || prefix_parse(text, &network) || !network.length)
+		return fail(why, -EINVAL, key, "%s: '%.64s' is not a network; give ADDRESS/LENGTH, as 10.244.0.0/16",
+			    key, text);
+	config->keep[config->n_keep++] = network;
+	return 0;
+}
+
+static int parse_keep(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct port_config *config = into;
+
+	config->n_keep = 0;
+	return param_list(key, value, PORT_MAX_KEEP, add_keep, config, why);
 }
 
 static const struct param keys[] = {
@@ -169,6 +223,10 @@ static const struct param keys[] = {
 	{"mac", parse_mac, NULL},
 	{"address", parse_address, NULL},
 	{"dhcp", parse_dhcp, NULL},
+	{"hostname", parse_hostname, NULL},
+	{"probe", parse_probe, NULL},
+	{"exclusive", parse_exclusive, NULL},
+	{"keep", parse_keep, NULL},
 	{"default_via", parse_default_via, NULL},
 	{"route", parse_route, NULL},
 	{"mtu", parse_mtu, NULL},
@@ -185,6 +243,16 @@ static json_t *addresses_json(const struct link_config *link)
 	for (size_t i = 0; i < link->n_addresses; i++)
 		json_array_append_new(addresses, json_string(prefix_format(&link->addresses[i], text)));
 	return addresses;
+}
+
+static json_t *keep_json(const struct port_config *config)
+{
+	char text[ADDRESS_TEXT];
+	json_t *networks = json_array();
+
+	for (size_t i = 0; i < config->n_keep; i++)
+		json_array_append_new(networks, json_string(prefix_format(&config->keep[i], text)));
+	return networks;
 }
 
 static json_t *routes_json(const struct link_config *link)
@@ -215,6 +283,16 @@ static json_t *config_json(const struct port_config *config)
 		json_object_set_new(object, "default_via", json_string(address_format(&link->default_via, via)));
 	if (config->has_mtu)
 		json_object_set_new(object, "mtu", json_integer(link->mtu));
+	if (config->dhcp)
+		json_object_set_new(object, "dhcp", json_true());
+	if (config->hostname[0])
+		json_object_set_new(object, "hostname", json_string(config->hostname));
+	if (config->probe)
+		json_object_set_new(object, "probe", json_integer(config->probe));
+	if (config->exclusive)
+		json_object_set_new(object, "exclusive", json_true());
+	if (config->n_keep)
+		json_object_set_new(object, "keep", keep_json(config));
 	return object;
 }
 
@@ -223,6 +301,27 @@ static json_t *counters_json(const struct port_counters *counters)
 	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "rx_frames", (json_int_t)counters->rx_frames, "rx_bytes",
 			 (json_int_t)counters->rx_bytes, "tx_frames", (json_int_t)counters->tx_frames, "tx_bytes",
 			 (json_int_t)counters->tx_bytes, "drops", drops_json(counters->drops));
+}
+
+/* What the port has as a client of its gateway. */
+static json_t *client_json(const struct port_client *client)
+{
+	char router[ADDRESS_TEXT], server[ADDRESS_TEXT];
+	json_t *object = json_pack("{s:s}", "state", client->state);
+
+	if (client->router.family)
+		json_object_set_new(object, "router", json_string(address_format(&client->router, router)));
+	if (client->server.family)
+		json_object_set_new(object, "server", json_string(address_format(&client->server, server)));
+	if (client->lease) {
+		json_object_set_new(object, "lease", json_integer(client->lease));
+		json_object_set_new(object, "expires_in", json_integer(client->expires_in));
+	}
+	if (client->has_answered)
+		json_object_set_new(object, "answered", json_integer(client->answered));
+	if (client->trouble[0])
+		json_object_set_new(object, "trouble", json_string(client->trouble));
+	return object;
 }
 
 static void append_status(void *context, const struct port_status *status)
@@ -234,8 +333,9 @@ static void append_status(void *context, const struct port_status *status)
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:i}", "name", config->name, "gateway",
 			  config->gateway, "netns", config->netns, "ifname", config->ifname, "mac",
 			  mac_format(&config->link.mac, mac), "mtu", (int)config->link.mtu, "addresses",
-			  addresses_json(&config->link), "underlay", status->pod_underlay ? "pod" : "host", "state",
+			  addresses_json(status->live), "underlay", status->pod_underlay ? "pod" : "host", "state",
 			  status->state, "counters", counters_json(&status->counters), "worker", (int)status->worker);
+	json_object_set_new(object, "client", client_json(&status->client));
 	json_object_set_new(object, "config", config_json(config));
 	json_array_append_new(context, object);
 }

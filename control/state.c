@@ -121,8 +121,8 @@ static int replace_file(int directory, const char *name, const char *text)
 {
 	char file[NAME_MAX + 1], temporary[NAME_MAX + 1];
 
-	snprintf(file, sizeof(file), "%.200s" SUFFIX, name);
-	snprintf(temporary, sizeof(temporary), ".%.200s.tmp", name);
+	snprintf(file, sizeof(file), "%.230s" SUFFIX, name);
+	snprintf(temporary, sizeof(temporary), ".%.230s.tmp", name);
 	int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
@@ -161,7 +161,7 @@ int state_remove(struct state *state, enum state_kind kind, const char *name, st
 	int directory = open_kind(state, kind);
 	int error = directory < 0 ? directory : 0;
 
-	snprintf(file, sizeof(file), "%.200s" SUFFIX, name);
+	snprintf(file, sizeof(file), "%.230s" SUFFIX, name);
 	if (!error && unlinkat(directory, file, 0) && errno != ENOENT)
 		error = -errno;
 	if (!error && fsync(directory))
@@ -257,8 +257,8 @@ static void set_aside(int directory, const char *kind, const char *name, const s
 {
 	char file[NAME_MAX + 1], bad[NAME_MAX + 1];
 
-	snprintf(file, sizeof(file), "%.200s" SUFFIX, name);
-	snprintf(bad, sizeof(bad), "%.200s" SUFFIX ".bad", name);
+	snprintf(file, sizeof(file), "%.230s" SUFFIX, name);
+	snprintf(bad, sizeof(bad), "%.230s" SUFFIX ".bad", name);
 	int error = renameat(directory, file, directory, bad) ? errno : 0;
 	log_line(LOG_WARNING, "state: %s/%s" SUFFIX " %s%s; %s%s", kind, name, why->key[0] ? "is refused: " : "",
 		 why->text, error ? "it cannot be set aside: " : "set aside as .bad, the rest goes on",

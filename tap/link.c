@@ -81,18 +81,6 @@ static struct address address_of(const struct nl_addr *from)
 	return out;
 }
 
-static struct prefix network_of(const struct prefix *prefix)
-{
-	struct prefix out = *prefix;
-
-	for (size_t i = 0; i < sizeof(out.address.bytes); i++) {
-		size_t kept = out.length > 8 * i ? out.length - 8 * i : 0;
-		if (kept < 8)
-			out.address.bytes[i] &= (uint8_t)(0xff00 >> kept);
-	}
-	return out;
-}
-
 static size_t count_routes(const struct link_config *config)
 {
 	return config->n_routes + (config->default_via.family != 0);
@@ -106,7 +94,7 @@ static struct link_route nth_route(const struct link_config *config, size_t i)
 		route = config->routes[i];
 	else
 		route.to.address.family = config->default_via.family;
-	route.to = network_of(&route.to);
+	route.to = prefix_network(&route.to);
 	return route;
 }
 
@@ -306,7 +294,7 @@ static struct nl_msg *address_message(const struct target *t, int type, int flag
 				 .ifa_index = (unsigned)t->ifindex};
 	int size = (int)address_size(&address->address);
 	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
-	struct prefix broadcast = network_of(address);
+	struct prefix broadcast = prefix_network(address);
 
 	for (unsigned bit = address->length; bit < 32; bit++)
 		broadcast.address.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
@@ -823,6 +811,25 @@ int link_list_addresses(struct address *out, size_t max, struct failure *why)
 		return n;
 	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o))
 		out[n++] = address_of(rtnl_addr_get_local((struct rtnl_addr *)o));
+	nl_cache_free(cache);
+	return n;
+}
+
+int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why)
+{
+	struct nl_cache *cache;
+	int ifindex = (int)if_nametoindex(ifname);
+	int n = dump_addresses(&cache, why);
+
+	if (n)
+		return n;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *address = (struct rtnl_addr *)o;
+		if (!ifindex || rtnl_addr_get_ifindex(address) != ifindex)
+			continue;
+		out[n].address = address_of(rtnl_addr_get_local(address));
+		out[n++].length = (uint8_t)rtnl_addr_get_prefixlen(address);
+	}
 	nl_cache_free(cache);
 	return n;
 }

@@ -69,6 +69,9 @@ int link_vxlan_on_port(uint16_t port, char *device, struct failure *why);
 /* The addresses of all interfaces of this namespace, at most `max`. How many, or a negative errno. */
 int link_list_addresses(struct address *out, size_t max, struct failure *why);
 
+/* The addresses of `ifname` with their prefix lengths, at most `max`. How many, or a negative errno. */
+int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why);
+
 /* 1 when `address` is assigned to an interface of this namespace, 0 when not, or a negative errno. */
 int link_has_address(const struct address *address, struct failure *why);
 

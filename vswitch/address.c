@@ -202,6 +202,18 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 	return !rest || (prefix->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest) == 0;
 }
 
+struct prefix prefix_network(const struct prefix *prefix)
+{
+	struct prefix out = *prefix;
+
+	for (size_t i = 0; i < sizeof(out.address.bytes); i++) {
+		size_t kept = out.length > 8 * i ? out.length - 8 * i : 0;
+		if (kept < 8)
+			out.address.bytes[i] &= (uint8_t)(0xff00 >> kept);
+	}
+	return out;
+}
+
 bool mac_is_unicast(const struct mac *mac)
 {
 	static const struct mac zero;

@@ -58,6 +58,9 @@ bool mac_equal(const struct mac *a, const struct mac *b);
 /* Whether `address` lies in `prefix` (same family and the first `length` bits alike). */
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
 
+/* `prefix` without its host bits. */
+struct prefix prefix_network(const struct prefix *prefix);
+
 /* Unicast in the sense of IEEE 802: neither a group address nor all zero. */
 bool mac_is_unicast(const struct mac *mac);
 

@@ -13,7 +13,7 @@
 
 struct failure {
 	int code;       /* negative errno; 0 while nothing failed */
-	char key[24];   /* the parameter at fault as the user spells it in JSON ("default_via"), or "" */
+	char key[32];   /* the parameter at fault as the user spells it in JSON or a manifest ("default_via"), or "" */
 	char text[256]; /* one line, no full stop, no newline */
 };
 

@@ -272,7 +272,10 @@ static int check_config(const struct gateway_config *config, struct failure *why
 {
 	if (!switch_name_valid(config->name))
 		return fail(why, -EINVAL, "name",
-			    "a name is 1 to 127 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+			    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+	if (!strcmp(config->name, GATEWAY_NONE))
+		return fail(why, -EINVAL, "name", "'%s' means that a port has no gateway; choose another name",
+			    GATEWAY_NONE);
 	if (config->vni > 0xffffff)
 		return fail(why, -EINVAL, "vni", "a VNI is 0 to 16777215");
 	if (!config->port)
@@ -285,15 +288,22 @@ static int check_config(const struct gateway_config *config, struct failure *why
 	return 0;
 }
 
-static bool same_config(const struct gateway_config *a, const struct gateway_config *b)
+static bool same_remotes(const struct gateway_config *a, const struct gateway_config *b)
 {
-	if (strcmp(a->name, b->name) != 0 || a->vni != b->vni || a->port != b->port || a->underlay != b->underlay ||
-	    a->mtu != b->mtu || a->learning != b->learning || a->isolate != b->isolate ||
-	    a->n_remotes != b->n_remotes || a->n_allow != b->n_allow)
+	if (a->n_remotes != b->n_remotes)
 		return false;
 	for (size_t i = 0; i < a->n_remotes; i++)
 		if (!endpoint_equal(&a->remotes[i], &b->remotes[i]))
 			return false;
+	return true;
+}
+
+static bool same_config(const struct gateway_config *a, const struct gateway_config *b)
+{
+	if (strcmp(a->name, b->name) != 0 || a->vni != b->vni || a->port != b->port || a->underlay != b->underlay ||
+	    a->mtu != b->mtu || a->learning != b->learning || a->isolate != b->isolate || a->n_allow != b->n_allow ||
+	    !same_remotes(a, b))
+		return false;
 	for (size_t i = 0; i < a->n_allow; i++)
 		if (!prefix_equal(&a->allow[i], &b->allow[i]))
 			return false;
@@ -493,8 +503,10 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 	close_unused_hosts(vs);
 	if (error)
 		return error;
+	/* Another VNI, UDP port or remote is another network, or one that does not know us. */
+	bool moved = before.vni != config->vni || before.port != config->port || !same_remotes(&before, config);
 	for (unsigned i = 0; i < gateway->n_ports; i++)
-		port_follow_mtu(vs, gateway->ports[i]);
+		port_follow_gateway(vs, gateway->ports[i], moved);
 	switch_tell(vs, "gateway.changed", config->name, NULL);
 	return 0;
 }

@@ -5,9 +5,11 @@
  * States: "up" has a TAP and a gateway; "detached" has a TAP and no gateway, and drops what the pod sends; "gone" has
  * neither, as its namespace or TAP vanished, and waits to be removed or added again.
  */
+#include "tap/client.h"
 #include "tap/tap.h"
 #include "vswitch/encap.h"
 #include "vswitch/log.h"
+#include "vswitch/podside.h"
 #include "vswitch/vswitch.h"
 #include "vswitch/wire.h"
 
@@ -77,11 +79,23 @@ static struct link_config wanted_link(const struct port_config *config)
 	return wanted;
 }
 
+static bool same_conduct(const struct port_config *a, const struct port_config *b)
+{
+	if (a->dhcp != b->dhcp || a->probe != b->probe || a->exclusive != b->exclusive || a->n_keep != b->n_keep ||
+	    strcmp(a->hostname, b->hostname) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_keep; i++)
+		if (!prefix_equal(&a->keep[i], &b->keep[i]))
+			return false;
+	return true;
+}
+
 static bool same_port(const struct port *port, const struct port_config *config)
 {
 	struct link_config wanted = wanted_link(config);
 	return !strcmp(port->config.gateway, config->gateway) && !strcmp(port->config.netns, config->netns) &&
-	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted);
+	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted) &&
+	       same_conduct(&port->config, config);
 }
 
 static int check_config(const struct port_config *config, struct failure *why)
@@ -94,6 +108,10 @@ static int check_config(const struct port_config *config, struct failure *why)
 			    "say in which network namespace the pod is: a name, a path or a process id");
 	if (config->has_mac && !mac_is_unicast(&config->link.mac))
 		return fail(why, -EINVAL, "mac", "is a group address or zero; a port needs a unicast MAC");
+	if (config->probe && !config->dhcp && config->link.default_via.family != AF_INET)
+		return fail(why, -EINVAL, "probe", "there is no router to ask for; give default_via (IPv4) or dhcp");
+	if (config->n_keep && !config->exclusive)
+		return fail(why, -EINVAL, "keep", "says what stays elsewhere of an exclusive port; give exclusive too");
 	return 0;
 }
 
@@ -258,6 +276,14 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	return 0;
 }
 
+uint64_t port_frames(const struct vswitch *vs, const struct port *port)
+{
+	uint64_t frames = 0;
+	for (unsigned w = 0; w < vs->options.workers; w++)
+		frames += *(const volatile uint64_t *)&port->counters[w].rx_frames;
+	return frames;
+}
+
 void port_detach(struct vswitch *vs, struct port *port)
 {
 	struct underlay *old = port->underlay;
@@ -277,6 +303,7 @@ void port_free(struct port *port)
 		return;
 	if (port->tap >= 0)
 		close(port->tap);
+	client_close(port->client);
 	underlay_close(port->underlay);
 	netns_close(&port->netns);
 	free(port->counters);
@@ -331,6 +358,9 @@ static void release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
 	struct underlay *underlay = port->underlay;
+	if (destroy)
+		podside_close(vs, port);
+	podside_forget(vs, port);
 	switch_freeze(vs);
 	leave(vs, port);
 	port->tap = -1;
@@ -374,8 +404,7 @@ static int make_tap(struct port *port, struct failure *why)
 	return error;
 }
 
-/* As many segments as one train takes, so that one super-frame of the pod is one send. */
-static unsigned gso_segments(unsigned mtu)
+unsigned port_gso_segments(unsigned mtu)
 {
 	unsigned segments = TRAIN_BYTES / (mtu + ETH_HEADER + VXLAN_HEADER);
 	return segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments;
@@ -389,7 +418,7 @@ static void note_vteps(struct port *port)
 }
 
 /* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
-static int furnish(const struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
+static int furnish(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		   struct failure *why)
 {
 	static const struct address any[2];
@@ -409,16 +438,18 @@ static int furnish(const struct vswitch *vs, struct port *port, const struct gat
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
 		log_line(LOG_INFO, "port %s: without tap_gso, as this kernel's TAPs do not offer it",
 			 port->config.name);
-	if (!adopt)
-		error = link_setup(port->config.ifname, &port->config.link, why);
+	error = podside_open(vs, port, gateway, adopt, why);
 	if (!error)
-		link_limit_gso(ifname, gso_segments(port->config.link.mtu));
+		link_limit_gso(ifname, port_gso_segments(port->config.link.mtu));
 	return error;
 }
 
 /* Undoes furnish(), however far it came. */
-static void unfurnish(struct port *port, bool adopt)
+static void unfurnish(struct vswitch *vs, struct port *port, bool adopt)
 {
+	if (!adopt)
+		podside_close(vs, port);
+	podside_forget(vs, port);
 	underlay_close(port->underlay);
 	port->underlay = NULL;
 	if (!adopt)
@@ -453,7 +484,7 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 			fail(why, error, NULL, "out of memory");
 	}
 	if (error) {
-		unfurnish(port, adopt);
+		unfurnish(vs, port, adopt);
 		return error;
 	}
 	atomic_store(&port->lost, 0); /* of the TAP before this one */
@@ -542,7 +573,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 		error = port_rebind(vs, old, gateway, why);
 		if (!error && gateway->own_side)
 			error = switch_rewire(vs, why);
-		port_follow_mtu(vs, old);
+		port_follow_gateway(vs, old, true);
 	}
 	if (!error)
 		switch_tell(vs, "port.added", config->name, NULL);
@@ -567,43 +598,26 @@ int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why
 
 /* Changing */
 
-/* Runs link_change(), and forgets neighbours when asked to, in the pod's namespace. */
-static int change_link(struct vswitch *vs, struct port *port, const struct link_config *now, bool forget,
-		       struct failure *why)
-{
-	int error = netns_enter(&port->netns, why);
-	if (error)
-		return error;
-	if (!same_link(&port->config.link, now))
-		error = link_change(port->config.ifname, &port->config.link, now, why);
-	if (!error && now->mtu != port->config.link.mtu)
-		link_limit_gso(port->config.ifname, gso_segments(now->mtu));
-	if (!error && forget)
-		error = link_flush_neighbours(port->config.ifname, why);
-	netns_return(&vs->home);
-	return error;
-}
-
-void port_follow_mtu(struct vswitch *vs, struct port *port)
+void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 {
 	struct failure why = {0};
-	struct link_config now = port->config.link;
-	if (port->config.has_mtu || !port->gateway || port->tap < 0)
+	struct port_config now = port->config;
+	if (!port->gateway || port->tap < 0)
 		return;
-	now.mtu = gateway_mtu(port->gateway, port_underlay(port));
-	if (now.mtu == port->config.link.mtu)
+	if (!now.has_mtu)
+		now.link.mtu = gateway_mtu(port->gateway, port_underlay(port));
+	if (now.link.mtu == port->config.link.mtu && !moved)
 		return;
-	if (change_link(vs, port, &now, false, &why))
-		log_line(LOG_WARNING, "port %s: its MTU stays %u: %s", port->config.name, port->config.link.mtu,
-			 why.text);
+	if (podside_change(vs, port, &now, port->gateway, moved, &why))
+		log_line(LOG_WARNING, "port %s: does not follow its gateway: %s", port->config.name, why.text);
 	else
-		port->config.link.mtu = now.mtu;
+		port->config.link.mtu = now.link.mtu;
 }
 
 /* Takes over the new configuration, the MAC's table entry included. */
-static void adopt_config(struct vswitch *vs, struct port *port, const struct port_config *config,
-			 const struct link_config *link)
+static void adopt_config(struct vswitch *vs, struct port *port, const struct port_config *config)
 {
+	const struct link_config *link = &config->link;
 	struct fdb_place place = {.is_port = true, .index = port->id};
 	switch_freeze(vs);
 	if (port->gateway && !mac_equal(&port->config.link.mac, &link->mac)) {
@@ -612,9 +626,30 @@ static void adopt_config(struct vswitch *vs, struct port *port, const struct por
 		(void)fdb_set(vs->fdb, port->gateway->id, link->mac.bytes, FDB_LOCAL, place);
 	}
 	port->config = *config;
-	port->config.link = *link;
 	port->wanted = wanted_link(config);
 	switch_thaw(vs);
+}
+
+/* Cut off by will: what else is asked for is in force all the same. */
+static int set_detached(struct vswitch *vs, struct port *port, const struct port_config *config, struct failure *why)
+{
+	struct port_config now = *config;
+	if (!config->has_mac)
+		now.link.mac = derive_mac(config->name);
+	if (!config->has_mtu)
+		now.link.mtu = port->config.link.mtu;
+	struct gateway *from = port->gateway;
+	int error = check_config(config, why);
+	if (!error)
+		error = podside_change(vs, port, &now, NULL, false, why);
+	if (error)
+		return error;
+	port_detach(vs, port);
+	if (from && from->own_side)
+		(void)switch_rewire(vs, NULL);
+	adopt_config(vs, port, &now);
+	switch_tell(vs, "port.changed", now.name, NULL);
+	return 0;
 }
 
 /* Moves the port, in a state that can still be taken back. */
@@ -634,7 +669,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	struct port *port = port_find(vs, config->name);
 	if (!port)
 		return fail(why, -ENOENT, "name", "there is no port '%s'", config->name);
-	if (same_port(port, config) && port->gateway)
+	if (same_port(port, config) && (port->gateway || !strcmp(config->gateway, GATEWAY_NONE)))
 		return 0;
 	if (strcmp(port->config.netns, config->netns) != 0)
 		return fail(why, -EINVAL, "netns", "cannot be changed; remove the port and add it again");
@@ -643,16 +678,18 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (port->tap < 0)
 		return fail(why, -ENODEV, "name", "port '%s' is gone, as its namespace or interface is; remove it",
 			    config->name);
+	if (!strcmp(config->gateway, GATEWAY_NONE))
+		return set_detached(vs, port, config, why);
 	struct gateway *to = gateway_find(vs, config->gateway), *from = port->gateway;
 	if (!to)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
-	struct link_config link = config->link;
+	struct port_config now = *config;
 	if (!config->has_mac)
-		link.mac = derive_mac(config->name);
+		now.link.mac = derive_mac(config->name);
 	int error = check_config(config, why);
 	if (!error)
-		error = check_mac(to, &link.mac, port, why);
+		error = check_mac(to, &now.link.mac, port, why);
 	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
 	if (!error && from != to)
 		error = check_mac(to, &port->config.link.mac, port, why);
@@ -661,15 +698,15 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (error)
 		return error;
 	if (!config->has_mtu)
-		link.mtu = gateway_mtu(to, port_underlay(port));
+		now.link.mtu = gateway_mtu(to, port_underlay(port));
 	/* After the move: an answer of the old gateway that was on its way finds no port any more. */
-	error = change_link(vs, port, &link, from != to, why);
+	error = podside_change(vs, port, &now, to, from != to, why);
 	if (error) {
 		if (from)
 			(void)move(vs, port, from, NULL);
 		return error;
 	}
-	adopt_config(vs, port, config, &link);
-	switch_tell(vs, "port.changed", config->name, NULL);
+	adopt_config(vs, port, &now);
+	switch_tell(vs, "port.changed", now.name, NULL);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - what the switch tells about itself, and the verbs of its table */
+#include "vswitch/podside.h"
 #include "vswitch/vswitch.h"
 
 #include <string.h>
@@ -66,6 +67,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			continue;
 		struct port_status status = {
 			.config = &port->config,
+			.live = &port->live,
 			.pod_underlay = port->underlay != NULL,
 			.state = port->tap < 0   ? "gone"
 				 : port->gateway ? "up"
@@ -75,6 +77,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 		for (unsigned w = 0; w < vs->options.workers; w++)
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
+		podside_report(port, &status.client);
 		visit(context, &status);
 		visited++;
 	}

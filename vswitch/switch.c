@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* switch.c - the switch as a whole: start, stop, parking the workers, housekeeping */
 #include "vswitch/log.h"
+#include "vswitch/podside.h"
 #include "vswitch/vswitch.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -143,6 +146,19 @@ static void check_egress(struct vswitch *vs, uint32_t now)
 		note_features(vs);
 }
 
+static int open_attention(struct vswitch *vs, struct failure *why)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ATTENTION_OTHER};
+	vs->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vs->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	vs->attention = epoll_create1(EPOLL_CLOEXEC);
+	if (vs->wakeup < 0 || vs->alarm < 0 || vs->attention < 0 ||
+	    epoll_ctl(vs->attention, EPOLL_CTL_ADD, vs->wakeup, &event) ||
+	    epoll_ctl(vs->attention, EPOLL_CTL_ADD, vs->alarm, &event))
+		return fail(why, -errno, NULL, "eventfd, timerfd and epoll: %s", strerror(errno));
+	return 0;
+}
+
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
 {
 	struct vswitch *vs = calloc(1, sizeof(*vs));
@@ -150,13 +166,12 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	vs->options = *options;
 	vs->offloads = options->offloads;
-	vs->home.fd = -1;
+	vs->home.fd = vs->wakeup = vs->alarm = vs->attention = -1;
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = switch_now();
 	pthread_mutex_init(&vs->parking, NULL);
 	pthread_cond_init(&vs->parked_or_thawed, NULL);
-	vs->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int error = vs->wakeup < 0 ? fail(why, -errno, NULL, "eventfd: %s", strerror(errno)) : 0;
+	int error = open_attention(vs, why);
 	if (!error)
 		error = netns_open_own(&vs->home, why);
 	if (!error)
@@ -195,8 +210,11 @@ void switch_close(struct vswitch *vs)
 		munmap(vs->ports, MAX_PORTS * sizeof(struct port *));
 	if (vs->remotes)
 		munmap(vs->remotes, MAX_REMOTES * sizeof(struct remote));
-	if (vs->wakeup >= 0)
-		close(vs->wakeup);
+	for (int i = 0; i < 3; i++) {
+		int fd = (int[]){vs->attention, vs->alarm, vs->wakeup}[i];
+		if (fd >= 0)
+			close(fd);
+	}
 	netns_close(&vs->home);
 	pthread_cond_destroy(&vs->parked_or_thawed);
 	pthread_mutex_destroy(&vs->parking);
@@ -323,7 +341,15 @@ void switch_listen(struct vswitch *vs, switch_listener *listener, void *context)
 
 int switch_wakeup_fd(const struct vswitch *vs)
 {
-	return vs->wakeup;
+	return vs->attention;
+}
+
+void switch_alarm(const struct vswitch *vs, uint64_t at)
+{
+	struct itimerspec when = {0};
+	if (at != UINT64_MAX)
+		when.it_value = (struct timespec){(time_t)(at / 1000), (long)(at % 1000) * 1000000 + 1};
+	(void)timerfd_settime(vs->alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 static void tell_news(struct vswitch *vs, struct worker *worker)
@@ -378,8 +404,10 @@ void switch_tick(struct vswitch *vs)
 	uint32_t now = switch_now();
 	atomic_store(&vs->woken, false);
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups));
+	ignored = read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
 	look_after_ports(vs);
+	podside_turn(vs);
 	check_offloads(vs);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		tell_news(vs, &vs->workers[i]);

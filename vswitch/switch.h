@@ -29,6 +29,10 @@
 #define SWITCH_MAX_WORKERS 16
 #define GATEWAY_MAX_REMOTES 64
 #define GATEWAY_MAX_ALLOW 32
+#define PORT_MAX_KEEP 64
+#define PORT_MAX_PROBE 250      /* seconds; a kernel gateway forgets a client that is silent for 300 */
+#define PORT_HOSTNAME 64        /* bytes, with the NUL */
+#define GATEWAY_NONE "none"     /* in place of a gateway's name: the port is detached */
 #define VXLAN_DEFAULT_PORT 4789 /* RFC 7348, section 5 */
 
 struct vswitch; /* `switch` alone is a keyword */
@@ -97,6 +101,12 @@ struct port_config {
 	bool has_mac; /* else link.mac is derived from the name */
 	bool has_mtu; /* else link.mtu is the gateway's */
 	struct link_config link;
+	bool dhcp;                    /* a further address, and the default route, as the gateway's DHCP server says */
+	char hostname[PORT_HOSTNAME]; /* that the server is told; "": none */
+	unsigned probe;               /* seconds between questions whether the router is there; 0: none */
+	bool exclusive;               /* the pod's only way out, but for networks to keep and the gateway's remotes */
+	struct prefix keep[PORT_MAX_KEEP];
+	size_t n_keep;
 };
 
 #define PORT_CONFIG_DEFAULT                                                                                            \
@@ -181,10 +191,24 @@ struct port_counters {
 	uint64_t drops[DROP_COUNT];
 };
 
+/* What a port has as a client of its gateway. */
+struct port_client {
+	const char *state; /* "off" (neither DHCP nor probes), "waiting" (for a lease), "probing" (for an answer),
+			      "ready", "lost" */
+	struct address router, server; /* family 0: none */
+	unsigned lease, expires_in;    /* seconds; lease 0: none */
+	bool has_answered;
+	unsigned answered; /* seconds since the router's last answer */
+	char trouble[160]; /* what stands in the way of the lease, or "" */
+};
+
 struct port_status {
 	const struct port_config *config; /* config->link holds the MAC and MTU in force */
+	const struct link_config *live;   /* what the interface has: config->link and the lease */
+	struct port_client client;
 	bool pod_underlay;
-	const char *state; /* "up", "gone" (the namespace or TAP vanished), "detached" (its gateway was removed) */
+	const char *state; /* "up", "gone" (the namespace or TAP vanished), "detached" (its gateway was removed, or is
+			      GATEWAY_NONE) */
 	unsigned worker;
 	struct port_counters counters;
 };
@@ -233,8 +257,9 @@ const struct switch_feature *switch_features(const struct vswitch *vs);
 
 /*
  * Events, for monitor.start. `what` is "gateway.added", "gateway.changed", "gateway.removed", "port.added",
- * "port.changed", "port.removed", "port.gone", "fdb.learned", "fdb.moved"; `name` is the gateway's or port's (for the
- * table: the gateway's, with `mac` set, else NULL). Called in the control thread; must not change the switch.
+ * "port.changed", "port.removed", "port.gone", "port.ready" (its router answers, or its lease is there), "port.lost",
+ * "fdb.learned", "fdb.moved"; `name` is the gateway's or port's (for the table: the gateway's, with `mac` set, else
+ * NULL). Called in the control thread; must not change the switch.
  */
 typedef void switch_listener(void *context, const char *what, const char *name, const struct mac *mac);
 void switch_listen(struct vswitch *vs, switch_listener *listener, void *context);

@@ -65,8 +65,11 @@ struct gateway {
 
 struct port {
 	uint16_t id;
-	struct port_config config; /* config.link is what is in force */
+	struct port_config config; /* config.link is complete: with what was derived, but without the lease */
 	struct link_config wanted; /* the same with zeroes for what was derived, to compare with what is asked for */
+	struct link_config live;   /* what the interface has: config.link and the lease */
+	struct client *client;     /* NULL: neither DHCP nor probes */
+	char trouble[160];         /* why the lease could not be used, or "" */
 	struct gateway *gateway;   /* NULL: detached */
 	struct worker *worker;     /* whose ring reads its TAP */
 	struct netns netns;
@@ -119,11 +122,18 @@ struct vswitch {
 	bool frozen;
 	atomic_bool woken; /* and has said so by: */
 	int wakeup;        /* eventfd: a worker wants the control thread */
+	int alarm;         /* timerfd: a client has something to do */
+	int attention; /* epoll: the two above (data ATTENTION_OTHER) and the clients' sockets (data: the port's id) */
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[16];
 	uint32_t started, ticked, expired_at; /* seconds of the monotonic clock */
 };
+
+#define ATTENTION_OTHER UINT32_MAX
+
+/* switch_wakeup_fd becomes readable at this time of the monotonic clock (ms; UINT64_MAX: never). */
+void switch_alarm(const struct vswitch *vs, uint64_t at);
 
 /* Seconds of the coarse monotonic clock, never 0. */
 uint32_t switch_now(void);
@@ -168,8 +178,14 @@ void port_detach(struct vswitch *vs, struct port *port);
 /* Lets go of a port whose namespace or TAP vanished. */
 void port_gone(struct vswitch *vs, struct port *port, const char *reason);
 
-/* Gives a port that has no MTU of its own the one its gateway has now. */
-void port_follow_mtu(struct vswitch *vs, struct port *port);
+/* After a change of its gateway: the MTU, when the port has none of its own, and the routes to the remotes. */
+void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
+
+/* Frames that the pod's side has sent and workers have taken. */
+uint64_t port_frames(const struct vswitch *vs, const struct port *port);
+
+/* As many segments as one train takes of a TAP with this MTU, so that one super-frame of the pod is one send. */
+unsigned port_gso_segments(unsigned mtu);
 
 /* The underlay that a port's datagrams take; NULL when detached. */
 static inline struct underlay *port_underlay(const struct port *port)

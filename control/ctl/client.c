@@ -11,50 +11,67 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WHICH_SOCKET "is podswitchd running? give its socket with -s or PODSWITCH_SOCKET"
+#define WHICH_SOCKET " give its socket with -s or PODSWITCH_SOCKET"
 
-static int explain_connect(const char *path, int error, struct failure *why)
+static int explain_connect(const struct client *client, int error, struct failure *why)
 {
+	const char *path = client->path, *peer = client->peer;
+
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
-		return fail(why, -error, NULL, "no socket %.120s: " WHICH_SOCKET, path);
+		return fail(why, -error, NULL, "no socket %.120s: is %s running?%s", path, peer, client->hint);
 	case ECONNREFUSED:
-		return fail(why, -error, NULL, "nobody answers on %.120s: " WHICH_SOCKET, path);
+		return fail(why, -error, NULL, "nobody answers on %.120s: is %s running?%s", path, peer, client->hint);
 	case EACCES:
 	case EPERM:
-		return fail(why, -error, NULL, "no permission to use %.120s: run this as root, or as podswitchd's user",
-			    path);
+		return fail(why, -error, NULL, "no permission to use %.120s: run this as root, or as %s's user", path,
+			    peer);
 	case EAGAIN:
-		return fail(why, -error, NULL, "podswitchd on %.120s accepts no connection: is it stopped or hung?",
+		return fail(why, -error, NULL, "%s on %.120s accepts no connection: is it stopped or hung?", peer,
 			    path);
 	default:
 		return fail(why, -error, NULL, "cannot connect to %.120s: %s", path, strerror(error));
 	}
 }
 
-int client_connect(struct client *client, const char *path, struct failure *why)
+static int dial(struct client *client, struct failure *why)
 {
-	*client = (struct client){.fd = -1, .path = path, .timeout = CLIENT_TIMEOUT, .stop_fd = -1, .out_fd = -1};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t length = strlen(path);
+	size_t length = strlen(client->path);
 	if (!length || length >= sizeof(address.sun_path))
 		return fail(why, -EINVAL, "socket", "the socket's path has %zu bytes; 1 to %zu are possible", length,
 			    sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, length);
+	memcpy(address.sun_path, client->path, length);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
-	/* Bounds connect() while the backlog of a hung podswitchd is full, and send(). */
-	struct timeval patience = {.tv_sec = CLIENT_TIMEOUT / 1000};
+	/* Bounds connect() while the backlog of a hung peer is full, and send(). */
+	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000L};
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		int error = errno;
 		close(fd);
-		return explain_connect(path, error, why);
+		return explain_connect(client, error, why);
 	}
 	client->fd = fd;
 	return 0;
+}
+
+int client_connect(struct client *client, const char *path, struct failure *why)
+{
+	*client = (struct client){.fd = -1, .path = path, .timeout = CLIENT_TIMEOUT, .stop_fd = -1, .out_fd = -1};
+	client->peer = "podswitchd";
+	client->hint = WHICH_SOCKET;
+	return dial(client, why);
+}
+
+int client_connect_to(struct client *client, const char *path, const char *peer, int timeout, struct failure *why)
+{
+	*client = (struct client){.fd = -1, .path = path, .timeout = timeout, .stop_fd = -1, .out_fd = -1};
+	client->peer = peer;
+	client->hint = "";
+	return dial(client, why);
 }
 
 void client_disconnect(struct client *client)
@@ -69,6 +86,8 @@ void client_disconnect(struct client *client)
 
 int client_wait(const struct client *client, int milliseconds)
 {
+	if (client->used > client->start && memchr(client->buffer + client->start, '\n', client->used - client->start))
+		return 1;
 	struct pollfd fds[] = {
 		{.fd = client->fd, .events = POLLIN},
 		{.fd = client->stop_fd, .events = POLLIN},
@@ -85,9 +104,9 @@ int client_wait(const struct client *client, int milliseconds)
 static int explain_lost(const struct client *client, int error, struct failure *why)
 {
 	if (!error || error == EPIPE || error == ECONNRESET)
-		return fail(why, -ECONNRESET, NULL, "podswitchd on %.120s closed the connection", client->path);
+		return fail(why, -ECONNRESET, NULL, "%s on %.120s closed the connection", client->peer, client->path);
 	if (error == EAGAIN || error == ETIMEDOUT)
-		return fail(why, -ETIMEDOUT, NULL, "podswitchd on %.120s does not answer: is it stopped or hung?",
+		return fail(why, -ETIMEDOUT, NULL, "%s on %.120s does not answer: is it stopped or hung?", client->peer,
 			    client->path);
 	return fail(why, -error, NULL, "the connection to %.120s failed: %s", client->path, strerror(error));
 }
@@ -104,10 +123,11 @@ static int make_room(struct client *client, struct failure *why)
 		return 0;
 	size_t size = client->size ? client->size * 2 : 65536;
 	if (size > CLIENT_MAX_LINE)
-		return fail(why, -EMSGSIZE, NULL, "podswitchd's answer is longer than %lu MB", CLIENT_MAX_LINE >> 20);
+		return fail(why, -EMSGSIZE, NULL, "%s's answer is longer than %lu MB", client->peer,
+			    CLIENT_MAX_LINE >> 20);
 	char *buffer = realloc(client->buffer, size);
 	if (!buffer)
-		return fail(why, -ENOMEM, NULL, "not enough memory for podswitchd's answer");
+		return fail(why, -ENOMEM, NULL, "not enough memory for %s's answer", client->peer);
 	client->buffer = buffer;
 	client->size = size;
 	return 0;
@@ -145,8 +165,8 @@ static int take(struct client *client, json_t **message, struct failure *why)
 	client->start = client->scanned = (size_t)(end + 1 - client->buffer);
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
-		return fail(why, -EPROTO, NULL,
-			    "what came from %.120s is no JSON-RPC: is it podswitchd's control socket?", client->path);
+		return fail(why, -EPROTO, NULL, "what came from %.120s is no JSON-RPC: is it %s's socket?",
+			    client->path, client->peer);
 	}
 	*message = parsed;
 	return 1;
@@ -212,25 +232,26 @@ static int request(struct client *client, const char *method, json_t *params, st
 }
 
 /* The message of a refusal, and the option it is about when the message does not name it. */
-static int explain_refusal(const json_t *error, struct failure *why)
+static int explain_refusal(struct client *client, const json_t *error, struct failure *why)
 {
 	const char *text = json_string_value(json_object_get(error, "message"));
 	const char *key = json_string_value(json_object_get(json_object_get(error, "data"), "key"));
+	client->refused = (int)json_integer_value(json_object_get(error, "code"));
 	if (!text)
-		text = "podswitchd refused, and did not say why";
+		return fail(why, -EREMOTEIO, key, "%s refused, and did not say why", client->peer);
 	if (key && *key && !strstr(text, key))
 		return fail(why, -EREMOTEIO, key, "%s: %s", key, text);
 	return fail(why, -EREMOTEIO, key, "%s", text);
 }
 
-static int answer(json_t *message, json_t **result, struct failure *why)
+static int answer(struct client *client, json_t *message, json_t **result, struct failure *why)
 {
 	const json_t *error = json_object_get(message, "error");
 	if (error && !json_is_null(error))
-		return explain_refusal(error, why);
+		return explain_refusal(client, error, why);
 	json_t *value = json_object_get(message, "result");
 	if (!value)
-		return fail(why, -EPROTO, NULL, "podswitchd's answer holds neither a result nor an error");
+		return fail(why, -EPROTO, NULL, "%s's answer holds neither a result nor an error", client->peer);
 	*result = json_incref(value);
 	return 0;
 }
@@ -247,7 +268,7 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 		/* An id of null answers a request that could not be read, and only ours is under way. */
 		bool ours = json_is_null(id) || json_integer_value(id) == client->id;
 		if (ours)
-			error = answer(message, result, why);
+			error = answer(client, message, result, why);
 		json_decref(message);
 		if (ours)
 			break;

@@ -4,13 +4,17 @@
 #include "control/ctl/table.h"
 
 static const struct option_spec settings[] = {
-	{"gateway", OPTION_STRING, "GATEWAY", "the gateway it is attached to"},
+	{"gateway", OPTION_STRING, "GATEWAY", "the gateway it is attached to; none detaches it"},
 	{"netns", OPTION_STRING, "NETNS",
 	 "the pod's network namespace: a name under /run/netns, a path, or a process id"},
 	{"ifname", OPTION_STRING, "NAME", "the interface in the pod, fixed once added (vx0)"},
 	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
 	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
-	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address by DHCP (not in this version)"},
+	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address and the default route by DHCP"},
+	{"hostname", OPTION_STRING, "NAME", "the name that the DHCP server is told"},
+	{"probe", OPTION_NUMBER, "SECONDS", "ask so often by ARP whether the router is there; 0: never (0)"},
+	{"exclusive", OPTION_STRING, "on|off", "the pod's only way out: no other default route is left in force (off)"},
+	{"keep", OPTION_LIST, "CIDR", "with exclusive: a network that stays on the pod's first interface"},
 	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
 	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
 	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes; 0: the gateway's (0)"},
@@ -54,6 +58,10 @@ static int print_one(FILE *out, json_t *port)
 {
 	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",     "mac",
 					    "mtu",  "underlay", "worker",  "addresses", "default_via"};
+	static const char *const cared[][2] = {{"state", "client"},          {"router", "router"},
+					       {"server", "dhcp server"},    {"lease", "lease seconds"},
+					       {"expires_in", "expires in"}, {"answered", "last answer"},
+					       {"trouble", "trouble"}};
 	static const char *const counted[] = {"rx_frames", "rx_bytes", "tx_frames", "tx_bytes"};
 	const json_t *counters = json_object_get(port, "counters");
 	const json_t *routes = json_object_get(port, "routes");
@@ -61,6 +69,9 @@ static int print_one(FILE *out, json_t *port)
 	table_open_pairs(&table);
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		table_pair_member(&table, plain[i], port);
+	const json_t *client = json_object_get(port, "client");
+	for (size_t i = 0; i < sizeof(cared) / sizeof(cared[0]); i++)
+		table_pair_json(&table, cared[i][1], json_object_get(client, cared[i][0]));
 	table_pair_json(&table, "routes", routes ? routes : json_object_get(json_object_get(port, "config"), "route"));
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
 		table_pair_member(&table, counted[i], counters);

@@ -1,9 +1,267 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - podswitch-agent */
-#include <stdio.h>
+/*
+ * main.c - podswitch-agent: gives this node's pods the gateways that their annotations name
+ *
+ * One thread, one loop: it sleeps in kube_wait() for the API server, the plugin's questions, podswitchd's news, HTTP
+ * and signals, then lets each do what it has to do.
+ */
+#include "control/cni/install.h"
+#include "control/kube/attach.h"
+#include "control/kube/health.h"
+#include "control/kube/metrics.h"
+#include "control/kube/settings.h"
+#include "control/rpc.h"
 
-int main(void)
+#include <ftw.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAP 1000      /* ms that the loop sleeps at most */
+#define HINDSIGHT 500 /* ms after the order to stop in which the reason for it may arrive */
+
+struct agent {
+	struct settings settings;
+	struct choose_policy policy;
+	char socket[PATH_MAX], tombstones[PATH_MAX];
+	int signals;
+	struct kube *kube;
+	struct cluster *cluster;
+	struct daemon *daemon;
+	struct attach *attach;
+	struct rpc *rpc;
+	struct health *health;
+	uint64_t ticked;
+};
+
+static uint64_t now_ms(void)
 {
-	puts("podswitch-agent " PODSWITCH_VERSION);
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- starting ---- */
+
+static int open_signals(void)
+{
+	sigset_t stop;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The agent's socket and the plugin's tombstones are beside podswitchd's socket. */
+static void name_paths(struct agent *agent)
+{
+	char copy[PATH_MAX];
+	snprintf(copy, sizeof(copy), "%s", agent->settings.socket);
+	const char *directory = dirname(copy);
+	snprintf(agent->tombstones, sizeof(agent->tombstones), "%.4000s/tombstones", directory);
+	if (agent->settings.agent_socket)
+		snprintf(agent->socket, sizeof(agent->socket), "%s", agent->settings.agent_socket);
+	else
+		snprintf(agent->socket, sizeof(agent->socket), "%.4000s/agent.sock", directory);
+}
+
+static void on_changed(void *context)
+{
+	struct agent *agent = context;
+	if (agent->attach)
+		attach_wake(agent->attach);
+}
+
+static bool is_ready(void *context, const char **reason)
+{
+	const struct agent *agent = context;
+	return attach_ready(agent->attach, reason);
+}
+
+static void write_metrics(void *context, FILE *out)
+{
+	const struct agent *agent = context;
+	metrics_write(out, agent->attach, agent->cluster, agent->kube, agent->daemon);
+}
+
+static int open_cluster(struct agent *agent, struct failure *why)
+{
+	const struct settings *settings = &agent->settings;
+	const struct kube_options api = {
+		.server = settings->api, .token_file = settings->token_file, .ca_file = settings->ca_file};
+	const struct cluster_config config = {
+		.node = settings->node, .daemonset = settings->daemonset, .changed = on_changed, .context = agent};
+	int error = kube_open(&api, &agent->kube, why);
+	return error ? error : cluster_open(agent->kube, &config, &agent->cluster, why);
+}
+
+static int open_attach(struct agent *agent, struct failure *why)
+{
+	const struct settings *settings = &agent->settings;
+	agent->policy = (struct choose_policy){
+		.default_gateway = settings->default_gateway,
+		.set_gateway_default = settings->set_gateway_default,
+		.pod_annotations = settings->pod_annotations,
+		.cluster_domain = settings->cluster_domain,
+	};
+	const struct attach_config config = {
+		.kube = agent->kube,
+		.cluster = agent->cluster,
+		.daemon = agent->daemon,
+		.node = settings->node,
+		.policy = &agent->policy,
+		.keep = settings->keep,
+		.n_keep = settings->n_keep,
+		.probe = settings->probe,
+		.running = settings->attach,
+		.tombstones = agent->tombstones,
+	};
+	return attach_open(&config, &agent->attach, why);
+}
+
+static int start(struct agent *agent, struct failure *why)
+{
+	name_paths(agent);
+	agent->signals = open_signals();
+	agent->daemon = daemon_new(agent->settings.socket);
+	if (agent->signals < 0 || !agent->daemon)
+		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
+	int error = open_cluster(agent, why);
+	if (!error)
+		error = open_attach(agent, why);
+	if (!error)
+		error = rpc_open(agent->socket, attach_call, agent->attach, &agent->rpc, why);
+	const struct health_config health = {
+		.listen = agent->settings.listen, .ready = is_ready, .metrics = write_metrics, .context = agent};
+	if (!error && agent->settings.listen)
+		error = health_open(&health, &agent->health, why);
+	return error;
+}
+
+/* Accepts what start() left half done. */
+static void stop(struct agent *agent)
+{
+	health_close(agent->health);
+	rpc_close(agent->rpc);
+	attach_close(agent->attach);
+	cluster_close(agent->cluster);
+	kube_close(agent->kube);
+	daemon_free(agent->daemon);
+	if (agent->signals >= 0)
+		close(agent->signals);
+}
+
+/* ---- the loop ---- */
+
+static void turn(struct agent *agent)
+{
+	uint64_t now = now_ms();
+	kube_turn(agent->kube);
+	attach_turn(agent->attach, now);
+	rpc_serve(agent->rpc);
+	if (agent->health)
+		health_turn(agent->health);
+	if (now - agent->ticked >= 1000) {
+		agent->ticked = now;
+		rpc_tick(agent->rpc);
+	}
+}
+
+static void loop(struct agent *agent)
+{
+	struct signalfd_siginfo signal;
+	for (;;) {
+		struct curl_waitfd fds[] = {
+			{.fd = agent->signals, .events = CURL_WAIT_POLLIN},
+			{.fd = rpc_fd(agent->rpc), .events = CURL_WAIT_POLLIN},
+			{.fd = agent->health ? health_fd(agent->health) : -1, .events = CURL_WAIT_POLLIN},
+			{.fd = daemon_news_fd(agent->daemon), .events = CURL_WAIT_POLLIN},
+		};
+		unsigned n = fds[3].fd >= 0 ? 4 : 3;
+		(void)kube_wait(agent->kube, fds, n, NAP);
+		turn(agent);
+		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
+			return;
+	}
+}
+
+/* ---- the end ---- */
+
+/* Our DaemonSet may be deleted a moment before the watch has told, as its pods are told to stop by others. */
+static bool is_uninstalled(struct agent *agent)
+{
+	uint64_t end = now_ms() + HINDSIGHT;
+	while (agent->settings.daemonset && !cluster_uninstalled(agent->cluster) && now_ms() < end) {
+		(void)kube_wait(agent->kube, NULL, 0, 50);
+		kube_turn(agent->kube);
+	}
+	return cluster_uninstalled(agent->cluster);
+}
+
+/* What is left of a file in our directory on the node. podswitchd's own files go when it does not serve any more. */
+static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+	(void)stat;
+	(void)type;
+	if (walk->level > 0)
+		(void)remove(path);
 	return 0;
+}
+
+/*
+ * The node as it was. Pods that have a gateway keep their interface, dead, and no other way out: what is left of them
+ * is not to leak, and they are made anew when they are to go on without.
+ */
+static void clean_up(struct agent *agent)
+{
+	const struct settings *settings = &agent->settings;
+	struct failure why = {0};
+	if (!is_uninstalled(agent) || !settings->cni_bin_dir || !settings->cni_conf_dir)
+		return;
+	const struct cni_install config = {
+		.bin_dir = settings->cni_bin_dir, .conf_dir = settings->cni_conf_dir, .socket = settings->socket};
+	if (cni_uninstall(&config, &why))
+		log_line(LOG_ERROR, "the CNI plugin is not taken out: %s", why.text);
+	else
+		log_line(LOG_INFO, "the DaemonSet is deleted: the CNI plugin is taken out of this node");
+	char copy[PATH_MAX];
+	snprintf(copy, sizeof(copy), "%s", settings->socket);
+	(void)nftw(dirname(copy), remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+int main(int argc, char **argv)
+{
+	struct agent agent = {.signals = -1};
+	struct failure why = {0};
+	if (settings_read(argc, argv, &agent.settings, &why)) {
+		fprintf(stderr, "podswitch-agent: %s\n", why.text);
+		return 2;
+	}
+	if (agent.settings.help || agent.settings.version) {
+		if (agent.settings.help)
+			settings_help(stdout);
+		else
+			puts("podswitch-agent " PODSWITCH_VERSION);
+		return 0;
+	}
+	log_set_level(agent.settings.log_level);
+	int code = start(&agent, &why) ? 1 : 0;
+	if (code) {
+		log_line(LOG_ERROR, "%s", why.text);
+	} else {
+		log_line(LOG_INFO, "version %s, node %s, socket %s", PODSWITCH_VERSION, agent.settings.node,
+			 agent.socket);
+		loop(&agent);
+		clean_up(&agent);
+	}
+	stop(&agent);
+	return code;
 }

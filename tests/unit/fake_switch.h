@@ -353,6 +353,8 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 		if (name && strcmp(name, port->config.name) != 0)
 			continue;
 		struct port_status status = {.config = &port->config,
+					     .live = &port->config.link,
+					     .client = {.state = "off"},
 					     .state = port->state,
 					     .counters = {.rx_frames = 5000000000, .rx_bytes = 6, .drops[1] = 9}};
 		visit(context, &status);

@@ -663,6 +663,7 @@ static void test_no_connection(void **state)
 {
 	(void)state;
 	struct failure why;
+	struct client client = {.path = "/s", .peer = "podswitchd", .hint = ""};
 	char path[200];
 	check_no_connection("/nonexistent/s", "podswitchctl: no socket /nonexistent/s: is podswitchd running? give its "
 					      "socket with -s or PODSWITCH_SOCKET\n");
@@ -670,8 +671,30 @@ static void test_no_connection(void **state)
 					 "socket with -s or PODSWITCH_SOCKET\n");
 	snprintf(path, sizeof(path), "/%0150d", 0);
 	check_no_connection(path, "podswitchctl: the socket's path has 151 bytes; 1 to 107 are possible\n");
-	assert_int_equal(explain_connect("/s", EACCES, &why), -EACCES);
+	assert_int_equal(explain_connect(&client, EACCES, &why), -EACCES);
 	assert_string_equal(why.text, "no permission to use /s: run this as root, or as podswitchd's user");
+}
+
+static void test_other_peer(void **state)
+{
+	const char *script[] = {"\"error\":{\"code\":-32020,\"message\":\"no\"}", "", NULL};
+	struct client client;
+	struct failure why = {0};
+	struct fake fake = {0};
+	json_t *result = NULL;
+
+	(void)state;
+	assert_int_equal(client_connect_to(&client, "/nonexistent/s", "the agent", 100, &why), -ENOENT);
+	assert_string_equal(why.text, "no socket /nonexistent/s: is the agent running?");
+	fake_start(&fake, script);
+	assert_int_equal(client_connect_to(&client, fake.path, "the agent", 5000, &why), 0);
+	assert_int_equal(client_call(&client, "m", NULL, &result, &why), -EREMOTEIO);
+	assert_int_equal(client.refused, -32020);
+	assert_string_equal(why.text, "no");
+	assert_int_equal(client_call(&client, "m", NULL, &result, &why), -ECONNRESET);
+	assert_non_null(strstr(why.text, "the agent on "));
+	client_disconnect(&client);
+	fake_stop(&fake);
 }
 
 static void test_which_socket(void **state)
@@ -957,6 +980,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_bad_answers),
 		cmocka_unit_test(test_no_connection),
+		cmocka_unit_test(test_other_peer),
 		cmocka_unit_test(test_which_socket),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_pieces),

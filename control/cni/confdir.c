@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* confdir.c - our entry in the network configuration of a node, which belongs to somebody else */
+#include "control/cni/confdir.h"
+
+#include "control/cni/conffile.h"
+#include "control/cni/refusal.h"
+#include "control/cni/splice.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SAVED ".podswitch-saved"
+
+static bool ends_with(const char *name, const char *suffix)
+{
+	size_t length = strlen(name), tail = strlen(suffix);
+
+	return length > tail && !strcmp(name + length - tail, suffix);
+}
+
+static bool is_single(const char *name)
+{
+	return ends_with(name, ".conf") || ends_with(name, ".json");
+}
+
+static int is_configuration(const struct dirent *entry)
+{
+	if (entry->d_type == DT_DIR)
+		return false;
+	return is_single(entry->d_name) || ends_with(entry->d_name, ".conflist");
+}
+
+static int is_saved(const struct dirent *entry)
+{
+	return ends_with(entry->d_name, SAVED);
+}
+
+/* In the order of bytes, as runtimes sort, whatever the locale says. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int list(const char *dir, int (*wanted)(const struct dirent *), struct dirent ***out, struct failure *why)
+{
+	int count = scandir(dir, out, wanted, by_name);
+
+	if (count < 0)
+		return fail(why, -errno, "conf_dir", "conf_dir: cannot read %.160s: %s", dir, strerror(errno));
+	return count;
+}
+
+static void free_list(struct dirent **names, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* ---- texts ---- */
+
+static bool is_ours(const json_t *plugin)
+{
+	const char *type = json_string_value(json_object_get(plugin, "type"));
+
+	return type && !strcmp(type, CONFDIR_TYPE);
+}
+
+/* The number of our entry, or of plugins when there is none. */
+static size_t find_ours(const json_t *document)
+{
+	const json_t *plugins = json_object_get(document, "plugins");
+	size_t index = 0;
+
+	while (index < json_array_size(plugins) && !is_ours(json_array_get(plugins, index)))
+		index++;
+	return index;
+}
+
+/* A network that has nothing but the loopback interface: the pods' one is still to come. */
+static bool is_loopback(const json_t *document)
+{
+	const json_t *plugins = json_object_get(document, "plugins");
+	const json_t *only = plugins && json_array_size(plugins) == 1 ? json_array_get(plugins, 0) : document;
+	const char *type = json_string_value(json_object_get(only, "type"));
+
+	return type && !strcmp(type, "loopback");
+}
+
+/* Whether `text` is `expected` to a parser. */
+static bool means(const char *text, const json_t *expected)
+{
+	json_t *got = text ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+	bool same = got && json_equal(got, expected);
+
+	json_decref(got);
+	return same;
+}
+
+/* The same with the integers that conffile_read makes reals. */
+static json_t *as_read(const json_t *value)
+{
+	char *text = json_dumps(value, JSON_ENCODE_ANY);
+	json_t *read = text ? json_loads(text, JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, NULL) : NULL;
+
+	free(text);
+	return read;
+}
+
+/* `text` with `entry` (a text) at `index` of its plugins, in place of what is there or behind the last. */
+static char *put_entry(const char *text, size_t index, const char *entry)
+{
+	struct span plugins, there;
+
+	if (!span_member(text, span_value(text), "plugins", &plugins))
+		return NULL;
+	if (span_element(text, plugins, index, &there))
+		return splice_replace(text, there, entry);
+	return splice_append(text, plugins, entry);
+}
+
+static char *take_entry(const char *text, size_t index)
+{
+	struct span plugins;
+
+	return span_member(text, span_value(text), "plugins", &plugins) ? splice_remove(text, plugins, index) : NULL;
+}
+
+/* Our entry there as a tree with exact integers; NULL when it is not there or not ours. */
+static json_t *present_entry(const char *text, size_t index)
+{
+	struct span plugins, there;
+
+	if (!span_member(text, span_value(text), "plugins", &plugins) || !span_element(text, plugins, index, &there))
+		return NULL;
+	return json_loadb(text + there.start, there.end - there.start, 0, NULL);
+}
+
+/* The list that means the same as a file with one plugin. NULL when that has no name, or without memory. */
+static char *list_of_single(const char *text)
+{
+	struct span all = span_value(text), name, version;
+	char *out = NULL;
+
+	if (!span_member(text, all, "name", &name) || !span_member(text, all, "cniVersion", &version))
+		return NULL;
+	if (asprintf(&out, "{\n  \"cniVersion\": %.*s,\n  \"name\": %.*s,\n  \"plugins\": [\n    %.*s\n  ]\n}\n",
+		     (int)(version.end - version.start), text + version.start, (int)(name.end - name.start),
+		     text + name.start, (int)(all.end - all.start), text + all.start) < 0)
+		return NULL;
+	return out;
+}
+
+/* ---- chaining ---- */
+
+static int check_version(const struct conffile *file, struct failure *why)
+{
+	const char *version = json_string_value(json_object_get(file->document, "cniVersion"));
+
+	for (unsigned i = 0; version && i < CNI_VERSIONS; i++) {
+		if (!strcmp(version, cni_versions[i]))
+			return 0;
+	}
+	/* A runtime would then fail every pod of the node. */
+	return fail(
+		why, -EPROTONOSUPPORT, "cniVersion",
+		"%.120s has cniVersion %.16s; podswitch-cni can follow plugins of 0.3.1, 0.4.0, 1.0.0 and 1.1.0 only",
+		file->path, version ? version : "(none)");
+}
+
+static int check_plugins(const struct conffile *file, const json_t *document, struct failure *why)
+{
+	const json_t *plugins = json_object_get(document, "plugins");
+
+	if (!json_is_array(plugins) || !json_array_size(plugins))
+		return fail(why, -EBADMSG, "plugins", "%.160s has no plugins", file->path);
+	if (is_ours(json_array_get(plugins, 0)))
+		return fail(why, -EEXIST, "plugins",
+			    "%.120s has podswitch-cni as its first plugin: put the plugin that makes the pods' network "
+			    "before "
+			    "it",
+			    file->path);
+	return 0;
+}
+
+static int edit_by_hand(const struct conffile *file, struct failure *why)
+{
+	return fail(why, -EPROTO, "plugins", "%.120s is too strange to be changed safely: edit it by hand", file->path);
+}
+
+/* Our entry as it is to be: what is there at `index`, if anything, with the values of `entry`; true: it is so already.
+ */
+static bool merge(const char *text, size_t index, const json_t *entry, json_t **out)
+{
+	json_t *present = present_entry(text, index);
+
+	*out = present ? json_deep_copy(present) : json_object();
+	json_object_update(*out, (json_t *)entry);
+	bool same = present && json_equal(present, *out);
+	json_decref(present);
+	return same;
+}
+
+/* Puts what was parsed as `entry` into the tree `document` as put_entry puts it into the text. */
+static void put_into_tree(json_t *document, size_t index, const json_t *entry)
+{
+	json_t *plugins = json_object_get(document, "plugins"), *read = as_read(entry);
+
+	if (index < json_array_size(plugins))
+		json_array_set_new(plugins, index, read);
+	else
+		json_array_append_new(plugins, read);
+}
+
+/* Writes `text`, the list of `file` (itself, or made of it), with our entry in it, to `path`. */
+static int chain_text(const struct conffile *file, const char *path, const char *text, const json_t *entry,
+		      struct failure *why)
+{
+	json_t *document = json_loads(text, JSON_DECODE_INT_AS_REAL, NULL), *merged = NULL;
+	size_t index = find_ours(document);
+
+	int error = check_plugins(file, document, why);
+	bool done = !error && merge(text, index, entry, &merged) && !strcmp(path, file->path);
+	if (!error && !done) {
+		char *entry_text = json_dumps(merged, 0);
+		char *chained = entry_text ? put_entry(text, index, entry_text) : NULL;
+		put_into_tree(document, index, merged);
+		error = means(chained, document) ? conffile_write(file, path, chained, why) : edit_by_hand(file, why);
+		free(chained);
+		free(entry_text);
+	}
+	json_decref(merged);
+	json_decref(document);
+	return error;
+}
+
+/* dir/NAME.conflist for a file dir/NAME.conf, and dir/NAME.conf.podswitch-saved. */
+static int paths_beside(const char *path, char list_path[PATH_MAX], char saved[PATH_MAX], struct failure *why)
+{
+	int stem = (int)(strrchr(path, '.') - path);
+
+	if (snprintf(list_path, PATH_MAX, "%.*s.conflist", stem, path) >= PATH_MAX ||
+	    snprintf(saved, PATH_MAX, "%s" SAVED, path) >= PATH_MAX)
+		return fail(why, -ENAMETOOLONG, "conf_dir", "conf_dir: give a shorter path");
+	return 0;
+}
+
+/*
+ * A list that is there already is ours if we were stopped after having made it of the same file; or if the file we made
+ * it of was written anew by whoever it belongs to.
+ */
+static bool made_by_us(const char *list_path, const char *saved, const char *text)
+{
+	struct stat status;
+	size_t size;
+	char *there = conffile_bytes(list_path, 1UL << 20, &size, &status);
+	json_t *document = there ? json_loads(there, 0, NULL) : NULL;
+	char *without = document ? take_entry(there, find_ours(document)) : NULL;
+	bool same = without && (!strcmp(without, text) || !access(saved, F_OK));
+
+	free(without);
+	json_decref(document);
+	free(there);
+	return same;
+}
+
+static int chain_single(const char *dir, const char *name, const struct conffile *file, const json_t *entry,
+			struct failure *why)
+{
+	char path[PATH_MAX], list_path[PATH_MAX], saved[PATH_MAX];
+
+	/* Not file->path: of a symbolic link it is the link that is replaced. */
+	int error = snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) ? 0 : -ENAMETOOLONG;
+	if (!error)
+		error = paths_beside(path, list_path, saved, why);
+	if (error)
+		return error;
+	char *text = list_of_single(file->text);
+	if (!text)
+		error = fail(why, -EBADMSG, "name", "%.160s has no name", path);
+	else if (!access(list_path, F_OK) && !made_by_us(list_path, saved, text))
+		error = fail(why, -EEXIST, "conf_dir",
+			     "%.120s is in the way of a list made of %.60s: remove one of the two", list_path, name);
+	else
+		error = chain_text(file, list_path, text, entry, why);
+	/* Until this rename runtimes read the old file, as its name comes first. */
+	if (!error && rename(path, saved))
+		error = fail(why, -errno, NULL, "cannot move %.160s aside: %s", path, strerror(errno));
+	free(text);
+	return error;
+}
+
+static int chain_file(const char *dir, const char *name, const json_t *entry, struct failure *why)
+{
+	struct conffile file;
+
+	int error = conffile_read(dir, name, &file, why);
+	if (!error && is_loopback(file.document))
+		error = -ENOENT;
+	if (!error)
+		error = check_version(&file, why);
+	if (!error && is_single(name))
+		error = chain_single(dir, name, &file, entry, why);
+	else if (!error)
+		error = chain_text(&file, file.path, file.text, entry, why);
+	conffile_free(&file);
+	return error;
+}
+
+static int chain_first(const char *dir, const json_t *entry, struct failure *why)
+{
+	struct dirent **names;
+	int count = list(dir, is_configuration, &names, why);
+
+	if (count < 0)
+		return count;
+	int error = -ENOENT;
+	for (int i = 0; i < count && error == -ENOENT; i++)
+		error = chain_file(dir, names[i]->d_name, entry, why);
+	free_list(names, count);
+	if (error != -ENOENT)
+		return error;
+	return fail(why, -ENOENT, "conf_dir", "no network configuration is in %.160s", dir);
+}
+
+int confdir_chain(const char *dir, const char *file, const json_t *entry, struct failure *why)
+{
+	int locked = conffile_lock(dir);
+	int error = file ? chain_file(dir, file, entry, why) : chain_first(dir, entry, why);
+
+	if (locked >= 0)
+		close(locked);
+	return error;
+}
+
+/* ---- taking out ---- */
+
+/* The file that a list was made of; NULL when there is none. */
+static const char *saved_of(const char *list_path, char single[PATH_MAX], char saved[PATH_MAX])
+{
+	static const char *const suffixes[] = {".conf", ".json"};
+	int stem = (int)(strrchr(list_path, '.') - list_path);
+
+	for (size_t i = 0; i < 2; i++) {
+		if (snprintf(single, PATH_MAX, "%.*s%s", stem, list_path, suffixes[i]) < PATH_MAX &&
+		    snprintf(saved, PATH_MAX, "%s" SAVED, single) < PATH_MAX && !access(saved, F_OK))
+			return saved;
+	}
+	return NULL;
+}
+
+static bool made_of(const char *saved, const char *text)
+{
+	struct stat status;
+	size_t size;
+	char *original = conffile_bytes(saved, 1UL << 20, &size, &status);
+	char *list_text = original ? list_of_single(original) : NULL;
+	bool same = list_text && !strcmp(list_text, text);
+
+	free(list_text);
+	free(original);
+	return same;
+}
+
+/* `text` is the list of `file` without our entry. */
+static int give_back(const struct conffile *file, const char *text, struct failure *why)
+{
+	char single[PATH_MAX], saved[PATH_MAX];
+
+	if (!saved_of(file->path, single, saved) || !made_of(saved, text) || !access(single, F_OK))
+		return conffile_write(file, file->path, text, why);
+	/* In this order a runtime finds a configuration at every moment. */
+	if (rename(saved, single) || unlink(file->path))
+		return fail(why, -errno, NULL, "cannot bring %.160s back: %s", single, strerror(errno));
+	return 0;
+}
+
+static int unchain_file(const char *dir, const char *name, struct failure *why)
+{
+	struct conffile file;
+
+	int error = conffile_read(dir, name, &file, why);
+	json_t *plugins = json_object_get(file.document, "plugins");
+	size_t index = find_ours(file.document);
+	/* One that is alone was not put there by us, who only follow others. */
+	bool ours = !error && index < json_array_size(plugins) && json_array_size(plugins) > 1;
+	if (ours) {
+		char *text = take_entry(file.text, index);
+		json_array_remove(plugins, index);
+		error = means(text, file.document) ? give_back(&file, text, why) : edit_by_hand(&file, why);
+		free(text);
+	} else if (!file.text || !strstr(file.text, CONFDIR_TYPE)) {
+		error = 0; /* what cannot be read has nothing of ours in it */
+	}
+	conffile_free(&file);
+	return error;
+}
+
+/* Once more as long as others change the file under us. */
+static int unchain_insisting(const char *dir, const char *name, struct failure *why)
+{
+	int error = -EAGAIN;
+
+	for (unsigned i = 0; i < 10 && error == -EAGAIN; i++)
+		error = unchain_file(dir, name, why);
+	return error;
+}
+
+/* Somebody has removed the list: the file that it was made of comes back, unless another has taken its place. */
+static void bring_back(const char *dir, const char *saved)
+{
+	char from[PATH_MAX], single[PATH_MAX], list_path[PATH_MAX], scrap[PATH_MAX];
+
+	if (snprintf(from, sizeof(from), "%s/%s", dir, saved) >= (int)sizeof(from))
+		return;
+	snprintf(single, sizeof(single), "%.*s", (int)(strlen(from) - strlen(SAVED)), from);
+	if (!is_single(single) || paths_beside(single, list_path, scrap, NULL))
+		return;
+	if (access(single, F_OK) && access(list_path, F_OK))
+		rename(from, single);
+}
+
+int confdir_unchain(const char *dir, struct failure *why)
+{
+	struct failure further;
+	struct dirent **names;
+	int locked = conffile_lock(dir), first = 0;
+	int count = list(dir, is_configuration, &names, why);
+
+	for (int i = 0; i < count; i++) {
+		int error = unchain_insisting(dir, names[i]->d_name, first ? &further : why);
+		first = first ? first : error;
+	}
+	if (count >= 0)
+		free_list(names, count);
+	int saved = count < 0 ? count : list(dir, is_saved, &names, &further);
+	for (int i = 0; i < saved; i++)
+		bring_back(dir, names[i]->d_name);
+	if (saved >= 0)
+		free_list(names, saved);
+	if (locked >= 0)
+		close(locked);
+	return count < 0 ? count : first;
+}

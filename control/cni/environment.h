@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * environment.h - what a container runtime says in CNI_* variables, checked before anything is named after it
+ *
+ * Any thread.
+ */
+#ifndef PODSWITCH_CNI_ENVIRONMENT_H
+#define PODSWITCH_CNI_ENVIRONMENT_H
+
+#include "control/cni/refusal.h"
+
+#include <limits.h>
+
+enum cni_command { CNI_ADD, CNI_DEL, CNI_CHECK, CNI_GC, CNI_STATUS, CNI_VERSION, CNI_COMMANDS };
+
+/* The variables as they are; NULL: not set. */
+struct variables {
+	const char *command;
+	const char *container_id;
+	const char *netns;
+	const char *ifname;
+	const char *args;
+};
+
+/* What is not given is "". */
+struct environment {
+	enum cni_command command;
+	char container_id[256];
+	char netns[PATH_MAX];
+	char ifname[16];
+	char namespace[64]; /* of the pod; from CNI_ARGS, as are the next two */
+	char pod[254];
+	char uid[64];
+};
+
+/*
+ * 0, or CNI_BAD_ENVIRONMENT with all variables that are missing, or the one that is wrong, in the text. A DEL needs
+ * only a container and an interface; what else is wrong then counts as not given. GC, STATUS and VERSION need nothing.
+ */
+enum cni_code environment_read(const struct variables *variables, struct environment *out, struct refusal *why);
+
+#endif

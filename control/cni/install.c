@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* install.c - the CNI plugin on a node: the program, and its entry behind the node's own plugins */
+#include "control/cni/install.h"
+
+#include "control/cni/confdir.h"
+#include "control/cni/conffile.h"
+#include "control/cni/request.h"
+#include "control/cni/tombstone.h"
+#include "control/kube/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_PROGRAM (256UL << 20) /* bytes; a sanitizer's build has some ten million */
+#define AGAIN 200                 /* milliseconds between two looks for a configuration */
+
+static struct cni_install complete(const struct cni_install *options)
+{
+	struct cni_install all = *options;
+
+	all.bin_dir = all.bin_dir ? all.bin_dir : "/opt/cni/bin";
+	all.conf_dir = all.conf_dir ? all.conf_dir : "/etc/cni/net.d";
+	all.program = all.program ? all.program : "/proc/self/exe";
+	all.socket = all.socket ? all.socket : REQUEST_SOCKET;
+	all.ifname = all.ifname ? all.ifname : REQUEST_IFNAME;
+	all.timeout = all.timeout ? all.timeout : REQUEST_TIMEOUT;
+	return all;
+}
+
+/* What the plugin would refuse in the entry is refused before it is there. */
+static int check(const struct cni_install *all, struct failure *why)
+{
+	char agent[108];
+	struct refusal refusal;
+
+	if (all->socket[0] != '/' || strlen(all->socket) >= 108 || request_agent_beside(all->socket, agent, &refusal))
+		return fail(why, -EINVAL, "socket", "socket: '%.100s' is not a path from / of at most 96 bytes",
+			    all->socket);
+	if (!names_ifname_valid(all->ifname))
+		return fail(why, -EINVAL, "ifname",
+			    "ifname: '%.32s' is not possible; give 1 to 15 of A-Z a-z 0-9 . _ -", all->ifname);
+	if (all->timeout > 110)
+		return fail(why, -EINVAL, "timeout", "timeout: give 1 to 110 seconds");
+	if (all->conf_file && (strchr(all->conf_file, '/') || !strchr(all->conf_file, '.')))
+		return fail(why, -EINVAL, "conf_file", "conf_file: '%.64s' is not the name of a file in %.100s",
+			    all->conf_file, all->conf_dir);
+	return 0;
+}
+
+static int program_paths(const struct cni_install *all, char path[PATH_MAX], char temporary[PATH_MAX],
+			 struct failure *why)
+{
+	if (snprintf(path, PATH_MAX, "%s/" CONFDIR_TYPE, all->bin_dir) >= PATH_MAX ||
+	    conffile_temporary(path, temporary))
+		return fail(why, -ENAMETOOLONG, "bin_dir", "bin_dir: give a shorter path");
+	return 0;
+}
+
+static int put_program(const struct cni_install *all, struct failure *why)
+{
+	char path[PATH_MAX], temporary[PATH_MAX];
+	struct stat status;
+	size_t size;
+
+	int error = program_paths(all, path, temporary, why);
+	if (error)
+		return error;
+	if (stat(all->bin_dir, &status) || !S_ISDIR(status.st_mode))
+		return fail(why, -ENOENT, "bin_dir",
+			    "bin_dir: no directory %.100s: give the node's directory of CNI plugins, mounted here",
+			    all->bin_dir);
+	char *bytes = conffile_bytes(all->program, MAX_PROGRAM, &size, &status);
+	if (!bytes)
+		return fail(why, -errno, NULL, "cannot read %.160s: %s", all->program, strerror(errno));
+	int locked = conffile_lock(all->bin_dir);
+	error = conffile_put(path, temporary, bytes, size, 0755);
+	if (locked >= 0)
+		close(locked);
+	free(bytes);
+	return error ? fail(why, error, "bin_dir", "bin_dir: cannot write %.160s: %s", path, strerror(-error)) : 0;
+}
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What may be otherwise in a moment: no file yet, a half written one, one that is being changed. */
+static bool may_change(int error)
+{
+	return error == -ENOENT || error == -EBADMSG || error == -EAGAIN;
+}
+
+static int put_entry(const struct cni_install *all, const json_t *entry, struct failure *why)
+{
+	static const struct timespec pause = {.tv_nsec = AGAIN * 1000000L};
+	long long deadline = now_ms() + all->wait * 1000LL;
+	int error;
+
+	for (unsigned i = 0;; i++) {
+		error = confdir_chain(all->conf_dir, all->conf_file, entry, why);
+		if (!may_change(error) || (now_ms() >= deadline && (error != -EAGAIN || i >= 10)))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (error != -ENOENT)
+		return error;
+	return fail(why, error, "conf_dir",
+		    "no network configuration in %.100s after %u s: is this the node's, mounted here, and has the "
+		    "cluster's "
+		    "network been installed?",
+		    all->conf_dir, all->wait);
+}
+
+int cni_install(const struct cni_install *options, struct failure *why)
+{
+	struct cni_install all = complete(options);
+
+	int error = check(&all, why);
+	/* The program first: with the entry there every pod needs it. */
+	if (!error)
+		error = put_program(&all, why);
+	if (error)
+		return error;
+	json_t *entry = json_pack("{s:s, s:s, s:s, s:i}", "type", CONFDIR_TYPE, "socket", all.socket, "ifname",
+				  all.ifname, "timeout", (int)all.timeout);
+	error = entry ? put_entry(&all, entry, why) : fail(why, -ENOMEM, NULL, "out of memory");
+	json_decref(entry);
+	return error;
+}
+
+static int remove_program(const struct cni_install *all, struct failure *why)
+{
+	char path[PATH_MAX], temporary[PATH_MAX];
+
+	int error = program_paths(all, path, temporary, why);
+	if (error)
+		return error;
+	unlink(temporary);
+	if (unlink(path) && errno != ENOENT)
+		return fail(why, -errno, "bin_dir", "bin_dir: cannot remove %.160s: %s", path, strerror(errno));
+	return 0;
+}
+
+int cni_uninstall(const struct cni_install *options, struct failure *why)
+{
+	struct cni_install all = complete(options);
+	struct failure further;
+
+	int first = confdir_unchain(all.conf_dir, why);
+	if (first == -ENOENT)
+		first = 0; /* no such directory */
+	/* Where the entry stays, pods still need the program. */
+	int error = first ? 0 : remove_program(&all, why);
+	first = first ? first : error;
+	error = tombstone_clear(all.socket, first ? &further : why);
+	return first ? first : error;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plugin.h - one CNI command from its environment and standard input to what it prints */
+#ifndef PODSWITCH_CNI_PLUGIN_H
+#define PODSWITCH_CNI_PLUGIN_H
+
+#include "control/cni/environment.h"
+
+#include <stdio.h>
+
+/*
+ * Carries out the command that `variables` name, with the configuration that can be read from `in`; the result, or the
+ * refusal, goes to `out`, and a line about a refusal to `err`. `stop_fd` (-1: none) becomes readable when an ADD is to
+ * stop. The exit status. One thread.
+ */
+int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out, FILE *err);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * request.h - a network configuration as a container runtime gives it on standard input
+ *
+ * Keys that we do not know are left alone, as runtimes and other programs add theirs. Any thread.
+ */
+#ifndef PODSWITCH_CNI_REQUEST_H
+#define PODSWITCH_CNI_REQUEST_H
+
+#include "control/cni/refusal.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+#define REQUEST_SOCKET "/run/podswitch/control.sock"
+#define REQUEST_IFNAME "vx0"
+#define REQUEST_TIMEOUT 20      /* seconds */
+#define REQUEST_MAX (4UL << 20) /* bytes of a configuration */
+
+struct request {
+	json_t *document;         /* NULL: nothing was read */
+	enum cni_version version; /* CNI_VERSIONS: not known */
+	char network[256];        /* `name`, or "" */
+	char socket[108];         /* podswitchd's */
+	char agent_socket[108];
+	char ifname[16];   /* of our interface where another plugin made the pod's first */
+	unsigned timeout;  /* seconds */
+	char gateway[254]; /* NAME.NAMESPACE, or "" */
+	json_t *previous;  /* the result of the plugins before us, an object; NULL: there is none. Borrowed */
+	json_t *valid;     /* GC: an array of objects; NULL: not given. Borrowed */
+};
+
+/* What counts without a configuration. */
+void request_defaults(struct request *request);
+
+/*
+ * Reads `length` bytes of JSON. 0 or a CNI code; request_free is needed in both cases, and the keys that could be read
+ * are in `out`, so that a DEL can go on with them.
+ */
+enum cni_code request_read(const char *text, size_t length, struct request *out, struct refusal *why);
+
+void request_free(struct request *request);
+
+/* The agent's socket that lies beside podswitchd's. CNI_BAD_CONFIG when the path would be too long. */
+enum cni_code request_agent_beside(const char *socket, char out[108], struct refusal *why);
+
+#endif

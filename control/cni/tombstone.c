@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tombstone.c - attachments that were deleted while nobody was there to take them away */
+#include "control/cni/tombstone.h"
+
+#include "control/directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_NOTE 65536 /* bytes */
+
+static int folder_of(const char *socket, char out[PATH_MAX], struct failure *why)
+{
+	const char *slash = strrchr(socket, '/');
+	int length = slash ? (int)(slash - socket) + 1 : 0;
+
+	if (snprintf(out, PATH_MAX, "%.*stombstones", length, socket) >= PATH_MAX)
+		return fail(why, -ENAMETOOLONG, "socket", "socket: give a shorter path");
+	return 0;
+}
+
+static int write_note(int folder, const char *port, const char *text)
+{
+	char temporary[NAME_MAX + 1];
+	size_t length = strlen(text);
+
+	snprintf(temporary, sizeof(temporary), ".%.191s.%ld", port, (long)getpid());
+	int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	int error = write(fd, text, length) == (ssize_t)length ? 0 : -EIO;
+	if (!error && fsync(fd))
+		error = -errno;
+	close(fd);
+	if (!error && renameat(folder, temporary, folder, port))
+		error = -errno;
+	if (error)
+		unlinkat(folder, temporary, 0);
+	return error;
+}
+
+int tombstone_put(const char *socket, const char *port, const json_t *content, struct failure *why)
+{
+	char path[PATH_MAX];
+
+	int error = folder_of(socket, path, why);
+	if (!error)
+		error = directory_make(path, "tombstones", why);
+	if (error)
+		return error;
+	char *text = json_dumps(content, JSON_COMPACT);
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (folder < 0)
+		error = -errno;
+	else
+		error = text ? write_note(folder, port, text) : -ENOMEM;
+	if (folder >= 0)
+		close(folder);
+	free(text);
+	return error ? fail(why, error, "tombstones", "cannot write into %.120s: %s", path, strerror(-error)) : 0;
+}
+
+static json_t *read_note(int folder, const char *name)
+{
+	struct stat status;
+	json_t *content = NULL;
+
+	int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size <= MAX_NOTE)
+		content = json_loadfd(fd, 0, NULL);
+	close(fd);
+	if (json_is_object(content))
+		return content;
+	json_decref(content);
+	return NULL;
+}
+
+/* Those that begin with a dot are being written, or never were: they are removed only with all the rest. */
+static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), void *context)
+{
+	int left = 0;
+	DIR *stream = fdopendir(fd);
+
+	if (!stream) {
+		close(fd);
+		return -ENOMEM;
+	}
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		if (entry->d_name[0] == '.')
+			continue;
+		json_t *content = read_note(dirfd(stream), entry->d_name);
+		if (content && carry_out(context, entry->d_name, content))
+			left++;
+		else
+			unlinkat(dirfd(stream), entry->d_name, 0);
+		json_decref(content);
+	}
+	closedir(stream);
+	return left;
+}
+
+static int open_folder(const char *path)
+{
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return folder < 0 ? -errno : folder;
+}
+
+int tombstone_each(const char *socket, int (*carry_out)(void *, const char *, const json_t *), void *context)
+{
+	char path[PATH_MAX];
+	int error = folder_of(socket, path, NULL);
+	int folder = error ? error : open_folder(path);
+
+	if (folder < 0)
+		return folder == -ENOENT ? 0 : folder;
+	return each(folder, carry_out, context);
+}
+
+int tombstone_clear(const char *socket, struct failure *why)
+{
+	char path[PATH_MAX];
+	int error = folder_of(socket, path, why);
+
+	if (error)
+		return error;
+	int folder = open_folder(path);
+	DIR *stream = folder < 0 ? NULL : fdopendir(folder);
+	if (!stream)
+		return folder == -ENOENT ? 0 : fail(why, -EIO, NULL, "cannot open %.120s: %s", path, strerror(errno));
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(dirfd(stream), entry->d_name, 0);
+	}
+	closedir(stream);
+	if (rmdir(path) && errno != ENOENT)
+		return fail(why, -errno, NULL, "cannot remove %.120s: %s", path, strerror(errno));
+	return 0;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * choose.c - which gateway a pod's traffic leaves through, and why
+ *
+ * In two steps: who says what (the first of the pod, the namespace, the CNI configuration and setGateway that says
+ * anything), then whether that can be had. Whatever is not understood is malformed, never "no gateway": a pod whose
+ * owner meant one must not start without.
+ */
+#include "control/kube/choose.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GATEWAY_KEY "podswitch.io/gateway"
+#define ADDRESS_KEY "podswitch.io/address"
+#define SET_GATEWAY_KEY "setGateway"
+
+/* What is asked of many functions here. */
+struct question {
+	const struct choose_input *in;
+	struct choice *out;
+	const char *namespace; /* the pod's */
+};
+
+static const json_t *metadata_of(const json_t *object, const char *key)
+{
+	return json_object_get(json_object_get(object, "metadata"), key);
+}
+
+static const char *annotation_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(metadata_of(object, "annotations"), key));
+}
+
+/* Settles the question. Every way out of it ends here. */
+static void settle(struct question *q, enum choice_verdict verdict, enum choice_source source, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void settle(struct question *q, enum choice_verdict verdict, enum choice_source source, const char *format, ...)
+{
+	va_list args;
+
+	q->out->verdict = verdict;
+	q->out->source = source;
+	va_start(args, format);
+	vsnprintf(q->out->reason, sizeof(q->out->reason), format, args);
+	va_end(args);
+}
+
+static void settle_malformed(struct question *q, enum choice_source source, const struct failure *why)
+{
+	snprintf(q->out->key, sizeof(q->out->key), "%s", why->key);
+	settle(q, CHOICE_MALFORMED, source, "%s", why->text);
+}
+
+/* Pods never to touch. */
+
+static const char *find_container(const json_t *pod, const char *list, const char *name)
+{
+	const json_t *containers = json_object_get(json_object_get(pod, "spec"), list);
+
+	for (size_t i = 0; i < json_array_size(containers); i++) {
+		const char *found = json_string_value(json_object_get(json_array_get(containers, i), "name"));
+		if (found && !strcmp(found, name))
+			return name;
+	}
+	return NULL;
+}
+
+static const char *find_pod_gateway(const json_t *pod)
+{
+	const char *found = find_container(pod, "initContainers", "gateway-init");
+
+	if (!found)
+		found = find_container(pod, "initContainers", "gateway-sidecar");
+	return found ? found : find_container(pod, "containers", "gateway-sidecar");
+}
+
+/* Whether the pod is one; it is settled then. */
+static bool is_untouchable(struct question *q)
+{
+	const json_t *pod = q->in->pod;
+	const char *container = find_pod_gateway(pod);
+
+	if (json_is_true(json_object_get(json_object_get(pod, "spec"), "hostNetwork")))
+		settle(q, CHOICE_NONE, SOURCE_POD, "the pod is in the node's own network (hostNetwork)");
+	else if (container)
+		settle(q, CHOICE_NONE, SOURCE_POD, "the pod has pod-gateway's own container %s", container);
+	else
+		return false;
+	return true;
+}
+
+/* Whether what is asked for can be had. */
+
+static const char *source_text(enum choice_source source)
+{
+	switch (source) {
+	case SOURCE_POD:
+		return "the pod's annotation " GATEWAY_KEY;
+	case SOURCE_NAMESPACE:
+		return "the namespace's annotation " GATEWAY_KEY;
+	case SOURCE_CONFIGURED:
+		return "the CNI configuration";
+	case SOURCE_SET_GATEWAY:
+		return "the pod's " SET_GATEWAY_KEY;
+	case SOURCE_DEFAULT:
+		return "the default for all pods";
+	case SOURCE_NOTHING:
+		break;
+	}
+	return "nothing";
+}
+
+/* Whether the address that the pod asks for can be had, or none is asked for; settled otherwise. */
+static bool take_address(struct question *q, const struct gateway_spec *spec, enum choice_source source)
+{
+	const char *text = annotation_of(q->in->pod, ADDRESS_KEY);
+	char network[ADDRESS_TEXT];
+	struct failure why;
+	bool given = text && *text;
+
+	if (!given && spec->mode == SPEC_DHCP)
+		return true;
+	if (!given)
+		fail(&why, -EINVAL, ADDRESS_KEY,
+		     ADDRESS_KEY ": missing, as %.63s/%.63s gives no addresses by DHCP; annotate the pod with a free "
+				 "one of %s",
+		     spec->namespace, spec->name, prefix_format(&spec->network, network));
+	else if (!spec_address(spec, ADDRESS_KEY, text, &q->out->address, &why)) {
+		q->out->has_address = true;
+		return true;
+	}
+	settle_malformed(q, source, &why);
+	return false;
+}
+
+static void settle_missing(struct question *q, enum choice_source source, const char *error)
+{
+	const struct choice *out = q->out;
+
+	if (error)
+		settle(q, CHOICE_NOT_FOUND, source, "the gateway's Service %s/%s: %s", out->namespace, out->name,
+		       error);
+	else
+		settle(q, CHOICE_NOT_FOUND, source,
+		       "there is no Service %s in namespace %s, which %s asks for as a gateway", out->name,
+		       out->namespace, source_text(source));
+}
+
+static void settle_service(struct question *q, enum choice_source source)
+{
+	struct choice *out = q->out;
+	const char *error = NULL;
+	const struct gateway_spec *spec = q->in->lookup(out->namespace, out->name, &error, q->in->context);
+
+	if (!spec) {
+		settle_missing(q, source, error);
+	} else if (spec_selects(spec, q->namespace, metadata_of(q->in->pod, "labels"))) {
+		settle(q, CHOICE_NONE, source, "the pod is itself an endpoint of the gateway %s/%s", out->namespace,
+		       out->name);
+	} else if (!spec_allows(spec, q->namespace)) {
+		settle(q, CHOICE_NOT_ALLOWED, source,
+		       "the gateway %s/%s does not take pods of namespace %s: its annotation "
+		       "podswitch.io/allow-namespaces does not name it",
+		       out->namespace, out->name, q->namespace);
+	} else if (take_address(q, spec, source)) {
+		out->spec = spec;
+		settle(q, CHOICE_GATEWAY, source, "%s chooses the gateway %s/%s", source_text(source), out->namespace,
+		       out->name);
+	}
+}
+
+/* `text` names a Service, of `namespace` when it names none (NULL: it has to). */
+static void settle_name(struct question *q, const char *text, const char *namespace, enum choice_source source,
+			const char *key)
+{
+	const char *domain = q->in->policy->cluster_domain;
+	struct choice *out = q->out;
+	char quoted[NAME_QUOTE];
+	struct failure why;
+
+	if (!domain)
+		domain = "cluster.local";
+	if (!name_parse(text, namespace, domain, out->namespace, out->name)) {
+		settle_service(q, source);
+		return;
+	}
+	/* What setGateway leads to is not the pod's to write. */
+	fail(&why, -EINVAL, key,
+	     "%s: %s is not the name of a Service; write %sNAME.NAMESPACE or NAME.NAMESPACE.svc.%.64s",
+	     source >= SOURCE_SET_GATEWAY ? "the default gateway" : source_text(source), name_quote(text, quoted),
+	     namespace ? "NAME, " : "", domain);
+	settle_malformed(q, source, &why);
+}
+
+static void settle_annotation(struct question *q, const char *text, const char *namespace, enum choice_source source)
+{
+	if (!*text || !strcmp(text, "none"))
+		settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
+	else
+		settle_name(q, text, namespace, source, GATEWAY_KEY);
+}
+
+/* setGateway, pod-gateway's own switch: the label, over it the annotation, and what Go's strconv.ParseBool takes. */
+
+static int parse_bool(const char *text, bool *out)
+{
+	static const char *const words[][6] = {
+		{"0", "f", "F", "FALSE", "false", "False"},
+		{"1", "t", "T", "TRUE", "true", "True"},
+	};
+
+	for (size_t value = 0; value < 2; value++) {
+		for (size_t i = 0; i < 6; i++) {
+			if (strcmp(text, words[value][i]) != 0)
+				continue;
+			*out = value;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static void settle_set_gateway(struct question *q)
+{
+	const struct choose_policy *policy = q->in->policy;
+	const char *label = json_string_value(json_object_get(metadata_of(q->in->pod, "labels"), SET_GATEWAY_KEY));
+	const char *annotation = annotation_of(q->in->pod, SET_GATEWAY_KEY);
+	const char *text = annotation ? annotation : label;
+	enum choice_source source = text ? SOURCE_SET_GATEWAY : SOURCE_DEFAULT;
+	bool on = policy->set_gateway_default;
+	char quoted[NAME_QUOTE];
+	struct failure why;
+
+	if (text && parse_bool(text, &on)) {
+		fail(&why, -EINVAL, SET_GATEWAY_KEY,
+		     SET_GATEWAY_KEY ": %s in the pod's %s is neither yes nor no; write \"true\" or \"false\"",
+		     name_quote(text, quoted), annotation ? "annotation" : "label");
+		settle_malformed(q, source, &why);
+	} else if (on) {
+		settle_name(q, policy->default_gateway, NULL, source, "default-gateway");
+	} else if (text) {
+		settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
+	} else {
+		settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
+	}
+}
+
+/* Who says what. */
+
+static void settle_beyond_pod(struct question *q)
+{
+	const struct choose_input *in = q->in;
+	const char *text = annotation_of(in->namespace, GATEWAY_KEY);
+
+	if (!json_is_object(in->namespace))
+		settle(q, CHOICE_UNDECIDED, SOURCE_NAMESPACE, "the namespace %s has not been seen yet", q->namespace);
+	else if (text)
+		settle_annotation(q, text, q->namespace, SOURCE_NAMESPACE);
+	else if (in->configured && *in->configured)
+		settle_name(q, in->configured, NULL, SOURCE_CONFIGURED, "gateway");
+	else if (in->policy->default_gateway && *in->policy->default_gateway)
+		settle_set_gateway(q);
+	else
+		settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
+}
+
+/* A pod that is still being made may not say its namespace itself. */
+static const char *find_namespace(const struct choose_input *in)
+{
+	const char *text = json_string_value(metadata_of(in->pod, "namespace"));
+
+	if (!text)
+		text = json_string_value(metadata_of(in->namespace, "name"));
+	return text && name_is_label(text, strlen(text)) ? text : NULL;
+}
+
+void choose(const struct choose_input *in, struct choice *out)
+{
+	struct question q = {.in = in, .out = out, .namespace = find_namespace(in)};
+	struct failure why;
+
+	*out = (struct choice){0};
+	if (!q.namespace) {
+		fail(&why, -EINVAL, "namespace", "namespace: the pod does not say which one it is of");
+		settle_malformed(&q, SOURCE_NOTHING, &why);
+		return;
+	}
+	if (is_untouchable(&q))
+		return;
+	const char *text = in->policy->pod_annotations ? annotation_of(in->pod, GATEWAY_KEY) : NULL;
+	if (text)
+		settle_annotation(&q, text, q.namespace, SOURCE_POD);
+	else
+		settle_beyond_pod(&q);
+}
+
+const char *choice_verdict_name(enum choice_verdict verdict)
+{
+	switch (verdict) {
+	case CHOICE_NONE:
+		return "none";
+	case CHOICE_GATEWAY:
+		return "gateway";
+	case CHOICE_NOT_FOUND:
+		return "not-found";
+	case CHOICE_NOT_ALLOWED:
+		return "not-allowed";
+	case CHOICE_MALFORMED:
+		return "malformed";
+	case CHOICE_UNDECIDED:
+		break;
+	}
+	return "undecided";
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * choose.h - which gateway a pod's traffic leaves through, and why: the one place where that is decided
+ *
+ * Pod, namespace and gateways in; gateway, address and a sentence out. No network, no clock, no state: the agent and
+ * the webhook ask the same question and get the same answer. Any thread.
+ */
+#ifndef PODSWITCH_KUBE_CHOOSE_H
+#define PODSWITCH_KUBE_CHOOSE_H
+
+#include "control/kube/spec.h"
+
+enum choice_verdict {
+	CHOICE_NONE,        /* the pod is not routed through any gateway */
+	CHOICE_GATEWAY,     /* it is, through the one named */
+	CHOICE_NOT_FOUND,   /* there is no such Service, or its own annotations are malformed: may change at any time */
+	CHOICE_NOT_ALLOWED, /* the gateway does not take pods of this namespace */
+	CHOICE_MALFORMED,   /* an annotation of the pod or the namespace, or the configuration, cannot be read */
+	CHOICE_UNDECIDED,   /* the namespace decides and is not known yet */
+};
+
+enum choice_source {
+	SOURCE_NOTHING, /* no one asked for a gateway */
+	SOURCE_POD,     /* podswitch.io/gateway, or what makes this pod one never to touch */
+	SOURCE_NAMESPACE,
+	SOURCE_CONFIGURED,  /* the CNI configuration */
+	SOURCE_SET_GATEWAY, /* the pod's label or annotation setGateway */
+	SOURCE_DEFAULT,     /* pods without setGateway get the default gateway */
+};
+
+struct choose_policy {
+	const char *default_gateway; /* NAME.NAMESPACE, for setGateway; NULL: setGateway is not looked at */
+	bool set_gateway_default;    /* what a pod without setGateway gets */
+	bool pod_annotations;        /* whether pods may choose, or opt out, by podswitch.io/gateway */
+	const char *cluster_domain;  /* "cluster.local" */
+};
+
+/*
+ * The gateway of that Service; NULL when there is none, with a text in *error when there is one whose annotations are
+ * malformed. Both have to live as long as the choice is looked at.
+ */
+typedef const struct gateway_spec *choose_lookup(const char *namespace, const char *name, const char **error,
+						 void *context);
+
+struct choose_input {
+	const json_t *pod;       /* v1 Pod, or an object of its metadata and spec */
+	const json_t *namespace; /* v1 Namespace; NULL: not known yet */
+	const char *configured;  /* NAME.NAMESPACE from the CNI configuration; NULL or "": none */
+	choose_lookup *lookup;
+	void *context;
+	const struct choose_policy *policy;
+};
+
+struct choice {
+	enum choice_verdict verdict;
+	enum choice_source source;
+	char namespace[KUBE_LABEL], name[KUBE_LABEL]; /* of the gateway, whenever it could be read; else "" */
+	const struct gateway_spec *spec;              /* of the verdict CHOICE_GATEWAY */
+	bool has_address;                             /* else by DHCP */
+	struct prefix address;
+	char key[32];     /* what is malformed, as the user spells it; else "" */
+	char reason[256]; /* one sentence for a person, without full stop: an Event's and the CNI error's text */
+};
+
+/*
+ * Decides. The pod's annotation wins over the namespace's, that over in->configured, that over setGateway; "none" and
+ * "" opt out. Pods in the host's network namespace, pods with pod-gateway's own containers and the gateway's own
+ * pods are left alone. *out is filled whatever the input looks like.
+ */
+void choose(const struct choose_input *in, struct choice *out);
+
+/* "none", "gateway", "not-found", "not-allowed", "malformed", "undecided". */
+const char *choice_verdict_name(enum choice_verdict verdict);
+
+#endif

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster.c - what this node's agent knows of the cluster
+ *
+ * A store for each kind of object, filled by its watch: a JSON object "NAMESPACE/NAME" -> what decisions need of it.
+ * Nothing is derived ahead: questions are answered by looking, as there are few of them and objects change often.
+ */
+#include "control/kube/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_LISTED_NODES 40 /* more nodes than this are covered by one network instead of a route each */
+#define SHORTEST_COVER4 8   /* bits; a network of nodes or pods that needs less is no network of theirs */
+#define SHORTEST_COVER6 32
+#define SERVICES_AT_LEAST4 16 /* bits of what is taken for the Services' range where nothing says it */
+#define SERVICES_AT_LEAST6 112
+
+enum kind { PODS, NAMESPACES, SERVICES, SLICES, NODES, RANGES, DAEMONSETS, KINDS };
+
+struct store {
+	struct cluster *cluster;
+	enum kind kind;
+	json_t *objects;
+	struct watch *watch; /* NULL: not followed */
+};
+
+struct cluster {
+	struct store stores[KINDS];
+	char daemonset[256]; /* its key */
+	bool saw_daemonset, uninstalled;
+	void (*changed)(void *context);
+	void *context;
+};
+
+static const struct {
+	const char *paths[2];
+	const char *what;
+	const char *keep[8]; /* members, dots between levels */
+	bool optional;       /* not every server has it, nor every agent the right: not waited for */
+} kinds[KINDS] = {
+	[PODS] = {{"/api/v1/pods"},
+		  "pods of this node",
+		  {"metadata", "spec.hostNetwork", "spec.containers", "spec.initContainers", "status.phase",
+		   "status.podIP"}},
+	[NAMESPACES] = {{"/api/v1/namespaces"}, "namespaces", {"metadata"}},
+	[SERVICES] = {{"/api/v1/services"},
+		      "services",
+		      {"metadata", "spec.ports", "spec.selector", "spec.clusterIP", "spec.clusterIPs", "spec.type"}},
+	[SLICES] = {{"/apis/discovery.k8s.io/v1/endpointslices", "/apis/discovery.k8s.io/v1beta1/endpointslices"},
+		    "endpointslices",
+		    {"metadata", "addressType", "endpoints", "ports"}},
+	[NODES] = {{"/api/v1/nodes"}, "nodes", {"metadata", "spec.podCIDR", "spec.podCIDRs", "status.addresses"}},
+	[RANGES] = {{"/apis/networking.k8s.io/v1/servicecidrs"}, "servicecidrs", {"metadata", "spec.cidrs"}, true},
+	[DAEMONSETS] = {{NULL}, "our own DaemonSet", {"metadata"}, true},
+};
+
+/* ---- keeping objects ---- */
+
+static const char *text_at(const json_t *object, const char *outer, const char *inner)
+{
+	const char *text = json_string_value(json_object_get(json_object_get(object, outer), inner));
+	return text ? text : "";
+}
+
+/* NULL when the object has no name. */
+static const char *key_of(const json_t *object, char out[static 512])
+{
+	const char *namespace = text_at(object, "metadata", "namespace"), *name = text_at(object, "metadata", "name");
+	snprintf(out, 512, "%s%s%s", namespace, *namespace ? "/" : "", name);
+	return *name ? out : NULL;
+}
+
+/* Copies the member that `path` ("a" or "a.b") names. */
+static void keep_member(json_t *to, const json_t *from, const char *path)
+{
+	char outer[32];
+	const char *dot = strchr(path, '.');
+	snprintf(outer, sizeof(outer), "%.*s", (int)(dot ? dot - path : (long)strlen(path)), path);
+	json_t *value = json_object_get(from, outer);
+	if (!dot) {
+		if (value)
+			json_object_set(to, outer, value);
+		return;
+	}
+	json_t *inner = json_object_get(value, dot + 1), *group = json_object_get(to, outer);
+	if (!inner)
+		return;
+	if (!group) {
+		group = json_object();
+		json_object_set_new(to, outer, group);
+	}
+	json_object_set(group, dot + 1, inner);
+}
+
+/* Containers have long environments; only their names matter here. */
+static void keep_names_only(json_t *spec, const char *list)
+{
+	json_t *names = json_array();
+	size_t i;
+	const json_t *container;
+	json_array_foreach(json_object_get(spec, list), i, container)
+	{
+		json_array_append_new(
+			names, json_pack("{s:s*}", "name", json_string_value(json_object_get(container, "name"))));
+	}
+	if (json_array_size(names))
+		json_object_set(spec, list, names);
+	json_decref(names);
+}
+
+static json_t *slim(enum kind kind, const json_t *object)
+{
+	json_t *kept = json_object();
+	for (size_t i = 0; i < sizeof(kinds[0].keep) / sizeof(kinds[0].keep[0]) && kinds[kind].keep[i]; i++)
+		keep_member(kept, object, kinds[kind].keep[i]);
+	if (kind == PODS) {
+		keep_names_only(json_object_get(kept, "spec"), "containers");
+		keep_names_only(json_object_get(kept, "spec"), "initContainers");
+	}
+	return kept;
+}
+
+static bool is_orphaning(const json_t *daemonset)
+{
+	size_t i;
+	const json_t *finalizer;
+	json_array_foreach(json_object_get(json_object_get(daemonset, "metadata"), "finalizers"), i, finalizer)
+	{
+		if (json_is_string(finalizer) && !strcmp(json_string_value(finalizer), "orphan"))
+			return true;
+	}
+	return false;
+}
+
+/* Gone, or about to be: told from an update, which leaves the object alone. */
+static void note_daemonset(struct cluster *cluster)
+{
+	const json_t *own = json_object_get(cluster->stores[DAEMONSETS].objects, cluster->daemonset);
+	if (own && is_orphaning(own))
+		cluster->saw_daemonset = false;
+	else if (own && !*text_at(own, "metadata", "deletionTimestamp"))
+		cluster->saw_daemonset = true;
+	cluster->uninstalled = cluster->saw_daemonset && (!own || *text_at(own, "metadata", "deletionTimestamp"));
+}
+
+static void tell(struct store *store)
+{
+	if (store->kind == DAEMONSETS)
+		note_daemonset(store->cluster);
+	store->cluster->changed(store->cluster->context);
+}
+
+static void on_replace(void *context, json_t *items)
+{
+	struct store *store = context;
+	char key[512];
+	json_t *fresh = json_object();
+	size_t i;
+	const json_t *object;
+	json_array_foreach(items, i, object)
+	{
+		if (key_of(object, key))
+			json_object_set_new(fresh, key, slim(store->kind, object));
+	}
+	json_decref(store->objects);
+	store->objects = fresh;
+	tell(store);
+}
+
+static void on_changed(void *context, json_t *object)
+{
+	struct store *store = context;
+	char key[512];
+	if (!key_of(object, key))
+		return;
+	json_t *fresh = slim(store->kind, object);
+	bool same = json_equal(fresh, json_object_get(store->objects, key));
+	json_object_set_new(store->objects, key, fresh);
+	if (!same)
+		tell(store);
+}
+
+static void on_deleted(void *context, json_t *object)
+{
+	struct store *store = context;
+	char key[512];
+	if (key_of(object, key) && !json_object_del(store->objects, key))
+		tell(store);
+}
+
+/* ---- opening ---- */
+
+static int start_watch(struct kube *kube, struct store *store, const char *path, const char *field, struct failure *why)
+{
+	struct watch_config config = {
+		.paths = {path ? path : kinds[store->kind].paths[0], kinds[store->kind].paths[1]},
+		.field_selector = field,
+		.what = kinds[store->kind].what,
+		.callbacks = {on_replace, on_changed, on_deleted},
+		.context = store,
+	};
+	return watch_start(kube, &config, &store->watch, why);
+}
+
+/* "NAMESPACE/NAME" to the path of the namespace's DaemonSets and a selector of the one. */
+static int follow_daemonset(struct kube *kube, struct cluster *cluster, const char *key, struct failure *why)
+{
+	char path[256], field[256];
+	const char *slash = strchr(key, '/');
+	if (!slash || strlen(key) >= sizeof(cluster->daemonset) || strchr(slash + 1, '/'))
+		return fail(why, -EINVAL, "daemonset", "'%.100s' is not NAMESPACE/NAME", key);
+	snprintf(cluster->daemonset, sizeof(cluster->daemonset), "%s", key);
+	snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%.*s/daemonsets", (int)(slash - key), key);
+	snprintf(field, sizeof(field), "metadata.name=%s", slash + 1);
+	return start_watch(kube, &cluster->stores[DAEMONSETS], path, field, why);
+}
+
+int cluster_open(struct kube *kube, const struct cluster_config *config, struct cluster **out, struct failure *why)
+{
+	struct cluster *cluster = calloc(1, sizeof(*cluster));
+	char field[300];
+	int error = 0;
+	if (!cluster)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	cluster->changed = config->changed;
+	cluster->context = config->context;
+	snprintf(field, sizeof(field), "spec.nodeName=%s", config->node);
+	for (int kind = 0; kind < KINDS; kind++)
+		cluster->stores[kind] = (struct store){cluster, (enum kind)kind, json_object(), NULL};
+	for (int kind = 0; kind < DAEMONSETS && !error; kind++)
+		error = start_watch(kube, &cluster->stores[kind], NULL, kind == PODS ? field : NULL, why);
+	if (!error && config->daemonset)
+		error = follow_daemonset(kube, cluster, config->daemonset, why);
+	if (error) {
+		cluster_close(cluster);
+		return error;
+	}
+	*out = cluster;
+	return 0;
+}
+
+void cluster_close(struct cluster *cluster)
+{
+	if (!cluster)
+		return;
+	for (int kind = 0; kind < KINDS; kind++) {
+		watch_stop(cluster->stores[kind].watch);
+		json_decref(cluster->stores[kind].objects);
+	}
+	free(cluster);
+}
+
+/* ---- questions ---- */
+
+const char *cluster_missing(const struct cluster *cluster)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		if (!kinds[kind].optional && !watch_synced(cluster->stores[kind].watch))
+			return kinds[kind].what;
+	return "";
+}
+
+bool cluster_synced(const struct cluster *cluster)
+{
+	return !*cluster_missing(cluster);
+}
+
+static const json_t *find(const struct cluster *cluster, enum kind kind, const char *namespace, const char *name)
+{
+	char key[512];
+	snprintf(key, sizeof(key), "%s%s%s", namespace, *namespace ? "/" : "", name);
+	return json_object_get(cluster->stores[kind].objects, key);
+}
+
+const json_t *cluster_pod(const struct cluster *cluster, const char *namespace, const char *name)
+{
+	return find(cluster, PODS, namespace, name);
+}
+
+const json_t *cluster_namespace(const struct cluster *cluster, const char *name)
+{
+	return find(cluster, NAMESPACES, "", name);
+}
+
+const json_t *cluster_service(const struct cluster *cluster, const char *namespace, const char *name)
+{
+	return find(cluster, SERVICES, namespace, name);
+}
+
+const json_t *cluster_pods(const struct cluster *cluster)
+{
+	return cluster->stores[PODS].objects;
+}
+
+bool cluster_uninstalled(const struct cluster *cluster)
+{
+	return cluster->uninstalled;
+}
+
+void cluster_count(const struct cluster *cluster,
+		   void (*visit)(void *context, const char *what, const struct watch_counters *counters, bool live),
+		   void *context)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct watch_counters counters;
+		const struct watch *watch = cluster->stores[kind].watch;
+		if (!watch)
+			continue;
+		watch_count(watch, &counters);
+		visit(context, kinds[kind].what, &counters, watch_live(watch));
+	}
+}
+
+/* ---- endpoints ---- */
+
+/* Absent means ready (the API's own words); an endpoint that is going away is not a place to go to. */
+static bool is_ready(const json_t *endpoint)
+{
+	const json_t *conditions = json_object_get(endpoint, "conditions");
+	const json_t *ready = json_object_get(conditions, "ready");
+	return !json_is_false(ready) && !json_is_true(json_object_get(conditions, "terminating"));
+}
+
+static uint16_t udp_port(const json_t *slice)
+{
+	size_t i;
+	const json_t *port;
+	json_array_foreach(json_object_get(slice, "ports"), i, port)
+	{
+		const char *protocol = json_string_value(json_object_get(port, "protocol"));
+		json_int_t number = json_integer_value(json_object_get(port, "port"));
+		if (protocol && !strcmp(protocol, "UDP") && number > 0 && number < 65536)
+			return (uint16_t)number;
+	}
+	return 0;
+}
+
+static size_t add_endpoint(struct cluster_endpoint *out, size_t n, const json_t *endpoint, uint16_t port)
+{
+	/* All addresses of an endpoint mean the same; the first is the one to use (EndpointSlice's documentation). */
+	const char *text = json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
+	struct cluster_endpoint found = {.port = port};
+	if (n >= CLUSTER_MAX_ENDPOINTS || !is_ready(endpoint) || !text || address_parse(text, &found.address))
+		return n;
+	for (size_t i = 0; i < n; i++)
+		if (address_equal(&out[i].address, &found.address))
+			return n;
+	out[n] = found;
+	return n + 1;
+}
+
+size_t cluster_endpoints(const struct cluster *cluster, const char *namespace, const char *service,
+			 struct cluster_endpoint out[static CLUSTER_MAX_ENDPOINTS])
+{
+	size_t n = 0, i;
+	const char *key;
+	json_t *slice;
+	const json_t *endpoint;
+	json_object_foreach(cluster->stores[SLICES].objects, key, slice)
+	{
+		const json_t *metadata = json_object_get(slice, "metadata");
+		const char *of = text_at(metadata, "labels", "kubernetes.io/service-name");
+		if (strcmp(of, service) != 0 || strcmp(text_at(slice, "metadata", "namespace"), namespace) != 0)
+			continue;
+		json_array_foreach(json_object_get(slice, "endpoints"), i, endpoint)
+		{
+			n = add_endpoint(out, n, endpoint, udp_port(slice));
+		}
+	}
+	return n;
+}
+
+/* ---- the cluster's networks ---- */
+
+struct networks {
+	struct prefix *out;
+	size_t n, max;
+};
+
+static void add_network(struct networks *to, const struct prefix *network)
+{
+	for (size_t i = 0; i < to->n; i++)
+		if (to->out[i].length <= network->length && prefix_contains(&to->out[i], &network->address))
+			return;
+	if (to->n < to->max)
+		to->out[to->n++] = *network;
+}
+
+static unsigned full_length(const struct address *address)
+{
+	return address->family == AF_INET6 ? 128 : 32;
+}
+
+static void mask(struct prefix *prefix)
+{
+	for (unsigned bit = prefix->length; bit < 128; bit++)
+		prefix->address.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+}
+
+/* Makes `cover` the smallest network that contains both; a cover of family 0 becomes `network`. */
+static void widen(struct prefix *cover, const struct prefix *network)
+{
+	if (!cover->address.family)
+		*cover = *network;
+	if (network->length < cover->length)
+		cover->length = network->length;
+	while (cover->length && !prefix_contains(cover, &network->address))
+		cover->length--;
+	mask(cover);
+}
+
+/* The members of `list`, or the one text. */
+static void each_prefix(const json_t *list, const json_t *one, void (*visit)(void *, const struct prefix *),
+			void *context)
+{
+	struct prefix prefix;
+	size_t n = json_array_size(list);
+	for (size_t i = 0; i < (n ? n : 1); i++) {
+		const char *text = json_string_value(n ? json_array_get(list, i) : one);
+		prefix = (struct prefix){0};
+		if (text && !prefix_parse(text, &prefix))
+			visit(context, &prefix);
+	}
+}
+
+static void widen_family(void *context, const struct prefix *prefix)
+{
+	struct prefix *covers = context; /* IPv4, IPv6 */
+	widen(&covers[prefix->address.family == AF_INET6], prefix);
+}
+
+static void add_cover(struct networks *to, const struct prefix *cover)
+{
+	unsigned shortest = cover->address.family == AF_INET6 ? SHORTEST_COVER6 : SHORTEST_COVER4;
+	if (cover->address.family && cover->length >= shortest)
+		add_network(to, cover);
+}
+
+static void add_pod_networks(const struct cluster *cluster, struct networks *to)
+{
+	struct prefix covers[2] = {0};
+	const char *key;
+	json_t *node;
+	json_object_foreach(cluster->stores[NODES].objects, key, node)
+	{
+		const json_t *spec = json_object_get(node, "spec");
+		each_prefix(json_object_get(spec, "podCIDRs"), json_object_get(spec, "podCIDR"), widen_family, covers);
+	}
+	add_cover(to, &covers[0]);
+	add_cover(to, &covers[1]);
+}
+
+static bool is_node_address(const json_t *address, struct prefix *out)
+{
+	const char *type = json_string_value(json_object_get(address, "type"));
+	const char *text = json_string_value(json_object_get(address, "address"));
+	*out = (struct prefix){0};
+	if (!type || !text || (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0))
+		return false;
+	return !address_parse(text, &out->address) && (out->length = (uint8_t)full_length(&out->address));
+}
+
+static void add_node_networks(const struct cluster *cluster, struct networks *to)
+{
+	const json_t *nodes = cluster->stores[NODES].objects;
+	bool each = json_object_size(nodes) <= MAX_LISTED_NODES;
+	struct prefix covers[2] = {0}, address;
+	const char *key;
+	json_t *node;
+	const json_t *entry;
+	size_t i;
+	json_object_foreach((json_t *)nodes, key, node)
+	{
+		json_array_foreach(json_object_get(json_object_get(node, "status"), "addresses"), i, entry)
+		{
+			if (!is_node_address(entry, &address))
+				continue;
+			if (each)
+				add_network(to, &address);
+			else
+				widen_family(covers, &address);
+		}
+	}
+	add_cover(to, &covers[0]);
+	add_cover(to, &covers[1]);
+}
+
+static void add_one(void *context, const struct prefix *prefix)
+{
+	add_network(context, prefix);
+}
+
+/* "None" and "" are no addresses and are passed over. */
+static void each_cluster_ip(const json_t *service, void (*visit)(void *, const struct prefix *), void *context)
+{
+	const json_t *spec = json_object_get(service, "spec");
+	each_prefix(json_object_get(spec, "clusterIPs"), json_object_get(spec, "clusterIP"), visit, context);
+}
+
+/* The first address of the range is that of the Service `kubernetes`, less one. */
+static void start_range(void *context, const struct prefix *first)
+{
+	struct prefix *ranges = context, *range = &ranges[first->address.family == AF_INET6];
+	*range = *first;
+	range->address.bytes[full_length(&first->address) / 8 - 1]--;
+	/* As long as its start is aligned, it may be as short as this. */
+	unsigned least = first->address.family == AF_INET6 ? SERVICES_AT_LEAST6 : SERVICES_AT_LEAST4;
+	while (range->length > least) {
+		struct prefix wider = *range;
+		wider.length--;
+		mask(&wider);
+		if (!address_equal(&wider.address, &range->address))
+			break;
+		*range = wider;
+	}
+}
+
+static void stretch_range(void *context, const struct prefix *address)
+{
+	struct prefix *ranges = context, *range = &ranges[address->address.family == AF_INET6];
+	if (range->address.family)
+		widen(range, address);
+}
+
+static void add_service_networks(const struct cluster *cluster, struct networks *to)
+{
+	struct prefix ranges[2] = {0};
+	const char *key;
+	json_t *object;
+	const json_t *known = cluster->stores[RANGES].objects;
+	json_object_foreach((json_t *)known, key, object)
+	{
+		each_prefix(json_object_get(json_object_get(object, "spec"), "cidrs"), NULL, add_one, to);
+	}
+	if (json_object_size(known))
+		return;
+	each_cluster_ip(find(cluster, SERVICES, "default", "kubernetes"), start_range, ranges);
+	json_object_foreach(cluster->stores[SERVICES].objects, key, object)
+	{
+		each_cluster_ip(object, stretch_range, ranges);
+	}
+	add_cover(to, &ranges[0]);
+	add_cover(to, &ranges[1]);
+}
+
+size_t cluster_networks(const struct cluster *cluster, struct prefix *out, size_t max)
+{
+	struct networks to = {out, 0, max};
+	add_pod_networks(cluster, &to);
+	add_service_networks(cluster, &to);
+	add_node_networks(cluster, &to);
+	return to.n;
+}

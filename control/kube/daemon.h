@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.h - podswitchd, as the agent sees it: questions and orders over its control socket, and its news
+ *
+ * Every call waits for its answer, at most DAEMON_TIMEOUT; podswitchd answers within milliseconds or not at all. After
+ * a call that got no answer the connection is made anew by the next one. One thread, the agent's.
+ */
+#ifndef PODSWITCH_KUBE_DAEMON_H
+#define PODSWITCH_KUBE_DAEMON_H
+
+#include "control/jsonrpc.h"
+
+#include <stdbool.h>
+
+#define DAEMON_TIMEOUT 5000 /* ms */
+
+struct daemon;
+
+/* `path` is copied. Does not connect yet. NULL when there is no memory. */
+struct daemon *daemon_new(const char *path);
+void daemon_free(struct daemon *daemon);
+
+/*
+ * Calls a method. Takes the reference to `params`. *result (may be NULL) is the caller's. 0, or a negative errno with
+ * `why` filled: -EREMOTEIO when podswitchd refuses, with the JSON-RPC code in *code (may be NULL), anything else when
+ * it does not answer.
+ */
+int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_t **result, int *code,
+		struct failure *why);
+
+/* Whether the last call was answered. */
+bool daemon_answers(const struct daemon *daemon);
+
+/* Times the connection had to be made: after each, what podswitchd has may be something else than before. */
+unsigned daemon_epoch(const struct daemon *daemon);
+
+/*
+ * News: listens to monitor.start on a connection of its own. The descriptor to poll for reading, -1 while there is
+ * none; daemon_news connects when there is none and takes what came: `hear` is called with each event's parameters.
+ */
+int daemon_news_fd(const struct daemon *daemon);
+void daemon_news(struct daemon *daemon, void (*hear)(void *context, const json_t *event), void *context);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decode.h - what an API server sends: pages of lists, and events one a line
+ *
+ * Nothing is believed: what comes out has the shape that is promised here, or does not come out. No state but the
+ * caller's; one thread.
+ */
+#ifndef PODSWITCH_KUBE_DECODE_H
+#define PODSWITCH_KUBE_DECODE_H
+
+#include "control/buffer.h"
+
+#include <jansson.h>
+
+#define DECODE_MAX_VERSION 256 /* bytes of a resourceVersion; they are opaque, and short */
+
+/* A page of a list. Every item is an object with metadata.name; managedFields are gone. */
+struct page {
+	json_t *items; /* array, owned */
+	char *version; /* metadata.resourceVersion, never empty, owned */
+	char *next;    /* metadata.continue, owned; NULL: this was the last page */
+};
+
+/* 0, -EBADMSG, or -ENOMEM. */
+int page_decode(const char *bytes, size_t length, struct page *out);
+void page_free(struct page *page);
+
+enum event_kind {
+	EVENT_CHANGED, /* ADDED or MODIFIED */
+	EVENT_DELETED,
+	EVENT_BOOKMARK, /* only the version counts */
+	EVENT_ERROR,    /* `object` is a Status, or whatever the server took for one */
+	EVENT_UNKNOWN,  /* of a newer protocol than this */
+};
+
+struct event {
+	enum event_kind kind;
+	json_t *object;      /* owned. CHANGED and DELETED: as an item of a page */
+	const char *version; /* its resourceVersion; NULL for ERROR and UNKNOWN */
+};
+
+struct event_reader {
+	size_t max_line; /* bytes */
+	size_t scanned;  /* bytes of the buffer that are known to hold no newline; start with 0 */
+};
+
+/*
+ * Takes the next complete line off `in`. 1 and the event, 0 when there is no complete line yet, -EBADMSG (the line was
+ * no event; it has been taken), -EMSGSIZE (it is longer than max_line; it stays), or -ENOMEM.
+ */
+int event_next(struct event_reader *reader, struct buffer *in, struct event *out);
+
+#endif

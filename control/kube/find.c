@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* find.c - the network namespace of a pod that runs already */
+#include "control/kube/find.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define RUNTIME_DIRECTORY "/run/netns"
+#define LONGEST_CGROUPS 8192 /* bytes of /proc/PID/cgroup that are looked at */
+
+/* The kubelet writes a UID as it is (cgroupfs) or with '_' for '-' (systemd), always after "pod". */
+static bool names_pod(const char *cgroups, const char *uid)
+{
+	size_t length = strlen(uid);
+	for (const char *at = strstr(cgroups, "pod"); at; at = strstr(at + 1, "pod")) {
+		size_t i = 0;
+		while (i < length && at[3 + i] && (at[3 + i] == uid[i] || (at[3 + i] == '_' && uid[i] == '-')))
+			i++;
+		if (i == length)
+			return true;
+	}
+	return false;
+}
+
+static bool is_of_pod(const char *pid, const char *uid)
+{
+	char path[64], cgroups[LONGEST_CGROUPS];
+	snprintf(path, sizeof(path), "/proc/%.20s/cgroup", pid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return false;
+	size_t got = fread(cgroups, 1, sizeof(cgroups) - 1, file);
+	fclose(file);
+	cgroups[got] = '\0';
+	return names_pod(cgroups, uid);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* The runtime's own name for the namespace, if there is one. */
+static bool find_name(const struct stat *wanted, char *out, size_t size)
+{
+	DIR *directory = opendir(RUNTIME_DIRECTORY);
+	const struct dirent *entry;
+	bool found = false;
+	while (directory && !found && (entry = readdir(directory))) {
+		char path[sizeof(RUNTIME_DIRECTORY) + 257];
+		struct stat here;
+		snprintf(path, sizeof(path), RUNTIME_DIRECTORY "/%s", entry->d_name);
+		if (entry->d_name[0] == '.' || stat(path, &here) || !is_same(&here, wanted))
+			continue;
+		found = (size_t)snprintf(out, size, "%s", path) < size;
+	}
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+int find_netns(const char *uid, char *out, size_t size)
+{
+	DIR *proc = *uid ? opendir("/proc") : NULL;
+	const struct dirent *entry;
+	struct stat own, theirs;
+	int error = -ENOENT;
+	if (!proc || stat("/proc/self/ns/net", &own)) {
+		if (proc)
+			closedir(proc);
+		return -ENOENT;
+	}
+	while (error && (entry = readdir(proc))) {
+		char path[64];
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_of_pod(entry->d_name, uid))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.20s/ns/net", entry->d_name);
+		if (stat(path, &theirs) || is_same(&own, &theirs))
+			continue;
+		if (find_name(&theirs, out, size) || (size_t)snprintf(out, size, "%s", path) < size)
+			error = 0;
+	}
+	closedir(proc);
+	return error;
+}

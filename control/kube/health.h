@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * health.h - what is asked over HTTP: /healthz, /readyz and /metrics
+ *
+ * Served by the caller's own thread, between its other work: that /healthz answers at all says that the loop turns.
+ */
+#ifndef PODSWITCH_KUBE_HEALTH_H
+#define PODSWITCH_KUBE_HEALTH_H
+
+#include "vswitch/failure.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct health;
+
+struct health_config {
+	const char *listen; /* "ADDRESS:PORT", "[ADDRESS]:PORT" */
+	/* Whether all is well; else what is missing, for people. */
+	bool (*ready)(void *context, const char **reason);
+	/* Writes metrics in Prometheus' text format. */
+	void (*metrics)(void *context, FILE *out);
+	void *context;
+};
+
+/* 0, or -EINVAL ("listen"), -EADDRINUSE and the like. */
+int health_open(const struct health_config *config, struct health **out, struct failure *why);
+void health_close(struct health *health);
+
+/* To poll for reading; then, and after every sleep, health_turn. */
+int health_fd(const struct health *health);
+void health_turn(struct health *health);
+
+#endif

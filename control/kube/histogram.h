@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* histogram.h - how long something took, as Prometheus counts it: cumulative buckets, sum and number */
+#ifndef PODSWITCH_KUBE_HISTOGRAM_H
+#define PODSWITCH_KUBE_HISTOGRAM_H
+
+#include <stdint.h>
+
+#define HISTOGRAM_BUCKETS 12
+
+/* Upper bounds in seconds; what is longer counts in the number alone. */
+static const double histogram_bounds[HISTOGRAM_BUCKETS] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60};
+
+struct histogram {
+	uint64_t buckets[HISTOGRAM_BUCKETS]; /* each with all that is shorter */
+	uint64_t n;
+	double sum; /* seconds */
+};
+
+static inline void histogram_add(struct histogram *histogram, double seconds)
+{
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		histogram->buckets[i] += seconds <= histogram_bounds[i];
+	histogram->n++;
+	histogram->sum += seconds;
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * names.h - what Kubernetes' objects are called, and what their gateways and ports are called in podswitchd
+ *
+ * The agent and the CNI plugin make a port's name independently of each other, so both make it here. Knows nothing of
+ * JSON. Any thread.
+ */
+#ifndef PODSWITCH_NAMES_H
+#define PODSWITCH_NAMES_H
+
+#include <stdbool.h>
+
+#define NAMES_SIZE 192             /* bytes of a gateway's or port's name with the NUL, as podswitchd has it */
+#define NAMES_ID 12                /* characters of a container's id, or of a pod's UID, in a port's name */
+#define NAMES_DEFAULT_IFNAME "vx0" /* of which a port's name says nothing */
+
+/* A DNS label, as namespaces and Services have: 1 to 63 of a-z 0-9 -, neither first nor last a '-'. */
+bool names_label_valid(const char *text);
+
+/* A DNS name, as pods have: labels with dots between them, 1 to 253 bytes. */
+bool names_subdomain_valid(const char *text);
+
+/* A container's id as CNI allows it: 1 to 255 of A-Z a-z 0-9 . _ -, the first a letter or digit. */
+bool names_container_valid(const char *text);
+
+/* An interface's name that can stand in a port's: 1 to 15 of A-Z a-z 0-9 . _ -, the first a letter or digit. */
+bool names_ifname_valid(const char *text);
+
+/*
+ * NAMESPACE.POD@ID, and .IFNAME behind it when `ifname` is not vx0. Of `id` the first 12 characters count; POD is cut
+ * where the name would be too long, as the id alone makes it unique. 0, or -EINVAL when a part is not valid.
+ */
+int port_name(char out[NAMES_SIZE], const char *namespace, const char *pod, const char *id, const char *ifname);
+
+/* The ID of a pod whose container is not known: the first 12 hex digits of its UID. 0 or -EINVAL. */
+int port_id_of_uid(char out[NAMES_ID + 1], const char *uid);
+
+/* NAMESPACE.SERVICE@ADDRESS for one endpoint of a gateway's Service. 0, or -EINVAL when a part is not valid. */
+int gateway_name(char out[NAMES_SIZE], const char *namespace, const char *service, const char *address);
+
+#endif

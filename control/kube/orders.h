@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * orders.h - what podswitchd is told so that a pod is where it is to be
+ *
+ * All verbs are idempotent: what podswitchd has already is not said again, unless it may have forgotten. Errors are
+ * negative errno with `why` filled; -EREMOTEIO: podswitchd refuses. One thread, the agent's.
+ */
+#ifndef PODSWITCH_KUBE_ORDERS_H
+#define PODSWITCH_KUBE_ORDERS_H
+
+#include "control/kube/choose.h"
+#include "control/kube/cluster.h"
+#include "control/kube/daemon.h"
+#include "control/kube/tenant.h"
+
+#define ORDERS_MAX_KEEP 64 /* podswitchd's PORT_MAX_KEEP */
+
+struct orders {
+	struct daemon *daemon;
+	unsigned probe;                /* seconds between questions whether the router is there */
+	const struct prefix *networks; /* that stay on a pod's first interface */
+	size_t n_networks;
+	json_t *gateways;        /* name -> the parameters it was last given */
+	unsigned gateways_epoch; /* daemon_epoch() at that time */
+};
+
+/*
+ * Sees to it that the tenant's port is at this endpoint of its gateway; tenant->at, endpoint, applied and exists say
+ * what is in force. `choice` is of the verdict CHOICE_GATEWAY.
+ */
+int orders_place(struct orders *orders, struct tenant *tenant, const struct choice *choice,
+		 const struct cluster_endpoint *endpoint, struct failure *why);
+
+/* Cuts the port off from any gateway; the pod's packets stay in. */
+int orders_cut(struct orders *orders, struct tenant *tenant, struct failure *why);
+
+/* Removes the port, if there is one. That there is none is no error. */
+int orders_remove(struct orders *orders, const char *port, struct failure *why);
+
+/* Asks for the port's state. -ENOENT: podswitchd has no such port. */
+int orders_look(struct orders *orders, struct tenant *tenant, struct failure *why);
+
+/* Removes the gateways of ours for which `used` says no. */
+void orders_tidy(struct orders *orders, bool (*used)(void *context, const char *gateway), void *context);
+
+void orders_close(struct orders *orders);
+
+#endif

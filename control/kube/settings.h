@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings.h - podswitch-agent's options, from the command line and the environment */
+#ifndef PODSWITCH_KUBE_SETTINGS_H
+#define PODSWITCH_KUBE_SETTINGS_H
+
+#include "vswitch/address.h"
+#include "vswitch/failure.h"
+#include "vswitch/log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define SETTINGS_MAX_KEEP 24
+
+struct settings {
+	const char *node;
+	const char *socket;       /* podswitchd's */
+	const char *agent_socket; /* ours, for the plugin; NULL: agent.sock beside podswitchd's */
+	const char *api, *token_file, *ca_file;
+	const char *default_gateway, *cluster_domain, *daemonset, *listen;
+	const char *cni_bin_dir, *cni_conf_dir;
+	bool pod_annotations, set_gateway_default, attach;
+	unsigned probe; /* seconds */
+	struct prefix keep[SETTINGS_MAX_KEEP];
+	size_t n_keep;
+	enum log_level log_level;
+	bool help, version;
+};
+
+/*
+ * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'; NODE_NAME serves as --node too), then the
+ * command line, which wins. Strings stay those of argv and the environment. -EINVAL with a text for wrong usage.
+ */
+int settings_read(int argc, char **argv, struct settings *out, struct failure *why);
+
+void settings_help(FILE *out);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec.h - what a gateway's Service says about its VXLAN network
+ *
+ * The defaults are pod-gateway's, so that the Service of an unmodified one needs no annotation. No network, no clock.
+ * Any thread.
+ */
+#ifndef PODSWITCH_KUBE_SPEC_H
+#define PODSWITCH_KUBE_SPEC_H
+
+#include "control/kube/name.h"
+#include "vswitch/address.h"
+#include "vswitch/failure.h"
+
+#include <jansson.h>
+
+#define SPEC_MAX_NOT_ROUTED 32
+#define SPEC_VNI 42
+#define SPEC_PORT 8472 /* the kernel's default, which pod-gateway uses when VXLAN_PORT is 0 */
+
+enum spec_mode { SPEC_DHCP, SPEC_STATIC };
+enum spec_underlay { SPEC_UNDERLAY_AUTO, SPEC_UNDERLAY_HOST, SPEC_UNDERLAY_POD };
+
+struct gateway_spec {
+	char namespace[KUBE_LABEL], name[KUBE_LABEL];
+	uint32_t vni;
+	uint16_t port;   /* UDP, host order: the annotation's, else the Service's first UDP port, else SPEC_PORT */
+	bool port_given; /* by the annotation */
+	struct prefix network; /* no host bits */
+	struct address router; /* the first host of it */
+	enum spec_mode mode;
+	unsigned mtu; /* bytes; 0: as the path allows */
+	enum spec_underlay underlay;
+	struct prefix not_routed[SPEC_MAX_NOT_ROUTED]; /* no host bits */
+	size_t n_not_routed;
+	char *allow;      /* namespaces whose pods may use it besides its own, blanks between; NULL: every one */
+	json_t *selector; /* of the gateway's own pods, labels and their values; NULL: none */
+};
+
+/*
+ * Reads a v1 Service as the API gives it. -EINVAL with the annotation as the key for one that is malformed; the text
+ * says what to write instead. *out is then as spec_free leaves it; it is to be freed otherwise.
+ */
+int spec_read(const json_t *service, struct gateway_spec *out, struct failure *why);
+
+/* Frees what `spec` holds and zeroes it; zeroes are accepted. */
+void spec_free(struct gateway_spec *spec);
+
+/* Whether the two say the same. */
+bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b);
+
+/*
+ * Whether pods of `namespace` may use the gateway. Without the annotation podswitch.io/allow-namespaces, as pod-gateway
+ * has no such thing, and with `*` in it, all may; else those it names, and always those of the gateway's own namespace.
+ */
+bool spec_allows(const struct gateway_spec *spec, const char *namespace);
+
+/* Whether a pod of `namespace` with these labels (an object, or NULL) is one of the gateway's own. */
+bool spec_selects(const struct gateway_spec *spec, const char *namespace, const json_t *labels);
+
+/*
+ * Parses a pod's static address, with or without "/LENGTH", for this gateway: a host of its network that is not the
+ * router. -EINVAL with `key` and a text that says what to write.
+ */
+int spec_address(const struct gateway_spec *spec, const char *key, const char *text, struct prefix *out,
+		 struct failure *why);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tombstones.h - ports whose pod was deleted while nobody answered: files that the CNI plugin left
+ *
+ * A file is named as the port. The plugin writes them (control/cni/), the agent carries them out.
+ */
+#ifndef PODSWITCH_KUBE_TOMBSTONES_H
+#define PODSWITCH_KUBE_TOMBSTONES_H
+
+/* Calls `bury` for each, and removes the file. A directory that is not there holds none. */
+void tombstones_carry_out(const char *directory, void (*bury)(void *context, const char *port), void *context);
+
+#endif

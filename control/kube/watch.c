@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch.c - following a collection of Kubernetes objects, as client-go's reflector does
+ *
+ * A watch is resting (until task.due), listing, or streaming. `need_list` says which of the two comes after a rest.
+ *
+ *   list      the first with resourceVersion=0, which any server answers from its cache; later ones with the version
+ *             last seen, so that a server whose cache is behind cannot take us back in time; after the history has
+ *             expired twice (`consistent`) without one, which asks etcd, in pages. Pages are collected in `items` and
+ *             handed on when the last one is there; the version of the first is where the stream begins.
+ *   stream    from `version`, which each event and bookmark moves on. It is never taken from a list's items.
+ *
+ * What a failure leads to is in watch_failed. The rules, from client-go: without an answer, retry what was being done
+ * from where it was; 410, or an ERROR event with that code, list again; 429, rest for as long as the server says; a
+ * stream that ends as it should goes on at once, one that ends before it has begun rests.
+ *
+ * The log hears of each kind of trouble once, and once of its end: `told` remembers the kinds until there has been none
+ * for as long as the back-off remembers.
+ */
+#include "control/kube/watch.h"
+#include "control/kube/decode.h"
+#include "control/kube/kube.h"
+#include "vswitch/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_TIMEOUT_MS 300000
+#define LIST_IDLE_SECONDS 30
+#define MAX_PAGES 2000        /* a server that never ends is not believed */
+#define SHORT_STREAM_MS 1000  /* a stream that ends earlier has hardly begun */
+#define MAX_SHORT_STREAMS 3   /* in a row, before even those with events rest */
+#define MAX_STREAM_FAILURES 4 /* answers other than 200, before a list is tried instead */
+#define MAX_REFUSALS 3        /* before the log hears of it */
+#define READ_AHEAD (4u << 20) /* bytes of a stream that may come in one turn, beside the longest line */
+
+enum watch_phase { WATCH_RESTING, WATCH_LISTING, WATCH_STREAMING };
+
+enum watch_trouble {
+	TROUBLE_FORBIDDEN = 1,
+	TROUBLE_UNAUTHORIZED = 2,
+	TROUBLE_NOT_FOUND = 4,
+	TROUBLE_STATUS = 8,
+	TROUBLE_NONSENSE = 16,
+	TROUBLE_TOO_LARGE = 32,
+	TROUBLE_SHORT = 64,
+};
+
+struct watch {
+	struct kube_task task; /* first: a task is cast to its watch */
+	struct kube *kube;
+	struct transfer transfer;
+
+	char *paths[2], *selectors, *what;
+	struct watch_callbacks callbacks;
+	void *context;
+	unsigned max_objects, stream_seconds;
+	size_t max_line;
+
+	enum watch_phase phase;
+	unsigned path; /* which of the two is in use */
+	bool need_list;
+	bool consistent; /* the next list asks etcd */
+	bool expired;    /* a 410, and no stream that has lasted since */
+	char *version;   /* NULL before the first list */
+
+	json_t *items;       /* of the pages so far; NULL: none */
+	char *items_version; /* of the first of them */
+	char *next;          /* what asks for the next page */
+	unsigned pages;
+
+	struct event_reader reader;
+	uint64_t accepted;        /* when the stream was; 0: not yet */
+	uint64_t stream_events;   /* of this stream, with bookmarks */
+	unsigned short_streams;   /* in a row */
+	unsigned stream_failures; /* in a row, as answers */
+	unsigned refusals;        /* in a row, with a wish to be asked later */
+	bool streamed;            /* ever */
+
+	struct kube_backoff backoff;
+	unsigned told; /* kinds of trouble */
+	bool owed;     /* the log still has to hear that it is over */
+
+	struct watch_counters counters;
+	bool synced;
+	bool busy;    /* in its turn: not to be freed */
+	bool stopped; /* to be freed when the turn is over */
+};
+
+static void watch_begin(struct watch *watch);
+
+/* ---- the log ---- */
+
+static void trouble(struct watch *watch, enum watch_trouble kind, const char *text)
+{
+	if (kube_backoff_is_over(watch->kube, &watch->backoff, kube_now()) && !watch->owed)
+		watch->told = 0;
+	if (watch->told & kind)
+		return;
+	watch->told |= kind;
+	watch->owed = true;
+	log_line(LOG_WARNING, "cannot follow %s: %s", watch->what, text);
+}
+
+static void trouble_is_over(struct watch *watch)
+{
+	if (watch->owed)
+		log_line(LOG_INFO, "following %s again", watch->what);
+	watch->owed = false;
+}
+
+/* "/apis/discovery.k8s.io/v1/endpointslices" -> "discovery.k8s.io" and "endpointslices", as a rule spells them. */
+static void path_parts(const char *path, char *group, size_t size, const char **resource)
+{
+	size_t length = strncmp(path, "/apis/", 6) ? 0 : strcspn(path + 6, "/");
+
+	snprintf(group, size, "%.*s", (int)length, length ? path + 6 : "");
+	*resource = strrchr(path, '/') + 1;
+}
+
+static void trouble_forbidden(struct watch *watch, const char *said)
+{
+	char group[128], text[512];
+	const char *resource;
+
+	path_parts(watch->paths[watch->path], group, sizeof(group), &resource);
+	snprintf(text, sizeof(text),
+		 "its ServiceAccount needs a rule with verb %s, resource %s, API group \"%s\", as deploy/ has it (%s)",
+		 watch->phase == WATCH_LISTING ? "list" : "watch", resource, group, said);
+	trouble(watch, TROUBLE_FORBIDDEN, text);
+}
+
+/* ---- what a failure leads to ---- */
+
+static void rest(struct watch *watch, uint64_t ms)
+{
+	transfer_stop(&watch->transfer);
+	watch->phase = WATCH_RESTING;
+	watch->task.due = kube_now() + ms;
+}
+
+static void back_off(struct watch *watch)
+{
+	rest(watch, kube_back_off(watch->kube, &watch->backoff, kube_now()));
+}
+
+static void forget_pages(struct watch *watch)
+{
+	json_decref(watch->items);
+	free(watch->items_version);
+	free(watch->next);
+	watch->items = NULL;
+	watch->items_version = watch->next = NULL;
+	watch->pages = 0;
+}
+
+static void list_again(struct watch *watch)
+{
+	forget_pages(watch);
+	watch->need_list = true;
+}
+
+static void history_expired(struct watch *watch)
+{
+	list_again(watch);
+	if (!watch->expired) {
+		watch->expired = true;
+		rest(watch, 0);
+		return;
+	}
+	watch->consistent = true;
+	back_off(watch);
+}
+
+/* The token was refused. When a newer one has been there all the time, nothing is wrong. */
+static void unauthorized(struct watch *watch, const char *said)
+{
+	struct credentials *credentials = &watch->kube->transport.credentials;
+
+	credentials_refresh(credentials, kube_now(), true);
+	if (credentials->generation != watch->transfer.generation) {
+		rest(watch, 0);
+		return;
+	}
+	char text[384];
+	snprintf(text, sizeof(text), "the API server refuses the token (%s)", said);
+	trouble(watch, TROUBLE_UNAUTHORIZED, text);
+	back_off(watch);
+}
+
+static void not_found(struct watch *watch)
+{
+	list_again(watch);
+	if (watch->paths[1] && watch->path == 0) {
+		watch->path = 1;
+		rest(watch, 0);
+		return;
+	}
+	trouble(watch, TROUBLE_NOT_FOUND, "the API server has no such resource");
+	watch->path = 0;
+	back_off(watch);
+}
+
+/* 504 for a version that this server's cache has not reached yet (it was restarted, or restored from a backup). */
+static bool is_version_too_large(const json_t *status)
+{
+	const json_t *causes = json_object_get(json_object_get(status, "details"), "causes"), *cause;
+	const char *message = json_string_value(json_object_get(status, "message"));
+	size_t i;
+
+	json_array_foreach(causes, i, cause)
+	{
+		const char *reason = json_string_value(json_object_get(cause, "reason"));
+		if (reason && !strcmp(reason, "ResourceVersionTooLarge"))
+			return true;
+	}
+	return message && strstr(message, "Too large resource version");
+}
+
+static void other_status(struct watch *watch, long status, const json_t *answer, const char *said)
+{
+	if (watch->phase == WATCH_LISTING) {
+		list_again(watch);
+		watch->consistent = watch->consistent || is_version_too_large(answer);
+	} else if (++watch->stream_failures >= MAX_STREAM_FAILURES) {
+		list_again(watch);
+	}
+	char text[384];
+	snprintf(text, sizeof(text), "the API server answers %ld (%s)", status, said);
+	trouble(watch, TROUBLE_STATUS, text);
+	back_off(watch);
+}
+
+static void server_is_busy(struct watch *watch, unsigned retry_ms)
+{
+	if (watch->phase == WATCH_LISTING)
+		list_again(watch);
+	if (++watch->refusals >= MAX_REFUSALS)
+		trouble(watch, TROUBLE_STATUS, "the API server has no time");
+	back_off(watch);
+	/* Not all of its clients at the same instant. */
+	uint64_t due = kube_now() + retry_ms + kube_random(watch->kube, watch->kube->backoff_ms);
+	if (watch->task.due < due)
+		watch->task.due = due;
+}
+
+/* `answer` is a Status or NULL; `said` what to tell people. */
+static void failed_status(struct watch *watch, long status, unsigned retry_ms, const json_t *answer, const char *said)
+{
+	if (status == 401)
+		unauthorized(watch, said);
+	else if (status == 404)
+		not_found(watch);
+	else if (status == 410)
+		history_expired(watch);
+	else if (status == 429 || retry_ms)
+		server_is_busy(watch, retry_ms);
+	else if (status == 403) {
+		trouble_forbidden(watch, said);
+		back_off(watch);
+	} else {
+		other_status(watch, status, answer, said);
+	}
+}
+
+/* What the server sent cannot be used: begin anew, from a list. */
+static void nonsense(struct watch *watch, int error, const char *part)
+{
+	char text[128];
+
+	watch->counters.errors++;
+	list_again(watch);
+	if (error == -EMSGSIZE) {
+		snprintf(text, sizeof(text), "%s is too large", part);
+		trouble(watch, TROUBLE_TOO_LARGE, text);
+	} else if (error != -ENOMEM) {
+		snprintf(text, sizeof(text), "%s is not what an API server sends", part);
+		trouble(watch, TROUBLE_NONSENSE, text);
+	}
+	back_off(watch);
+}
+
+/* ---- lists ---- */
+
+static void complete(struct watch *watch)
+{
+	json_t *items = watch->items;
+
+	free(watch->version);
+	watch->version = watch->items_version;
+	watch->items = NULL;
+	watch->items_version = NULL;
+	forget_pages(watch);
+	watch->need_list = watch->consistent = false;
+	watch->stream_failures = 0;
+	watch->synced = true;
+	watch->counters.lists++;
+	watch->counters.objects = (unsigned)json_array_size(items);
+	watch->counters.last_news_ms = kube_now();
+	rest(watch, 0);
+	watch->callbacks.replace(watch->context, items);
+	json_decref(items);
+}
+
+/* 0 or -ENOMEM, -EMSGSIZE, -EBADMSG; takes what it needs from the page. */
+static int add_page(struct watch *watch, struct page *page)
+{
+	if (++watch->pages > MAX_PAGES)
+		return -EBADMSG;
+	if (json_array_size(watch->items) + json_array_size(page->items) > watch->max_objects)
+		return -EMSGSIZE;
+	if (!watch->items) {
+		watch->items = json_incref(page->items);
+		watch->items_version = page->version;
+		page->version = NULL;
+	} else if (json_array_extend(watch->items, page->items)) {
+		return -ENOMEM;
+	}
+	free(watch->next);
+	watch->next = page->next;
+	page->next = NULL;
+	return 0;
+}
+
+static void list_ended(struct watch *watch)
+{
+	const struct buffer *in = &watch->transfer.in;
+	struct page page = {0};
+	const char *bytes = buffer_bytes(in);
+
+	int error = page_decode(bytes ? bytes : "", buffer_length(in), &page);
+	buffer_free(&watch->transfer.in);
+	if (!error)
+		error = add_page(watch, &page);
+	page_free(&page);
+	if (error)
+		nonsense(watch, error, "the list");
+	else if (watch->next)
+		watch_begin(watch);
+	else
+		complete(watch);
+}
+
+/* ---- streams ---- */
+
+/* A server's ERROR event stands for the status that it could not send any more. */
+static void stream_error(struct watch *watch, const json_t *status)
+{
+	const char *message = json_string_value(json_object_get(status, "message"));
+	long code = (long)json_integer_value(json_object_get(status, "code"));
+
+	watch->counters.errors++;
+	failed_status(watch, code, 0, status, message ? message : "no reason given");
+}
+
+static int keep_version(struct watch *watch, const char *version)
+{
+	char *copy = strdup(version);
+
+	if (!copy)
+		return -ENOMEM;
+	free(watch->version);
+	watch->version = copy;
+	return 0;
+}
+
+static void hand_on(struct watch *watch, const struct event *event)
+{
+	if (event->kind == EVENT_BOOKMARK) {
+		watch->counters.bookmarks++;
+		return;
+	}
+	watch->counters.events++;
+	if (event->kind == EVENT_DELETED)
+		watch->callbacks.deleted(watch->context, event->object);
+	else
+		watch->callbacks.changed(watch->context, event->object);
+}
+
+/* One event. Whether the stream goes on. */
+static bool stream_event(struct watch *watch, const struct event *event)
+{
+	if (event->kind == EVENT_ERROR) {
+		stream_error(watch, event->object);
+		return false;
+	}
+	if (event->kind == EVENT_UNKNOWN)
+		return true;
+	if (keep_version(watch, event->version)) {
+		nonsense(watch, -ENOMEM, "an event");
+		return false;
+	}
+	watch->stream_events++;
+	watch->stream_failures = 0;
+	watch->counters.last_news_ms = kube_now();
+	hand_on(watch, event);
+	return !watch->stopped;
+}
+
+/* Hands on what has come. Whether the stream goes on. */
+static bool drain(struct watch *watch)
+{
+	struct event event;
+	int got;
+
+	while ((got = event_next(&watch->reader, &watch->transfer.in, &event)) > 0) {
+		bool more = stream_event(watch, &event);
+		json_decref(event.object);
+		if (!more)
+			return false;
+	}
+	if (!got)
+		return true;
+	nonsense(watch, got, "an event");
+	return false;
+}
+
+/* A stream that has lasted is taken for a sign that all is well. */
+static void stream_lasts(struct watch *watch)
+{
+	watch->expired = false;
+	watch->short_streams = watch->stream_failures = watch->refusals = 0;
+	trouble_is_over(watch);
+}
+
+static void stream_turn(struct watch *watch, uint64_t now)
+{
+	if (transfer_status(&watch->transfer) != 200)
+		return;
+	if (!watch->accepted) {
+		watch->accepted = now;
+		watch->task.due = now + SHORT_STREAM_MS;
+	}
+	if (!drain(watch) || now < watch->task.due)
+		return;
+	watch->task.due = KUBE_NEVER;
+	stream_lasts(watch);
+}
+
+/* It was accepted, and has ended for whatever reason. */
+static void stream_ended(struct watch *watch)
+{
+	if (watch->accepted && kube_now() - watch->accepted >= SHORT_STREAM_MS) {
+		stream_lasts(watch);
+		rest(watch, 0);
+		return;
+	}
+	if (++watch->short_streams < MAX_SHORT_STREAMS && watch->stream_events) {
+		rest(watch, 0);
+		return;
+	}
+	watch->counters.errors++;
+	if (watch->short_streams >= MAX_SHORT_STREAMS)
+		trouble(watch, TROUBLE_SHORT, "the API server ends the stream as soon as it has begun");
+	back_off(watch);
+}
+
+/* ---- transfers ---- */
+
+static void transfer_failed(struct watch *watch, const struct transfer_end *end)
+{
+	watch->counters.errors++;
+	if (!end->error) {
+		failed_status(watch, end->status, end->retry_ms, end->answer, end->text);
+		return;
+	}
+	if (watch->phase == WATCH_LISTING) {
+		list_again(watch);
+		if (end->error == -EMSGSIZE) {
+			trouble(watch, TROUBLE_TOO_LARGE, "the list is too large; trying in pages");
+			watch->consistent = true;
+		}
+	}
+	back_off(watch);
+}
+
+static void watch_free(struct watch *watch)
+{
+	transfer_stop(&watch->transfer);
+	forget_pages(watch);
+	free(watch->paths[0]);
+	free(watch->paths[1]);
+	free(watch->selectors);
+	free(watch->what);
+	free(watch->version);
+	free(watch);
+}
+
+static void leave(struct watch *watch)
+{
+	watch->busy = false;
+	if (watch->stopped)
+		watch_free(watch);
+}
+
+static void transfer_ended(struct transfer *transfer, struct transfer_end *end)
+{
+	struct watch *watch = transfer->context;
+
+	watch->busy = true;
+	if (end->status == 200 && watch->phase == WATCH_STREAMING)
+		stream_ended(watch);
+	else if (end->status == 200 && !end->error)
+		list_ended(watch);
+	else
+		transfer_failed(watch, end);
+	json_decref(end->answer);
+	leave(watch);
+}
+
+/* ---- what is asked for ---- */
+
+/* key=value, percent-encoded, after a '?' or '&'. */
+static int add_parameter(struct buffer *path, const char *key, const char *value)
+{
+	char *encoded = curl_easy_escape(NULL, value, 0);
+	const char *mark = memchr(buffer_bytes(path), '?', buffer_length(path)) ? "&" : "?";
+
+	if (!encoded)
+		return -ENOMEM;
+	int error = buffer_append(path, mark, 1);
+	if (!error)
+		error = buffer_append(path, key, strlen(key));
+	if (!error)
+		error = buffer_append(path, "=", 1);
+	if (!error)
+		error = buffer_append(path, encoded, strlen(encoded));
+	curl_free(encoded);
+	return error;
+}
+
+static int add_number(struct buffer *path, const char *key, unsigned number)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", number);
+	return add_parameter(path, key, text);
+}
+
+/* A limit beside a version other than 0 would ask for exactly that version, which etcd may have forgotten. */
+static int add_list(const struct watch *watch, struct buffer *path)
+{
+	int error = 0;
+
+	if (watch->next)
+		error = add_parameter(path, "continue", watch->next);
+	else if (!watch->consistent)
+		error = add_parameter(path, "resourceVersion", watch->version ? watch->version : "0");
+	if (!error && (watch->next || watch->consistent || !watch->version))
+		error = add_number(path, "limit", WATCH_PAGE);
+	return error;
+}
+
+static int add_stream(struct watch *watch, struct buffer *path, unsigned seconds)
+{
+	int error = add_parameter(path, "watch", "1");
+
+	if (!error)
+		error = add_parameter(path, "allowWatchBookmarks", "true");
+	if (!error)
+		error = add_number(path, "timeoutSeconds", seconds);
+	if (!error)
+		error = add_parameter(path, "resourceVersion", watch->version);
+	return error;
+}
+
+static int build_path(struct watch *watch, struct buffer *path, unsigned seconds)
+{
+	const char *base = watch->paths[watch->path];
+	int error = buffer_append(path, base, strlen(base));
+
+	if (!error)
+		error = watch->phase == WATCH_LISTING ? add_list(watch, path) : add_stream(watch, path, seconds);
+	if (!error)
+		error = buffer_append(path, watch->selectors, strlen(watch->selectors) + 1);
+	return error;
+}
+
+static unsigned pick_seconds(struct watch *watch)
+{
+	if (watch->stream_seconds)
+		return watch->stream_seconds;
+	return WATCH_MIN_SECONDS + (unsigned)kube_random(watch->kube, WATCH_MAX_SECONDS - WATCH_MIN_SECONDS + 1);
+}
+
+static void prepare(struct watch *watch)
+{
+	watch->phase = watch->need_list ? WATCH_LISTING : WATCH_STREAMING;
+	watch->task.due = KUBE_NEVER;
+	watch->transfer.max = watch->need_list ? WATCH_MAX_PAGE : watch->max_line + READ_AHEAD;
+	if (watch->need_list)
+		return;
+	watch->reader = (struct event_reader){.max_line = watch->max_line};
+	watch->accepted = watch->stream_events = 0;
+	watch->counters.restarts += watch->streamed;
+	watch->streamed = true;
+}
+
+static void watch_begin(struct watch *watch)
+{
+	struct buffer path = {0};
+	unsigned seconds = pick_seconds(watch);
+
+	prepare(watch);
+	int error = build_path(watch, &path, seconds);
+	if (!error) {
+		struct transfer_request request = {.method = "GET", .path = buffer_bytes(&path)};
+		request.timeout_ms = watch->need_list ? LIST_TIMEOUT_MS : (seconds + WATCH_GRACE_SECONDS) * 1000;
+		request.idle_seconds = watch->need_list ? LIST_IDLE_SECONDS : 0;
+		error = transfer_start(&watch->kube->transport, &watch->transfer, &request, kube_now());
+	}
+	buffer_free(&path);
+	if (!error)
+		return;
+	watch->counters.errors++;
+	if (watch->need_list)
+		forget_pages(watch);
+	back_off(watch);
+}
+
+/* ---- what others call ---- */
+
+static void watch_turn(struct kube_task *task, uint64_t now)
+{
+	struct watch *watch = (struct watch *)task;
+
+	watch->busy = true;
+	if (watch->phase == WATCH_STREAMING)
+		stream_turn(watch, now);
+	else if (watch->phase == WATCH_RESTING && now >= task->due)
+		watch_begin(watch);
+	leave(watch);
+}
+
+static int encode_selectors(const struct watch_config *config, char **out)
+{
+	struct buffer text = {0};
+	int error = buffer_append(&text, "?", 1); /* makes the first one begin with '&', too */
+
+	if (!error && config->field_selector && *config->field_selector)
+		error = add_parameter(&text, "fieldSelector", config->field_selector);
+	if (!error && config->label_selector && *config->label_selector)
+		error = add_parameter(&text, "labelSelector", config->label_selector);
+	if (!error)
+		error = buffer_append(&text, "", 1);
+	if (!error)
+		*out = strdup(buffer_bytes(&text) + 1);
+	buffer_free(&text);
+	return error || !*out ? -ENOMEM : 0;
+}
+
+static bool is_path(const char *path)
+{
+	return path && *path == '/' && path[strlen(path) - 1] != '/' && !strpbrk(path, "?# ");
+}
+
+static int copy_strings(struct watch *watch, const struct watch_config *config)
+{
+	watch->paths[0] = strdup(config->paths[0]);
+	watch->what = strdup(config->what ? config->what : config->paths[0]);
+	if (config->paths[1])
+		watch->paths[1] = strdup(config->paths[1]);
+	if (!watch->paths[0] || !watch->what || (config->paths[1] && !watch->paths[1]))
+		return -ENOMEM;
+	return encode_selectors(config, &watch->selectors);
+}
+
+int watch_start(struct kube *kube, const struct watch_config *config, struct watch **out, struct failure *why)
+{
+	if (!is_path(config->paths[0]) || (config->paths[1] && !is_path(config->paths[1])))
+		return fail(why, -EINVAL, "paths", "a collection's path is like /api/v1/pods");
+	struct watch *watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	if (copy_strings(watch, config)) {
+		watch_free(watch);
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	}
+	watch->kube = kube;
+	watch->callbacks = config->callbacks;
+	watch->context = config->context;
+	watch->max_objects = config->max_objects ? config->max_objects : WATCH_MAX_OBJECTS;
+	watch->max_line = config->max_line ? config->max_line : WATCH_MAX_LINE;
+	watch->stream_seconds = config->stream_seconds;
+	watch->need_list = true;
+	watch->transfer.done = transfer_ended;
+	watch->transfer.context = watch;
+	watch->task.turn = watch_turn;
+	kube_add_task(kube, &watch->task);
+	*out = watch;
+	return 0;
+}
+
+void watch_stop(struct watch *watch)
+{
+	if (!watch || watch->stopped)
+		return;
+	kube_remove_task(watch->kube, &watch->task);
+	watch->stopped = true;
+	if (!watch->busy)
+		watch_free(watch);
+}
+
+bool watch_synced(const struct watch *watch)
+{
+	return watch->synced;
+}
+
+bool watch_live(const struct watch *watch)
+{
+	return watch->phase == WATCH_STREAMING && watch->accepted;
+}
+
+void watch_count(const struct watch *watch, struct watch_counters *out)
+{
+	*out = watch->counters;
+}

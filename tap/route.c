@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* route.c - the routes of the current network namespace, and messages that copy them */
+#include "tap/route.h"
+
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DUMP_TURNS 8 /* a dump that routes changed under is asked for again */
+
+struct reader {
+	struct route_list *list;
+	size_t room;
+	bool no_memory;
+};
+
+static size_t address_size(uint8_t family)
+{
+	return family == AF_INET6 ? 16 : 4;
+}
+
+static uint32_t attribute_u32(struct nlmsghdr *raw, int attribute, uint32_t otherwise)
+{
+	struct nlattr *found = nlmsg_find_attr(raw, sizeof(struct rtmsg), attribute);
+
+	return found && nla_len(found) >= (int)sizeof(uint32_t) ? nla_get_u32(found) : otherwise;
+}
+
+static struct route route_of(struct nlmsghdr *raw)
+{
+	const struct rtmsg *head = nlmsg_data(raw);
+	struct nlattr *to = nlmsg_find_attr(raw, sizeof(*head), RTA_DST);
+	struct route route = {.raw = raw,
+			      .family = head->rtm_family,
+			      .type = head->rtm_type,
+			      .protocol = head->rtm_protocol,
+			      .table = attribute_u32(raw, RTA_TABLE, head->rtm_table),
+			      .metric = attribute_u32(raw, RTA_PRIORITY, 0),
+			      .to.address.family = head->rtm_family,
+			      .to.length = head->rtm_dst_len};
+
+	if (to && nla_len(to) == (int)address_size(route.family))
+		memcpy(route.to.address.bytes, nla_data(to), address_size(route.family));
+	return route;
+}
+
+static int add_route(struct reader *reader, const struct nlmsghdr *from)
+{
+	struct route_list *list = reader->list;
+	struct nlmsghdr *raw = malloc(from->nlmsg_len);
+
+	if (raw && list->n == reader->room) {
+		size_t room = reader->room ? 2 * reader->room : 16;
+		struct route *more = reallocarray(list->routes, room, sizeof(*more));
+		if (!more)
+			goto fail;
+		list->routes = more;
+		reader->room = room;
+	}
+	if (!raw)
+		goto fail;
+	memcpy(raw, from, from->nlmsg_len);
+	list->routes[list->n++] = route_of(raw);
+	return NL_OK;
+fail:
+	free(raw);
+	reader->no_memory = true;
+	return NL_OK; /* the rest of the dump has to be read all the same */
+}
+
+static int take_route(struct nl_msg *msg, void *context)
+{
+	struct nlmsghdr *raw = nlmsg_hdr(msg);
+	const struct rtmsg *head = nlmsg_data(raw);
+
+	if (raw->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(raw, sizeof(*head)))
+		return NL_OK;
+	/* Multicast routing dumps its own families, and lookups that the kernel remembers are no routes. */
+	if ((head->rtm_family != AF_INET && head->rtm_family != AF_INET6) || head->rtm_flags & RTM_F_CLONED)
+		return NL_OK;
+	return add_route(context, raw);
+}
+
+static int dump(struct netlink *nl, struct route_list *list, bool *no_memory)
+{
+	struct rtmsg head = {.rtm_family = AF_UNSPEC};
+	struct reader reader = {.list = list};
+
+	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_CUSTOM, take_route, &reader);
+	int result = nl_send_simple(nl->sock, RTM_GETROUTE, NLM_F_DUMP, &head, sizeof(head));
+	if (result >= 0)
+		result = nl_recvmsgs_default(nl->sock);
+	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
+	*no_memory = reader.no_memory;
+	return netlink_code(nl, result);
+}
+
+int route_list_read(struct netlink *nl, struct route_list *out, struct failure *why)
+{
+	struct route_list list = {0};
+	bool no_memory = false;
+	int code = -EAGAIN;
+
+	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+		route_list_free(&list);
+		code = dump(nl, &list, &no_memory);
+	}
+	if (code || no_memory) {
+		route_list_free(&list);
+		return no_memory ? fail(why, -ENOMEM, NULL, "no memory for the routes")
+				 : fail(why, code, NULL, "cannot list the routes: %s", nl->text);
+	}
+	*out = list;
+	return 0;
+}
+
+void route_list_free(struct route_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->routes[i].raw);
+	free(list->routes);
+	*list = (struct route_list){0};
+}
+
+/* The first next hop after `hop` of RTA_MULTIPATH (NULL: the first of all), or NULL. */
+static struct rtnexthop *next_hop(struct nlattr *multipath, struct rtnexthop *hop)
+{
+	char *end = (char *)nla_data(multipath) + nla_len(multipath);
+	char *at = hop ? (char *)hop + RTNH_ALIGN(hop->rtnh_len) : nla_data(multipath);
+
+	if (end - at < (long)sizeof(*hop))
+		return NULL;
+	hop = (struct rtnexthop *)at;
+	return hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= end - at ? hop : NULL;
+}
+
+bool route_uses(const struct route *route, unsigned ifindex)
+{
+	struct nlattr *multipath = nlmsg_find_attr(route->raw, sizeof(struct rtmsg), RTA_MULTIPATH);
+
+	if (!ifindex)
+		return false;
+	if (!multipath)
+		return attribute_u32(route->raw, RTA_OIF, 0) == ifindex;
+	for (struct rtnexthop *hop = next_hop(multipath, NULL); hop; hop = next_hop(multipath, hop)) {
+		if (hop->rtnh_ifindex == (int)ifindex)
+			return true;
+	}
+	return false;
+}
+
+/* What the kernel tells of a hop and does not take: that it is dead, offloaded, without a carrier. */
+static unsigned char keep_flags(unsigned flags)
+{
+	return flags & RTNH_F_ONLINK;
+}
+
+static int put_hops(struct nl_msg *msg, struct nlattr *multipath)
+{
+	struct nlattr *copy = nla_reserve(msg, RTA_MULTIPATH, nla_len(multipath));
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(nla_data(copy), nla_data(multipath), (size_t)nla_len(multipath));
+	for (struct rtnexthop *hop = next_hop(copy, NULL); hop; hop = next_hop(copy, hop))
+		hop->rtnh_flags = keep_flags(hop->rtnh_flags);
+	return 0;
+}
+
+/* The hop as if it were the route's only one. */
+static int put_first_hop(struct nl_msg *msg, struct nlattr *multipath)
+{
+	struct rtnexthop *hop = next_hop(multipath, NULL);
+	struct rtmsg *head = nlmsg_data(nlmsg_hdr(msg));
+	struct nlattr *attribute;
+	int rest;
+
+	if (!hop)
+		return 0;
+	head->rtm_flags |= keep_flags(hop->rtnh_flags);
+	nla_for_each_attr(
+		attribute, (struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop),
+		rest) if (nla_put(msg, nla_type(attribute), nla_len(attribute), nla_data(attribute))) return -ENOMEM;
+	return nla_put_u32(msg, RTA_OIF, (uint32_t)hop->rtnh_ifindex);
+}
+
+static int put_attribute(struct nl_msg *msg, struct nlattr *attribute, const struct route_edit *edit)
+{
+	switch (nla_type(attribute)) {
+	case RTA_TABLE:
+	case RTA_CACHEINFO: /* with it goes the rest of a lifetime */
+	case RTA_NH_ID:     /* the hops are told as well, and both is refused */
+		return 0;
+	case RTA_DST:
+	case RTA_PRIORITY:
+		if (edit->to)
+			return 0;
+		break;
+	case RTA_MULTIPATH:
+		return edit->to ? put_first_hop(msg, attribute) : put_hops(msg, attribute);
+	default:
+		break;
+	}
+	return nla_put(msg, nla_type(attribute), nla_len(attribute), nla_data(attribute));
+}
+
+struct nl_msg *route_copy(const struct route *route, int type, int flags, const struct route_edit *edit)
+{
+	struct rtmsg head = *(struct rtmsg *)nlmsg_data(route->raw);
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	struct nlattr *attribute;
+	int rest;
+
+	head.rtm_table = RT_TABLE_UNSPEC;
+	head.rtm_flags = keep_flags(head.rtm_flags);
+	if (edit->protocol)
+		head.rtm_protocol = edit->protocol;
+	if (edit->to)
+		head.rtm_dst_len = edit->to->length;
+	if (!msg || nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) || nla_put_u32(msg, RTA_TABLE, edit->table))
+		goto fail;
+	if (edit->to && nla_put(msg, RTA_DST, (int)address_size(edit->to->address.family), edit->to->address.bytes))
+		goto fail;
+	nlmsg_for_each_attr(attribute, route->raw, sizeof(head),
+			    rest) if (put_attribute(msg, attribute, edit)) goto fail;
+	return msg;
+fail:
+	nlmsg_free(msg);
+	return NULL;
+}
+
+struct nl_msg *route_stop(int type, int flags, uint8_t kind, const struct prefix *to, uint32_t table, uint32_t metric,
+			  unsigned ifindex, uint8_t protocol)
+{
+	/* A throw of the narrowest scope that there is catches lookups of every scope (MSG_DONTROUTE). */
+	struct rtmsg head = {.rtm_family = to->address.family,
+			     .rtm_dst_len = to->length,
+			     .rtm_protocol = protocol,
+			     .rtm_scope = kind == RTN_UNREACHABLE ? RT_SCOPE_UNIVERSE : RT_SCOPE_HOST,
+			     .rtm_type = kind};
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) && !nla_put_u32(msg, RTA_TABLE, table) &&
+	    !nla_put(msg, RTA_DST, (int)address_size(to->address.family), to->address.bytes) &&
+	    !nla_put_u32(msg, RTA_PRIORITY, metric) && (!ifindex || !nla_put_u32(msg, RTA_OIF, ifindex)))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}

@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# 97-dhcp.sh - an address from the gateway's own dnsmasq, its renewal, its return; and whether the router is there
+. "$(dirname "$0")/lib.sh"
+
+# dnsmasq as pod-gateway's gateway_sidecar.sh runs it, on gwa's or gwb's kernel vxlan device
+serve() { # serve NAMESPACE FIRST LAST [LEASE]: its process id goes to SERVER
+	ip netns exec "$P-$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root --no-ping \
+		--interface=vxlan0 --bind-interfaces --dhcp-range="172.16.0.$2,172.16.0.$3,${4:-12h}" \
+		--dhcp-leasefile="$TMP/leases-$1" --pid-file= --log-dhcp --log-facility=- >"$TMP/dnsmasq-$1" 2>&1 &
+	SERVER=$!
+	PIDS+=($SERVER)
+	poll 5 grep -q 'started' "$TMP/dnsmasq-$1" || die "dnsmasq does not start: $(cat "$TMP/dnsmasq-$1")"
+}
+client() { ctl -j port show "$1" | jq -r ".client.$2"; }
+leased() { ctl -j port show "$1" | jq -r '.addresses[]'; }
+
+build
+daemon
+far gwa
+far gwb
+serve gwa 20 60
+p ip route del default
+ctl gateway add a --vni 42 --remote 10.0.1.2
+ctl gateway add b --vni 42 --remote 10.0.2.2
+
+echo "== a lease"
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --hostname web-0 --probe 1
+soon "the port is ready" ready client pod1 state
+same "its address is on the interface" "$(leased pod1)" "$(p ip -j -4 addr show vx0 | jq -r '.[0].addr_info[0] | "\(.local)/\(.prefixlen)"')"
+same "the default route is the lease's" "172.16.0.1 vx0" "$(p ip -j route show default | jq -r '.[0] | "\(.gateway) \(.dev)"')"
+check "the pod reaches its gateway" p ping -c1 -W2 172.16.0.1
+check "dnsmasq knows its name" grep -q 'web-0' "$TMP/leases-gwa"
+check "dnsmasq was not asked to broadcast" not grep -qi 'broadcast response' "$TMP/dnsmasq-gwa"
+first=$(leased pod1)
+
+echo "== podswitchd starts again"
+stop
+daemon
+soon "the port is ready again" ready client pod1 state
+same "the address is the same" "$first" "$(leased pod1)"
+check "no second lease was taken" test "$(wc -l <"$TMP/leases-gwa")" = 1
+
+echo "== another gateway"
+serve gwb 100 140
+ctl port set pod1 --gateway b
+soon "the port is ready there" ready client pod1 state
+poll 5 says '^172\.16\.0\.1[0-4][0-9]/' leased pod1 || true
+same "one address, of the new gateway" 1 "$(leased pod1 | grep -c '^172\.16\.0\.1[0-4][0-9]/24$')"
+soon "the interface has no other" 1 eval 'p ip -j -4 addr show vx0 | jq ".[0].addr_info | length"'
+check "the pod reaches it" p ping -c1 -W2 172.16.0.1
+
+echo "== a gateway that falls silent, and comes back"
+ctl monitor >"$TMP/monitor" &
+PIDS+=($!)
+poll 5 says . ctl -j status
+b ip link set vxlan0 down
+soon "it is lost" lost client pod1 state
+check "an event says so" poll 5 grep -q 'port.lost' "$TMP/monitor"
+b ip link set vxlan0 up
+poll 10 says '^ready$' client pod1 state || true
+same "it is ready again" ready "$(client pod1 state)"
+check "an event says so, too" poll 5 grep -q 'port.ready' "$TMP/monitor"
+
+echo "== removal"
+ctl port remove pod1
+check "the lease was given back" poll 5 not test -s "$TMP/leases-gwb"
+
+echo "== detached on purpose"
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1
+soon "ready" ready client pod1 state
+ctl port set pod1 --gateway none
+same "the port says so" detached "$(ctl -j port show pod1 | jq -r .state)"
+check "and nothing passes" not p ping -c1 -W1 172.16.0.1
+ctl port set pod1 --gateway a
+check "until it is attached again" poll 5 p ping -c1 -W1 172.16.0.1
+
+echo "== what is refused"
+refused "a probe without a router" 'no router' ctl port add x --gateway a --netns "$P-pod2" --probe 5
+refused "networks to keep of a port that is not exclusive" 'exclusive' \
+	ctl port add x --gateway a --netns "$P-pod2" --keep 10.0.0.0/8
+refused "a host name that is none" 'not a host name' ctl port add x --gateway a --netns "$P-pod2" --dhcp --hostname 'a b'
+refused "a gateway called none" 'choose another name' ctl gateway add none --vni 1 --remote 10.0.1.2
+
+finish

@@ -1,0 +1,782 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_primary.c - the TAP as the pod's only way out, against the kernel
+ *
+ *        pod (a namespace of each test's own)             node (that of a child process)
+ *   vx0, a TAP   eth0 ---------------- veth -------------- veth0, answers ARP for everyone
+ *
+ * What is in the tables is read with ip(8); what leaves is what arrives at veth0.
+ */
+#include "tap/primary.c"
+#include "tap/route.c"
+#include "tap/tap.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* After our own: cmocka makes a macro of fail(). */
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define TEXT 4096
+
+static struct failure why;
+static int home = -1, tap = -1, capture = -1;
+static pid_t node;
+
+#define NEED_ROOT()                                                                                                    \
+	do {                                                                                                           \
+		if (geteuid())                                                                                         \
+			skip();                                                                                        \
+	} while (0)
+
+#define assert_done(call)                                                                                              \
+	do {                                                                                                           \
+		why = (struct failure){0};                                                                             \
+		int code_ = (call);                                                                                    \
+		if (code_)                                                                                             \
+			print_message("%s: %d, %s\n", #call, code_, why.text);                                         \
+		assert_int_equal(code_, 0);                                                                            \
+	} while (0)
+
+/* Runs a command of the shell in the pod; its output without blanks at the ends of lines. */
+static const char *shell(const char *command)
+{
+	static char out[TEXT];
+	char line[512];
+	size_t used = 0;
+	FILE *pipe = popen(command, "re"); /* NOLINT(cert-env33-c): the commands are the tests' own */
+
+	assert_non_null(pipe);
+	out[0] = '\0';
+	while (fgets(line, sizeof(line), pipe)) {
+		size_t length = strcspn(line, "\n");
+		while (length && line[length - 1] == ' ')
+			length--;
+		line[length] = '\0';
+		used += (size_t)snprintf(out + used, sizeof(out) - used, "%s\n", line);
+		assert_true(used < sizeof(out));
+	}
+	if (pclose(pipe)) {
+		print_message("%s: failed\n", command);
+		assert_true(false);
+	}
+	return out;
+}
+
+/* `lines` are arguments of ip(8), one command a line. */
+static void ip(const char *lines)
+{
+	char command[TEXT];
+
+	snprintf(command, sizeof(command), "ip -batch - <<'X'\n%s\nX", lines);
+	shell(command);
+}
+
+static void ip_node(const char *lines)
+{
+	char command[TEXT];
+
+	snprintf(command, sizeof(command), "nsenter -t %d -n ip -batch - <<'X'\n%s\nX", (int)node, lines);
+	shell(command);
+}
+
+#define MAIN4 "ip -4 route"
+#define MAIN6 "ip -6 route | grep -v -e fe80::/64 -e 'dev vx0'"
+#define PARKED4 "ip -4 route show table 1886584833"
+#define PARKED6 "ip -6 route show table 1886584833"
+#define BOUND "ip -4 route show table 1886584834"
+/* A table that never had a route is an error to ip. */
+#define OURS                                                                                                           \
+	"{ ip route show table all proto 80; ip -6 route show table all proto 80; " PARKED4 "; " PARKED6               \
+	"; } 2>&1 | grep -v -e FIB -e Dump || true"
+
+#define UNREACHABLE4 "unreachable default proto 80 metric 2147483392\n"
+#define UNREACHABLE6 "unreachable default dev lo proto 80 metric 2147483392 pref medium\n"
+
+#define assert_shows(command, expected) assert_string_equal(shell(command), expected)
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A process in a namespace of its own, where all that is asked for is answered. */
+static pid_t start_node(void)
+{
+	int ready[2];
+	char byte = 0;
+
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) || write(ready[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static int open_node(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)node);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Everything that comes in at veth0. */
+static int open_capture(void)
+{
+	int pod = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), there = open_node();
+	int fd;
+
+	assert_int_equal(setns(there, CLONE_NEWNET), 0);
+	write_file("/proc/sys/net/ipv4/ip_forward", "1");
+	write_file("/proc/sys/net/ipv4/conf/veth0/proxy_arp", "1");
+	write_file("/proc/sys/net/ipv4/neigh/veth0/proxy_delay", "0");
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex("veth0")};
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(setns(pod, CLONE_NEWNET), 0);
+	close(there);
+	close(pod);
+	return fd;
+}
+
+static int enter(void **state)
+{
+	(void)state;
+	if (geteuid())
+		return 0;
+	if (unshare(CLONE_NEWNET))
+		return -1;
+	node = start_node();
+	char command[128];
+	snprintf(command, sizeof(command), "link add eth0 type veth peer name veth0 netns %d", (int)node);
+	ip(command);
+	if (tap_create("vx0", &tap, &why))
+		return -1;
+	write_file("/proc/sys/net/ipv6/conf/all/accept_dad", "0");
+	write_file("/proc/sys/net/ipv6/conf/eth0/accept_dad", "0");
+	ip("link set lo up\nlink set vx0 up\nlink set eth0 up");
+	ip_node("link set lo up\nlink set veth0 up\n"
+		"addr add 10.244.1.1/24 dev veth0\naddr add fd00:1::1/64 dev veth0 nodad\n"
+		"tuntap add out mode tap\nlink set out up\naddr add 192.0.2.1/24 dev out\n"
+		"route add default via 192.0.2.2");
+	capture = open_capture();
+	return 0;
+}
+
+static int leave(void **state)
+{
+	(void)state;
+	if (geteuid())
+		return 0;
+	close(capture);
+	tap_destroy(tap);
+	kill(node, SIGKILL);
+	waitpid(node, NULL, 0);
+	return setns(home, CLONE_NEWNET);
+}
+
+/* As flannel, bridge and most others. */
+static void plain_pod(void)
+{
+	ip("addr add 10.244.1.5/24 dev eth0\naddr add fd00:1::5/64 dev eth0 nodad\n"
+	   "route add default via 10.244.1.1\nroute add default via fd00:1::1 dev eth0");
+}
+
+static void give_tap_the_way(void)
+{
+	ip("addr add 172.16.0.10/24 dev vx0\naddr add fd16::10/64 dev vx0 nodad\n"
+	   "route add default via 172.16.0.1\nroute add default via fd16::1 dev vx0");
+}
+
+static void add_keep(struct primary_config *config, const char *text)
+{
+	assert_int_equal(prefix_parse(text, &config->keep[config->n_keep++]), 0);
+}
+
+static void add_remote(struct primary_config *config, const char *text)
+{
+	assert_int_equal(address_parse(text, &config->remotes[config->n_remotes++]), 0);
+}
+
+static struct primary_config usual(void)
+{
+	struct primary_config config = {0};
+
+	add_keep(&config, "10.244.0.0/16");
+	add_keep(&config, "10.96.0.1/12"); /* host bits do no harm */
+	add_keep(&config, "fd00::/16");
+	add_remote(&config, "10.244.2.7");
+	add_remote(&config, "10.244.1.9"); /* on the link */
+	add_remote(&config, "203.0.113.7");
+	return config;
+}
+
+#define USUAL4                                                                                                         \
+	UNREACHABLE4 "10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n"                                                 \
+		     "10.244.0.0/16 via 10.244.1.1 dev eth0 proto 80\n"                                                \
+		     "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"                                 \
+		     "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n"                                        \
+		     "10.244.2.7 via 10.244.1.1 dev eth0 proto 80\n"                                                   \
+		     "203.0.113.7 via 10.244.1.1 dev eth0 proto 80\n"
+#define USUAL6                                                                                                         \
+	"fd00:1::/64 dev eth0 proto kernel metric 256 pref medium\n"                                                   \
+	"fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n" UNREACHABLE6
+
+static void test_take(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	for (int turn = 0; turn < 3; turn++) {
+		assert_done(primary_take("vx0", &config, &why));
+		assert_shows(MAIN4, USUAL4);
+		assert_shows(MAIN6, USUAL6);
+		assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
+		assert_shows(PARKED6, "default via fd00:1::1 dev eth0 metric 1024 pref medium\n");
+		assert_shows(BOUND " | grep -o '^.* '",
+			     shell("echo 'local default dev eth0 proto 80 scope host metric'; "
+				   "for i in 10.96.0.0/12 10.244.0.0/16 10.244.1.0/24 "
+				   "10.244.1.9 10.244.2.7 203.0.113.7; do "
+				   "echo throw $i proto 80 scope; done"));
+		assert_shows("ip rule | grep -c 1000:.*oif.eth0.lookup", "1\n");
+	}
+	give_tap_the_way();
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4 " show default", "default via 172.16.0.1 dev vx0\n" UNREACHABLE4);
+	assert_shows("ip -6 route show default", "default via fd16::1 dev vx0 metric 1024 pref medium\n" UNREACHABLE6);
+}
+
+static void test_give_back(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	char before4[TEXT], before6[TEXT];
+	snprintf(before4, sizeof(before4), "%s", shell(MAIN4));
+	snprintf(before6, sizeof(before6), "%s", shell(MAIN6));
+	assert_done(primary_give_back("vx0", &why)); /* of nothing */
+	assert_shows(MAIN4, before4);
+	assert_done(primary_take("vx0", &config, &why));
+	give_tap_the_way();
+	assert_int_equal(primary_give_back("vx0", &why), -EBUSY);
+	assert_string_equal(why.key, "default_via");
+	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
+	ip("route del default via 172.16.0.1\nroute del default via fd16::1 dev vx0\naddr flush dev vx0");
+	for (int turn = 0; turn < 2; turn++) {
+		assert_done(primary_give_back("vx0", &why));
+		assert_shows(MAIN4, before4);
+		assert_shows(MAIN6, before6);
+		assert_shows(OURS, "");
+		assert_shows("ip rule | grep -c 1000: || true", "0\n");
+	}
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4, USUAL4);
+	assert_done(primary_give_back("nosuch", &why)); /* the TAP went first */
+	assert_shows(MAIN4, before4);
+}
+
+/* What a call leaves that was cut short between any two of its messages. */
+static void test_cut_short(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	static const char *const states[] = {
+		"route add unreachable default metric 2147483392 proto 80",
+		"route add default via 10.244.1.1 table 1886584833",
+		"route add default via 10.244.1.1 table 1886584833\nroute del default via 10.244.1.1",
+		"route add 10.244.2.7 via 10.244.1.7 proto 80",
+		"route add 10.1.0.0/16 via 10.244.1.1 proto 80",
+		"route add local default dev eth0 table 1886584834 proto 80 metric 2",
+		"rule add pref 1000 oif eth0 lookup 1886584834",
+	};
+
+	plain_pod();
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		ip(states[i]);
+		assert_done(primary_take("vx0", &config, &why));
+		assert_shows(MAIN4, USUAL4);
+		assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
+		assert_shows("ip rule | grep -c 1000:", "1\n");
+		assert_done(primary_give_back("vx0", &why));
+		ip(states[i]);
+		assert_done(primary_give_back("vx0", &why));
+		assert_shows(MAIN4, "default via 10.244.1.1 dev eth0\n"
+				    "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
+		assert_shows(OURS, "");
+	}
+}
+
+static void test_calico(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	ip("addr add 10.244.1.5/32 dev eth0\nroute add 169.254.1.1 dev eth0 scope link\n"
+	   "route add default via 169.254.1.1 dev eth0");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4, UNREACHABLE4 "10.96.0.0/12 via 169.254.1.1 dev eth0 proto 80\n"
+					 "10.244.0.0/16 via 169.254.1.1 dev eth0 proto 80\n"
+					 "10.244.1.9 via 169.254.1.1 dev eth0 proto 80\n"
+					 "10.244.2.7 via 169.254.1.1 dev eth0 proto 80\n"
+					 "169.254.1.1 dev eth0 scope link\n"
+					 "203.0.113.7 via 169.254.1.1 dev eth0 proto 80\n");
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows(MAIN4, "default via 169.254.1.1 dev eth0\n169.254.1.1 dev eth0 scope link\n");
+}
+
+/* `route` is the pod's default, `kept` what is made of it for 10.96.0.0/12; it is parked and restored as it was. */
+static void check_default(const char *route, const char *kept)
+{
+	char command[256], expected[512], shown[256];
+	struct primary_config config = {0};
+
+	add_keep(&config, "10.96.0.0/12");
+	ip("route flush table main\naddr flush dev eth0\naddr add 10.244.1.5/24 dev eth0");
+	snprintf(command, sizeof(command), "route add %s", route);
+	ip(command);
+	snprintf(shown, sizeof(shown), "%s", shell(MAIN4 " show default"));
+	assert_done(primary_take("vx0", &config, &why));
+	assert_done(primary_take("vx0", &config, &why));
+	snprintf(expected, sizeof(expected), "10.96.0.0/12 %s\n", kept);
+	assert_shows(MAIN4 " show 10.96.0.0/12", expected);
+	assert_shows(MAIN4 " show default", UNREACHABLE4);
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows(MAIN4 " show default", shown);
+	assert_shows(MAIN4 " show 10.96.0.0/12", "");
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	check_default("default via 192.0.2.77 dev eth0 onlink", "via 192.0.2.77 dev eth0 proto 80 onlink");
+	check_default("default dev eth0 scope link", "dev eth0 proto 80 scope link");
+	check_default("default via 10.244.1.1 mtu 1450 proto static metric 4294967295",
+		      "via 10.244.1.1 dev eth0 proto 80 mtu 1450");
+	check_default("default via 10.244.1.1 dev eth0 src 10.244.1.5 metric 300",
+		      "via 10.244.1.1 dev eth0 proto 80 src 10.244.1.5");
+	check_default("default nexthop via 10.244.1.1 dev eth0 weight 2 nexthop via 10.244.1.2 dev eth0",
+		      "via 10.244.1.1 dev eth0 proto 80");
+	check_default("default nexthop via 192.0.2.7 dev eth0 onlink nexthop via 10.244.1.2 dev eth0",
+		      "via 192.0.2.7 dev eth0 proto 80 onlink");
+	check_default("0.0.0.0/0 via inet6 fe80::1 dev eth0", "via inet6 fe80::1 dev eth0 proto 80");
+}
+
+static void test_several(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	ip("route add default via 10.244.1.2 metric 100\nroute add default via 10.244.1.3 metric 4294967295\n"
+	   "route add default via fd00:1::2 dev eth0 metric 100\nroute append default via fd00:1::3 dev eth0 metric "
+	   "100");
+	char before4[TEXT], before6[TEXT];
+	snprintf(before4, sizeof(before4), "%s", shell(MAIN4));
+	snprintf(before6, sizeof(before6), "%s", shell(MAIN6));
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4, USUAL4);
+	assert_shows("ip -6 route show default", UNREACHABLE6);
+	assert_shows("ip -6 route show fd00::/16",
+		     "fd00::/16 via fd00:1::2 dev eth0 proto 80 metric 1024 pref medium\n");
+	/* One that comes later is the one to follow, as is a lower metric before. */
+	ip("route add default via 10.244.1.4");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4 " show default", UNREACHABLE4);
+	assert_shows(MAIN4 " show 10.96.0.0/12", "10.96.0.0/12 via 10.244.1.4 dev eth0 proto 80\n");
+	ip("route flush table 1886584833\nroute add default via 10.244.1.1 table 1886584833\n"
+	   "route add default via 10.244.1.2 metric 100 table 1886584833\n"
+	   "route add default via 10.244.1.3 metric 4294967295 table 1886584833");
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows(MAIN4, before4);
+	assert_shows(MAIN6, before6);
+}
+
+static void test_no_default(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	ip("addr add 10.244.1.5/24 dev eth0");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4, UNREACHABLE4 "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+					 "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n");
+	assert_shows(MAIN6, UNREACHABLE6);
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows(MAIN4, "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
+	assert_shows(OURS, "");
+}
+
+static void test_own_routes(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	ip("route add 10.244.0.0/16 via 10.244.1.77\nroute add 203.0.113.0/24 via 10.244.1.78 metric 7\n"
+	   "route add 10.97.0.0/16 via 10.244.1.79");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4, UNREACHABLE4 "10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n"
+					 "10.97.0.0/16 via 10.244.1.79 dev eth0\n"
+					 "10.244.0.0/16 via 10.244.1.77 dev eth0\n"
+					 "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+					 "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n"
+					 "10.244.2.7 via 10.244.1.77 dev eth0 proto 80\n"
+					 "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n"
+					 "203.0.113.7 via 10.244.1.78 dev eth0 proto 80\n");
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows(MAIN4, "default via 10.244.1.1 dev eth0\n"
+			    "10.97.0.0/16 via 10.244.1.79 dev eth0\n"
+			    "10.244.0.0/16 via 10.244.1.77 dev eth0\n"
+			    "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+			    "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n");
+}
+
+/* The overlay's network holds the gateway's underlay address: the tunnel must not run through itself. */
+static void test_remote_in_overlay(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = {0};
+	add_remote(&config, "172.16.0.1");
+	plain_pod();
+	ip("addr add 172.16.0.10/24 dev vx0");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4 " show 172.16.0.1", "172.16.0.1 via 10.244.1.1 dev eth0 proto 80\n");
+}
+
+static void test_change(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual(), other = {0};
+	plain_pod();
+	assert_done(primary_take("vx0", &config, &why));
+	give_tap_the_way();
+	add_keep(&other, "10.244.0.0/16");
+	add_keep(&other, "192.168.7.0/24");
+	add_remote(&other, "10.244.3.8");
+	add_remote(&other, "fd00:2::8");
+
+	/* Of what stays not even a moment's deletion is told. */
+	int monitor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE};
+	assert_int_equal(bind(monitor, (struct sockaddr *)&groups, sizeof(groups)), 0);
+	assert_done(primary_take("vx0", &other, &why));
+	unsigned deleted = 0;
+	union {
+		struct nlmsghdr head;
+		char bytes[8192];
+	} told;
+	for (ssize_t n = recv(monitor, &told, sizeof(told), 0); n > 0; n = recv(monitor, &told, sizeof(told), 0)) {
+		struct route route = route_of(&told.head);
+		struct prefix stays = other.keep[0];
+		if (told.head.nlmsg_type != RTM_DELROUTE || route.table != RT_TABLE_MAIN)
+			continue;
+		deleted++;
+		assert_false(prefix_equal(&route.to, &stays));
+	}
+	close(monitor);
+	assert_int_equal(deleted, 5); /* 10.96.0.0/12, fd00::/16 and three remotes */
+	assert_shows(MAIN4 " | grep -v vx0",
+		     UNREACHABLE4 "10.244.0.0/16 via 10.244.1.1 dev eth0 proto 80\n"
+				  "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+				  "10.244.3.8 via 10.244.1.1 dev eth0 proto 80\n"
+				  "192.168.7.0/24 via 10.244.1.1 dev eth0 proto 80\n");
+	assert_shows("ip -6 route | grep proto.80",
+		     "fd00:2::8 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n" UNREACHABLE6);
+	assert_shows(BOUND " | grep throw | cut -d' ' -f2",
+		     "10.244.0.0/16\n10.244.1.0/24\n10.244.3.8\n192.168.7.0/24\n");
+}
+
+#define FOREIGN4 "198.51.100.9"
+#define FOREIGN6 "2001:db8::9"
+#define MARK4 "10.96.3.4"
+#define MARK6 "fd00:9::4"
+
+struct attempt {
+	const char *to;
+	const char *device; /* NULL: not bound */
+	const char *source; /* NULL: the kernel chooses */
+	int type;
+	int flags;
+	bool unicast_if; /* IP_UNICAST_IF instead of SO_BINDTODEVICE */
+};
+
+static socklen_t sockaddr_of(const char *address, uint16_t port, struct sockaddr_storage *out)
+{
+	struct endpoint endpoint = {.port = port};
+
+	assert_int_equal(address_parse(address, &endpoint.address), 0);
+	return endpoint_to_sockaddr(&endpoint, out);
+}
+
+/* 0 or an errno, when a packet was given to the kernel or refused. */
+static int try(const struct attempt *attempt)
+{
+	struct sockaddr_storage to, from;
+	socklen_t length = sockaddr_of(attempt->to, 9, &to);
+	int fd = socket(to.ss_family, attempt->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	uint32_t ifindex = attempt->device ? htonl(if_nametoindex(attempt->device)) : 0;
+	ssize_t sent = 0;
+
+	assert_true(fd >= 0);
+	if (attempt->unicast_if)
+		assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_UNICAST_IF, &ifindex, sizeof(ifindex)), 0);
+	else if (attempt->device)
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, attempt->device,
+					    (socklen_t)strlen(attempt->device)),
+				 0);
+	if (attempt->source)
+		assert_int_equal(bind(fd, (struct sockaddr *)&from, sockaddr_of(attempt->source, 0, &from)), 0);
+	if (attempt->type == SOCK_STREAM)
+		sent = connect(fd, (struct sockaddr *)&to, length);
+	else
+		sent = sendto(fd, "x", 1, attempt->flags, (struct sockaddr *)&to, length);
+	int code = sent < 0 && errno != EINPROGRESS ? errno : 0;
+	close(fd);
+	return code;
+}
+
+/* What frames at veth0 are for this address. */
+static bool is_for(const uint8_t *frame, ssize_t length, const char *text)
+{
+	struct address to = {0};
+	uint16_t ether = length >= 14 ? (uint16_t)(frame[12] << 8 | frame[13]) : 0;
+
+	if (ether == ETHERTYPE_IP && length >= 34) {
+		to.family = AF_INET;
+		memcpy(to.bytes, frame + 30, 4);
+	}
+	if (ether == ETHERTYPE_IPV6 && length >= 54) {
+		to.family = AF_INET6;
+		memcpy(to.bytes, frame + 38, 16);
+	}
+	struct address wanted;
+	assert_int_equal(address_parse(text, &wanted), 0);
+	return address_equal(&to, &wanted);
+}
+
+/* Waits for a frame to `mark`, which was sent last; how many were for `foreign` before. */
+static unsigned count_until(const char *mark, const char *foreign)
+{
+	struct pollfd ready = {.fd = capture, .events = POLLIN};
+	uint8_t frame[2048];
+	unsigned n = 0;
+
+	for (;;) {
+		if (poll(&ready, 1, 5000) != 1) {
+			print_message("nothing for %s has arrived\n", mark);
+			assert_true(false);
+		}
+		ssize_t length = recv(capture, frame, sizeof(frame), 0);
+		n += is_for(frame, length, foreign);
+		if (is_for(frame, length, mark))
+			return n;
+	}
+}
+
+static const struct attempt attempts[] = {
+	{FOREIGN4, .type = SOCK_DGRAM},
+	{FOREIGN4, .type = SOCK_STREAM},
+	{FOREIGN4, .type = SOCK_DGRAM, .source = "10.244.1.5"},
+	{FOREIGN4, .type = SOCK_DGRAM, .flags = MSG_DONTROUTE},
+	{FOREIGN4, .type = SOCK_DGRAM, .device = "eth0"},
+	{FOREIGN4, .type = SOCK_STREAM, .device = "eth0"},
+	{FOREIGN4, .type = SOCK_DGRAM, .device = "eth0", .source = "10.244.1.5"},
+	{FOREIGN4, .type = SOCK_STREAM, .device = "eth0", .source = "10.244.1.5"},
+	{FOREIGN4, .type = SOCK_DGRAM, .device = "eth0", .flags = MSG_DONTROUTE},
+	{FOREIGN4, .type = SOCK_DGRAM, .device = "eth0", .source = "10.244.1.5", .flags = MSG_DONTROUTE},
+	{FOREIGN4, .type = SOCK_DGRAM, .device = "eth0", .unicast_if = true},
+	{FOREIGN4, .type = SOCK_DGRAM, .device = "eth0", .source = "10.244.1.5", .unicast_if = true},
+	{FOREIGN6, .type = SOCK_DGRAM},
+	{FOREIGN6, .type = SOCK_STREAM},
+	{FOREIGN6, .type = SOCK_DGRAM, .source = "fd00:1::5"},
+	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0"},
+	{FOREIGN6, .type = SOCK_STREAM, .device = "eth0"},
+	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5"},
+	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5", .flags = MSG_DONTROUTE},
+};
+
+/* Tries all; how many of the attempts got out. What is kept has to get out each time, bound or not. */
+static unsigned count_leaks(void)
+{
+	unsigned leaks = 0;
+
+	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		bool v6 = strchr(attempts[i].to, ':');
+		const char *mark = v6 ? MARK6 : MARK4;
+		struct attempt kept = {mark, .type = SOCK_DGRAM, .device = i % 2 ? "eth0" : NULL};
+		try(&attempts[i]);
+		assert_int_equal(try(&kept), 0);
+		unsigned n = count_until(mark, attempts[i].to);
+		leaks += n != 0;
+	}
+	return leaks;
+}
+
+static void check_leaks(void)
+{
+	struct primary_config config = usual();
+
+	assert_true(count_leaks() >= 15); /* the test can fail */
+	assert_done(primary_take("vx0", &config, &why));
+	assert_int_equal(count_leaks(), 0);
+	assert_int_equal(try(&attempts[0]), EHOSTUNREACH);
+	assert_int_equal(try(&attempts[12]), EHOSTUNREACH);
+	give_tap_the_way();
+	assert_int_equal(count_leaks(), 0);
+	assert_int_equal(try(&attempts[0]), 0);
+	ip("link set vx0 down"); /* and its routes with it */
+	assert_int_equal(count_leaks(), 0);
+	assert_int_equal(try(&attempts[0]), EHOSTUNREACH);
+	ip("link set vx0 up");
+	assert_done(primary_give_back("vx0", &why));
+	assert_true(count_leaks() >= 15);
+}
+
+static void test_packets(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	static const struct attempt on_link = {"10.244.1.1", .type = SOCK_DGRAM, .device = "eth0",
+					       .flags = MSG_DONTROUTE};
+	plain_pod();
+	check_leaks();
+	assert_done(primary_take("vx0", &config, &why));
+	assert_int_equal(try(&on_link), 0);
+	count_until("10.244.1.1", FOREIGN4);
+}
+
+static void test_packets_calico(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	ip_node("addr del 10.244.1.1/24 dev veth0\nroute add 10.244.1.5 dev veth0");
+	ip("addr add 10.244.1.5/32 dev eth0\nroute add 169.254.1.1 dev eth0 scope link\n"
+	   "route add default via 169.254.1.1 dev eth0\n"
+	   "addr add fd00:1::5/64 dev eth0 nodad\nroute add default via fd00:1::1 dev eth0");
+	check_leaks();
+}
+
+static void test_advertisements(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	static const char all[] = "cat /proc/sys/net/ipv6/conf/*/accept_ra | sort -u";
+	plain_pod();
+	ip("route del default via fd00:1::1 dev eth0\nroute add default via fe80::1 dev eth0 proto ra metric 1024");
+	shell("for i in /proc/sys/net/ipv6/conf/*; do echo 2 >$i/accept_ra; done");
+	assert_shows(all, "2\n");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(all, "0\n");
+	assert_shows("ip -6 route show default", UNREACHABLE6);
+	/* The way of networks that stay, although the router is not listened to any more. */
+	assert_shows("ip -6 route show fd00::/16", "fd00::/16 via fe80::1 dev eth0 proto 80 metric 1024 pref medium\n");
+	ip("link add eth1 type veth peer name peer1");
+	assert_shows("cat /proc/sys/net/ipv6/conf/eth1/accept_ra", "0\n");
+}
+
+static void test_second_interface(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	assert_done(primary_take("vx0", &config, &why));
+	ip("link add net1 type veth peer name peer1\nlink set net1 up\naddr add 10.7.0.5/24 dev net1\n"
+	   "route add default via 10.7.0.1 metric 5");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4 " show default", UNREACHABLE4);
+	assert_shows("ip rule | grep -o 'oif.*' | sort",
+		     "oif eth0 lookup 1886584834\noif net1 lookup 1886584834\noif peer1 lookup 1886584834\n");
+	assert_shows(BOUND " | grep -c local", "3\n");
+	ip("link del net1");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(BOUND " | grep -c local", "1\n");
+	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
+	assert_shows(MAIN4, USUAL4);
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows("ip rule | grep -c 1000: || true", "0\n");
+}
+
+static void test_without_ipv6(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	shell("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows(MAIN4, USUAL4);
+	assert_done(primary_give_back("vx0", &why));
+	assert_shows(OURS, "");
+}
+
+static void test_wrong(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	config.keep[1] = (struct prefix){.address.family = AF_INET};
+	assert_int_equal(primary_take("vx0", &config, &why), -EINVAL);
+	assert_string_equal(why.key, "keep");
+	assert_non_null(strstr(why.text, "0.0.0.0/0"));
+	config = usual();
+	config.remotes[0].family = 0;
+	assert_int_equal(primary_take("vx0", &config, &why), -EINVAL);
+	assert_string_equal(why.key, "remote");
+	assert_shows(MAIN4 " show default", "default via 10.244.1.1 dev eth0\n");
+	assert_shows(OURS, "");
+}
+
+#define FRESH(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FRESH(test_take),           FRESH(test_give_back),        FRESH(test_cut_short),
+		FRESH(test_calico),         FRESH(test_defaults),         FRESH(test_several),
+		FRESH(test_no_default),     FRESH(test_own_routes),       FRESH(test_remote_in_overlay),
+		FRESH(test_change),         FRESH(test_packets),          FRESH(test_packets_calico),
+		FRESH(test_advertisements), FRESH(test_second_interface), FRESH(test_without_ipv6),
+		FRESH(test_wrong),
+	};
+
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
