@@ -17,7 +17,7 @@ import ipaddress
 import struct
 import sys
 
-VXLAN_PORTS = (4789, 8472)
+VXLAN_PORTS = (4789, 8472, 8473)
 SLL2, PCAP_MAGIC = 276, 0xA1B2C3D4
 
 

@@ -98,7 +98,7 @@ leak_server() { # on the primary way, where nothing that has a gateway may arriv
 }
 
 watch() { # captures, and pods without a gateway whose packets the captures must show
-	local filter="host $THERE or net 172.16.0.0/24 or (udp and (dst port 8472 or dst port 4789))" node
+	local filter="host $THERE or net 172.16.0.0/24 or (udp and (dst port 8472 or dst port 8473))" node
 	[ -z "$BED" ] || filter+=" or (src net 10.244.0.0/16 and not dst net 10.0.0.0/8 and not dst net 127.0.0.0/8 and not dst net 224.0.0.0/3)"
 	[ -z "$BED" ] || filter+=" or (ip6 and not dst net ff00::/8 and not dst net fe80::/10)"
 	space $WATCH
@@ -202,7 +202,10 @@ cleanup() {
 	set +e
 	if [ -n "$CONFIG" ]; then
 		[ -z "$INSTALLED" ] || { [ -n "$STARTED$UNPACKED" ] && ! K get --raw /readyz >/dev/null 2>&1; } || {
-			clear_all quiet
+			K get namespaces -l podswitch-test=yes -o name | sed 's/.*\///' | while read -r space; do
+				[ "$space" = $WATCH ] || K -n "$space" delete deployments,statefulsets,pods --all --wait=false </dev/null >/dev/null 2>&1
+			done
+			sleep 5 # the plugin goes last: pods that still end would only be slower without it
 			uninstall quiet
 		}
 		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
