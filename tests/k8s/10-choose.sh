@@ -25,10 +25,10 @@ client t-apps by-space-far "$N2"
 client t-apps over-space "$N2" gateway=vpn.t-two
 client t-guest not-allowed "$N1" gateway=vpn.t-two
 client t-guest malformed "$N2" "gateway=not a name"
-client $WATCH opted-out "$N1" gateway=none # stays to the end: its address must remain its own
+client "$WATCH" opted-out "$N1" gateway=none # stays to the end: its address must remain its own
 client t-apps opted-out "$N2" gateway=none
 check "every pod that has or needs no gateway trouble starts" all_start
-exempt $WATCH opted-out
+exempt "$WATCH" opted-out
 exempt t-apps opted-out
 
 check "pod annotation: answered by its gateway, on its own node" poll 5 answered t-bare pod-one t-one

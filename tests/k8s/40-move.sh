@@ -20,7 +20,7 @@ ready t-apps theirs || die "a client does not start"
 poll 5 answered t-one mine t-one || die "no answer of t-one"
 poll 5 answered t-apps theirs t-one || die "no answer of t-one"
 before="$(identity t-one mine) $(identity t-apps theirs) $(identity t-one still)"
-inside=$(address $WATCH inside)
+inside=$(address "$WATCH" inside)
 talk_begin t-one mine "$inside"
 talk_begin t-one still "$inside"
 
@@ -39,8 +39,9 @@ from=$(K -n t-one get pod "$(gateway_pods t-one)" -o jsonpath='{.status.podIP}')
 K -n t-one patch deployment vpn -p "{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/hostname\":\"$N2\"}}}}}" >/dev/null
 check "a gateway is moved to the other node" poll 60 moved t-one "$from"
 within "traffic is back in 15 s" 15 both_answered
+was=$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)
 K -n t-one delete pod "$(gateway_pods t-one)" --wait=false >/dev/null
-check "a gateway's pod is deleted and comes again" poll 60 moved t-one "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)"
+check "a gateway's pod is deleted and comes again" poll 60 moved t-one "$was"
 within "traffic is back in 15 s" 15 both_answered
 check "an Event has told of the loss" poll 10 event t-one still GatewayLost
 check "and of the recovery" poll 20 event t-one still GatewayRecovered

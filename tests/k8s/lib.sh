@@ -169,12 +169,11 @@ podswitch_gateway() {
 }
 gateway_pods() { K -n "$1" get pods -o json | jq -r '.items[] | select(any(.spec.containers[]; .name == "internet"))
 	| select(.metadata.deletionTimestamp == null) | .metadata.name'; }
-# Sets of more than one pod are a Deployment's old and new one.
 gateway_up() {
 	local pod
 	pod=$(gateway_pods "$1")
-	[ "$(wc -w <<<"$pod")" = 1 ] && [ "$(K -n "$1" get pod "$pod" -o json |
-		jq -r '[.status.conditions[] | select(.type == "Ready").status] == ["True"]')" = true ] || { echo "pods: $pod" && return 1; }
+	[ "$(wc -w <<<"$pod")" = 1 ] || { echo "pods: $pod" && return 1; }
+	pod_is "$1" "$pod" Ready || { K -n "$1" get pods && return 1; }
 	K -n "$1" get pod "$pod" -o jsonpath="$1 {.status.podIP}{'\n'}" >>"$TMP/gateways"
 }
 at() { # at NAMESPACE COMMAND...: inside its gateway
@@ -194,7 +193,9 @@ ready() { # ready NAMESPACE NAME...
 }
 pod_is() { [ "$(K -n "$1" get pod "$2" -o jsonpath="{.status.conditions[?(@.type==\"$3\")].status}")" = True ]; }
 address() { K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; } # on the primary network
-exempt() { echo "$(address "$1" "$2")" >>"$TMP/free"; } # exempt NAMESPACE NAME: it may use the primary way
+exempt() { # exempt NAMESPACE NAME: it may use the primary way
+	K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}{"\n"}' >>"$TMP/free"
+}
 overlay() { in_pod "$1" "$2" /usr/sbin/ip -4 -o addr show dev vx0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p'; }
 identity() { # what a restart would change
 	K -n "$1" get pod "$2" -o json |
@@ -240,6 +241,7 @@ ping_begin() { # ping_begin NAMESPACE POD: five packets a second through the gat
 }
 ping_end() { # "LOST SENT": of those between the first and the last that came back
 	poll 10 ping_goes_on "$@" >/dev/null || true
+	# shellcheck disable=SC2016 # the pod's shell
 	in_pod "$1" "$2" sh -c 'kill $(cat /log/ping.pid)'
 	in_pod "$1" "$2" cat /log/ping | sed -n 's/.* seq=\([0-9]*\) .*/\1/p' | sort -nu |
 		awk 'NR == 1 { first = $1 } { last = $1 } END { print last - first + 1 - NR, last - first + 1 }'

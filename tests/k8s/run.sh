@@ -39,7 +39,7 @@ find_cluster() {
 		[ "$(id -u)" = 0 ] || die "a test bed needs root: run this with sudo"
 		[ -e "$TESTBED" ] || die "TESTBED=$TESTBED: there is no such folder or archive"
 		if [ -f "$TESTBED" ]; then unpack "$TESTBED"; else BED=$(realpath "$TESTBED"); fi
-		[ -x "$BED/up.sh" ] && [ -x "$BED/nsh" ] || die "TESTBED=$TESTBED has no up.sh and nsh: it is not a test bed"
+		[ -x "$BED/up.sh" ] || die "TESTBED=$TESTBED has no up.sh: it is not a test bed"
 		KUBECTL=$BED/bin/kubectl CONFIG=$BED/admin.kubeconfig
 		start_bed
 	else
@@ -149,12 +149,14 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 	SCENARIO=leaks
 	echo "== leaks"
 	for node in "${NODES[@]}"; do
+		# shellcheck disable=SC2016 # the node's shell
 		# It writes what it has, says what it has missed, and is started anew by the kubelet.
 		hand "$node" sh -c 'kill -TERM $(cat /capture/pid)'
 		poll 60 restarted "$node" || miss "the capture on $node ends" "$(K -n $WATCH get pods)"
 		same "the capture on $node has missed nothing" "0 packets dropped by kernel" \
 			"$(K -n $WATCH logs "$(cat "$TMP/hand.$node")" -c capture --previous | grep dropped)"
 		file=$TMP/$node.pcap
+		# shellcheck disable=SC2016
 		hand "$node" sh -c 'for f in $(ls /capture/*.pcap | sed \$d); do cat $f && rm $f; done' >"$file"
 		like "it sees leaks: those of the pod without a gateway on $node" ': [1-9][0-9]* of pods without a gateway' \
 			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --assigned /dev/null --gateways /dev/null "$file" | tail -n 1)"
@@ -186,6 +188,7 @@ uninstall() {
 
 keep_logs() {
 	local folder=$BUILD/k8s node pod
+	rm -rf "$folder"
 	mkdir -p "$folder"
 	K get pods -A -o wide >"$folder/pods" 2>&1
 	K get events -A --sort-by=.lastTimestamp >"$folder/events" 2>&1
@@ -198,16 +201,17 @@ keep_logs() {
 }
 
 cleanup() {
+	local space node image
 	trap '' INT TERM PIPE
 	set +e
-	if [ -n "$CONFIG" ]; then
-		[ -z "$INSTALLED" ] || { [ -n "$STARTED$UNPACKED" ] && ! K get --raw /readyz >/dev/null 2>&1; } || {
-			K get namespaces -l podswitch-test=yes -o name | sed 's/.*\///' | while read -r space; do
-				[ "$space" = $WATCH ] || K -n "$space" delete deployments,statefulsets,pods --all --wait=false </dev/null >/dev/null 2>&1
-			done
-			sleep 5 # the plugin goes last: pods that still end would only be slower without it
-			uninstall quiet
-		}
+	# It may have been stopped by us.
+	[ -z "$BED" ] || [ -n "$STARTED" ] || K get --raw /readyz >/dev/null 2>&1 || bed up.sh n1 n2 >/dev/null 2>&1
+	if [ -n "$CONFIG" ] && K get --raw /readyz >/dev/null 2>&1; then
+		for space in $(K get namespaces -l podswitch-test=yes -o json | jq -r '.items[].metadata.name'); do
+			K -n "$space" delete deployments,statefulsets,daemonsets --all --wait=false >/dev/null 2>&1
+			K -n "$space" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1
+		done
+		[ -z "$INSTALLED" ] || uninstall quiet
 		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
 	fi
 	[ -z "$LEAK" ] || { kill $LEAK && wait $LEAK; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
@@ -242,6 +246,7 @@ scenario() { # scenario FILE: in a shell of its own, so that one that ends early
 	(
 		set -e
 		trap - EXIT
+		# shellcheck source=/dev/null
 		. "$1"
 	) || miss "$SCENARIO came to its end"
 	clear_all
