@@ -84,8 +84,11 @@ poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the
 not() { ! "$@"; }
 prints() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }
 
+begin() { BEGUN=${EPOCHREALTIME/./}; } # what `within` measures from, once; else from its own start
+
 timed() { # timed SECONDS COMMAND...: as poll; the time it took goes into TOOK (in seconds, with one decimal)
-	local start=${EPOCHREALTIME/./} status=0
+	local start=${BEGUN:-${EPOCHREALTIME/./}} status=0
+	BEGUN=
 	poll "$@" || status=$?
 	TOOK=$(((${EPOCHREALTIME/./} - start) / 100000))
 	TOOK=$((TOOK / 10)).$((TOOK % 10))
@@ -290,7 +293,7 @@ clear_all() {
 	for name in $spaces; do
 		check "deleted by force, no pod of $name leaves a port" poll 60 no_ports "$name"
 		K -n "$name" delete services --all --wait=false >/dev/null 2>&1 || true
-		K -n "$name" delete events --all >/dev/null 2>&1 || true # the next one's are its own
+		K delete --raw "/api/v1/namespaces/$name/events" >/dev/null 2>&1 || true # the next one's are its own
 	done
 }
 
@@ -346,20 +349,26 @@ latencies() {
 		sed -n 's/^podswitch_attach_seconds_bucket{.*le="\([^"]*\)".*} \([0-9.e+]*\)$/- \1 \2/p' "$TMP/metrics.$node"
 		metrics "$node" | sed -n 's/^podswitch_attach_seconds_bucket{.*le="\([^"]*\)".*} \([0-9.e+]*\)$/+ \1 \2/p'
 	done | awk '
-		{ le = $2 == "+Inf" ? 1e9 : $2 + 0; count[le] += $1 == "+" ? $3 : -$3 }
 		function quantile(q, i, need, below, lower) {
-			need = q * count[bound[n]]; below = 0; lower = 0
+			need = q * count[bound[n]]
+			below = lower = 0
 			for (i = 1; i <= n; i++) {
-				if (count[bound[i]] >= need)
-					return bound[i] == 1e9 ? sprintf("over %g", lower) : sprintf("%.2f", lower +
-						(bound[i] - lower) * (need - below) / (count[bound[i]] - below))
-				below = count[bound[i]]; lower = bound[i]
+				if (count[bound[i]] >= need) {
+					if (bound[i] == 1e9) return "over " lower
+					return sprintf("%.2f", lower + (bound[i] - lower) * (need - below) / (count[bound[i]] - below))
+				}
+				below = count[bound[i]]
+				lower = bound[i]
 			}
 		}
+		{ le = $2 == "+Inf" ? 1e9 : $2 + 0; count[le] += $1 == "+" ? $3 : -$3 }
 		END {
-			for (le in count) bound[++n] = le
-			for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (bound[j] + 0 < bound[i] + 0) { t = bound[i]; bound[i] = bound[j]; bound[j] = t }
+			for (le in count) bound[++n] = le + 0
+			for (i = 1; i <= n; i++)
+				for (j = i + 1; j <= n; j++)
+					if (bound[j] < bound[i]) { t = bound[i]; bound[i] = bound[j]; bound[j] = t }
 			if (!n || !count[bound[n]]) print "no attachment was measured"
-			else printf "attaching took %s s in the middle, %s s at the 99th percentile (%d attachments)\n", quantile(0.5), quantile(0.99), count[bound[n]]
+			else printf "attaching took %s s in the middle, %s s at the 99th percentile (%d attachments)\n",
+				quantile(0.5), quantile(0.99), count[bound[n]]
 		}'
 }
