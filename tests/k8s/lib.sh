@@ -164,7 +164,7 @@ podswitch_gateway() {
 		--argjson internet "$(render gateway "NAMESPACE=$1" "NODE=$2" SERVICE= | K create --dry-run=client -o json -f - |
 			jq 'select(.kind == "Deployment").spec.template.spec.containers[] | select(.name == "internet")')" \
 		'select(.kind != "Namespace") | .metadata.namespace = $namespace
-		| if .kind == "Deployment" then .spec.template.spec |= (.nodeSelector = {"kubernetes.io/hostname": $node}
+		| if .kind == "Deployment" then .metadata.name = "vpn" | .spec.template.spec |= (.nodeSelector = {"kubernetes.io/hostname": $node}
 			| .terminationGracePeriodSeconds = 1 | .containers += [$internet]) else . end
 		| if .metadata.name == "gateway-settings" then .data += {VPN_INTERFACE: "tun0", VPN_BLOCK_OTHER_TRAFFIC: "true"} else . end
 		| if .kind == "Service" then .metadata.name = "vpn" | .metadata.annotations += ($ARGS.positional
