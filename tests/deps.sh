@@ -12,11 +12,11 @@ for kind; do
 	case $kind in
 	build) wanted+=(gcc libc6-dev make pkg-config liburing-dev libnl-3-dev libnl-route-3-dev libjansson-dev libxxhash-dev libcurl4-openssl-dev libmicrohttpd-dev) ;;
 	demo) wanted+=(iproute2 curl python3) ;;
-	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox openssl) ;;
+	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox-static openssl) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck) ;;
 	image) wanted+=(mmdebstrap jq git) ;;
-	k8s) wanted+=(iproute2 procps jq python3 busybox dnsmasq-base tcpdump iptables socat util-linux) ;;
+	k8s) wanted+=(iproute2 procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat util-linux) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;
 	*) echo "deps: no such kind of packages: $kind" >&2 && exit 2 ;;
 	esac
