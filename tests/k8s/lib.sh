@@ -319,6 +319,31 @@ lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
 	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
 }
+silent() { # silent NAMESPACE NAME: three tries that nobody answered
+	in_pod "$1" "$2" tail -n 3 /log/answers | grep -qv '^-' && return 1
+	return 0
+}
+gateways_ready() { # gateways_ready NAMESPACE NUMBER; their addresses are noted
+	local list
+	list=$(K -n "$1" get pods -l app=gateway -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null)
+		| select(any(.status.conditions[]?; .type == "Ready" and .status == "True")).status.podIP')
+	[ "$(wc -w <<<"$list")" = "$2" ] && sed "s/^/$1 /" <<<"$list" >>"$TMP/gateways"
+}
+remote_of() { # remote_of NAMESPACE POD: the address of the gateway's pod that it is at
+	local node
+	for node in "${NODES[@]}"; do
+		ctl "$node" -j port list | jq -r --arg n "$1.$2@" '.[] | select(.name | startswith($n)).gateway | sub(".*@"; "")'
+	done
+}
+remote_is_not() {
+	local now
+	now=$(remote_of "$1" "$2")
+	echo "at $now"
+	[ -n "$now" ] && [ "$now" != "$3" ]
+}
+pod_at() { # pod_at NAMESPACE ADDRESS
+	K -n "$1" get pods --field-selector "status.podIP=$2" -o jsonpath='{.items[0].metadata.name}'
+}
 both_answered() { answered t-one mine t-one && answered t-one still t-one; }
 reborn() { # reborn NODE PROGRAM PID: it runs, as another process
 	local pid
