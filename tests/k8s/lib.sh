@@ -327,7 +327,7 @@ gateways_ready() { # gateways_ready NAMESPACE NUMBER; their addresses are noted
 	local list
 	list=$(K -n "$1" get pods -l app=gateway -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null)
 		| select(any(.status.conditions[]?; .type == "Ready" and .status == "True")).status.podIP')
-	[ "$(wc -w <<<"$list")" = "$2" ] && sed "s/^/$1 /" <<<"$list" >>"$TMP/gateways"
+	[ "$(wc -w <<<"$list")" = "$2" ] && xargs -n 1 echo "$1" <<<"$list" >>"$TMP/gateways"
 }
 remote_of() { # remote_of NAMESPACE POD: the address of the gateway's pod that it is at
 	local node

@@ -4,6 +4,7 @@
 #
 # Behind the node there is an "outside", 198.51.100.1 and fd51::1, which the pod reaches by its own default route as long
 # as it may. A capture on the node's end of the pod's veth is the judge.
+# shellcheck disable=SC2119 # daemon takes options, or none
 . "$(dirname "$0")/lib.sh"
 
 outside() { p ping -"$1" -c1 -W1 "$2" && echo reached; }
@@ -11,7 +12,7 @@ leaks() { # leaks COMMAND...: packets to the outside that leave by the pod's eth
 	ip netns exec "$P-node" tcpdump -Z root -nn -U --immediate-mode -i pod1 -w "$TMP/leaks" \
 		'dst host 198.51.100.1 or dst host fd51::1' >/dev/null 2>"$TMP/tcpdump" &
 	local capture=$!
-	PIDS+=($capture)
+	PIDS+=("$capture")
 	poll 5 grep -q 'listening on' "$TMP/tcpdump"
 	"$@" >/dev/null 2>&1 || true
 	sleep 0.3 # what was sent is in the capture's buffer by then
