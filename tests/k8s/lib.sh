@@ -284,7 +284,8 @@ no_ports() {
 # What a scenario has made. The namespaces stay for the next one, as it would take longer to delete them.
 clear_all() {
 	local spaces name
-	spaces=$(K get namespaces -l podswitch-test=yes -o json | jq -r --arg w $WATCH '.items[].metadata.name | select(. != $w)' | xargs)
+	spaces=$(K get namespaces -l podswitch-test=yes -o json | jq -r --arg w $WATCH \
+		'.items[].metadata.name | select(. != $w and (startswith("t-scale-") | not))' | xargs)
 	for name in $spaces; do
 		# By force: their objects are gone at once, while they still run. That must not open them a way out.
 		K -n "$name" delete deployments,statefulsets --all --wait=false >/dev/null 2>&1 || true
