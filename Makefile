@@ -8,7 +8,7 @@ CFLAGS  ?= -O2 -g
 FUZZ_SECONDS ?= 30
 
 PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash
-KUBE     := libcurl libmicrohttpd
+KUBE     := libcurl libmicrohttpd gnutls
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
 # Some compilers come with their own _FORTIFY_SOURCE; it needs an optimiser and hides bugs from the sanitizers.
 FORTIFY  := -U_FORTIFY_SOURCE $(if $(SANITIZE),,$(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-D_FORTIFY_SOURCE=2))
@@ -24,15 +24,14 @@ LDFLAGS_ALL  := $(CFLAGS) $(SANITIZERS) -pie -Wl,-z,relro,-z,now,-z,noexecstack 
 LIBS         := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(KUBE) 2>/dev/null)
 
 # Every .c of these rooms goes into one archive, but for the files that hold a main().
-ROOMS := vswitch tap control control/ctl control/cni control/kube
-MAINS := vswitch/main.c control/ctl/main.c control/cni/main.c control/kube/main.c
-PROGRAMS := $(addprefix $(BUILD)/podswitch,d ctl -cni -agent)
+ROOMS := vswitch tap control control/ctl control/cni control/kube control/webhook
+MAINS := $(wildcard $(ROOMS:=/main.c))
+PROGRAMS := $(addprefix $(BUILD)/podswitch,d ctl -cni -agent -webhook)
 SRCS  := $(filter-out $(MAINS),$(wildcard $(ROOMS:=/*.c)))
 OBJS  := $(SRCS:%.c=$(BUILD)/%.o)
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZ  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-PAGES := $(wildcard $(ROOMS:=/*.[1-8].in))
-MAN   := $(addprefix $(BUILD)/man/,$(notdir $(PAGES:.in=)))
+MAN   := $(patsubst %.in,$(BUILD)/man/%,$(notdir $(wildcard $(ROOMS:=/*.[1-8].in))))
 
 # Says what is made in a few words; V=1 shows the commands.
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) '$@';)
@@ -46,6 +45,7 @@ $(BUILD)/podswitch-cni: $(BUILD)/control/cni/main.o $(BUILD)/podswitch.a
 # The plugin is copied out of its container and run by the node, which need not have our libraries.
 $(BUILD)/podswitch-cni: LIBS := $(if $(SANITIZE),,-static-pie) $(LIBS)
 $(BUILD)/podswitch-agent: $(BUILD)/control/kube/main.o $(BUILD)/podswitch.a
+$(BUILD)/podswitch-webhook: $(BUILD)/control/webhook/main.o $(BUILD)/podswitch.a
 $(PROGRAMS):
 	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
@@ -84,8 +84,8 @@ $(BUILD)/man/%: %.in vswitch/drops.def Makefile
 	$(call say,MAN)sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
 
 tools:
-	@command -v $(CC) >/dev/null || { echo "$(CC) is missing: run 'make deps' as root" >&2; exit 1; }
-	@pkg-config --exists $(PKGS) $(KUBE) || { echo "not all of $(PKGS) $(KUBE) are here: run 'make deps' as root" >&2; exit 1; }
+	@command -v $(CC) >/dev/null && pkg-config --exists $(PKGS) $(KUBE) || \
+		{ echo "not all of $(CC) $(PKGS) $(KUBE) are here: run 'make deps' as root" >&2; exit 1; }
 
 .PHONY: deps demo
 deps: ## install the Debian packages that a build needs (DEPS=skip: install nothing, here and below)

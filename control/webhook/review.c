@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* review.c - an AdmissionReview */
+#include "control/webhook/review.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LONGEST_UID 256
+
+/* ---- reading ---- */
+
+/* No less than the values in it, whatever it is: each but the first comes behind one of these. */
+static size_t count_values(const char *bytes, size_t length)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < length; i++)
+		n += bytes[i] == ',' || bytes[i] == ':' || bytes[i] == '[' || bytes[i] == '{';
+	return n;
+}
+
+/* A text without NUL; NULL for what is none. */
+static const char *text_of(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value);
+	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
+static bool says(const json_t *object, const char *key, const char *wanted)
+{
+	const char *text = text_of(object, key);
+	return text && !strcmp(text, wanted);
+}
+
+/* Whether this is a pod that is to be made; `kubectl exec` and the like create subresources of one. */
+static bool is_new_pod(const json_t *request)
+{
+	const json_t *resource = json_object_get(request, "resource");
+	const char *sub = text_of(request, "subResource");
+	return says(resource, "group", "") && says(resource, "version", "v1") && says(resource, "resource", "pods") &&
+	       (!sub || !*sub) && says(request, "operation", "CREATE");
+}
+
+static int read_request(const json_t *request, struct review *out, struct failure *why)
+{
+	out->uid = text_of(request, "uid");
+	if (!out->uid || !*out->uid || strlen(out->uid) > LONGEST_UID)
+		return fail(why, -EINVAL, "uid", "the review's request has no uid");
+	out->namespace = text_of(request, "namespace");
+	if (!out->namespace)
+		out->namespace = "";
+	out->dry_run = json_is_true(json_object_get(request, "dryRun"));
+	if (!is_new_pod(request))
+		return 0;
+	out->pod = json_object_get(request, "object");
+	if (!json_is_object(out->pod))
+		return fail(why, -EINVAL, "object", "the review's request has no object");
+	return 0;
+}
+
+static int read_root(struct review *out, struct failure *why)
+{
+	const char *version = text_of(out->root, "apiVersion");
+	if (!says(out->root, "kind", "AdmissionReview") || !version ||
+	    (strcmp(version, "admission.k8s.io/v1") != 0 && strcmp(version, "admission.k8s.io/v1beta1") != 0))
+		return fail(why, -EINVAL, "apiVersion",
+			    "this is no AdmissionReview of admission.k8s.io/v1 or admission.k8s.io/v1beta1");
+	out->version = version;
+	return read_request(json_object_get(out->root, "request"), out, why);
+}
+
+int review_read(const char *bytes, size_t length, struct review *out, struct failure *why)
+{
+	struct review review = {0};
+	json_error_t where;
+	if (length > REVIEW_MAX || count_values(bytes, length) > REVIEW_MAX_VALUES)
+		return fail(why, -EMSGSIZE, NULL, "the review is longer than %u bytes, or has more than %d values",
+			    REVIEW_MAX, REVIEW_MAX_VALUES);
+	/* A NUL in a pod's text is the API server's to judge; here it must not be a way around. */
+	review.root = json_loadb(bytes, length, JSON_ALLOW_NUL, &where);
+	if (!review.root)
+		return json_error_code(&where) == json_error_out_of_memory
+			       ? fail(why, -ENOMEM, NULL, "out of memory")
+			       : fail(why, -EINVAL, NULL, "this is not JSON: line %d, column %d: %.100s", where.line,
+				      where.column, where.text);
+	int error = read_root(&review, why);
+	if (error)
+		review_free(&review);
+	else
+		*out = review;
+	return error;
+}
+
+void review_free(struct review *review)
+{
+	json_decref(review->root);
+	*review = (struct review){0};
+}
+
+/* ---- answering ---- */
+
+/* RFC 4648, section 4. NULL without memory. */
+static json_t *base64(const char *text)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t length = strlen(text), used = 0;
+	char *out = malloc(length / 3 * 4 + 5);
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < length; i += 3) {
+		size_t have = length - i < 3 ? length - i : 3;
+		uint32_t bits = (uint32_t)(unsigned char)text[i] << 16;
+		if (have > 1)
+			bits |= (uint32_t)(unsigned char)text[i + 1] << 8;
+		if (have > 2)
+			bits |= (unsigned char)text[i + 2];
+		for (size_t digit = 0; digit < 4; digit++)
+			out[used++] = digit <= have ? digits[bits >> (18 - 6 * digit) & 63] : '=';
+	}
+	json_t *result = json_stringn(out, used);
+	free(out);
+	return result;
+}
+
+static int add_patch(json_t *response, const json_t *patch)
+{
+	char *text = json_dumps(patch, JSON_COMPACT);
+	if (!text)
+		return -ENOMEM;
+	int error = json_object_set_new(response, "patchType", json_string("JSONPatch"));
+	error |= json_object_set_new(response, "patch", base64(text));
+	free(text);
+	return error;
+}
+
+static json_t *make_response(const struct review *review, const struct review_answer *answer)
+{
+	json_t *response = json_pack("{s:s, s:b}", "uid", review->uid, "allowed", !answer->denied);
+	int error = response ? 0 : -ENOMEM;
+	if (!error && answer->denied)
+		error = json_object_set_new(response, "status",
+					    json_pack("{s:s, s:s, s:s, s:i}", "status", "Failure", "reason",
+						      answer->reason, "message", answer->message, "code",
+						      answer->code));
+	else if (!error && json_array_size(answer->patch))
+		error = add_patch(response, answer->patch);
+	if (!error && json_array_size(answer->warnings))
+		error = json_object_set_new(response, "warnings", json_deep_copy(answer->warnings));
+	if (!error)
+		return response;
+	json_decref(response);
+	return NULL;
+}
+
+char *review_answer(const struct review *review, const struct review_answer *answer)
+{
+	json_t *response = make_response(review, answer);
+	if (!response)
+		return NULL;
+	json_t *root = json_pack("{s:s, s:s, s:o}", "apiVersion", review->version, "kind", "AdmissionReview",
+				 "response", response);
+	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	return text;
+}
