@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cluster.c - what this node's agent knows of the cluster
+ * cluster.c - what a node's agent, or the webhook, knows of the cluster
  *
  * A store for each kind of object, filled by its watch: a JSON object "NAMESPACE/NAME" -> what decisions need of it.
  * Nothing is derived ahead: questions are answered by looking, as there are few of them and objects change often.
@@ -39,21 +39,30 @@ static const struct {
 	const char *what;
 	const char *keep[8]; /* members, dots between levels */
 	bool optional;       /* not every server has it, nor every agent the right: not waited for */
+	bool choosing;       /* which gateway a pod gets depends on it */
 } kinds[KINDS] = {
-	[PODS] = {{"/api/v1/pods"},
-		  "pods of this node",
-		  {"metadata", "spec.hostNetwork", "spec.containers", "spec.initContainers", "status.phase",
-		   "status.podIP"}},
-	[NAMESPACES] = {{"/api/v1/namespaces"}, "namespaces", {"metadata"}},
-	[SERVICES] = {{"/api/v1/services"},
-		      "services",
-		      {"metadata", "spec.ports", "spec.selector", "spec.clusterIP", "spec.clusterIPs", "spec.type"}},
-	[SLICES] = {{"/apis/discovery.k8s.io/v1/endpointslices", "/apis/discovery.k8s.io/v1beta1/endpointslices"},
-		    "endpointslices",
-		    {"metadata", "addressType", "endpoints", "ports"}},
-	[NODES] = {{"/api/v1/nodes"}, "nodes", {"metadata", "spec.podCIDR", "spec.podCIDRs", "status.addresses"}},
-	[RANGES] = {{"/apis/networking.k8s.io/v1/servicecidrs"}, "servicecidrs", {"metadata", "spec.cidrs"}, true},
-	[DAEMONSETS] = {{NULL}, "our own DaemonSet", {"metadata"}, true},
+	[PODS] = {.paths = {"/api/v1/pods"},
+		  .what = "pods of this node",
+		  .keep = {"metadata", "spec.hostNetwork", "spec.containers", "spec.initContainers", "status.phase",
+			   "status.podIP"}},
+	[NAMESPACES] = {.paths = {"/api/v1/namespaces"}, .what = "namespaces", .keep = {"metadata"}, .choosing = true},
+	[SERVICES] = {.paths = {"/api/v1/services"},
+		      .what = "services",
+		      .keep = {"metadata", "spec.ports", "spec.selector", "spec.clusterIP", "spec.clusterIPs",
+			       "spec.type"},
+		      .choosing = true},
+	[SLICES] = {.paths = {"/apis/discovery.k8s.io/v1/endpointslices",
+			      "/apis/discovery.k8s.io/v1beta1/endpointslices"},
+		    .what = "endpointslices",
+		    .keep = {"metadata", "addressType", "endpoints", "ports"}},
+	[NODES] = {.paths = {"/api/v1/nodes"},
+		   .what = "nodes",
+		   .keep = {"metadata", "spec.podCIDR", "spec.podCIDRs", "status.addresses"}},
+	[RANGES] = {.paths = {"/apis/networking.k8s.io/v1/servicecidrs"},
+		    .what = "servicecidrs",
+		    .keep = {"metadata", "spec.cidrs"},
+		    .optional = true},
+	[DAEMONSETS] = {.what = "our own DaemonSet", .keep = {"metadata"}, .optional = true},
 };
 
 /* ---- keeping objects ---- */
@@ -226,11 +235,13 @@ int cluster_open(struct kube *kube, const struct cluster_config *config, struct 
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	cluster->changed = config->changed;
 	cluster->context = config->context;
-	snprintf(field, sizeof(field), "spec.nodeName=%s", config->node);
+	if (config->node)
+		snprintf(field, sizeof(field), "spec.nodeName=%s", config->node);
 	for (int kind = 0; kind < KINDS; kind++)
 		cluster->stores[kind] = (struct store){cluster, (enum kind)kind, json_object(), NULL};
 	for (int kind = 0; kind < DAEMONSETS && !error; kind++)
-		error = start_watch(kube, &cluster->stores[kind], NULL, kind == PODS ? field : NULL, why);
+		if (config->node || kinds[kind].choosing)
+			error = start_watch(kube, &cluster->stores[kind], NULL, kind == PODS ? field : NULL, why);
 	if (!error && config->daemonset)
 		error = follow_daemonset(kube, cluster, config->daemonset, why);
 	if (error) {
@@ -257,7 +268,7 @@ void cluster_close(struct cluster *cluster)
 const char *cluster_missing(const struct cluster *cluster)
 {
 	for (int kind = 0; kind < KINDS; kind++)
-		if (!kinds[kind].optional && !watch_synced(cluster->stores[kind].watch))
+		if (cluster->stores[kind].watch && !kinds[kind].optional && !watch_synced(cluster->stores[kind].watch))
 			return kinds[kind].what;
 	return "";
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cluster.h - what this node's agent knows of the cluster: pods of the node, namespaces, Services, endpoints, nodes
+ * cluster.h - what a node's agent, or the webhook, knows of the cluster: pods of the node, namespaces, Services,
+ * endpoints, nodes
  *
  * Filled by watches (watch.h), so it keeps its last state while the API server is away, and nothing leaves it before
- * the server has said so. Only what decisions need is kept of each object. One thread, the agent's.
+ * the server has said so. Only what decisions need is kept of each object. One thread.
  *
  * JSON values that are handed out are borrowed, and valid until the next kube_turn.
  */
@@ -18,7 +19,8 @@
 struct cluster;
 
 struct cluster_config {
-	const char *node;      /* whose pods are followed */
+	const char
+		*node; /* whose pods are followed; NULL: nothing but namespaces and Services is, which choose() needs */
 	const char *daemonset; /* "NAMESPACE/NAME" of our own, to notice an uninstallation; NULL: not followed */
 	void (*changed)(void *context); /* something is new; called within kube_turn, often */
 	void *context;

@@ -3,6 +3,7 @@
 #include "control/kube/events.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define COMPONENT "podswitch-agent"
@@ -13,12 +14,22 @@ static const char *text_of(const json_t *object, const char *member)
 	return text ? text : "";
 }
 
-void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,
-		 const char *message)
+/* A pod that is being made may have no name yet, but what it begins with, "web-7d4b9-": an Event's has to end well. */
+static void name_of(const json_t *metadata, char out[static 254])
+{
+	const char *name = text_of(metadata, "name");
+	size_t length = (size_t)snprintf(out, 254, "%s", *name ? name : text_of(metadata, "generateName"));
+	for (length = length < 254 ? length : 253; length && strchr("-.", out[length - 1]); length--)
+		out[length - 1] = '\0';
+}
+
+void events_send_as(struct kube *kube, const char *component, const char *node, const json_t *pod, bool warning,
+		    const char *reason, const char *message)
 {
 	const json_t *metadata = json_object_get(pod, "metadata");
-	const char *namespace = text_of(metadata, "namespace"), *name = text_of(metadata, "name");
-	char path[160], now[32], id[320];
+	const char *namespace = text_of(metadata, "namespace");
+	char path[160], now[32], id[320], name[254];
+	name_of(metadata, name);
 	struct timespec clock;
 	clock_gettime(CLOCK_REALTIME, &clock);
 	struct tm utc;
@@ -34,10 +45,16 @@ void events_send(struct kube *kube, const char *node, const json_t *pod, bool wa
 			  "apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", namespace,
 			  "involvedObject", "apiVersion", "v1", "kind", "Pod", "namespace", namespace, "name", name,
 			  "uid", text_of(metadata, "uid"), "type", warning ? "Warning" : "Normal", "reason", reason,
-			  "message", message, "source", "component", COMPONENT, "host", node, "firstTimestamp", now,
-			  "lastTimestamp", now, "count", 1, "reportingComponent", COMPONENT, "reportingInstance", node);
+			  "message", message, "source", "component", component, "host", node, "firstTimestamp", now,
+			  "lastTimestamp", now, "count", 1, "reportingComponent", component, "reportingInstance", node);
 	const struct kube_request request = {.method = "POST", .path = path, .body = body};
 	if (body)
 		(void)kube_request(kube, &request, NULL);
 	json_decref(body);
+}
+
+void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,
+		 const char *message)
+{
+	events_send_as(kube, COMPONENT, node, pod, warning, reason, message);
 }

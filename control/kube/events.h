@@ -26,4 +26,11 @@
 void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,
 		 const char *message);
 
+/*
+ * The same of another program of ours, `component`, of which `instance` runs. A pod that has no name yet is called as
+ * its generateName begins.
+ */
+void events_send_as(struct kube *kube, const char *component, const char *instance, const json_t *pod, bool warning,
+		    const char *reason, const char *message);
+
 #endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hook.c - the serving webhook
+ *
+ * Stopping takes a while on purpose. That this replica is not ready any more has to go round first (the endpoints, then
+ * every node's or API server's view of them); until then reviews come in as before and are answered, each with the
+ * request to go elsewhere the next time.
+ */
+#include "control/webhook/hook.h"
+#include "control/kube/cluster.h"
+#include "control/kube/events.h"
+#include "control/webhook/admit.h"
+#include "control/webhook/server.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COMPONENT "podswitch-webhook"
+#define LOOK 1000      /* ms between looks at the files */
+#define PATIENCE 10000 /* ms for answers under way, at the end */
+#define MAX_CLUSTER_DNS 3
+
+struct hook {
+	const struct usage *usage;
+	struct choose_policy policy;
+	struct kube *kube;
+	struct cluster *cluster;
+	struct keypair *keypair;
+	struct server *server;
+	struct profiles *profiles;
+	struct stat seen; /* of the configuration */
+	bool rejected;    /* what is in that file now cannot be used */
+	json_t *cluster_dns;
+	struct gateway_spec spec; /* that a lookup handed out last */
+	char spec_error[256], instance[254];
+	uint64_t looked, told; /* ms; told to stop */
+	uint64_t verdicts[ADMIT_VERDICTS], malformed;
+};
+
+/* ---- reviews ---- */
+
+static const struct gateway_spec *lookup(const char *namespace, const char *name, const char **error, void *context)
+{
+	struct hook *hook = context;
+	struct failure why = {0};
+	const json_t *service = cluster_service(hook->cluster, namespace, name);
+	spec_free(&hook->spec);
+	if (!service)
+		return NULL;
+	if (!spec_read(service, &hook->spec, &why))
+		return &hook->spec;
+	snprintf(hook->spec_error, sizeof(hook->spec_error), "%s", why.text);
+	*error = hook->spec_error;
+	return NULL;
+}
+
+static const json_t *namespace_of(const char *name, void *context)
+{
+	const struct hook *hook = context;
+	return cluster_namespace(hook->cluster, name);
+}
+
+static const char *event_of(enum choice_verdict verdict)
+{
+	if (verdict == CHOICE_MALFORMED)
+		return EVENT_MALFORMED;
+	return verdict == CHOICE_NOT_ALLOWED ? EVENT_NOT_ALLOWED : EVENT_NOT_FOUND;
+}
+
+static void send_event(struct hook *hook, const struct review *review, const struct choice *choice)
+{
+	const json_t *metadata = json_object_get(review->pod, "metadata");
+	json_t *pod = json_pack("{s:{s:s, s:O*, s:O*, s:O*}}", "metadata", "namespace", review->namespace, "name",
+				json_object_get(metadata, "name"), "generateName",
+				json_object_get(metadata, "generateName"), "uid", json_object_get(metadata, "uid"));
+	if (pod)
+		events_send_as(hook->kube, COMPONENT, hook->instance, pod, true, event_of(choice->verdict),
+			       choice->reason);
+	json_decref(pod);
+}
+
+static unsigned settle(struct hook *hook, const struct review *review, const struct admission *admission, char **answer)
+{
+	*answer = review_answer(review, &admission->answer);
+	if (!*answer)
+		return 503;
+	hook->verdicts[admission->verdict]++;
+	if (admission->verdict == ADMIT_WARNED && !review->dry_run)
+		send_event(hook, review, &admission->choice);
+	if (admission->verdict == ADMIT_DENIED)
+		log_line(LOG_INFO, "a pod of namespace %.63s is refused: %s", review->namespace,
+			 admission->choice.reason);
+	return 200;
+}
+
+static unsigned refuse(struct hook *hook, const struct failure *why, char **answer)
+{
+	hook->malformed++;
+	*answer = strdup(why->text);
+	switch (why->code) {
+	case -EMSGSIZE:
+		return 413;
+	case -ENOMEM:
+		return 503;
+	default:
+		return 400;
+	}
+}
+
+static unsigned on_review(void *context, const char *body, size_t length, bool final, char **answer)
+{
+	struct hook *hook = context;
+	const struct admit_context known = {
+		.policy = &hook->policy,
+		.profiles = hook->profiles,
+		.cluster_dns = hook->cluster_dns,
+		.namespace = namespace_of,
+		.lookup = lookup,
+		.context = hook,
+	};
+	struct review review = {0};
+	struct admission admission;
+	struct failure why = {0};
+	if (!cluster_synced(hook->cluster))
+		return final ? 503 : 0;
+	if (review_read(body, length, &review, &why))
+		return refuse(hook, &why, answer);
+	unsigned status = 503;
+	if (!admit(&known, &review, &admission)) {
+		status = admission.may_change && !final ? 0 : settle(hook, &review, &admission, answer);
+		admission_free(&admission);
+	}
+	review_free(&review);
+	return status;
+}
+
+/* ---- health and figures ---- */
+
+static bool is_ready(void *context, const char **reason)
+{
+	const struct hook *hook = context;
+	if (hook->told)
+		*reason = "it is being stopped";
+	else if (!cluster_synced(hook->cluster))
+		*reason = cluster_missing(hook->cluster);
+	else
+		return true;
+	return false;
+}
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP podswitch_webhook_%s %s\n# TYPE podswitch_webhook_%s %s\n", name, help, name, type);
+}
+
+static void write_value(FILE *out, const char *name, const char *type, const char *help, double value)
+{
+	head(out, name, type, help);
+	fprintf(out, "podswitch_webhook_%s %.15g\n", name, value);
+}
+
+static void write_seconds(FILE *out, const struct histogram *seconds)
+{
+	head(out, "review_seconds", "histogram", "From a review's last byte to its answer.");
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		fprintf(out, "podswitch_webhook_review_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", histogram_bounds[i],
+			seconds->buckets[i]);
+	fprintf(out, "podswitch_webhook_review_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", seconds->n);
+	fprintf(out, "podswitch_webhook_review_seconds_sum %g\npodswitch_webhook_review_seconds_count %" PRIu64 "\n",
+		seconds->sum, seconds->n);
+}
+
+static void write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
+{
+	FILE *out = context;
+	fprintf(out, "podswitch_webhook_watch_live{of=\"%s\"} %d\n", what, live);
+	fprintf(out, "podswitch_webhook_watch_errors_total{of=\"%s\"} %" PRIu64 "\n", what, counters->errors);
+}
+
+static void on_metrics(void *context, FILE *out)
+{
+	const struct hook *hook = context;
+	const struct server_counters *served = server_count(hook->server);
+	head(out, "info", "gauge", "The webhook's version.");
+	fprintf(out, "podswitch_webhook_info{version=\"%s\"} 1\n", PODSWITCH_VERSION);
+	head(out, "reviews_total", "counter", "Reviews answered, by verdict.");
+	for (unsigned i = 0; i < ADMIT_VERDICTS; i++)
+		fprintf(out, "podswitch_webhook_reviews_total{verdict=\"%s\"} %" PRIu64 "\n", admit_verdict_name(i),
+			hook->verdicts[i]);
+	write_value(out, "malformed_total", "counter", "Requests that were no review.", (double)hook->malformed);
+	write_seconds(out, &served->seconds);
+	write_value(out, "clients", "gauge", "Connections.", served->clients);
+	write_value(out, "requests", "gauge", "Requests under way.", served->requests);
+	write_value(out, "waiting", "gauge", "Reviews that wait for the cluster's news.", served->waiting);
+	write_value(out, "cut_total", "counter", "Connections ended for being slow.", (double)served->cut);
+	write_value(out, "refused_total", "counter", "Requests answered with 400 and more.", (double)served->refused);
+	write_value(out, "config_ok", "gauge", "Whether the configuration file is in force.", !hook->rejected);
+	if (hook->keypair)
+		write_value(out, "certificate_expires", "gauge", "When the certificate ends, in seconds since 1970.",
+			    (double)keypair_expires(hook->keypair));
+	write_value(out, "api_reachable", "gauge", "Whether the API server answers.", kube_reachable(hook->kube));
+	cluster_count(hook->cluster, write_watch, out);
+}
+
+/* ---- files ---- */
+
+/* The nameservers of a resolv.conf, as today's webhook takes them from its own. */
+static json_t *read_nameservers(const char *path)
+{
+	json_t *list = json_array();
+	char line[512], address[64];
+	FILE *file = path ? fopen(path, "re") : NULL;
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " nameserver %63s", address) == 1 && json_array_size(list) < MAX_CLUSTER_DNS)
+			json_array_append_new(list, json_string(address));
+	if (file)
+		fclose(file);
+	return list;
+}
+
+static bool config_changed(struct hook *hook)
+{
+	struct stat now;
+	if (stat(hook->usage->config, &now))
+		return false;
+	bool same = now.st_ino == hook->seen.st_ino && now.st_dev == hook->seen.st_dev &&
+		    now.st_size == hook->seen.st_size && now.st_mtim.tv_sec == hook->seen.st_mtim.tv_sec &&
+		    now.st_mtim.tv_nsec == hook->seen.st_mtim.tv_nsec;
+	hook->seen = now;
+	return !same;
+}
+
+static void refresh_config(struct hook *hook)
+{
+	struct profiles *fresh = NULL;
+	struct failure why = {0};
+	if (!hook->usage->config || !config_changed(hook))
+		return;
+	hook->rejected = profiles_load(hook->usage->config, &fresh, &why);
+	if (hook->rejected) {
+		log_line(LOG_ERROR, "%s: the configuration of before is still used", why.text);
+		return;
+	}
+	profiles_free(hook->profiles);
+	hook->profiles = fresh;
+	log_line(LOG_INFO, "%s has been read anew", hook->usage->config);
+}
+
+static int open_files(struct hook *hook, struct failure *why)
+{
+	const struct usage *usage = hook->usage;
+	int error = 0;
+	if (usage->config) {
+		config_changed(hook);
+		error = profiles_load(usage->config, &hook->profiles, why);
+	} else {
+		error = profiles_read(NULL, &hook->profiles, why);
+	}
+	if (!error && usage->cert_file)
+		error = keypair_open(usage->cert_file, usage->key_file, &hook->keypair, why);
+	hook->cluster_dns = read_nameservers(usage->resolv_conf);
+	return error;
+}
+
+/* ---- opening and closing ---- */
+
+static void on_changed(void *context)
+{
+	struct hook *hook = context;
+	if (hook->server)
+		server_wake(hook->server);
+}
+
+static int open_cluster(struct hook *hook, struct failure *why)
+{
+	const struct usage *usage = hook->usage;
+	const struct kube_options api = {.server = usage->api,
+					 .token_file = usage->token_file,
+					 .ca_file = usage->ca_file,
+					 .backoff_max_ms = 5000};
+	const struct cluster_config config = {.changed = on_changed, .context = hook};
+	int error = kube_open(&api, &hook->kube, why);
+	return error ? error : cluster_open(hook->kube, &config, &hook->cluster, why);
+}
+
+static int open_server(struct hook *hook, struct failure *why)
+{
+	const struct server_config config = {
+		.listen = hook->usage->listen,
+		.keypair = hook->keypair,
+		.patience = hook->usage->patience,
+		.review = on_review,
+		.ready = is_ready,
+		.metrics = on_metrics,
+		.context = hook,
+	};
+	return server_open(&config, &hook->server, why);
+}
+
+int hook_open(const struct usage *usage, struct hook **out, struct failure *why)
+{
+	struct hook *hook = calloc(1, sizeof(*hook));
+	if (!hook)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	hook->usage = usage;
+	hook->policy = (struct choose_policy){
+		.default_gateway = usage->default_gateway,
+		.set_gateway_default = usage->set_gateway_default,
+		.pod_annotations = usage->pod_annotations,
+		.cluster_domain = usage->cluster_domain,
+	};
+	if (gethostname(hook->instance, sizeof(hook->instance) - 1))
+		hook->instance[0] = '\0';
+	int error = open_files(hook, why);
+	if (!error)
+		error = open_cluster(hook, why);
+	if (!error)
+		error = open_server(hook, why);
+	if (error) {
+		hook_close(hook);
+		return error;
+	}
+	*out = hook;
+	return 0;
+}
+
+void hook_close(struct hook *hook)
+{
+	if (!hook)
+		return;
+	server_close(hook->server);
+	cluster_close(hook->cluster);
+	kube_close(hook->kube);
+	keypair_close(hook->keypair);
+	profiles_free(hook->profiles);
+	spec_free(&hook->spec);
+	json_decref(hook->cluster_dns);
+	free(hook);
+}
+
+/* ---- the loop ---- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void hook_wait(struct hook *hook, int fd)
+{
+	struct curl_waitfd fds[] = {
+		{.fd = server_fd(hook->server), .events = CURL_WAIT_POLLIN},
+		{.fd = fd, .events = CURL_WAIT_POLLIN},
+	};
+	(void)kube_wait(hook->kube, fds, fd < 0 ? 1 : 2, server_timeout(hook->server));
+}
+
+void hook_turn(struct hook *hook)
+{
+	uint64_t now = now_ms();
+	kube_turn(hook->kube);
+	server_turn(hook->server, now);
+	if (now - hook->looked < LOOK)
+		return;
+	hook->looked = now;
+	refresh_config(hook);
+	if (hook->keypair)
+		keypair_refresh(hook->keypair, now);
+}
+
+void hook_drain(struct hook *hook)
+{
+	hook->told = hook->told ? hook->told : now_ms();
+	server_drain(hook->server);
+}
+
+bool hook_drained(const struct hook *hook)
+{
+	uint64_t since = hook->told ? now_ms() - hook->told : 0, linger = hook->usage->linger * 1000ull;
+	return hook->told && since >= linger && (!server_count(hook->server)->requests || since >= linger + PATIENCE);
+}

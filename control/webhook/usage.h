@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage.h - podswitch-webhook's command line and environment */
+#ifndef PODSWITCH_WEBHOOK_USAGE_H
+#define PODSWITCH_WEBHOOK_USAGE_H
+
+#include "vswitch/failure.h"
+#include "vswitch/log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum usage_command { USAGE_SERVE = 1, USAGE_CERT = 2 };
+
+struct usage {
+	enum usage_command command;
+	const char *api, *token_file, *ca_file;
+	enum log_level log_level;
+	bool help, version;
+
+	/* serve */
+	char listen[80]; /* "ADDRESS:PORT" */
+	const char *cert_file, *key_file, *config, *resolv_conf;
+	const char *default_gateway, *cluster_domain;
+	bool pod_annotations, set_gateway_default;
+	unsigned patience; /* ms */
+	unsigned linger;   /* seconds */
+
+	/* cert: "NAMESPACE/NAME" of both */
+	const char *service, *secret;
+	const char *configuration;   /* the MutatingWebhookConfiguration's name */
+	unsigned days, renew_before; /* days */
+	unsigned every;              /* seconds; 0: once */
+};
+
+/*
+ * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'), then the command line, which wins. Strings
+ * stay those of argv and the environment. -EINVAL with a text for wrong usage.
+ */
+int usage_read(int argc, char **argv, struct usage *out, struct failure *why);
+
+void usage_help(FILE *out);
+
+#endif
