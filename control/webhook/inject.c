@@ -237,16 +237,25 @@ static json_t *cluster_searches(const struct job *job)
 	return json_pack("[s, s, s]", first, second, domain);
 }
 
+static json_t *without_repeats(struct job *job, const json_t *list)
+{
+	json_t *out = json_array();
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!holds(out, json_array_get(list, i)))
+			check(job, json_array_append(out, json_array_get(list, i)));
+	return out;
+}
+
 /*
  * As the kubelet merges them: the cluster's, then the pod's own. A pod keeps all of its own, and ours are as many as an
- * older API server takes; where the pod has more already, it is none.
+ * older API server takes; one that let the pod have more itself is no older one.
  */
 static void set_searches(struct job *job, json_t *config)
 {
 	json_t *wanted = job->profile->searches ? json_deep_copy(job->profile->searches)
 			 : is_none(job)         ? cluster_searches(job)
 						: json_array();
-	const json_t *own = json_object_get(config, "searches");
+	json_t *own = without_repeats(job, json_object_get(config, "searches"));
 	size_t most = json_array_size(own) > MAX_SEARCHES ? MAX_SEARCHES_NEW : MAX_SEARCHES, more = 0;
 	size_t room = most > json_array_size(own) ? most - json_array_size(own) : 0;
 	for (size_t i = 0; i < json_array_size(wanted);) {
@@ -262,6 +271,7 @@ static void set_searches(struct job *job, json_t *config)
 	}
 	set_merged(job, config, "searches", wanted, own, SIZE_MAX);
 	json_decref(wanted);
+	json_decref(own);
 }
 
 static void set_options(struct job *job, json_t *config)

@@ -33,7 +33,7 @@ struct keypair {
 };
 
 /* libmicrohttpd's callback has no context; a process has one server. */
-static const struct keypair *served;
+static const struct keypair *offered;
 
 /* ---- a pair ---- */
 
@@ -164,7 +164,7 @@ int keypair_open(const char *cert_file, const char *key_file, struct keypair **o
 		keypair_close(keypair);
 		return error;
 	}
-	served = keypair;
+	offered = keypair;
 	*out = keypair;
 	return 0;
 }
@@ -173,8 +173,8 @@ void keypair_close(struct keypair *keypair)
 {
 	if (!keypair)
 		return;
-	if (served == keypair)
-		served = NULL;
+	if (offered == keypair)
+		offered = NULL;
 	for (struct pair *pair = keypair->in_force, *next; pair; pair = next) {
 		next = pair->next;
 		pair_free(pair);
@@ -233,10 +233,10 @@ int keypair_retrieve(gnutls_session_t session, const gnutls_datum_t *issuers, in
 	(void)n_issuers;
 	(void)algorithms;
 	(void)n_algorithms;
-	if (!served)
+	if (!offered)
 		return -1;
-	*certs = served->in_force->certs;
-	*n_certs = served->in_force->n_certs;
-	*key = served->in_force->key;
+	*certs = offered->in_force->certs;
+	*n_certs = offered->in_force->n_certs;
+	*key = offered->in_force->key;
 	return 0;
 }

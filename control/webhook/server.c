@@ -44,7 +44,8 @@ struct request {
 	struct client *client;
 	char *body;
 	size_t length, received;
-	size_t share; /* of the budget */
+	size_t share;     /* of the budget */
+	unsigned refusal; /* status to be answered with at the end, whatever comes; 0: none */
 	bool admitted, suspended;
 	double complete;   /* seconds of CLOCK_MONOTONIC; 0: not yet */
 	uint64_t deadline; /* ms */
@@ -178,9 +179,11 @@ static unsigned judge_head(struct request *request)
 	return 0;
 }
 
-static const char *head_text(unsigned status)
+static const char *refusal_text(unsigned status)
 {
 	switch (status) {
+	case MHD_HTTP_NOT_FOUND:
+		return "reviews go to " SERVER_REVIEWS "\n";
 	case MHD_HTTP_UNSUPPORTED_MEDIA_TYPE:
 		return "the content type has to be application/json\n";
 	case MHD_HTTP_LENGTH_REQUIRED:
@@ -192,12 +195,20 @@ static const char *head_text(unsigned status)
 	}
 }
 
-static enum MHD_Result begin(struct request *request)
+/* What is refused is read to its end, too: a client that still writes would not see the answer. */
+static enum MHD_Result begin(struct request *request, const char *path)
 {
-	unsigned status = judge_head(request);
-	if (status)
-		return answer_text(request->server, request->connection, status, head_text(status));
-	return find_room(request) ? MHD_YES : suspend(request);
+	request->refusal = strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : judge_head(request);
+	return request->refusal || find_room(request) ? MHD_YES : suspend(request);
+}
+
+static enum MHD_Result refuse(struct request *request, size_t *length)
+{
+	if (!*length)
+		return answer_text(request->server, request->connection, request->refusal,
+				   refusal_text(request->refusal));
+	*length = 0;
+	return MHD_YES;
 }
 
 static enum MHD_Result take(struct request *request, const char *bytes, size_t *length)
@@ -239,8 +250,10 @@ static enum MHD_Result finish(struct request *request)
 
 static enum MHD_Result go_on(struct request *request, const char *bytes, size_t *length)
 {
-	if (!request->admitted)
-		return find_room(request) ? MHD_YES : suspend(request);
+	if (request->refusal)
+		return refuse(request, length);
+	if (!request->admitted && !find_room(request))
+		return suspend(request);
 	if (*length)
 		return take(request, bytes, length);
 	return request->received == request->length ? finish(request) : MHD_YES;
@@ -282,12 +295,8 @@ static enum MHD_Result serve(void *context, struct MHD_Connection *connection, c
 		*state = request = request_new(server, connection);
 		if (!request)
 			return MHD_NO;
-		if (!strcmp(method, "POST") && !strcmp(path, SERVER_REVIEWS))
-			return begin(request);
-		if (!strcmp(method, "POST"))
-			return answer_text(server, connection, MHD_HTTP_NOT_FOUND,
-					   "reviews go to " SERVER_REVIEWS "\n");
-		return MHD_YES; /* its body, of which nothing is wanted, has not come */
+		/* Of another's body nothing is wanted. */
+		return strcmp(method, "POST") ? MHD_YES : begin(request, path);
 	}
 	if (*upload_size) {
 		*upload_size = 0;
@@ -376,7 +385,7 @@ static struct MHD_Daemon *start(struct server *server, const struct endpoint *at
 {
 	struct sockaddr_storage address;
 	const struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)keypair_retrieve, NULL},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)keypair_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};

@@ -147,6 +147,8 @@ static int check(const struct usage *usage, struct failure *why)
 		return fail(why, -EINVAL, NULL, "--service and --secret want NAMESPACE/NAME");
 	if (!usage->configuration)
 		return fail(why, -EINVAL, NULL, "--configuration wants a NAME");
+	if (usage->patience > 5000)
+		return fail(why, -EINVAL, NULL, "--patience: at most 5000 ms; the API server waits no longer itself");
 	if (!usage->days || usage->renew_before >= usage->days)
 		return fail(why, -EINVAL, NULL, "--renew-before has to be less than --days");
 	return 0;
