@@ -108,7 +108,7 @@ resolved() {
 	local root=$1 file loader libraries needs
 	loader=$(echo "$root"/lib*/ld-linux*.so.*)
 	libraries=$(echo "$root"/usr/lib/*-linux-gnu*)
-	for file in "$root"/usr/sbin/{podswitchd,podswitch-agent,nft,dnsmasq} "$root"/usr/bin/{podswitchctl,ip,busybox}; do
+	for file in "$root"/usr/sbin/{podswitchd,podswitch-agent,podswitch-webhook,nft,dnsmasq} "$root"/usr/bin/{podswitchctl,ip,busybox}; do
 		needs=$("$loader" --inhibit-cache --library-path "$libraries" --list "$file" 2>&1) || needs+=' not found'
 		[[ $needs != *'not found'* ]] ||
 			die "${file#"$root"} lacks a library in the image (is its package in deploy/packages?): $needs"

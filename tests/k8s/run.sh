@@ -211,9 +211,13 @@ cleanup() {
 			K -n "$space" delete deployments,statefulsets,daemonsets --all --wait=false >/dev/null 2>&1
 			K -n "$space" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1
 		done
+		K delete mutatingwebhookconfiguration podswitch >/dev/null 2>&1 # first: without its pods it could refuse all others
 		[ -z "$INSTALLED" ] || uninstall quiet
+		K delete -k "$DEPLOY/webhook" --wait=false >/dev/null 2>&1
 		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
 	fi
+	[ -z "$BED" ] || { bed nsh cp iptables -t nat -D OUTPUT -j PODSWITCH-HOOK; bed nsh cp iptables -t nat -F PODSWITCH-HOOK
+		bed nsh cp iptables -t nat -X PODSWITCH-HOOK; } >/dev/null 2>&1
 	[ -z "$LEAK" ] || { kill $LEAK && wait $LEAK; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
 	[ ! -e "$TMP/imported" ] || while read -r node image; do
 		bed nsh "$node" ctr -n k8s.io images rm "$image" </dev/null >/dev/null 2>&1
