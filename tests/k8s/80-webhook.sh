@@ -5,8 +5,8 @@
 # On a test bed the API server is not on a node, where Services' addresses lead somewhere: hook_way leads it.
 # shellcheck source=lib.sh
 
-HOOK="-n $SYSTEM"
 CHAIN=PODSWITCH-HOOK
+LOADS=()
 
 hook_objects() { # as `kubectl apply -k` makes them; a cluster before 1.21 has no policy/v1
 	if K api-versions | grep -q '^policy/v1$'; then K kustomize "$DEPLOY/webhook"; else
@@ -14,17 +14,17 @@ hook_objects() { # as `kubectl apply -k` makes them; a cluster before 1.21 has n
 	fi
 }
 hook_ready() {
-	K $HOOK get deployment podswitch-webhook -o json | jq -e '.status | .readyReplicas == 2 and .updatedReplicas == 2 and .replicas == 2' ||
-		{ K $HOOK get pods -l app.kubernetes.io/name=podswitch-webhook && return 1; }
+	K -n "$SYSTEM" get deployment podswitch-webhook -o json | jq -e '.status | .readyReplicas == 2 and .updatedReplicas == 2 and .replicas == 2' ||
+		{ K -n "$SYSTEM" get pods -l app.kubernetes.io/name=podswitch-webhook && return 1; }
 }
 hook_way() { # the Service's address, as kube-proxy would lead it; until it is killed
 	local address before='' now
-	address=$(K $HOOK get service podswitch-webhook -o jsonpath='{.spec.clusterIP}')
+	address=$(K -n "$SYSTEM" get service podswitch-webhook -o jsonpath='{.spec.clusterIP}')
 	bed nsh cp ip route replace "$address/32" dev kbr0
 	bed nsh cp iptables -t nat -N $CHAIN
 	bed nsh cp iptables -t nat -A OUTPUT -j $CHAIN
 	while K get namespace "$SYSTEM"; do
-		now=$(K $HOOK get endpoints podswitch-webhook -o jsonpath='{.subsets[*].addresses[*].ip}')
+		now=$(K -n "$SYSTEM" get endpoints podswitch-webhook -o jsonpath='{.subsets[*].addresses[*].ip}')
 		if [ "$now" != "$before" ] && [ -n "$now" ]; then
 			bed nsh cp iptables -t nat -I $CHAIN 1 -d "$address" -p tcp --dport 443 -j DNAT --to-destination "${now%% *}:8443"
 			[ -z "$before" ] || bed nsh cp iptables -t nat -D $CHAIN 2
@@ -36,9 +36,9 @@ hook_way() { # the Service's address, as kube-proxy would lead it; until it is k
 hook_gone() {
 	local address
 	[ -z "${WAY:-}" ] || kill "$WAY"
-	[ -z "${LOADS:-}" ] || kill $LOADS
+	kill "${LOADS[@]}"
 	K delete mutatingwebhookconfiguration podswitch # first: with Fail it would refuse all pods
-	address=$(K $HOOK get service podswitch-webhook -o jsonpath='{.spec.clusterIP}')
+	address=$(K -n "$SYSTEM" get service podswitch-webhook -o jsonpath='{.spec.clusterIP}')
 	K delete -k "$DEPLOY/webhook" --wait=false
 	[ -z "$BED" ] || { bed nsh cp iptables -t nat -D OUTPUT -j $CHAIN; bed nsh cp iptables -t nat -F $CHAIN; bed nsh cp iptables -t nat -X $CHAIN
 		bed nsh cp ip route del "$address/32"; }
@@ -97,7 +97,7 @@ if [ -n "$BED" ]; then
 	WAY=$!
 fi
 check "two pods are ready, with a certificate that podswitch-webhook cert has made" poll 90 hook_ready
-same "the API server trusts what made it" "$(K $HOOK get secret podswitch-webhook-tls -o jsonpath='{.data.ca\.crt}' | base64 -d | sha256sum)" \
+same "the API server trusts what made it" "$(K -n "$SYSTEM" get secret podswitch-webhook-tls -o jsonpath='{.data.ca\.crt}' | base64 -d | sha256sum)" \
 	"$(K get mutatingwebhookconfiguration podswitch -o jsonpath='{.webhooks[0].clientConfig.caBundle}' | base64 -d | sha256sum)"
 poll 60 gateway_up t-one || die "no gateway in t-one"
 poll 60 gateway_up t-two || die "no gateway in t-two"
@@ -137,18 +137,16 @@ check "a gateway and a pod made in one go" both_made
 K patch mutatingwebhookconfiguration podswitch --type=json -p '[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Fail"}]' >/dev/null
 bare t-apps load >"$TMP/load.json"
 sleep 2 # the API server reads its configuration anew within a second
-LOADS=
 for n in 1 2 3; do
 	load $n &
-	LOADS+=" $!"
+	LOADS+=($!)
 done
 poll 60 loaded 20 || die "no load"
-K $HOOK rollout restart deployment podswitch-webhook >/dev/null
-check "restarted under load" K $HOOK rollout status deployment podswitch-webhook --timeout=120s
+K -n "$SYSTEM" rollout restart deployment podswitch-webhook >/dev/null
+check "restarted under load" K -n "$SYSTEM" rollout status deployment podswitch-webhook --timeout=120s
 poll 60 loaded $(($(cat "$TMP"/load.[0-9] | wc -l) + 20)) || true
-# shellcheck disable=SC2086 # words
-kill $LOADS
-wait $LOADS 2>/dev/null || true
-LOADS=
+kill "${LOADS[@]}"
+wait "${LOADS[@]}" 2>/dev/null || true
+LOADS=()
 note "$(cat "$TMP"/load.[0-9] | wc -l) pods meanwhile"
 same "each pod was admitted, with its gateway" "$TWO $TWO" "$(cat "$TMP"/load.[0-9] | sort | uniq -c | sed 's/^ *[0-9]* //')"
