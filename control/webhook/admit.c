@@ -79,9 +79,10 @@ static void settle_code(const struct choice *choice, struct review_answer *answe
 {
 	answer->code = 403;
 	answer->reason = "Forbidden";
+	/* Not 422: of that kubectl shows the list of causes, of which there is none, and not the message. */
 	if (choice->verdict == CHOICE_MALFORMED) {
-		answer->code = 422;
-		answer->reason = "Invalid";
+		answer->code = 400;
+		answer->reason = "BadRequest";
 	} else if (choice->verdict == CHOICE_UNDECIDED) {
 		answer->code = 503;
 		answer->reason = "ServiceUnavailable";

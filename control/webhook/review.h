@@ -36,7 +36,7 @@ void review_free(struct review *review);
 struct review_answer {
 	bool denied;
 	int code;           /* of a denial, as an HTTP status */
-	const char *reason; /* as the API's Status has it: "Forbidden", "Invalid" */
+	const char *reason; /* as the API's Status has it: "Forbidden", "BadRequest" */
 	const char *message;
 	const json_t *patch;    /* JSON Patch; NULL or empty: none */
 	const json_t *warnings; /* array of strings for the user; NULL or empty: none */
