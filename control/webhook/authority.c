@@ -31,7 +31,7 @@ static void draft_free(struct draft *draft)
 /* What both have: a key, a serial number that nobody can guess, a name and a time. */
 static int draft_begin(struct draft *draft, const struct authority_order *order, const char *name)
 {
-	unsigned char serial[SERIAL];
+	unsigned char serial[SERIAL] = {0};
 	int error = gnutls_x509_crt_init(&draft->cert);
 	if (!error)
 		error = gnutls_x509_privkey_init(&draft->key);

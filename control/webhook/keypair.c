@@ -155,11 +155,12 @@ int keypair_open(const char *cert_file, const char *key_file, struct keypair **o
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	keypair->cert_file = strdup(cert_file);
 	keypair->key_file = strdup(key_file);
-	int error = keypair->cert_file && keypair->key_file ? 0 : fail(why, -ENOMEM, NULL, "out of memory");
-	if (!error) {
-		look(keypair);
-		error = pair_load(keypair, &keypair->in_force, why);
+	if (!keypair->cert_file || !keypair->key_file) {
+		keypair_close(keypair);
+		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
+	look(keypair);
+	int error = pair_load(keypair, &keypair->in_force, why);
 	if (error) {
 		keypair_close(keypair);
 		return error;
@@ -205,7 +206,7 @@ bool keypair_refresh(struct keypair *keypair, uint64_t now)
 	/* Half an exchange seen once is looked at again, although nothing may change any more. */
 	if (!look(keypair) && !keypair->complained)
 		return false;
-	if (pair_load(keypair, &fresh, &why)) {
+	if (pair_load(keypair, &fresh, &why) || !fresh) {
 		if (!keypair->complained)
 			log_line(LOG_WARNING, "%s: the certificate of before is still used", why.text);
 		keypair->complained = true;

@@ -103,7 +103,7 @@ void review_free(struct review *review)
 /* RFC 4648, section 4. NULL without memory. */
 static json_t *base64(const char *text)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 	size_t length = strlen(text), used = 0;
 	char *out = malloc(length / 3 * 4 + 5);
 	if (!out)
@@ -116,7 +116,7 @@ static json_t *base64(const char *text)
 		if (have > 2)
 			bits |= (unsigned char)text[i + 2];
 		for (size_t digit = 0; digit < 4; digit++)
-			out[used++] = digit <= have ? digits[bits >> (18 - 6 * digit) & 63] : '=';
+			out[used++] = digits[digit <= have ? bits >> (18 - 6 * digit) & 63 : 64];
 	}
 	json_t *result = json_stringn(out, used);
 	free(out);

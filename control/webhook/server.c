@@ -385,7 +385,7 @@ static struct MHD_Daemon *start(struct server *server, const struct endpoint *at
 {
 	struct sockaddr_storage address;
 	const struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)keypair_retrieve},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)keypair_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};

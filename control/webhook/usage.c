@@ -11,44 +11,44 @@
 
 enum value { TEXT, SWITCH, NUMBER, LISTEN, LEVEL, FLAG };
 
-/* One line an option: the commands it is of, its name, what it takes, where it goes, what --help says of it. */
+/* One line an option: the commands it is of, what kind, its name, what it takes, where it goes, what --help says. */
 static const struct option {
 	int of;
-	const char *name, *argument;
 	enum value value;
+	const char *name, *argument;
 	size_t into;
 	const char *help;
 } options[] = {
 #define INTO(member) offsetof(struct usage, member)
-	{USAGE_SERVE, "webhook-listen-address", "[ADDRESS]:PORT", LISTEN, INTO(listen), "where to serve (:8443)"},
-	{USAGE_SERVE, "tls-cert-file-path", "FILE", TEXT, INTO(cert_file),
+	{USAGE_SERVE, LISTEN, "webhook-listen-address", "[ADDRESS]:PORT", INTO(listen), "where to serve (:8443)"},
+	{USAGE_SERVE, TEXT, "tls-cert-file-path", "FILE", INTO(cert_file),
 	 "the certificate, PEM; read anew when it changes"},
-	{USAGE_SERVE, "tls-key-file-path", "FILE", TEXT, INTO(key_file), "its key; without both it is plain HTTP"},
-	{USAGE_SERVE, "config", "FILE", TEXT, INTO(config), "what pods are given, JSON; read anew when it changes"},
-	{USAGE_SERVE, "default-gateway", "NAME.NAMESPACE", TEXT, INTO(default_gateway),
+	{USAGE_SERVE, TEXT, "tls-key-file-path", "FILE", INTO(key_file), "its key; without both it is plain HTTP"},
+	{USAGE_SERVE, TEXT, "config", "FILE", INTO(config), "what pods are given, JSON; read anew when it changes"},
+	{USAGE_SERVE, TEXT, "default-gateway", "NAME.NAMESPACE", INTO(default_gateway),
 	 "the gateway that setGateway means (none)"},
-	{USAGE_SERVE, "set-gateway-default", "on|off", SWITCH, INTO(set_gateway_default),
+	{USAGE_SERVE, SWITCH, "set-gateway-default", "on|off", INTO(set_gateway_default),
 	 "pods without setGateway get it (off)"},
-	{USAGE_SERVE, "pod-annotations", "on|off", SWITCH, INTO(pod_annotations), "pods may choose or opt out (on)"},
-	{BOTH, "cluster-domain", "DOMAIN", TEXT, INTO(cluster_domain), "of full Service names (cluster.local)"},
-	{USAGE_SERVE, "resolv-conf", "FILE", TEXT, INTO(resolv_conf), "the cluster's nameservers (/etc/resolv.conf)"},
-	{USAGE_SERVE, "patience", "MS", NUMBER, INTO(patience), "that a review waits for a gateway just made (1000)"},
-	{USAGE_SERVE, "linger", "SECONDS", NUMBER, INTO(linger), "that it still answers when told to stop (5)"},
-	{USAGE_CERT, "service", "NAMESPACE/NAME", TEXT, INTO(service),
+	{USAGE_SERVE, SWITCH, "pod-annotations", "on|off", INTO(pod_annotations), "pods may choose or opt out (on)"},
+	{BOTH, TEXT, "cluster-domain", "DOMAIN", INTO(cluster_domain), "of full Service names (cluster.local)"},
+	{USAGE_SERVE, TEXT, "resolv-conf", "FILE", INTO(resolv_conf), "the cluster's nameservers (/etc/resolv.conf)"},
+	{USAGE_SERVE, NUMBER, "patience", "MS", INTO(patience), "that a review waits for a gateway just made (1000)"},
+	{USAGE_SERVE, NUMBER, "linger", "SECONDS", INTO(linger), "that it still answers when told to stop (5)"},
+	{USAGE_CERT, TEXT, "service", "NAMESPACE/NAME", INTO(service),
 	 "what the certificate is for (podswitch/podswitch-webhook)"},
-	{USAGE_CERT, "secret", "NAMESPACE/NAME", TEXT, INTO(secret),
+	{USAGE_CERT, TEXT, "secret", "NAMESPACE/NAME", INTO(secret),
 	 "where it is kept (podswitch/podswitch-webhook-tls)"},
-	{USAGE_CERT, "configuration", "NAME", TEXT, INTO(configuration),
+	{USAGE_CERT, TEXT, "configuration", "NAME", INTO(configuration),
 	 "the MutatingWebhookConfiguration (podswitch)"},
-	{USAGE_CERT, "days", "DAYS", NUMBER, INTO(days), "that it is good for (365)"},
-	{USAGE_CERT, "renew-before", "DAYS", NUMBER, INTO(renew_before), "before its end another is made (90)"},
-	{USAGE_CERT, "every", "SECONDS", NUMBER, INTO(every), "look again so often; 0: once (0)"},
-	{BOTH, "api", "URL", TEXT, INTO(api), "the API server (as a pod is told)"},
-	{BOTH, "token-file", "FILE", TEXT, INTO(token_file), "the bearer token (the pod's service account's)"},
-	{BOTH, "ca-file", "FILE", TEXT, INTO(ca_file), "who vouches for the API server (the same)"},
-	{BOTH, "log-level", "LEVEL", LEVEL, INTO(log_level), "error, warning, info, debug (info)"},
-	{BOTH, "help", NULL, FLAG, INTO(help), "print this"},
-	{BOTH, "version", NULL, FLAG, INTO(version), "print the version"},
+	{USAGE_CERT, NUMBER, "days", "DAYS", INTO(days), "that it is good for (365)"},
+	{USAGE_CERT, NUMBER, "renew-before", "DAYS", INTO(renew_before), "before its end another is made (90)"},
+	{USAGE_CERT, NUMBER, "every", "SECONDS", INTO(every), "look again so often; 0: once (0)"},
+	{BOTH, TEXT, "api", "URL", INTO(api), "the API server (as a pod is told)"},
+	{BOTH, TEXT, "token-file", "FILE", INTO(token_file), "the bearer token (the pod's service account's)"},
+	{BOTH, TEXT, "ca-file", "FILE", INTO(ca_file), "who vouches for the API server (the same)"},
+	{BOTH, LEVEL, "log-level", "LEVEL", INTO(log_level), "error, warning, info, debug (info)"},
+	{BOTH, FLAG, "help", NULL, INTO(help), "print this"},
+	{BOTH, FLAG, "version", NULL, INTO(version), "print the version"},
 #undef INTO
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))

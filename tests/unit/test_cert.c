@@ -285,8 +285,8 @@ static void test_checks(void **state)
 	assert_int_equal(authority_make(&by, &other, NULL), 0);
 	assert_int_equal(check_made(&made, now, 9, names, NULL), 0);
 	assert_int_equal(check_made(&made, now, 10, names, "ends in 10 days"), -EINVAL);
-	assert_int_equal(check_made(&made, now + 8 * DAY, 3, names, "ends in 2 days"), -EINVAL);
-	assert_int_equal(check_made(&made, now + 11 * DAY, 0, names, "has ended"), -EINVAL);
+	assert_int_equal(check_made(&made, now + (int64_t)8 * DAY, 3, names, "ends in 2 days"), -EINVAL);
+	assert_int_equal(check_made(&made, now + (int64_t)11 * DAY, 0, names, "has ended"), -EINVAL);
 	assert_int_equal(check_made(&made, now, 1, others, "not for three.example"), -EINVAL);
 	struct authority mixed = made;
 	mixed.key = other.key;

@@ -309,8 +309,10 @@ static json_t *parse(const char *text)
 
 	assert_true(strlen(text) < sizeof(copy));
 	strcpy(copy, text);
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
+	for (char *c = copy; *c; c++) {
+		if (*c == '\'')
+			*c = '"';
+	}
 	json_t *json = json_loads(copy, JSON_ALLOW_NUL, NULL);
 	if (!json)
 		fail_msg("no JSON: %s", text);

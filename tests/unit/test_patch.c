@@ -17,8 +17,10 @@ static json_t *parse(const char *text)
 	char copy[1024];
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
+	for (char *c = copy; *c; c++) {
+		if (*c == '\'')
+			*c = '"';
+	}
 	json_t *json = json_loads(copy, JSON_DECODE_ANY, NULL);
 	if (!json)
 		fail_msg("no JSON: %s", text);

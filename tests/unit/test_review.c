@@ -23,8 +23,10 @@ static int read_text(const char *text, struct review *out, struct failure *why)
 
 	assert_true(strlen(text) < sizeof(copy));
 	strcpy(copy, text);
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
+	for (char *c = copy; *c; c++) {
+		if (*c == '\'')
+			*c = '"';
+	}
 	return review_read(copy, strlen(copy), out, why);
 }
 
