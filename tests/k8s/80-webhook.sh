@@ -109,9 +109,9 @@ client t-one other "$N2" gateway=vpn.t-two
 client t-apps by-space "$N2"
 client t-apps opted-out "$N1" gateway=none
 client t-plain plain "$N1"
+check "pods of two gateways and of none start" hook_all_start
 exempt t-apps opted-out
 exempt t-plain plain
-check "pods of two gateways and of none start" hook_all_start
 ONE=vpn.t-one.svc.cluster.local TWO=vpn.t-two.svc.cluster.local
 same "the pod's annotation: init and other containers" "first=$ONE client=$ONE" "$(values t-one by-pod)"
 same "the other gateway's, in the same namespace" "first=$TWO client=$TWO" "$(values t-one other)"
