@@ -106,7 +106,11 @@ static int take(int error, gnutls_datum_t *datum, char **out)
 {
 	if (error)
 		return error;
-	*out = strndup((const char *)datum->data, datum->size);
+	*out = malloc(datum->size + 1u);
+	if (*out) {
+		memcpy(*out, datum->data, datum->size);
+		(*out)[datum->size] = '\0';
+	}
 	gnutls_memset(datum->data, 0, datum->size);
 	gnutls_free(datum->data);
 	return *out ? 0 : GNUTLS_E_MEMORY_ERROR;

@@ -94,7 +94,11 @@ static char *decode(const json_t *secret, const char *key)
 	gnutls_datum_t in = {(unsigned char *)text, text ? (unsigned)strlen(text) : 0}, out;
 	if (!text || gnutls_base64_decode2(&in, &out))
 		return NULL;
-	char *result = strndup((const char *)out.data, out.size);
+	char *result = malloc(out.size + 1u);
+	if (result) {
+		memcpy(result, out.data, out.size);
+		result[out.size] = '\0';
+	}
 	gnutls_memset(out.data, 0, out.size);
 	gnutls_free(out.data);
 	return result;

@@ -27,7 +27,7 @@ struct row {
 	const char *metadata_out, *spec_out; /* NULL: as they were */
 	const char *denied;                  /* a piece of the message */
 	int code;
-	const char *warning; /* a piece of the warnings; NULL: there are none */
+	const char *warning; /* a piece of the only warning; NULL: there is none */
 	const char *again;   /* the same of the reinvocation */
 	bool may_change;
 };
@@ -183,6 +183,8 @@ static const struct row rows[] = {
 	 .spec_out = BARE "," CONFIG_NONE(CLUSTER_SEARCHES ",'example.org'", NDOTS)},
 	{"no search twice", DNS, ASKS("vpn"), BARE ",'dnsConfig':{'searches':['cluster.local','example.org']}",
 	 .on = "", .spec_out = BARE "," CONFIG_NONE(CLUSTER_SEARCHES ",'example.org'", NDOTS)},
+	{"a search that the pod has twice", DNS, ASKS("vpn"), BARE ",'dnsConfig':{'searches':['a','c','c','d']}",
+	 .on = "", .spec_out = BARE "," CONFIG_NONE(CLUSTER_SEARCHES ",'a','c','d'", NDOTS)},
 	{"not more searches than an API server takes", DNS, ASKS("vpn"),
 	 BARE ",'dnsConfig':{'searches':['a','b','c','d']}", .on = "",
 	 .spec_out = BARE "," CONFIG_NONE("'media.svc.cluster.local','svc.cluster.local','a','b','c','d'", NDOTS),
@@ -376,10 +378,7 @@ static bool mentions(const json_t *warnings, const char *piece)
 {
 	if (!piece)
 		return !json_array_size(warnings);
-	for (size_t i = 0; i < json_array_size(warnings); i++)
-		if (strstr(json_string_value(json_array_get(warnings, i)), piece))
-			return true;
-	return false;
+	return json_array_size(warnings) == 1 && strstr(json_string_value(json_array_get(warnings, 0)), piece);
 }
 
 /* The answer's patch, decoded; NULL: there is none. */
