@@ -204,8 +204,8 @@ cleanup() {
 	local space node image
 	trap '' INT TERM PIPE
 	set +e
-	# It may have been stopped by us.
-	[ -z "$BED" ] || [ -n "$STARTED" ] || K get --raw /readyz >/dev/null 2>&1 || bed up.sh n1 n2 >/dev/null 2>&1
+	# It may have been stopped by us, once we had it; another's, for which ours made way, is left alone.
+	[ -z "$BED" ] || [ ${#NODES[@]} = 0 ] || [ -n "$STARTED" ] || K get --raw /readyz >/dev/null 2>&1 || bed up.sh n1 n2 >/dev/null 2>&1
 	if [ -n "$CONFIG" ] && K get --raw /readyz >/dev/null 2>&1; then
 		for space in $(K get namespaces -l podswitch-test=yes -o json | jq -r '.items[].metadata.name'); do
 			K -n "$space" delete deployments,statefulsets,daemonsets --all --wait=false >/dev/null 2>&1
@@ -216,7 +216,8 @@ cleanup() {
 		K delete -k "$DEPLOY/webhook" --wait=false >/dev/null 2>&1
 		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
 	fi
-	[ -z "$BED" ] || { bed nsh cp iptables -t nat -D OUTPUT -j PODSWITCH-HOOK; bed nsh cp iptables -t nat -F PODSWITCH-HOOK
+	[ -z "$BED" ] || [ ${#NODES[@]} = 0 ] || { bed nsh cp iptables -t nat -D OUTPUT -j PODSWITCH-HOOK
+		bed nsh cp iptables -t nat -F PODSWITCH-HOOK
 		bed nsh cp iptables -t nat -X PODSWITCH-HOOK; } >/dev/null 2>&1
 	[ -z "$LEAK" ] || { kill $LEAK && wait $LEAK; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
 	[ ! -e "$TMP/imported" ] || while read -r node image; do
