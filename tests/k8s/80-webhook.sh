@@ -40,7 +40,7 @@ hook_gone() {
 	kill "${LOADS[@]}"
 	K delete mutatingwebhookconfiguration podswitch # first: with Fail it would refuse all pods
 	address=$(K -n "$SYSTEM" get service podswitch-webhook -o jsonpath='{.spec.clusterIP}')
-	K delete -k "$DEPLOY/webhook" --wait=false
+	K delete -f "$TMP/hook.yaml" --wait=false
 	[ -z "$BED" ] || { bed nsh cp iptables -t nat -D OUTPUT -j $CHAIN; bed nsh cp iptables -t nat -F $CHAIN; bed nsh cp iptables -t nat -X $CHAIN
 		bed nsh cp ip route del "$address/32"; }
 }

@@ -211,9 +211,10 @@ cleanup() {
 			K -n "$space" delete deployments,statefulsets,daemonsets --all --wait=false >/dev/null 2>&1
 			K -n "$space" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1
 		done
-		K delete mutatingwebhookconfiguration podswitch >/dev/null 2>&1 # first: without its pods it could refuse all others
+		# Without the webhook's pods its configuration could refuse all others.
+		[ ! -e "$TMP/hook.yaml" ] || K delete mutatingwebhookconfiguration podswitch >/dev/null 2>&1
+		[ ! -e "$TMP/hook.yaml" ] || K delete -f "$TMP/hook.yaml" --wait=false >/dev/null 2>&1
 		[ -z "$INSTALLED" ] || uninstall quiet
-		K delete -k "$DEPLOY/webhook" --wait=false >/dev/null 2>&1
 		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
 	fi
 	[ -z "$BED" ] || [ ${#NODES[@]} = 0 ] || { bed nsh cp iptables -t nat -D OUTPUT -j PODSWITCH-HOOK
