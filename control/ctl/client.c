@@ -47,7 +47,7 @@ static int dial(struct client *client, struct failure *why)
 	if (fd < 0)
 		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
 	/* Bounds connect() while the backlog of a hung peer is full, and send(). */
-	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000};
+	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000L};
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		int error = errno;
@@ -274,6 +274,21 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 			break;
 	}
 	return error;
+}
+
+int client_poll(struct client *client, json_t **message, struct failure *why)
+{
+	for (;;) {
+		int got = take(client, message, why);
+		if (got)
+			return got;
+		got = client_wait(client, 0);
+		if (got <= 0)
+			return got;
+		got = fill(client, why);
+		if (got)
+			return got;
+	}
 }
 
 int client_next(struct client *client, json_t **message, struct failure *why)
