@@ -28,7 +28,7 @@
 struct agent {
 	struct settings settings;
 	struct choose_policy policy;
-	char socket[PATH_MAX], tombstones[PATH_MAX];
+	char socket[PATH_MAX], tombstones[PATH_MAX], memory[PATH_MAX];
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;
@@ -60,13 +60,14 @@ static int open_signals(void)
 	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The agent's socket and the plugin's tombstones are beside podswitchd's socket. */
+/* The agent's socket, what it keeps, and the plugin's tombstones are beside podswitchd's socket. */
 static void name_paths(struct agent *agent)
 {
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", agent->settings.socket);
 	const char *directory = dirname(copy);
 	snprintf(agent->tombstones, sizeof(agent->tombstones), "%.4000s/tombstones", directory);
+	snprintf(agent->memory, sizeof(agent->memory), "%.4000s/configured", directory);
 	if (agent->settings.agent_socket)
 		snprintf(agent->socket, sizeof(agent->socket), "%s", agent->settings.agent_socket);
 	else
@@ -123,6 +124,7 @@ static int open_attach(struct agent *agent, struct failure *why)
 		.probe = settings->probe,
 		.running = settings->attach,
 		.tombstones = agent->tombstones,
+		.memory = agent->memory,
 	};
 	return attach_open(&config, &agent->attach, why);
 }

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-void tombstones_carry_out(const char *directory, void (*bury)(void *context, const char *port), void *context)
+void tombstones_carry_out(const char *directory, bool (*bury)(void *context, const char *port), void *context)
 {
 	DIR *stones = opendir(directory);
 	const struct dirent *stone;
@@ -15,8 +15,8 @@ void tombstones_carry_out(const char *directory, void (*bury)(void *context, con
 	while ((stone = readdir(stones))) {
 		if (stone->d_name[0] == '.')
 			continue;
-		bury(context, stone->d_name);
-		unlinkat(dirfd(stones), stone->d_name, 0);
+		if (bury(context, stone->d_name))
+			unlinkat(dirfd(stones), stone->d_name, 0);
 	}
 	closedir(stones);
 }

@@ -7,7 +7,12 @@
 #ifndef PODSWITCH_KUBE_TOMBSTONES_H
 #define PODSWITCH_KUBE_TOMBSTONES_H
 
-/* Calls `bury` for each, and removes the file. A directory that is not there holds none. */
-void tombstones_carry_out(const char *directory, void (*bury)(void *context, const char *port), void *context);
+#include <stdbool.h>
+
+/*
+ * Calls `bury` for each, and removes the file when that says that it is done; else it stays for the next time. A
+ * directory that is not there holds none.
+ */
+void tombstones_carry_out(const char *directory, bool (*bury)(void *context, const char *port), void *context);
 
 #endif
