@@ -30,6 +30,7 @@ struct attach_config {
 	unsigned probe;     /* seconds */
 	bool running;       /* whether pods that run already are attached without the CNI plugin */
 	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
+	const char *memory; /* directory, for memory.h */
 };
 
 int attach_open(const struct attach_config *config, struct attach **out, struct failure *why);

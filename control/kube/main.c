@@ -29,7 +29,7 @@
 struct agent {
 	struct settings settings;
 	struct choose_policy policy;
-	char socket[PATH_MAX];
+	char socket[PATH_MAX], memory[PATH_MAX];
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;
@@ -62,12 +62,13 @@ static int open_signals(void)
 	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The agent's socket is beside podswitchd's. */
+/* The agent's socket, and what it keeps, are beside podswitchd's. */
 static void name_paths(struct agent *agent)
 {
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", agent->settings.socket);
 	const char *directory = dirname(copy);
+	snprintf(agent->memory, sizeof(agent->memory), "%.4000s/configured", directory);
 	if (agent->settings.agent_socket)
 		snprintf(agent->socket, sizeof(agent->socket), "%s", agent->settings.agent_socket);
 	else
@@ -127,6 +128,7 @@ static int open_attach(struct agent *agent, struct failure *why)
 		.probe = settings->probe,
 		.running = settings->attach,
 		.socket = settings->socket,
+		.memory = agent->memory,
 	};
 	return attach_open(&config, &agent->attach, why);
 }
