@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -27,6 +28,8 @@
 #define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
 #define PERIOD 5000             /* ms between looks at everything, whether something happened or not */
 #define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is cut off, without the plugin */
+#define SHORT_PASS 20           /* ms that a look at everything may take at every change */
+#define REST 4                  /* times as long as a longer one took, the next one waits: the plugin is waiting, too */
 #define PATIENCE 5000           /* ms that an endpoint may be silent before another one is tried */
 #define UNFOUND_MEMORY 64       /* pods whose processes were not found, so that /proc is not read for each change */
 #define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
@@ -47,6 +50,7 @@ struct attach {
 	bool dirty, restored;
 	unsigned epoch; /* of podswitchd, at the last restore */
 	uint64_t now, looked;
+	uint64_t rests_until; /* of the real clock: no look at everything before, unless PERIOD is over */
 	uint64_t lost;
 	struct histogram seconds;
 };
@@ -688,6 +692,18 @@ static void sweep(struct attach *attach)
 	orders_tidy(&attach->orders, is_used, attach);
 }
 
+static uint64_t real_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool attach_waits(const struct attach *attach)
+{
+	return attach->dirty && attach->restored && attach->rests_until > real_ms();
+}
+
 void attach_turn(struct attach *attach, uint64_t now)
 {
 	attach->now = now;
@@ -697,9 +713,10 @@ void attach_turn(struct attach *attach, uint64_t now)
 	if (!attach->restored || !synced)
 		return;
 	daemon_news(attach->config.daemon, hear, attach);
-	if (!attach->dirty && !period)
+	if (!period && (!attach->dirty || attach_waits(attach)))
 		return;
 	attach->dirty = false;
+	uint64_t began = real_ms();
 	read_networks(attach);
 	for (struct tenant *tenant = attach->tenants; tenant; tenant = tenant->next)
 		(void)look(attach, tenant);
@@ -708,6 +725,8 @@ void attach_turn(struct attach *attach, uint64_t now)
 	if (period)
 		sweep(attach);
 	attach->looked = period ? now : attach->looked;
+	uint64_t ended = real_ms();
+	attach->rests_until = ended - began > SHORT_PASS ? ended + REST * (ended - began) : 0;
 }
 
 /* ---- the plugin's questions ---- */
@@ -807,7 +826,6 @@ static int answer_add(struct attach *attach, json_t *params, json_t **result, st
 				: "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
 			result);
 	remove_earlier(attach, tenant);
-	bool was_ready = tenant->state == TENANT_READY;
 	switch (look(attach, tenant)) {
 	case TENANT_NONE:
 		if (!cluster_hears_namespaces(attach->config.cluster))
@@ -818,8 +836,9 @@ static int answer_add(struct attach *attach, json_t *params, json_t **result, st
 		*result = json_pack("{s:s}", "state", "none");
 		return 0;
 	case TENANT_READY:
-		if (!was_ready)
+		if (!tenant->counted)
 			histogram_add(&attach->seconds, (double)(attach->now - tenant->began) / 1000);
+		tenant->counted = true;
 		*result = ready_answer(tenant);
 		return *result ? 0 : fail(why, JSONRPC_INTERNAL, NULL, "podswitchd's report is not complete");
 	case TENANT_REFUSED:

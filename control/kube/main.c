@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define NAP 1000      /* ms that the loop sleeps at most */
+#define SHORT_NAP 20  /* ms when something waits for its turn */
 #define HINDSIGHT 500 /* ms after the order to stop in which the reason for it may arrive */
 
 struct agent {
@@ -197,7 +198,8 @@ static void loop(struct agent *agent)
 			{.fd = chain_fd(agent->chain), .events = CURL_WAIT_POLLIN},
 			{.fd = daemon_news_fd(agent->daemon), .events = CURL_WAIT_POLLIN},
 		};
-		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]), NAP);
+		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]),
+				attach_waits(agent->attach) ? SHORT_NAP : NAP);
 		turn(agent);
 		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
 			return;

@@ -44,6 +44,7 @@ struct tenant {
 	struct address endpoint;
 	bool exists;    /* podswitchd has the port */
 	bool lost;      /* its router stopped answering */
+	bool counted;   /* in the histogram of the times that it took */
 	bool attached;  /* it has been ready at `at` */
 	char *applied;  /* the last parameters of port.add or port.set, as text */
 	json_t *status; /* podswitchd's last report, or NULL */
