@@ -178,9 +178,12 @@ install: all ## into DESTDIR and PREFIX (/usr/local)
 	@for page in $(MAN); do \
 		install -v -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" "$$page" || exit 1; done
 
-.PHONY: image
+.PHONY: image check-k8s
 image: ## the container image, made of Debian's packages and the programs: build/image/podswitch.tar
 	@BUILD='$(BUILD)' deploy/image.sh
+check-k8s: ## on a real Kubernetes, about 12 minutes: TESTBED=FOLDER or KUBECONFIG=FILE says which
+	@test -n "$(TESTBED)$(KUBECONFIG)" || tests/k8s/run.sh
+	@tests/deps.sh build image k8s && $(MAKE) --no-print-directory all image && BUILD='$(BUILD)' tests/k8s/run.sh $(ONLY)
 
 .PHONY: clean help
 clean: ## remove the build folder

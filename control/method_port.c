@@ -421,16 +421,37 @@ int method_port_show(struct call *call, struct failure *why)
 	return error ? error : report_one(call, name, why);
 }
 
+struct removal {
+	char name[SWITCH_NAME];
+	bool closed;
+};
+
+static int parse_removed(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct removal *removal = into;
+
+	return param_name(key, value, removal->name, why);
+}
+
+static int parse_closed(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	struct removal *removal = into;
+
+	return param_switch(key, value, &removal->closed, why);
+}
+
 int method_port_remove(struct call *call, struct failure *why)
 {
-	char name[SWITCH_NAME];
+	static const struct param removal_keys[] = {
+		{"name", parse_removed, "the name of one"}, {"closed", parse_closed, NULL}, {0}};
+	struct removal removal = {0};
 
-	int error = call_name(call, name, why);
+	int error = params_read(removal_keys, call->params, true, &removal, why);
 	if (!error)
-		error = switch_port_remove(call->methods->vs, name, why);
+		error = switch_port_remove(call->methods->vs, removal.name, removal.closed, why);
 	if (error)
 		return error;
-	call->result = json_pack("{s:s}", "name", name);
-	error = call_forget(call, STATE_PORT, name, why);
+	call->result = json_pack("{s:s}", "name", removal.name);
+	error = call_forget(call, STATE_PORT, removal.name, why);
 	return error ? error : call_forget_entries(call, why);
 }

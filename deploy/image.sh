@@ -18,7 +18,7 @@ umask 022
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BUILD=${BUILD:-build}
 OUT=$(realpath -m "$BUILD")/image
-WORK=$(mktemp -d /tmp/podswitch-image.XXXXXX) # not in the build folder, of which make reads every *.d
+WORK=$(mktemp -d -t podswitch-image.XXXXXX) # not in the build folder, of which make reads every *.d
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 1' INT TERM
 SUITE=bookworm # the programs must find the libraries that they were linked with: the build machine's release
@@ -63,6 +63,7 @@ trim() {
 	done
 	find "$root" -depth -mindepth 2 -type d -empty -path "$root/usr/*" -delete
 }
+
 packages() { grep -v '^#' deploy/packages | sort; }
 
 mirrors() { # as this machine's apt has them, but only Debian's own
@@ -81,9 +82,12 @@ pack() {
 base() {
 	local key lines
 	lines=$(mirrors)
-	[ -n "$lines" ] || [ "$(id -u)" != 0 ] || { apt-get -qq update && lines=$(mirrors); } # its lists may have been cleaned
+	if [ -z "$lines" ] && [ "$(id -u)" = 0 ]; then # apt's lists have been cleaned
+		apt-get -qq update
+		lines=$(mirrors)
+	fi
 	[ -n "$lines" ] || die "this machine's apt knows no mirror of Debian $SUITE: run apt-get update, or set MIRROR='deb http://deb.debian.org/debian $SUITE main'"
-	key=$({ packages && echo "$lines" && cat deploy/image.sh; } | sha256sum | cut -c1-16)
+	key=$({ packages && echo "$lines" && declare -f trim pack base; } | sha256sum | cut -c1-16)
 	BASE=$OUT/base-$key.tar
 	[ ! -e "$BASE" ] || [ -n "${REFRESH:-}" ] || return 0
 	echo "image: Debian's packages, from $(echo "$lines" | head -n 1 | cut -d' ' -f2)"
@@ -170,7 +174,11 @@ archive() {
 }
 
 main() {
-	local top=$WORK/top
+	local top=$WORK/top release
+	[ "$(id -u)" = 0 ] || die "unpacking Debian's packages needs root: run 'sudo make image'"
+	release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	[ "$release" = $SUITE ] ||
+		die "programs made on ${release:-this system} need not run on Debian $SUITE: use 'docker build -f deploy/Dockerfile .'"
 	VERSION=$(sed -n 's/^VERSION := //p' Makefile)
 	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 	tests/deps.sh build image

@@ -167,7 +167,6 @@ static enum dhcp_event lose(struct dhcp *dhcp)
 	if (!dhcp->has_lease)
 		return DHCP_NOTHING;
 	dhcp->has_lease = false;
-	dhcp->wanted = dhcp->lease.address.address;
 	return DHCP_LOST;
 }
 
@@ -541,7 +540,7 @@ static bool make_lease(const struct answer *answer, uint64_t now, struct dhcp_le
 	span = out->seconds * SECOND;
 	t1 *= SECOND;
 	t2 *= SECOND;
-	if (!t1 || !t2 || t1 >= t2 || t2 >= span) {
+	if (!t1 || t1 >= t2 || t2 >= span) {
 		t1 = span / 2;
 		t2 = span - span / 8;
 	}
@@ -634,8 +633,8 @@ enum dhcp_event dhcp_receive(struct dhcp *dhcp, const uint8_t *frame, size_t len
 {
 	struct answer answer;
 
-	/* Before the first transmission of a state there is no question to answer. */
-	if (dhcp->state == DHCP_BOUND || !dhcp->tries || !parse(dhcp, frame, length, &answer))
+	/* Without a transmission in this state there is no question to answer. */
+	if (!dhcp->tries || !parse(dhcp, frame, length, &answer))
 		return DHCP_NOTHING;
 	if (dhcp->state == DHCP_SELECTING)
 		return answer.message == OFFER ? take_offer(dhcp, &answer, now) : DHCP_NOTHING;

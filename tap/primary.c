@@ -130,10 +130,10 @@ static bool is_own(const struct route *route)
 	return route->table == RT_TABLE_MAIN && route->protocol != PRIMARY_PROTOCOL;
 }
 
-/* A default route that leads around the TAP. */
+/* A default route that leads around the TAP, be it in part: IPv6 makes one of those of equal metric. */
 static bool is_way_around(const struct session *s, const struct route *route)
 {
-	return is_own(route) && is_default(route) && !route_uses(route, s->ifindex);
+	return is_own(route) && is_default(route) && route_uses_other(route, s->ifindex);
 }
 
 static bool is_better(const struct route *a, const struct route *b)
@@ -153,7 +153,8 @@ static const struct route *find_way(const struct session *s, const struct prefix
 
 	for (size_t i = 0; i < s->list.n; i++) {
 		const struct route *route = &s->list.routes[i];
-		if (route->type != RTN_UNICAST || !(is_own(route) || is_parked(route)) || route_uses(route, s->ifindex))
+		if (route->type != RTN_UNICAST || !(is_own(route) || is_parked(route)) ||
+		    !route_uses_other(route, s->ifindex))
 			continue;
 		if (route->to.length <= to->length && prefix_contains(&route->to, &to->address) &&
 		    is_better(route, best))
@@ -242,7 +243,8 @@ static int refuse_advertisements(struct failure *why)
 static int keep(struct session *s, const struct prefix *to, const char *key, struct failure *why)
 {
 	const struct route *way = find_way(s, to);
-	struct route_edit edit = {.table = RT_TABLE_MAIN, .protocol = PRIMARY_PROTOCOL, .to = to};
+	struct route_edit edit = {
+		.table = RT_TABLE_MAIN, .protocol = PRIMARY_PROTOCOL, .without = s->ifindex, .to = to};
 	char text[ADDRESS_TEXT];
 
 	if (!way || has_own(s, to))
@@ -264,9 +266,10 @@ static int keep_all(struct session *s, const struct primary_config *config, stru
 	return code;
 }
 
-static int delete_route(struct session *s, const struct route *route, struct failure *why)
+/* `without`: the hops on that interface stay, which only IPv6 knows; 0: all go. */
+static int delete_hops(struct session *s, const struct route *route, unsigned without, struct failure *why)
 {
-	struct route_edit edit = {.table = route->table};
+	struct route_edit edit = {.table = route->table, .without = without};
 	char text[ADDRESS_TEXT];
 	int code = netlink_request(&s->nl, route_copy(route, RTM_DELROUTE, 0, &edit));
 
@@ -274,6 +277,11 @@ static int delete_route(struct session *s, const struct route *route, struct fai
 	if (!code || code == -ESRCH || code == -ENOENT)
 		return 0;
 	return fail(why, code, NULL, "cannot delete the route %s: %s", prefix_format(&route->to, text), s->nl.text);
+}
+
+static int delete_route(struct session *s, const struct route *route, struct failure *why)
+{
+	return delete_hops(s, route, 0, why);
 }
 
 /* `config` NULL: nothing is wanted. */
@@ -293,11 +301,11 @@ static int drop_unwanted(struct session *s, const struct primary_config *config,
 
 static int park(struct session *s, const struct route *route, struct failure *why)
 {
-	struct route_edit edit = {.table = PRIMARY_PARKED_TABLE};
+	struct route_edit edit = {.table = PRIMARY_PARKED_TABLE, .without = s->ifindex};
 	int code = netlink_request(&s->nl, route_copy(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &edit));
 
 	return code ? fail(why, code, NULL, "cannot put the pod's default route aside: %s", s->nl.text)
-		    : delete_route(s, route, why);
+		    : delete_hops(s, route, route->family == AF_INET6 ? s->ifindex : 0, why);
 }
 
 /* Router advertisements on their way when they were turned off may still bring some. */
@@ -382,7 +390,7 @@ static int change_bound(struct session *s, int type, uint8_t kind, const struct 
 static bool is_bound_way(const struct session *s, const struct primary_config *config, const struct route *route)
 {
 	if (route->family != AF_INET || route->table != RT_TABLE_MAIN || !route->to.length ||
-	    route_uses(route, s->ifindex))
+	    !route_uses_other(route, s->ifindex))
 		return false;
 	return is_own(route) || is_wanted(config, &route->to);
 }

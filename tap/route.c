@@ -124,31 +124,50 @@ void route_list_free(struct route_list *list)
 	*list = (struct route_list){0};
 }
 
-/* The first next hop after `hop` of RTA_MULTIPATH (NULL: the first of all), or NULL. */
-static struct rtnexthop *next_hop(struct nlattr *multipath, struct rtnexthop *hop)
+/*
+ * The first next hop after `hop` of RTA_MULTIPATH (NULL: the first of all) that is not on interface `without` (0: any),
+ * or NULL.
+ */
+static struct rtnexthop *next_hop(struct nlattr *multipath, struct rtnexthop *hop, unsigned without)
 {
 	char *end = (char *)nla_data(multipath) + nla_len(multipath);
 	char *at = hop ? (char *)hop + RTNH_ALIGN(hop->rtnh_len) : nla_data(multipath);
 
-	if (end - at < (long)sizeof(*hop))
-		return NULL;
-	hop = (struct rtnexthop *)at;
-	return hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= end - at ? hop : NULL;
+	for (; end - at >= (long)sizeof(*hop); at += RTNH_ALIGN(hop->rtnh_len)) {
+		hop = (struct rtnexthop *)at;
+		if (hop->rtnh_len < sizeof(*hop) || hop->rtnh_len > end - at)
+			return NULL;
+		if (!without || hop->rtnh_ifindex != (int)without)
+			return hop;
+	}
+	return NULL;
+}
+
+static struct nlattr *multipath_of(const struct route *route)
+{
+	return nlmsg_find_attr(route->raw, sizeof(struct rtmsg), RTA_MULTIPATH);
 }
 
 bool route_uses(const struct route *route, unsigned ifindex)
 {
-	struct nlattr *multipath = nlmsg_find_attr(route->raw, sizeof(struct rtmsg), RTA_MULTIPATH);
+	struct nlattr *multipath = multipath_of(route);
 
 	if (!ifindex)
 		return false;
 	if (!multipath)
 		return attribute_u32(route->raw, RTA_OIF, 0) == ifindex;
-	for (struct rtnexthop *hop = next_hop(multipath, NULL); hop; hop = next_hop(multipath, hop)) {
+	for (struct rtnexthop *hop = next_hop(multipath, NULL, 0); hop; hop = next_hop(multipath, hop, 0)) {
 		if (hop->rtnh_ifindex == (int)ifindex)
 			return true;
 	}
 	return false;
+}
+
+bool route_uses_other(const struct route *route, unsigned ifindex)
+{
+	struct nlattr *multipath = multipath_of(route);
+
+	return multipath ? next_hop(multipath, NULL, ifindex) != NULL : !route_uses(route, ifindex);
 }
 
 /* What the kernel tells of a hop and does not take: that it is dead, offloaded, without a carrier. */
@@ -157,32 +176,37 @@ static unsigned char keep_flags(unsigned flags)
 	return flags & RTNH_F_ONLINK;
 }
 
-static int put_hops(struct nl_msg *msg, struct nlattr *multipath)
+static int put_hops(struct nl_msg *msg, struct nlattr *multipath, unsigned without)
 {
-	struct nlattr *copy = nla_reserve(msg, RTA_MULTIPATH, nla_len(multipath));
+	struct nlattr *nest = nla_nest_start(msg, RTA_MULTIPATH);
 
-	if (!copy)
+	if (!nest)
 		return -ENOMEM;
-	memcpy(nla_data(copy), nla_data(multipath), (size_t)nla_len(multipath));
-	for (struct rtnexthop *hop = next_hop(copy, NULL); hop; hop = next_hop(copy, hop))
-		hop->rtnh_flags = keep_flags(hop->rtnh_flags);
+	for (struct rtnexthop *hop = next_hop(multipath, NULL, without); hop; hop = next_hop(multipath, hop, without)) {
+		struct rtnexthop *copy = nlmsg_reserve(msg, hop->rtnh_len, RTNH_ALIGNTO);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, hop, hop->rtnh_len);
+		copy->rtnh_flags = keep_flags(hop->rtnh_flags);
+	}
+	nla_nest_end(msg, nest);
 	return 0;
 }
 
 /* The hop as if it were the route's only one. */
-static int put_first_hop(struct nl_msg *msg, struct nlattr *multipath)
+static int put_first_hop(struct nl_msg *msg, struct nlattr *multipath, unsigned without)
 {
-	struct rtnexthop *hop = next_hop(multipath, NULL);
+	struct rtnexthop *hop = next_hop(multipath, NULL, without);
 	struct rtmsg *head = nlmsg_data(nlmsg_hdr(msg));
-	struct nlattr *attribute;
-	int rest;
 
 	if (!hop)
 		return 0;
 	head->rtm_flags |= keep_flags(hop->rtnh_flags);
-	nla_for_each_attr(
-		attribute, (struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop),
-		rest) if (nla_put(msg, nla_type(attribute), nla_len(attribute), nla_data(attribute))) return -ENOMEM;
+	int rest = hop->rtnh_len - (int)sizeof(*hop);
+	for (struct nlattr *a = (struct nlattr *)RTNH_DATA(hop); nla_ok(a, rest); a = nla_next(a, &rest)) {
+		if (nla_put(msg, nla_type(a), nla_len(a), nla_data(a)))
+			return -ENOMEM;
+	}
 	return nla_put_u32(msg, RTA_OIF, (uint32_t)hop->rtnh_ifindex);
 }
 
@@ -199,7 +223,8 @@ static int put_attribute(struct nl_msg *msg, struct nlattr *attribute, const str
 			return 0;
 		break;
 	case RTA_MULTIPATH:
-		return edit->to ? put_first_hop(msg, attribute) : put_hops(msg, attribute);
+		return edit->to ? put_first_hop(msg, attribute, edit->without)
+				: put_hops(msg, attribute, edit->without);
 	default:
 		break;
 	}
@@ -210,7 +235,6 @@ struct nl_msg *route_copy(const struct route *route, int type, int flags, const 
 {
 	struct rtmsg head = *(struct rtmsg *)nlmsg_data(route->raw);
 	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
-	struct nlattr *attribute;
 	int rest;
 
 	head.rtm_table = RT_TABLE_UNSPEC;
@@ -223,8 +247,11 @@ struct nl_msg *route_copy(const struct route *route, int type, int flags, const 
 		goto fail;
 	if (edit->to && nla_put(msg, RTA_DST, (int)address_size(edit->to->address.family), edit->to->address.bytes))
 		goto fail;
-	nlmsg_for_each_attr(attribute, route->raw, sizeof(head),
-			    rest) if (put_attribute(msg, attribute, edit)) goto fail;
+	rest = nlmsg_attrlen(route->raw, sizeof(head));
+	for (struct nlattr *a = nlmsg_attrdata(route->raw, sizeof(head)); nla_ok(a, rest); a = nla_next(a, &rest)) {
+		if (put_attribute(msg, a, edit))
+			goto fail;
+	}
 	return msg;
 fail:
 	nlmsg_free(msg);

@@ -32,13 +32,15 @@ int route_list_read(struct netlink *nl, struct route_list *out, struct failure *
 /* Accepts zeroes, and leaves them. */
 void route_list_free(struct route_list *list);
 
-/* Whether any of its next hops is on that interface. */
+/* Whether any of its next hops is on that interface, or on another (or, of a route without hops, none). */
 bool route_uses(const struct route *route, unsigned ifindex);
+bool route_uses_other(const struct route *route, unsigned ifindex);
 
 /* What is to be different in a copy. */
 struct route_edit {
 	uint32_t table;
 	uint8_t protocol;        /* 0: the original's */
+	unsigned without;        /* of several hops, those on this interface are left out; 0: none */
 	const struct prefix *to; /* NULL: the original's, with its metric; else without, and by its first hop alone */
 };
 

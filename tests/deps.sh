@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh - installs the Debian packages that are missing
 #
-#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image
+#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image, k8s
 #
 # DEPS=skip turns it off. Nothing is asked of the network while nothing is missing.
 set -eu
@@ -12,10 +12,11 @@ for kind; do
 	case $kind in
 	build) wanted+=(gcc libc6-dev make pkg-config liburing-dev libnl-3-dev libnl-route-3-dev libjansson-dev libxxhash-dev libcurl4-openssl-dev libmicrohttpd-dev) ;;
 	demo) wanted+=(iproute2 curl python3) ;;
-	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables) ;;
+	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox-static openssl) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck) ;;
 	image) wanted+=(mmdebstrap jq git) ;;
+	k8s) wanted+=(iproute2 procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat util-linux) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;
 	*) echo "deps: no such kind of packages: $kind" >&2 && exit 2 ;;
 	esac

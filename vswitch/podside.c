@@ -240,7 +240,7 @@ void podside_close(struct vswitch *vs, struct port *port)
 		wait_for_worker(vs, port, before);
 	}
 	podside_forget(vs, port);
-	if (!port->config.exclusive || port->tap < 0 || netns_enter(&port->netns, NULL))
+	if (!port->config.exclusive || port->stays_closed || port->tap < 0 || netns_enter(&port->netns, NULL))
 		return;
 	bare.n_routes = bare.n_addresses = 0;
 	bare.default_via = (struct address){0};

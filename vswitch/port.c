@@ -580,11 +580,12 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	return error;
 }
 
-int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why)
+int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why)
 {
 	struct port *port = port_find(vs, name);
 	if (!port)
 		return fail(why, -ENOENT, "name", "there is no port '%s'", name);
+	port->stays_closed = closed;
 	struct gateway *gateway = port->gateway;
 	delist(vs, port);
 	release(vs, port, true);

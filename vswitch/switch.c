@@ -403,8 +403,8 @@ void switch_tick(struct vswitch *vs)
 	uint64_t wakeups;
 	uint32_t now = switch_now();
 	atomic_store(&vs->woken, false);
-	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups));
-	ignored = read(vs->alarm, &wakeups, sizeof(wakeups));
+	/* Either may have nothing to say; both are told off. */
+	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups)) + read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
 	look_after_ports(vs);
 	podside_turn(vs);

@@ -138,11 +138,12 @@ int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, stru
  * Ports. `adopt` takes up the TAP that an earlier podswitchd left in the namespace, with whatever the pod has
  * configured on it (a TAP that vanished is made anew, unless the namespace was given by a process id, which may be
  * another process's by now; what is gone gives a port in state "gone", not an error). Adding a port that is "gone" or
- * "detached" with the same settings attaches it again. netns and ifname cannot be changed by `set`.
+ * "detached" with the same settings attaches it again. netns and ifname cannot be changed by `set`. What an exclusive
+ * port kept from the pod comes back when it is removed, unless it is to stay `closed`.
  */
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why);
 int switch_port_set(struct vswitch *vs, const struct port_config *config, struct failure *why);
-int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why);
+int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why);
 
 /* The configuration as it is now, or NULL; valid until the next verb. */
 const struct gateway_config *switch_gateway_config(const struct vswitch *vs, const char *name);

@@ -69,9 +69,10 @@ struct port {
 	struct link_config wanted; /* the same with zeroes for what was derived, to compare with what is asked for */
 	struct link_config live;   /* what the interface has: config.link and the lease */
 	struct client *client;     /* NULL: neither DHCP nor probes */
-	char trouble[160];         /* why the lease could not be used, or "" */
-	struct gateway *gateway;   /* NULL: detached */
-	struct worker *worker;     /* whose ring reads its TAP */
+	bool stays_closed; /* being removed, of an exclusive port: the pod's own default route does not come back */
+	char trouble[160]; /* why the lease could not be used, or "" */
+	struct gateway *gateway; /* NULL: detached */
+	struct worker *worker;   /* whose ring reads its TAP */
 	struct netns netns;
 	int tap;                   /* -1: gone */
 	int tap_watch;             /* handle, -1: none */

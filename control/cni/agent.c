@@ -33,7 +33,8 @@ static int call_once(struct agent *agent, const char *method, json_t *params, lo
 		     struct failure *why)
 {
 	if (!agent->connected) {
-		int error = client_connect_to(&agent->client, agent->path, "podswitch-agent", left_until(deadline), why);
+		int error =
+			client_connect_to(&agent->client, agent->path, "podswitch-agent", left_until(deadline), why);
 		if (error)
 			return error;
 		agent->connected = true;

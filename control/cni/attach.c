@@ -194,8 +194,8 @@ static int remove_from_switch(const struct attach *attach, const char *port, str
 	struct agent podswitchd = {.path = attach->request->socket, .stop_fd = -1};
 	json_t *result = NULL;
 
-	int error = agent_call(&podswitchd, "port.remove", json_pack("{s:s}", "name", port), until(attach, DEL_SWITCH),
-			       &result, why);
+	int error = agent_call(&podswitchd, "port.remove", json_pack("{s:s, s:b}", "name", port, "closed", true),
+			       until(attach, DEL_SWITCH), &result, why);
 	if (error == -EREMOTEIO && podswitchd.client.refused == JSONRPC_NOT_FOUND)
 		error = 0;
 	agent_close(&podswitchd);

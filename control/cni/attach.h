@@ -20,7 +20,7 @@
 struct attach {
 	const struct environment *environment;
 	const struct request *request;
-	long long started; /* agent_now() when the program began */
+	long long started; /* agent_now() when the configuration was there */
 	int stop_fd;       /* readable: stop waiting; -1: nothing does */
 };
 

@@ -11,36 +11,44 @@
 
 #define MAX_FILE (1UL << 20) /* bytes */
 
+/* `size` bytes, or what is there when it is less. NULL with errno. */
+static char *read_bytes(int fd, size_t *size)
+{
+	char *bytes = malloc(*size + 1);
+	size_t used = 0;
+
+	while (bytes && used < *size) {
+		ssize_t got = read(fd, bytes + used, *size - used);
+		if (got < 0) {
+			free(bytes);
+			return NULL;
+		}
+		if (!got)
+			break;
+		used += (size_t)got;
+	}
+	if (bytes)
+		bytes[used] = '\0';
+	*size = used;
+	return bytes;
+}
+
 char *conffile_bytes(const char *path, size_t most, size_t *size, struct stat *status)
 {
-	int error = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	size_t used = 0;
-	ssize_t got = 1;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char *bytes = NULL;
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, status))
-		error = errno;
-	else if (!S_ISREG(status->st_mode) || (size_t)status->st_size > most)
-		error = EFBIG;
-	else if (!(bytes = malloc((size_t)status->st_size + 1)))
-		error = ENOMEM;
-	while (!error && got && used < (size_t)status->st_size) {
-		got = read(fd, bytes + used, (size_t)status->st_size - used);
-		if (got < 0)
-			error = errno;
-		else
-			used += (size_t)got;
+	if (!fstat(fd, status)) {
+		*size = (size_t)status->st_size;
+		errno = EFBIG;
+		if (S_ISREG(status->st_mode) && *size <= most)
+			bytes = read_bytes(fd, size);
 	}
+	int error = errno;
 	close(fd);
-	if (error) {
-		free(bytes);
-		errno = error;
-		return NULL;
-	}
-	bytes[used] = '\0';
-	*size = used;
+	errno = error;
 	return bytes;
 }
 
@@ -165,11 +173,10 @@ int conffile_write(const struct conffile *file, const char *path, const char *te
 	if (error)
 		return fail(why, error, NULL, "cannot write %.160s: %s", path, strerror(-error));
 	/* Root's as a rule; who may not give a file away writes it as his own. */
-	if (lchown(temporary, file->status.st_uid, file->status.st_gid) && errno != EPERM)
-		error = -errno;
-	else if (!unchanged(file))
+	bool given = !lchown(temporary, file->status.st_uid, file->status.st_gid) || errno == EPERM;
+	if (given && !unchanged(file))
 		error = -EAGAIN;
-	else if (rename(temporary, path))
+	else if (!given || rename(temporary, path))
 		error = -errno;
 	if (!error)
 		error = sync_folder_of(path);

@@ -34,18 +34,13 @@ static bool missing(const char *value)
 
 static enum cni_code check_present(const struct variables *v, enum cni_command command, struct refusal *why)
 {
-	char list[64] = "";
-	bool netns = command != CNI_DEL;
+	bool container = missing(v->container_id), ifname = missing(v->ifname);
+	bool netns = command != CNI_DEL && missing(v->netns);
 
-	if (missing(v->container_id))
-		strcat(list, " CNI_CONTAINERID");
-	if (netns && missing(v->netns))
-		strcat(list, " CNI_NETNS");
-	if (missing(v->ifname))
-		strcat(list, " CNI_IFNAME");
-	if (!list[0])
+	if (!container && !netns && !ifname)
 		return 0;
-	return refuse(why, CNI_BAD_ENVIRONMENT, "required environment variables are not set:%s", list);
+	return refuse(why, CNI_BAD_ENVIRONMENT, "required environment variables are not set:%s%s%s",
+		      container ? " CNI_CONTAINERID" : "", netns ? " CNI_NETNS" : "", ifname ? " CNI_IFNAME" : "");
 }
 
 static enum cni_code read_word(const char *name, const char *text, bool (*valid)(const char *), size_t size, char *out,

@@ -12,8 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INPUT_PATIENCE 5000 /* milliseconds for all of standard input */
-#define DEL_PATIENCE 500    /* the same of a DEL, which must have time for the rest */
+#define INPUT_PATIENCE 5000 /* milliseconds for all of standard input; on a busy node a runtime is slow */
 
 static enum cni_code read_all(int in, long long deadline, struct buffer *text, struct refusal *why)
 {
@@ -165,7 +164,8 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 	}
 	bool del = environment.command == CNI_DEL;
 	int status = 0;
-	code = read_request(in, attach.started + (del ? DEL_PATIENCE : INPUT_PATIENCE), &request, &why);
+	code = read_request(in, attach.started + INPUT_PATIENCE, &request, &why);
+	attach.started = agent_now();
 	if (del) {
 		status = delete (&attach, code, &why, err);
 	} else {

@@ -16,8 +16,8 @@ void request_defaults(struct request *request)
 	struct refusal ignored;
 
 	*request = (struct request){.version = CNI_VERSIONS, .timeout = REQUEST_TIMEOUT};
-	strcpy(request->socket, REQUEST_SOCKET);
-	strcpy(request->ifname, REQUEST_IFNAME);
+	memcpy(request->socket, REQUEST_SOCKET, sizeof(REQUEST_SOCKET));
+	memcpy(request->ifname, REQUEST_IFNAME, sizeof(REQUEST_IFNAME));
 	request_agent_beside(request->socket, request->agent_socket, &ignored);
 }
 
@@ -32,7 +32,7 @@ enum cni_code request_agent_beside(const char *socket, char out[108], struct ref
 			      " beside it; give a path of at most %zu bytes",
 			      108 - sizeof(AGENT_SOCKET));
 	memcpy(out, socket, folder);
-	strcpy(out + folder, AGENT_SOCKET);
+	memcpy(out + folder, AGENT_SOCKET, sizeof(AGENT_SOCKET));
 	return 0;
 }
 

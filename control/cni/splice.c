@@ -119,6 +119,8 @@ char *splice_append(const char *text, struct span array, const char *value)
 	size_t index;
 	char *out = NULL;
 
+	if (text[array.start] != '[')
+		return NULL;
 	if (!last_element(text, array, &index, &last))
 		return splice_replace(text, (struct span){array.start + 1, array.start + 1}, value);
 	/* What stands before the last element stands before ours. */

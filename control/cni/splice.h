@@ -31,7 +31,10 @@ bool span_element(const char *text, struct span array, size_t index, struct span
 /* `text` with `value` in place of `span`. NULL without memory; to be freed. */
 char *splice_replace(const char *text, struct span span, const char *value);
 
-/* `text` with `value` as a further element of the array at `array`, laid out as the element before it. */
+/*
+ * `text` with `value` as a further element of the array at `array`, laid out as the element before it. NULL also when
+ * no array is there.
+ */
 char *splice_append(const char *text, struct span array, const char *value);
 
 /* `text` without the element number `index`: after splice_append the text of before. */

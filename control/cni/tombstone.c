@@ -47,21 +47,23 @@ static int write_note(int folder, const char *port, const char *text)
 
 int tombstone_put(const char *socket, const char *port, const json_t *content, struct failure *why)
 {
-	char path[PATH_MAX], *text = json_dumps(content, JSON_COMPACT);
-	int error = text ? folder_of(socket, path, why) : fail(why, -ENOMEM, NULL, "out of memory");
+	char path[PATH_MAX];
 
+	int error = folder_of(socket, path, why);
 	if (!error)
 		error = directory_make(path, "tombstones", why);
-	if (!error) {
-		int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		error = folder < 0 ? -errno : write_note(folder, port, text);
-		if (folder >= 0)
-			close(folder);
-		if (error)
-			fail(why, error, "tombstones", "cannot write into %.120s: %s", path, strerror(-error));
-	}
+	if (error)
+		return error;
+	char *text = json_dumps(content, JSON_COMPACT);
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (folder < 0)
+		error = -errno;
+	else
+		error = text ? write_note(folder, port, text) : -ENOMEM;
+	if (folder >= 0)
+		close(folder);
 	free(text);
-	return error;
+	return error ? fail(why, error, "tombstones", "cannot write into %.120s: %s", path, strerror(-error)) : 0;
 }
 
 static json_t *read_note(int folder, const char *name)

@@ -21,6 +21,11 @@ static const struct option_spec settings[] = {
 	{0},
 };
 
+static const struct option_spec removal[] = {
+	{"closed", OPTION_FLAG, NULL, "of an exclusive port: the pod's own default route does not come back"},
+	{0},
+};
+
 static const struct table_column columns[] = {
 	{"NAME", false},      {"STATE", false},    {"GATEWAY", false},  {"NETNS", false},
 	{"IFNAME", false},    {"MAC", false},      {"MTU", true},       {"UNDERLAY", false},
@@ -121,6 +126,7 @@ const struct command port_commands[] = {
 		.method = "port.remove",
 		.help = "takes the interface out of the pod",
 		.takes_name = true,
+		.options = removal,
 	},
 	{0},
 };

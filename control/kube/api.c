@@ -104,7 +104,11 @@ int kube_open(const struct kube_options *options, struct kube **out, struct fail
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return fail(why, -EIO, NULL, "libcurl does not start");
 	struct kube *kube = calloc(1, sizeof(*kube));
-	int error = kube ? open_transport(kube, options, why) : fail(why, -ENOMEM, NULL, "out of memory");
+	if (!kube) {
+		curl_global_cleanup();
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	}
+	int error = open_transport(kube, options, why);
 	if (error) {
 		free(kube);
 		curl_global_cleanup();

@@ -10,11 +10,11 @@
  * that it was given once; its traffic never goes around.
  */
 #include "control/kube/attach.h"
+#include "control/cni/tombstone.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
 #include "control/kube/memory.h"
 #include "control/kube/orders.h"
-#include "control/kube/tombstones.h"
 #include "vswitch/log.h"
 
 #include <stdio.h>
@@ -26,10 +26,10 @@
 
 #define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
 #define PERIOD 5000             /* ms between looks at everything, whether something happened or not */
-#define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is cut off, without the plugin */
-#define PATIENCE 5000           /* ms that an endpoint may be silent before another one is tried */
-#define UNFOUND_MEMORY 64       /* pods whose processes were not found, so that /proc is not read for each change */
-#define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
+#define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is removed without the plugin */
+#define PATIENCE 8000      /* ms of silence after which the next endpoint is tried; dnsmasq takes 3 s for a client */
+#define UNFOUND_MEMORY 64  /* pods whose processes were not found, so that /proc is not read for each change */
+#define REMOVED_MEMORY 256 /* containers that are known to be removed, for a plugin's late question */
 
 struct attach {
 	struct attach_config config;
@@ -312,7 +312,7 @@ static enum tenant_state place(struct attach *attach, struct tenant *tenant, con
 static enum tenant_state leave(struct attach *attach, struct tenant *tenant, const struct choice *choice)
 {
 	struct failure why = {0};
-	if (tenant->exists && orders_remove(&attach->orders, tenant->port, &why))
+	if (tenant->exists && orders_remove(&attach->orders, tenant->port, false, &why))
 		return set_state(tenant, TENANT_PENDING, why.text);
 	if (tenant->exists)
 		tell(attach, tenant, false, EVENT_DETACHED, choice->reason);
@@ -362,8 +362,6 @@ static enum tenant_state look(struct attach *attach, struct tenant *tenant)
 			 cluster_missing(attach->config.cluster));
 		return set_state(tenant, tenant->state == TENANT_READY ? TENANT_READY : TENANT_PENDING, text);
 	}
-	if (tenant->superseded)
-		return set_state(tenant, TENANT_REFUSED, "there is a later sandbox of the pod");
 	const json_t *pod = pod_of(attach, tenant);
 	if (!pod) {
 		tenant->orphaned = tenant->orphaned ? tenant->orphaned : attach->now;
@@ -518,7 +516,7 @@ static bool was_removed(const struct attach *attach, const char *port)
 static int remove_port(struct attach *attach, const char *port, struct failure *why)
 {
 	struct tenant *tenant = find_port(attach, port);
-	int error = orders_remove(&attach->orders, port, why);
+	int error = orders_remove(&attach->orders, port, true, why);
 	if (error)
 		return error;
 	memory_drop(attach->config.memory, port);
@@ -535,19 +533,6 @@ static bool is_gone(const struct tenant *tenant)
 }
 
 /*
- * To remove a port gives the pod its own way out again. So as long as its namespace is there (a pod deleted by force
- * runs on for its grace period) and the plugin has not said DEL, it is only cut off.
- */
-static void put_aside(struct attach *attach, struct tenant *tenant)
-{
-	struct failure why = {0};
-	if (!tenant->exists || is_gone(tenant))
-		(void)remove_port(attach, tenant->port, NULL);
-	else if (orders_cut(&attach->orders, tenant, &why))
-		log_line(LOG_ERROR, "%s: cannot be cut off: %s", tenant->port, why.text);
-}
-
-/*
  * An earlier sandbox of the same pod has the MAC at the gateway that the new one is to have. A plugin that still asks
  * for it must not take the place back.
  */
@@ -557,20 +542,20 @@ static void remove_earlier(struct attach *attach, const struct tenant *newest)
 		next = tenant->next;
 		if (tenant != newest && !strcmp(tenant->namespace, newest->namespace) &&
 		    !strcmp(tenant->pod, newest->pod) && !strcmp(tenant->ifname, newest->ifname)) {
-			if (!tenant->by_agent && !tenant->superseded)
+			if (!tenant->by_agent && !was_removed(attach, tenant->port))
 				remember_removed(attach, tenant->port);
-			tenant->superseded = true;
-			(void)orders_look(&attach->orders, tenant, NULL);
-			put_aside(attach, tenant);
+			(void)remove_port(attach, tenant->port, NULL);
 		}
 	}
 }
 
-static bool bury(void *context, const char *port)
+/* What the plugin noted while nobody answered. A note may be of a container of which not even the pod was known. */
+static int bury(void *context, const char *port, const json_t *content)
 {
+	(void)content;
 	if (!was_removed(context, port))
 		remember_removed(context, port);
-	return !remove_port(context, port, NULL);
+	return remove_port(context, port, NULL);
 }
 
 static bool is_used(void *context, const char *gateway)
@@ -679,10 +664,10 @@ static void sweep(struct attach *attach)
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
 		bool orphan = tenant->orphaned && attach->now - tenant->orphaned > ORPHAN_AGE;
-		if (is_gone(tenant) || orphan || tenant->superseded)
-			put_aside(attach, tenant);
+		if (is_gone(tenant) || orphan)
+			(void)remove_port(attach, tenant->port, NULL);
 	}
-	tombstones_carry_out(attach->config.tombstones, bury, attach);
+	(void)tombstone_each(attach->config.socket, bury, attach);
 	orders_tidy(&attach->orders, is_used, attach);
 }
 
@@ -711,19 +696,19 @@ void attach_turn(struct attach *attach, uint64_t now)
 /* ---- the plugin's questions ---- */
 
 struct question {
-	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
+	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured, *network;
 	char port[NAMES_SIZE];
 };
 
 static int read_question(json_t *params, bool add, struct question *out, struct failure *why)
 {
-	*out = (struct question){.netns = "", .uid = "", .configured = ""};
+	*out = (struct question){.netns = "", .uid = "", .configured = "", .network = ""};
 	json_error_t error;
 	int standalone = 0;
-	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b}", "container_id",
+	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?b}", "container_id",
 			   &out->container, "ifname", &out->ifname, "namespace", &out->namespace, "pod", &out->pod,
-			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "standalone",
-			   &standalone))
+			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "network",
+			   &out->network, "standalone", &standalone))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL, "%s", error.text);
 	if (port_name(out->port, out->namespace, out->pod, out->container, out->ifname))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL,
@@ -738,6 +723,7 @@ static int note_question(const struct attach *attach, struct tenant *tenant, con
 			 struct failure *why)
 {
 	snprintf(tenant->uid, sizeof(tenant->uid), "%s", question->uid);
+	snprintf(tenant->network, sizeof(tenant->network), "%s", question->network);
 	if (!strcmp(tenant->configured, question->configured))
 		return 0;
 	if (strlen(question->configured) >= sizeof(tenant->configured))
@@ -879,12 +865,14 @@ static bool is_valid(const json_t *valid, const struct tenant *tenant)
 }
 
 /*
- * A network's list lacks the attachments of all other networks, so that a pod that is there is not given up for it. Its
- * earlier sandboxes were removed when this one was added.
+ * The list is of one network; which one a port is of is not known of those that an earlier agent made. A pod that is
+ * there is not given up for it: its earlier sandboxes were removed when this one was added.
  */
-static bool is_garbage(const struct attach *attach, const json_t *valid, const struct tenant *tenant)
+static bool is_garbage(const struct attach *attach, const json_t *params, const struct tenant *tenant)
 {
-	return !is_valid(valid, tenant) && !pod_of(attach, tenant);
+	const char *network = json_string_value(json_object_get(params, "network"));
+	bool concerned = *tenant->network && network && !strncmp(tenant->network, network, sizeof(tenant->network) - 1);
+	return concerned && !is_valid(json_object_get(params, "valid"), tenant) && !pod_of(attach, tenant);
 }
 
 static int answer_gc(struct attach *attach, json_t *params, json_t **result, struct failure *why)
@@ -896,7 +884,7 @@ static int answer_gc(struct attach *attach, json_t *params, json_t **result, str
 		return fail(why, JSONRPC_INVALID_PARAMS, "valid", "valid: give an array of attachments");
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
-		if (known && is_garbage(attach, valid, tenant) && !remove_port(attach, tenant->port, NULL))
+		if (known && is_garbage(attach, params, tenant) && !remove_port(attach, tenant->port, NULL))
 			removed++;
 	}
 	*result = json_pack("{s:i}", "removed", removed);

@@ -27,10 +27,10 @@ struct attach_config {
 	const struct choose_policy *policy;
 	const struct prefix *keep; /* networks that stay on pods' first interface besides the cluster's own */
 	size_t n_keep;
-	unsigned probe;         /* seconds */
-	bool running;           /* whether pods that run already are attached without the CNI plugin */
-	const char *tombstones; /* directory */
-	const char *memory;     /* directory, for memory.h */
+	unsigned probe;     /* seconds */
+	bool running;       /* whether pods that run already are attached without the CNI plugin */
+	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
+	const char *memory; /* directory, for memory.h */
 };
 
 int attach_open(const struct attach_config *config, struct attach **out, struct failure *why);

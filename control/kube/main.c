@@ -7,6 +7,7 @@
  */
 #include "control/cni/install.h"
 #include "control/kube/attach.h"
+#include "control/kube/chain.h"
 #include "control/kube/health.h"
 #include "control/kube/metrics.h"
 #include "control/kube/settings.h"
@@ -28,7 +29,7 @@
 struct agent {
 	struct settings settings;
 	struct choose_policy policy;
-	char socket[PATH_MAX], tombstones[PATH_MAX], memory[PATH_MAX];
+	char memory[PATH_MAX], socket[PATH_MAX];
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;
@@ -36,6 +37,7 @@ struct agent {
 	struct attach *attach;
 	struct rpc *rpc;
 	struct health *health;
+	struct chain *chain;
 	uint64_t ticked;
 };
 
@@ -60,13 +62,12 @@ static int open_signals(void)
 	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The agent's socket, what it keeps, and the plugin's tombstones are beside podswitchd's socket. */
+/* The agent's socket, and what it keeps, are beside podswitchd's. */
 static void name_paths(struct agent *agent)
 {
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", agent->settings.socket);
 	const char *directory = dirname(copy);
-	snprintf(agent->tombstones, sizeof(agent->tombstones), "%.4000s/tombstones", directory);
 	snprintf(agent->memory, sizeof(agent->memory), "%.4000s/configured", directory);
 	if (agent->settings.agent_socket)
 		snprintf(agent->socket, sizeof(agent->socket), "%s", agent->settings.agent_socket);
@@ -96,8 +97,11 @@ static void write_metrics(void *context, FILE *out)
 static int open_cluster(struct agent *agent, struct failure *why)
 {
 	const struct settings *settings = &agent->settings;
-	const struct kube_options api = {
-		.server = settings->api, .token_file = settings->token_file, .ca_file = settings->ca_file};
+	/* client-go waits up to a minute after an outage, for the sake of servers with many clients; a node is one. */
+	const struct kube_options api = {.server = settings->api,
+					 .token_file = settings->token_file,
+					 .ca_file = settings->ca_file,
+					 .backoff_max_ms = 5000};
 	const struct cluster_config config = {
 		.node = settings->node, .daemonset = settings->daemonset, .changed = on_changed, .context = agent};
 	int error = kube_open(&api, &agent->kube, why);
@@ -123,7 +127,7 @@ static int open_attach(struct agent *agent, struct failure *why)
 		.n_keep = settings->n_keep,
 		.probe = settings->probe,
 		.running = settings->attach,
-		.tombstones = agent->tombstones,
+		.socket = settings->socket,
 		.memory = agent->memory,
 	};
 	return attach_open(&config, &agent->attach, why);
@@ -145,12 +149,15 @@ static int start(struct agent *agent, struct failure *why)
 		.listen = agent->settings.listen, .ready = is_ready, .metrics = write_metrics, .context = agent};
 	if (!error && agent->settings.listen)
 		error = health_open(&health, &agent->health, why);
+	if (!error)
+		agent->chain = chain_open(&agent->settings);
 	return error;
 }
 
 /* Accepts what start() left half done. */
 static void stop(struct agent *agent)
 {
+	chain_close(agent->chain);
 	health_close(agent->health);
 	rpc_close(agent->rpc);
 	attach_close(agent->attach);
@@ -171,6 +178,8 @@ static void turn(struct agent *agent)
 	rpc_serve(agent->rpc);
 	if (agent->health)
 		health_turn(agent->health);
+	if (!cluster_uninstalled(agent->cluster))
+		chain_turn(agent->chain);
 	if (now - agent->ticked >= 1000) {
 		agent->ticked = now;
 		rpc_tick(agent->rpc);
@@ -185,10 +194,10 @@ static void loop(struct agent *agent)
 			{.fd = agent->signals, .events = CURL_WAIT_POLLIN},
 			{.fd = rpc_fd(agent->rpc), .events = CURL_WAIT_POLLIN},
 			{.fd = agent->health ? health_fd(agent->health) : -1, .events = CURL_WAIT_POLLIN},
+			{.fd = chain_fd(agent->chain), .events = CURL_WAIT_POLLIN},
 			{.fd = daemon_news_fd(agent->daemon), .events = CURL_WAIT_POLLIN},
 		};
-		unsigned n = fds[3].fd >= 0 ? 4 : 3;
-		(void)kube_wait(agent->kube, fds, n, NAP);
+		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]), NAP);
 		turn(agent);
 		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
 			return;

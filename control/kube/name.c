@@ -64,8 +64,10 @@ const char *name_quote(const char *text, char out[static NAME_QUOTE])
 	char *at = out;
 
 	*at++ = '\'';
-	for (size_t i = 0; i < shown; i++)
-		*at++ = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+	for (size_t i = 0; i < shown; i++) {
+		bool printable = text[i] >= ' ' && text[i] <= '~';
+		*at++ = (char)(printable ? text[i] : '?');
+	}
 	memcpy(at, shown < length ? "...'" : "'", shown < length ? 5 : 2);
 	return out;
 }

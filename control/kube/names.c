@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* names.c - what Kubernetes' objects are called, and what their gateways and ports are called in podswitchd */
 #include "control/kube/names.h"
+#include "control/kube/name.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,20 +19,9 @@ static bool is_alnum(char c)
 	return is_lower(c) || (c >= 'A' && c <= 'Z');
 }
 
-static bool label_valid(const char *text, size_t length)
-{
-	if (!length || length > 63 || text[0] == '-' || text[length - 1] == '-')
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (!is_lower(text[i]) && text[i] != '-')
-			return false;
-	}
-	return true;
-}
-
 bool names_label_valid(const char *text)
 {
-	return label_valid(text, strlen(text));
+	return name_is_label(text, strlen(text));
 }
 
 bool names_subdomain_valid(const char *text)
@@ -40,7 +30,7 @@ bool names_subdomain_valid(const char *text)
 		return false;
 	for (;;) {
 		size_t length = strcspn(text, ".");
-		if (!label_valid(text, length))
+		if (!name_is_label(text, length))
 			return false;
 		if (!text[length])
 			return true;

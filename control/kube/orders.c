@@ -203,10 +203,11 @@ int orders_cut(struct orders *orders, struct tenant *tenant, struct failure *why
 	return 0;
 }
 
-int orders_remove(struct orders *orders, const char *port, struct failure *why)
+int orders_remove(struct orders *orders, const char *port, bool closed, struct failure *why)
 {
 	int code = 0;
-	int error = daemon_call(orders->daemon, "port.remove", json_pack("{s:s}", "name", port), NULL, &code, why);
+	int error = daemon_call(orders->daemon, "port.remove", json_pack("{s:s, s:b}", "name", port, "closed", closed),
+				NULL, &code, why);
 	return error == -EREMOTEIO && code == JSONRPC_NOT_FOUND ? 0 : error;
 }
 

@@ -34,8 +34,11 @@ int orders_place(struct orders *orders, struct tenant *tenant, const struct choi
 /* Cuts the port off from any gateway; the pod's packets stay in. */
 int orders_cut(struct orders *orders, struct tenant *tenant, struct failure *why);
 
-/* Removes the port, if there is one. That there is none is no error. */
-int orders_remove(struct orders *orders, const char *port, struct failure *why);
+/*
+ * Removes the port, if there is one; that there is none is no error. `closed`: whatever is left of the pod keeps no way
+ * out, else its own default route comes back.
+ */
+int orders_remove(struct orders *orders, const char *port, bool closed, struct failure *why);
 
 /* Asks for the port's state. -ENOENT: podswitchd has no such port. */
 int orders_look(struct orders *orders, struct tenant *tenant, struct failure *why);

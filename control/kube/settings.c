@@ -33,8 +33,10 @@ static const struct option {
 	{"attach", "on|off", SWITCH, INTO(attach), "attach pods that run already (on)"},
 	{"listen", "ADDRESS:PORT", TEXT, INTO(listen), "/healthz, /readyz, /metrics (127.0.0.1:9470)"},
 	{"daemonset", "NAMESPACE/NAME", TEXT, INTO(daemonset), "our own, to clean up when it is deleted (none)"},
-	{"cni-bin-dir", "DIR", TEXT, INTO(cni_bin_dir), "where the plugin is cleaned up (none)"},
-	{"cni-conf-dir", "DIR", TEXT, INTO(cni_conf_dir), "where its configuration is cleaned up (none)"},
+	{"cni-bin-dir", "DIR", TEXT, INTO(cni_bin_dir), "where podswitch-cni is installed, to be looked after (none)"},
+	{"cni-conf-dir", "DIR", TEXT, INTO(cni_conf_dir), "where its configuration is (none)"},
+	{"cni-ifname", "NAME", TEXT, INTO(cni_ifname), "the interface in its configuration (vx0)"},
+	{"cni-timeout", "SECONDS", SECONDS, INTO(cni_timeout), "the patience in its configuration (20)"},
 	{"log-level", "LEVEL", LEVEL, INTO(log_level), "error, warning, info, debug (info)"},
 	{"help", NULL, FLAG, INTO(help), "print this"},
 	{"version", NULL, FLAG, INTO(version), "print the version"},
@@ -109,7 +111,7 @@ static int read_environment(struct settings *settings, struct failure *why)
 		char name[48] = "PODSWITCH_";
 		size_t used = strlen(name);
 		for (const char *c = options[i].name; *c; c++)
-			name[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+			name[used++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
 		name[used] = '\0';
 		const char *value = options[i].value == FLAG ? NULL : getenv(name);
 		int error = value && *value ? set(settings, &options[i], value, why) : 0;

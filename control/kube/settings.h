@@ -18,7 +18,8 @@ struct settings {
 	const char *agent_socket; /* ours, for the plugin; NULL: agent.sock beside podswitchd's */
 	const char *api, *token_file, *ca_file;
 	const char *default_gateway, *cluster_domain, *daemonset, *listen;
-	const char *cni_bin_dir, *cni_conf_dir;
+	const char *cni_bin_dir, *cni_conf_dir, *cni_ifname;
+	unsigned cni_timeout; /* seconds */
 	bool pod_annotations, set_gateway_default, attach;
 	unsigned probe; /* seconds */
 	struct prefix keep[SETTINGS_MAX_KEEP];

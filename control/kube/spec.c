@@ -93,7 +93,7 @@ static int parse_three_octets(const char *text, struct prefix *out)
 
 	for (const char *c = text; *c; c++)
 		dots += *c == '.';
-	if (dots != 2 || strlen(text) + sizeof(".0/24") > sizeof(whole) || strchr(text, '/'))
+	if (dots != 2 || strlen(text) + sizeof(".0/24") > sizeof(whole))
 		return -EINVAL;
 	snprintf(whole, sizeof(whole), "%s.0/24", text);
 	return prefix_parse(whole, out);
@@ -207,7 +207,7 @@ static int parse_allow(const char *key, const char *text, struct gateway_spec *s
 static const struct {
 	const char *key;
 	int (*parse)(const char *key, const char *text, struct gateway_spec *spec, struct failure *why);
-} annotations[] = {
+} known[] = {
 	{"podswitch.io/vni", parse_vni},
 	{"podswitch.io/port", parse_port},
 	{"podswitch.io/network", parse_network},
@@ -269,10 +269,10 @@ static int read_all(const json_t *service, struct gateway_spec *spec, struct fai
 		code = read_name(service, "namespace", spec->namespace, why);
 	if (port)
 		spec->port = port;
-	for (size_t i = 0; !code && i < sizeof(annotations) / sizeof(annotations[0]); i++) {
-		const char *text = annotation(service, annotations[i].key);
+	for (size_t i = 0; !code && i < sizeof(known) / sizeof(known[0]); i++) {
+		const char *text = annotation(service, known[i].key);
 		if (text)
-			code = annotations[i].parse(annotations[i].key, text, spec, why);
+			code = known[i].parse(known[i].key, text, spec, why);
 	}
 	set_router(spec);
 	return code ? code : read_selector(service, spec, why);

@@ -386,11 +386,10 @@ static int error_of(const struct transfer *transfer, CURLcode code)
 
 static void set_text(struct transfer_end *end, const char *text)
 {
-	size_t length = 0;
-
-	for (; *text && length + 1 < sizeof(end->text); text++)
-		end->text[length++] = (unsigned char)*text < ' ' ? ' ' : *text;
-	end->text[length] = '\0';
+	snprintf(end->text, sizeof(end->text), "%s", text);
+	for (char *at = end->text; *at; at++)
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
 }
 
 /* The server explains itself by a Status, a proxy before it by a page that nobody wants in a log. */

@@ -202,7 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					     .policy = &policy,
 					     .probe = 10,
 					     .running = true,
-					     .tombstones = "/nonexistent",
+					     .socket = "/nonexistent/control.sock",
 					     .memory = "/dev/null/none"};
 	if (attach_open(&attach, &world.attach, NULL))
 		abort();

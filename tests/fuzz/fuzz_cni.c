@@ -70,7 +70,7 @@ static void check_splice(const char *text)
 	size_t count = 0;
 	json_t *document = json_loads(text, 0, NULL);
 
-	if (span_member(text, all, "plugins", &plugins)) {
+	if (span_member(text, all, "plugins", &plugins) && text[plugins.start] == '[') {
 		while (span_element(text, plugins, count, &element))
 			count++;
 		char *more = splice_append(text, plugins, "{}");
@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool usable = !request_read(config, strlen(config), &request, &why);
 	if (known)
 		check_names(&environment, &request);
-	if (known && usable)
+	if (known && usable && environment.command == CNI_ADD)
 		check_result(&environment, &request, parts[ANSWER]);
 	json_decref(result_refusal(request.version, &why));
 	check_splice(config);

@@ -15,7 +15,7 @@ K -n t-apps delete pod given-up --wait=false >/dev/null
 check "a pod is deleted while its gateway is looked for" gone t-apps pod given-up
 gateway t-late "$N2"
 check "the gateway appears" poll 60 gateway_up t-late
-check "and the pod starts" DEADLINE=90 ready t-apps early
+DEADLINE=90 check "and the pod starts" ready t-apps early
 check "answered by it" poll 5 answered t-apps early t-late
 
 # A Service that is there and has no pod behind it.
@@ -28,6 +28,6 @@ check "a gateway without a pod: an Event says so" poll 60 event_like t-apps pati
 check "no container of the pod has run" asleep t-apps patient
 K -n t-empty scale deployment --all --replicas=1 >/dev/null
 check "its pod comes" poll 60 gateway_up t-empty
-check "and ours starts" DEADLINE=90 ready t-apps patient
+DEADLINE=90 check "and ours starts" ready t-apps patient
 only "the early pod has met its gateway only" t-apps early t-late
 only "the patient pod has met its gateway only" t-apps patient t-empty

@@ -20,28 +20,34 @@ ready t-apps theirs || die "a client does not start"
 poll 5 answered t-one mine t-one || die "no answer of t-one"
 poll 5 answered t-apps theirs t-one || die "no answer of t-one"
 before="$(identity t-one mine) $(identity t-apps theirs) $(identity t-one still)"
-inside=$(address $WATCH inside)
+inside=$(address "$WATCH" inside)
 talk_begin t-one mine "$inside"
 talk_begin t-one still "$inside"
 
+begin
 K -n t-one annotate pod mine podswitch.io/gateway=vpn.t-two --overwrite >/dev/null
 within "the pod's annotation changes: answered by the other gateway in 5 s" 5 answered t-one mine t-two
+begin
 K annotate namespace t-apps podswitch.io/gateway=vpn.t-two --overwrite >/dev/null
 within "the namespace's annotation changes: the same" 5 answered t-apps theirs t-two
 check "an Event tells the pod's owner" poll 10 event_like t-one mine 't-two' GatewayAttached
 like "the address is the other gateway's now" '^t-two 172\.16\.0\.' "$(fetch t-one mine 172.16.0.1:8080 || true)"
 check "TCP to the cluster goes on" talking t-one mine
+begin
 K -n t-one annotate pod mine podswitch.io/gateway=vpn.t-one --overwrite >/dev/null
 within "and back" 5 answered t-one mine t-one
 
 # The gateway's pod ends and comes again on the other node, with another address.
 from=$(K -n t-one get pod "$(gateway_pods t-one)" -o jsonpath='{.status.podIP}')
+begin
 K -n t-one patch deployment vpn -p "{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/hostname\":\"$N2\"}}}}}" >/dev/null
 check "a gateway is moved to the other node" poll 60 moved t-one "$from"
-within "traffic is back in 15 s" 15 both_answered
+within "traffic is back, 15 s after the old one was told to go" 15 both_answered
+was=$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)
+begin
 K -n t-one delete pod "$(gateway_pods t-one)" --wait=false >/dev/null
-check "a gateway's pod is deleted and comes again" poll 60 moved t-one "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)"
-within "traffic is back in 15 s" 15 both_answered
+check "a gateway's pod is deleted and comes again" poll 60 moved t-one "$was"
+within "traffic is back, 15 s after the old one was told to go" 15 both_answered
 check "an Event has told of the loss" poll 10 event t-one still GatewayLost
 check "and of the recovery" poll 20 event t-one still GatewayRecovered
 check "TCP to the cluster is unharmed" talking t-one mine

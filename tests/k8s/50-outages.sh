@@ -10,7 +10,7 @@ client t-one near "$N1" gateway=vpn
 client t-one far "$N2" gateway=vpn
 ready t-one near far || die "a client does not start"
 before="$(identity t-one near) $(identity t-one far)"
-inside=$(address $WATCH inside)
+inside=$(address "$WATCH" inside)
 talk_begin t-one near "$inside"
 talk_begin t-one far "$inside"
 

@@ -19,8 +19,7 @@ same "the gateway has that many leases" $COUNT "$(lease_count t-one)"
 same "each has been answered, by its gateway only" "t-one" "$(cut -d' ' -f3- "$TMP/crowd" | tr ' ' '\n' | sort -u | xargs)"
 same "none was restarted" 0 "$(K -n t-one get pods -l app=crowd -o json | jq '[.items[].status.containerStatuses[].restartCount] | add')"
 K -n t-one delete deployment crowd --wait=false >/dev/null
-check "all are deleted" poll 120 prints "" K -n t-one get pods -l app=crowd -o name
-check "no port of them is left" poll 30 no_ports t-one
+check "all are deleted: no port of them is left" poll 60 no_ports t-one
 check "and no lease" poll 30 prints 0 lease_count t-one
 
 # Deleted while they are being attached: DEL before ADD has ended.

@@ -64,3 +64,5 @@ K delete pods -A -l '!app' --field-selector metadata.name=idle --wait=false >/de
 check "all are deleted" poll 180 prints 0 existing
 note "the last was gone after $((SECONDS - begin)) s"
 check "no port of them is left" poll 60 no_ports t-scale
+# shellcheck disable=SC2046 # words
+K delete namespace --wait=false $(seq -f 't-scale-%g' 0 $((PODS - 1))) >/dev/null

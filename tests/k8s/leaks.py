@@ -17,7 +17,7 @@ import ipaddress
 import struct
 import sys
 
-VXLAN_PORTS = (4789, 8472)
+VXLAN_PORTS = (4789, 8472, 8473)
 SLL2, PCAP_MAGIC = 276, 0xA1B2C3D4
 
 
@@ -54,7 +54,7 @@ class Judge:
             addresses[name].add(address)
         self.gateways = set().union(*addresses.values())
         self.allowed, self.pods = collections.defaultdict(set), {}
-        for mac, gateway, pod in assigned:
+        for mac, gateway, pod in (line for line in assigned if len(line) == 3):
             self.allowed[mac] |= addresses[gateway]
             self.pods[mac] = pod
         self.count = collections.Counter()

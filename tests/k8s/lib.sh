@@ -29,7 +29,7 @@ export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
-DEPLOY=$HERE/../../deploy
+DEPLOY=$(realpath -m "${DEPLOY:-$HERE/../../deploy}")
 SLOW=${SLOW:-1}
 SCENARIO=k8s
 WATCH=t-watch     # the namespace of what stays for the whole run
@@ -84,8 +84,11 @@ poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the
 not() { ! "$@"; }
 prints() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }
 
+begin() { BEGUN=${EPOCHREALTIME/./}; } # what `within` measures from, once; else from its own start
+
 timed() { # timed SECONDS COMMAND...: as poll; the time it took goes into TOOK (in seconds, with one decimal)
-	local start=${EPOCHREALTIME/./} status=0
+	local start=${BEGUN:-${EPOCHREALTIME/./}} status=0
+	BEGUN=
 	poll "$@" || status=$?
 	TOOK=$(((${EPOCHREALTIME/./} - start) / 100000))
 	TOOK=$((TOOK / 10)).$((TOOK % 10))
@@ -161,19 +164,19 @@ podswitch_gateway() {
 		--argjson internet "$(render gateway "NAMESPACE=$1" "NODE=$2" SERVICE= | K create --dry-run=client -o json -f - |
 			jq 'select(.kind == "Deployment").spec.template.spec.containers[] | select(.name == "internet")')" \
 		'select(.kind != "Namespace") | .metadata.namespace = $namespace
-		| if .kind == "Deployment" then .spec.template.spec |= (.nodeSelector = {"kubernetes.io/hostname": $node}
+		| if .kind == "Deployment" then .metadata.name = "vpn" | .spec.template.spec |= (.nodeSelector = {"kubernetes.io/hostname": $node}
 			| .terminationGracePeriodSeconds = 1 | .containers += [$internet]) else . end
+		| if .metadata.name == "gateway-settings" then .data += {VPN_INTERFACE: "tun0", VPN_BLOCK_OTHER_TRAFFIC: "true"} else . end
 		| if .kind == "Service" then .metadata.name = "vpn" | .metadata.annotations += ($ARGS.positional
 			| map(capture("^(?<key>[^=]*)=(?<value>.*)") | .key |= "podswitch.io/" + .) | from_entries) else . end' --args "${@:3}"
 }
 gateway_pods() { K -n "$1" get pods -o json | jq -r '.items[] | select(any(.spec.containers[]; .name == "internet"))
 	| select(.metadata.deletionTimestamp == null) | .metadata.name'; }
-# Sets of more than one pod are a Deployment's old and new one.
 gateway_up() {
 	local pod
 	pod=$(gateway_pods "$1")
-	[ "$(wc -w <<<"$pod")" = 1 ] && [ "$(K -n "$1" get pod "$pod" -o json |
-		jq -r '[.status.conditions[] | select(.type == "Ready").status] == ["True"]')" = true ] || { echo "pods: $pod" && return 1; }
+	[ "$(wc -w <<<"$pod")" = 1 ] || { echo "pods: $pod" && return 1; }
+	pod_is "$1" "$pod" Ready || { K -n "$1" get pods && return 1; }
 	K -n "$1" get pod "$pod" -o jsonpath="$1 {.status.podIP}{'\n'}" >>"$TMP/gateways"
 }
 at() { # at NAMESPACE COMMAND...: inside its gateway
@@ -193,6 +196,9 @@ ready() { # ready NAMESPACE NAME...
 }
 pod_is() { [ "$(K -n "$1" get pod "$2" -o jsonpath="{.status.conditions[?(@.type==\"$3\")].status}")" = True ]; }
 address() { K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; } # on the primary network
+exempt() { # exempt NAMESPACE NAME: it may use the primary way
+	K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}{"\n"}' >>"$TMP/free"
+}
 overlay() { in_pod "$1" "$2" /usr/sbin/ip -4 -o addr show dev vx0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p'; }
 identity() { # what a restart would change
 	K -n "$1" get pod "$2" -o json |
@@ -211,14 +217,14 @@ answered() { # answered NAMESPACE NAME GATEWAY: the last answer is that gateway'
 	[ "${answer% *}" = "$3" ] || { echo "the last answer is of: $answer" && return 1; }
 }
 # All that have ever answered this pod. "-" is nobody: that may be, while a gateway is away.
-all_answers() { in_pod "$1" "$2" cat /log/answers | cut -d' ' -f1 | sort -u | grep -v '^-$' | xargs; }
+all_answers() { in_pod "$1" "$2" cat /log/answers 2>&1 | cut -d' ' -f1 | sort -u | grep -v '^-$' | xargs; }
 only() { # only TEXT NAMESPACE NAME GATEWAY...: nobody else has ever answered, and each of these has
 	same "$1" "$(printf '%s\n' "${@:4}" | sort -u | xargs)" "$(all_answers "$2" "$3")"
 	assign "$2" "$3" "${@:4}"
 }
 assign() { # assign NAMESPACE NAME GATEWAY...: what the capture is judged by: VXLAN of this pod may go to those only
 	local mac name
-	mac=$(in_pod "$1" "$2" cat /sys/class/net/vx0/address)
+	mac=$(in_pod "$1" "$2" cat /sys/class/net/vx0/address) || return 0 # the check before has said so
 	for name in "${@:3}"; do echo "$mac $name $1/$2" >>"$TMP/assigned"; done
 }
 event() { # event NAMESPACE POD REASON: the newest one's text
@@ -238,6 +244,7 @@ ping_begin() { # ping_begin NAMESPACE POD: five packets a second through the gat
 }
 ping_end() { # "LOST SENT": of those between the first and the last that came back
 	poll 10 ping_goes_on "$@" >/dev/null || true
+	# shellcheck disable=SC2016 # the pod's shell
 	in_pod "$1" "$2" sh -c 'kill $(cat /log/ping.pid)'
 	in_pod "$1" "$2" cat /log/ping | sed -n 's/.* seq=\([0-9]*\) .*/\1/p' | sort -nu |
 		awk 'NR == 1 { first = $1 } { last = $1 } END { print last - first + 1 - NR, last - first + 1 }'
@@ -274,16 +281,21 @@ no_ports() {
 	left=$(ports "$1") || return 1
 	[ -z "$left" ] || { echo "$left" && return 1; }
 }
-clear_all() { # every namespace of the scenario, and what podswitchd had for it
+# What a scenario has made. The namespaces stay for the next one, as it would take longer to delete them.
+clear_all() {
 	local spaces name
-	spaces=$(K get namespaces -l podswitch-test=yes -o json | jq -r --arg w $WATCH '.items[].metadata.name | select(. != $w)' | xargs)
-	[ -n "$spaces" ] || return 0
-	# shellcheck disable=SC2086 # words
-	K delete namespace $spaces --wait=false >/dev/null 2>&1 || true
+	spaces=$(K get namespaces -l podswitch-test=yes -o json | jq -r --arg w $WATCH \
+		'.items[].metadata.name | select(. != $w and (startswith("t-scale-") | not))' | xargs)
 	for name in $spaces; do
-		[ "${1:-}" = quiet ] || check "no port of $name is left" poll 60 no_ports "$name"
+		# By force: their objects are gone at once, while they still run. That must not open them a way out.
+		K -n "$name" delete deployments,statefulsets --all --wait=false >/dev/null 2>&1 || true
+		K -n "$name" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1 || true
 	done
-	for name in $spaces; do poll 90 not K get namespace "$name" || miss "namespace $name goes away"; done
+	for name in $spaces; do
+		check "deleted by force, no pod of $name leaves a port" poll 60 no_ports "$name"
+		K -n "$name" delete services --all --wait=false >/dev/null 2>&1 || true
+		K delete --raw "/api/v1/namespaces/$name/events" >/dev/null 2>&1 || true # the next one's are its own
+	done
 }
 
 # ---- what single scenarios ask ----------------------------------------------------------------------------------------
@@ -301,10 +313,37 @@ reaches() { in_pod "$1" "$2" nc -w 3 "$3" "$4" </dev/null; } # reaches NAMESPACE
 inside_reached() {
 	[ "$(in_pod "$1" "$2" sh -c "echo hello | timeout 3 socat -t 2 - TCP:$(address $WATCH inside):7000")" = hello ]
 }
-leases() { K -n "$1" exec "$(gateway_pods "$1")" -c gateway -- cat /var/lib/misc/dnsmasq.leases; }
+leases() { # leases NAMESPACE: as its gateway's dnsmasq has written them down
+	K -n "$1" exec "$(gateway_pods "$1")" -c gateway -- sh -c 'cat /var/lib/misc/dnsmasq.leases || cat /run/podswitch/leases' 2>/dev/null
+}
 lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
 	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
+}
+silent() { # silent NAMESPACE NAME: three tries that nobody answered
+	in_pod "$1" "$2" tail -n 3 /log/answers | grep -qv '^-' && return 1
+	return 0
+}
+gateways_ready() { # gateways_ready NAMESPACE NUMBER; their addresses are noted
+	local list
+	list=$(K -n "$1" get pods -l app=gateway -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null)
+		| select(any(.status.conditions[]?; .type == "Ready" and .status == "True")).status.podIP')
+	[ "$(wc -w <<<"$list")" = "$2" ] && xargs -n 1 echo "$1" <<<"$list" >>"$TMP/gateways"
+}
+remote_of() { # remote_of NAMESPACE POD: the address of the gateway's pod that it is at
+	local node
+	for node in "${NODES[@]}"; do
+		ctl "$node" -j port list | jq -r --arg n "$1.$2@" '.[] | select(.name | startswith($n)).gateway | sub(".*@"; "")'
+	done
+}
+remote_is_not() {
+	local now
+	now=$(remote_of "$1" "$2")
+	echo "at $now"
+	[ -n "$now" ] && [ "$now" != "$3" ]
+}
+pod_at() { # pod_at NAMESPACE ADDRESS
+	K -n "$1" get pods --field-selector "status.podIP=$2" -o jsonpath='{.items[0].metadata.name}'
 }
 both_answered() { answered t-one mine t-one && answered t-one still t-one; }
 reborn() { # reborn NODE PROGRAM PID: it runs, as another process
@@ -336,20 +375,26 @@ latencies() {
 		sed -n 's/^podswitch_attach_seconds_bucket{.*le="\([^"]*\)".*} \([0-9.e+]*\)$/- \1 \2/p' "$TMP/metrics.$node"
 		metrics "$node" | sed -n 's/^podswitch_attach_seconds_bucket{.*le="\([^"]*\)".*} \([0-9.e+]*\)$/+ \1 \2/p'
 	done | awk '
-		{ le = $2 == "+Inf" ? 1e9 : $2 + 0; count[le] += $1 == "+" ? $3 : -$3 }
 		function quantile(q, i, need, below, lower) {
-			need = q * count[bound[n]]; below = 0; lower = 0
+			need = q * count[bound[n]]
+			below = lower = 0
 			for (i = 1; i <= n; i++) {
-				if (count[bound[i]] >= need)
-					return bound[i] == 1e9 ? sprintf("over %g", lower) : sprintf("%.2f", lower +
-						(bound[i] - lower) * (need - below) / (count[bound[i]] - below))
-				below = count[bound[i]]; lower = bound[i]
+				if (count[bound[i]] >= need) {
+					if (bound[i] == 1e9) return "over " lower
+					return sprintf("%.2f", lower + (bound[i] - lower) * (need - below) / (count[bound[i]] - below))
+				}
+				below = count[bound[i]]
+				lower = bound[i]
 			}
 		}
+		{ le = $2 == "+Inf" ? 1e9 : $2 + 0; count[le] += $1 == "+" ? $3 : -$3 }
 		END {
-			for (le in count) bound[++n] = le
-			for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (bound[j] + 0 < bound[i] + 0) { t = bound[i]; bound[i] = bound[j]; bound[j] = t }
+			for (le in count) bound[++n] = le + 0
+			for (i = 1; i <= n; i++)
+				for (j = i + 1; j <= n; j++)
+					if (bound[j] < bound[i]) { t = bound[i]; bound[i] = bound[j]; bound[j] = t }
 			if (!n || !count[bound[n]]) print "no attachment was measured"
-			else printf "attaching took %s s in the middle, %s s at the 99th percentile (%d attachments)\n", quantile(0.5), quantile(0.99), count[bound[n]]
+			else printf "attaching took %s s in the middle, %s s at the 99th percentile (%d attachments)\n",
+				quantile(0.5), quantile(0.99), count[bound[n]]
 		}'
 }

@@ -39,7 +39,7 @@ find_cluster() {
 		[ "$(id -u)" = 0 ] || die "a test bed needs root: run this with sudo"
 		[ -e "$TESTBED" ] || die "TESTBED=$TESTBED: there is no such folder or archive"
 		if [ -f "$TESTBED" ]; then unpack "$TESTBED"; else BED=$(realpath "$TESTBED"); fi
-		[ -x "$BED/up.sh" ] && [ -x "$BED/nsh" ] || die "TESTBED=$TESTBED has no up.sh and nsh: it is not a test bed"
+		[ -x "$BED/up.sh" ] || die "TESTBED=$TESTBED has no up.sh: it is not a test bed"
 		KUBECTL=$BED/bin/kubectl CONFIG=$BED/admin.kubeconfig
 		start_bed
 	else
@@ -98,9 +98,9 @@ leak_server() { # on the primary way, where nothing that has a gateway may arriv
 }
 
 watch() { # captures, and pods without a gateway whose packets the captures must show
-	local filter="host $THERE or net 172.16.0.0/24 or (udp and (dst port 8472 or dst port 4789))" node
-	[ -z "$BED" ] || filter+=" or (src net 10.244.0.0/16 and not dst net 10.0.0.0/8 and not dst net 127.0.0.0/8 and not multicast)"
-	[ -z "$BED" ] || filter+=" or (ip6 and not ip6 multicast and not dst net fe80::/10)"
+	local filter="host $THERE or net 172.16.0.0/24 or (udp and (dst port 8472 or dst port 8473))" node
+	[ -z "$BED" ] || filter+=" or (src net 10.244.0.0/16 and not dst net 10.0.0.0/8 and not dst net 127.0.0.0/8 and not dst net 224.0.0.0/3)"
+	[ -z "$BED" ] || filter+=" or (ip6 and not dst net ff00::/8 and not dst net fe80::/10)"
 	space $WATCH
 	apply watch "NAMESPACE=$WATCH" "FILTER=$filter"
 	poll 60 watching || die "no capture: $(K -n $WATCH get pods)"
@@ -118,8 +118,9 @@ snapshot() {
 		ls -d run/podswitch var/run/podswitch 2>/dev/null
 		/usr/sbin/ip -o link | sed "s/^[0-9]*: //; s/[@:].*//" | grep -v ^veth
 		/usr/sbin/ip rule; /usr/sbin/ip route | grep -v veth; iptables -S; iptables -t nat -S | grep -v CNI-
-		for p in /proc/[0-9]*/comm; do cat $p 2>/dev/null; done | grep podswitch | sort -u' |
-		awk '/^[-dl][rwx]/ { $2 = $6 = $7 = $8 = ""; if (/^d/) $5 = "" } { print }'
+		for p in /proc/[0-9]*; do [ "$(readlink $p/ns/net)" != "$(readlink /proc/self/ns/net)" ] || cat $p/comm; done 2>/dev/null |
+			grep podswitch | sort -u' |
+		sed 's/ linkdown//; s/ *$//' | awk '/^[-dl][rwx]/ { $2 = $6 = $7 = $8 = ""; if (/^d/) $5 = "" } { print }'
 }
 
 free_pods() { # they live to the end, so that their addresses are nobody else's
@@ -128,8 +129,7 @@ free_pods() { # they live to the end, so that their addresses are nobody else's
 	apply inside "NAMESPACE=$WATCH" "NODE=$N2"
 	for node in "${NODES[@]}"; do
 		ready $WATCH "free-$node" || die "a pod without annotation does not start"
-		address $WATCH "free-$node" >>"$TMP/free"
-		echo >>"$TMP/free"
+		exempt $WATCH "free-$node"
 	done
 	poll 30 pod_is $WATCH inside Ready || die "the pod inside does not start"
 }
@@ -149,12 +149,14 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 	SCENARIO=leaks
 	echo "== leaks"
 	for node in "${NODES[@]}"; do
+		# shellcheck disable=SC2016 # the node's shell
 		# It writes what it has, says what it has missed, and is started anew by the kubelet.
 		hand "$node" sh -c 'kill -TERM $(cat /capture/pid)'
-		poll 30 restarted "$node" || miss "the capture on $node ends" "$(K -n $WATCH get pods)"
+		poll 60 restarted "$node" || miss "the capture on $node ends" "$(K -n $WATCH get pods)"
 		same "the capture on $node has missed nothing" "0 packets dropped by kernel" \
 			"$(K -n $WATCH logs "$(cat "$TMP/hand.$node")" -c capture --previous | grep dropped)"
 		file=$TMP/$node.pcap
+		# shellcheck disable=SC2016
 		hand "$node" sh -c 'for f in $(ls /capture/*.pcap | sed \$d); do cat $f && rm $f; done' >"$file"
 		like "it sees leaks: those of the pod without a gateway on $node" ': [1-9][0-9]* of pods without a gateway' \
 			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --assigned /dev/null --gateways /dev/null "$file" | tail -n 1)"
@@ -163,10 +165,13 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 	check "no packet of a pod with a gateway went another way" \
 		"$HERE/leaks.py" --free "$TMP/free" --assigned "$TMP/assigned" --gateways "$TMP/gateways" "${files[@]}"
 	note "$(tail -n 1 "$TMP/check")"
-	: >"$TMP/assigned" # MACs and addresses will be others' now
-	: >"$TMP/gateways"
-	[ -z "$BED" ] || same "and the server there has met nobody else" "$(sort "$TMP/free" | xargs)" \
+	[ -z "$BED" ] || same "and the server there has met nobody else" "$(sort -u "$TMP/free" | xargs)" \
 		"$(sort -u "$TMP/visitors" | xargs)"
+	# From here on MACs and addresses may be others', but for those of the pods that stay.
+	: >"$TMP/assigned"
+	: >"$TMP/gateways"
+	: >"$TMP/visitors"
+	K -n $WATCH get pods -l app=client -o json | jq -r '.items[].status.podIP' >"$TMP/free"
 }
 restarted() {
 	[ "$(K -n $WATCH get "pod/$(cat "$TMP/hand.$1")" -o json | jq '.status.containerStatuses[] | select(.name == "capture").restartCount')" \
@@ -183,11 +188,12 @@ uninstall() {
 
 keep_logs() {
 	local folder=$BUILD/k8s node pod
+	rm -rf "$folder"
 	mkdir -p "$folder"
 	K get pods -A -o wide >"$folder/pods" 2>&1
 	K get events -A --sort-by=.lastTimestamp >"$folder/events" 2>&1
 	for pod in $(K -n $SYSTEM get pods -o name 2>/dev/null); do
-		K -n $SYSTEM logs "$pod" --all-containers --prefix >"$folder/$(basename "$pod").log" 2>&1
+		K -n $SYSTEM logs "$pod" --all-containers --prefix --timestamps >"$folder/$(basename "$pod").log" 2>&1
 	done
 	for node in "${NODES[@]:-}"; do cp "$TMP/$node.pcap" "$folder" 2>/dev/null; done
 	cp "$TMP"/{free,assigned,gateways} "$folder" 2>/dev/null
@@ -195,13 +201,17 @@ keep_logs() {
 }
 
 cleanup() {
+	local space node image
 	trap '' INT TERM PIPE
 	set +e
-	if [ -n "$CONFIG" ]; then
-		[ -z "$INSTALLED" ] || { [ -n "$STARTED$UNPACKED" ] && ! K get --raw /readyz >/dev/null 2>&1; } || {
-			clear_all quiet
-			uninstall quiet
-		}
+	# It may have been stopped by us.
+	[ -z "$BED" ] || [ -n "$STARTED" ] || K get --raw /readyz >/dev/null 2>&1 || bed up.sh n1 n2 >/dev/null 2>&1
+	if [ -n "$CONFIG" ] && K get --raw /readyz >/dev/null 2>&1; then
+		for space in $(K get namespaces -l podswitch-test=yes -o json | jq -r '.items[].metadata.name'); do
+			K -n "$space" delete deployments,statefulsets,daemonsets --all --wait=false >/dev/null 2>&1
+			K -n "$space" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1
+		done
+		[ -z "$INSTALLED" ] || uninstall quiet
 		K delete namespace -l podswitch-test=yes --wait=true --timeout=90s >/dev/null 2>&1
 	fi
 	[ -z "$LEAK" ] || { kill $LEAK && wait $LEAK; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
@@ -228,15 +238,19 @@ report() {
 # ---- the way through ------------------------------------------------------------------------------------------------
 
 scenario() { # scenario FILE: in a shell of its own, so that one that ends early does not end the others
+	local begin
 	SCENARIO=$(basename "$1" .sh)
 	[ "$KIND" = kernel ] || SCENARIO+=" ($KIND)"
 	echo "== $SCENARIO"
+	begin=$SECONDS
 	(
 		set -e
 		trap - EXIT
+		# shellcheck source=/dev/null
 		. "$1"
 	) || miss "$SCENARIO came to its end"
 	clear_all
+	note "$((SECONDS - begin)) s"
 }
 
 [ -n "${TESTBED:-}${KUBECONFIG:-}" ] || usage

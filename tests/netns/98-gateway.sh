@@ -130,6 +130,15 @@ lease() { # lease [OPTIONS OF UDHCPC...]
 }
 leased() { [[ $(lease) =~ ^172\.16\.0\.(2[0-9]|[3-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-4])\ 172\.16\.0\.1\ 1400$ ]]; }
 
+stream() { # a connection of pod1's with the world that goes on and on; its process is $STREAM
+	rm -f "$TMP/stream"
+	bg world socat -u TCP4-LISTEN:5002,reuseaddr "OPEN:$TMP/stream,creat,trunc"
+	poll 5 listening world t 5002
+	bg pod1 socat -u SYSTEM:'while sleep 0.02 && echo on and on; do continue; done 2>/dev/null' TCP4:$OUT:5002
+	STREAM=$!
+	check "a connection is under way" poll 5 test -s "$TMP/stream"
+}
+
 start() { # start [NAME=VALUE...]
 	rm -f "$TMP/log"
 	EXEC='exec' gate "$@" >"$TMP/log" 2>&1 &
@@ -149,7 +158,7 @@ quiet() { [ -z "$(ip netns pids "$P-gwa")" ]; }
 serves() { p ping -c1 -W1 172.16.0.1; }
 
 suite() { # suite SHELL
-	local child tcp
+	local child
 	SH=$1
 	watching
 	echo "nameserver 10.0.1.1" >"$TMP/resolv.conf"
@@ -169,10 +178,14 @@ suite() { # suite SHELL
 	vpn up
 	check "it is ready" gate ready
 	same "pod1 is answered by the world, which sees the VPN's address" "WORLD 10.99.0.2" "$(ask pod1 $OUT:80)"
+	check "the cluster's networks stay beside it" a ping -c1 -W1 10.1.2.2
 	same "TCP is told what fits into the VPN" "0 yes" "$(count world large) $(more world clamped 0 && echo yes)"
 	check "a port forward reaches pod1, which sees who asks" prints "POD 10.99.0.1" ask world 10.99.0.2:8080
 	check "a port that is not forwarded is not" not ask world 10.99.0.2:8082
-	check "nor is the gateway itself open to the VPN" not ask world 10.99.0.2:53
+	server gwa 8090 SELF
+	same "the gateway itself answers the cluster" "SELF 10.0.1.1" "$(ask node 10.0.1.2:8090)"
+	check "but not the VPN" not ask world 10.99.0.2:8090
+	quit $!
 	check "pod2 has an address, a router and the MTU by DHCP" leased
 	same "one that gives a name of nat.conf has that address" "172.16.0.12 172.16.0.1 1400" "$(lease -x hostname:named)"
 	echo "nameserver 10.99.0.1" >"$TMP/resolv.conf" # as the VPN's client does
@@ -180,16 +193,11 @@ suite() { # suite SHELL
 	same "names of the cluster of the pod's own servers" 10.9.9.9 "$(resolve pod1 web.corp.test)"
 
 	echo "-- $1: the VPN goes"
-	rm -f "$TMP/stream"
-	bg world socat -u TCP4-LISTEN:5002,reuseaddr "OPEN:$TMP/stream,creat,trunc"
-	poll 5 listening world t 5002
-	bg pod1 socat -u SYSTEM:'while sleep 0.02 && echo on and on; do continue; done 2>/dev/null' TCP4:$OUT:5002
-	tcp=$!
-	check "a connection is under way" poll 5 test -s "$TMP/stream"
+	stream
 	vpn down
 	check "pod1 does not reach the world any more" not p ping -c3 -i0.2 -W1 $OUT
 	check "new connections end" not ask pod1 $OUT:80
-	quit "$tcp"
+	quit "$STREAM"
 	same "nothing has left beside the VPN, of the old connection neither" 0 "$(count node leaks)"
 	refused "it is not ready" "tun0 is not up" gate ready
 	vpn up
@@ -205,10 +213,22 @@ suite() { # suite SHELL
 	vpn up
 	ip -n "$P-world" route replace 10.99.0.9 via 10.99.0.2
 	check "it starts again, with other settings" poll 5 prints "WORLD 10.99.0.9" ask pod1 $OUT:80
+	same "names of the cluster are asked of the servers from before the VPN" 10.9.9.9 "$(resolve pod1 web.corp.test)"
+	stream
+	ip -n "$P-gwa" route replace default via 10.0.1.1
+	check "the VPN loses its route: pod1 does not reach the world" not p ping -c5 -i0.2 -W1 $OUT
+	same "and its connection, whose address stays the same, does not leave beside the VPN" 0 "$(count node leaks)"
+	quit "$STREAM"
+	ip -n "$P-gwa" route replace default via 10.99.0.1
 	child=$(cat "$TMP/gateway/podswitchd.pid")
 	kill -9 "$child"
 	check "when podswitchd is killed, all ends" ended 1
 	check "and it is said, too" grep -q '^gateway: podswitchd ended with status 137' "$TMP/log"
+	start VPN_LOCAL_CIDRS='10.0.0.0/8 203.0.113.0/24'
+	check "one that starts when the VPN is there knows the way beside it" says 'via 10.0.1.1 dev eth0' \
+		ip -n "$P-gwa" route get 203.0.113.1
+	kill "$PID"
+	check "it ends" ended 0
 	vpn down
 	same "nothing has left beside the VPN in all this" 0 "$(count node leaks)"
 

@@ -28,7 +28,7 @@
 
 #define FAKE_CONNS 64
 #define FAKE_PATIENCE_MS 20000 /* longer than anything should take under a sanitizer on a busy machine */
-#define BACKOFF 40u            /* ms; the first of the tests' waits */
+#define BACKOFF 20u            /* ms; the first of the tests' waits */
 
 struct fake_conn {
 	int fd; /* 0: free */

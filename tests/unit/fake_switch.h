@@ -234,8 +234,9 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	return 0;
 }
 
-int switch_port_remove(struct vswitch *vs, const char *name, struct failure *why)
+int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why)
 {
+	(void)closed;
 	struct fake_port *old = fake_port(vs, name);
 
 	int error = fake_refused(why);

@@ -448,6 +448,23 @@ static void test_sockaddr_foreign(void **state)
 	assert_untouched(got);
 }
 
+static void test_prefix_network(void **state)
+{
+	(void)state;
+	static const char *const pairs[][2] = {
+		{"172.16.0.10/24", "172.16.0.0/24"},      {"172.16.0.0/24", "172.16.0.0/24"},
+		{"255.255.255.255/13", "255.248.0.0/13"}, {"255.255.255.255/32", "255.255.255.255/32"},
+		{"255.255.255.255/0", "0.0.0.0/0"},       {"fdff:ffff::ffff/15", "fdfe::/15"},
+		{"fd00::1/128", "fd00::1/128"},           {"fd00::1/0", "::/0"},
+	};
+
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		struct prefix given = prefix_of(pairs[i][0]), expected = prefix_of(pairs[i][1]);
+		struct prefix network = prefix_network(&given);
+		assert_true(prefix_equal(&network, &expected));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_address_round_trip),
 		cmocka_unit_test(test_address_refused),
 		cmocka_unit_test(test_prefix_round_trip),
+		cmocka_unit_test(test_prefix_network),
 		cmocka_unit_test(test_prefix_refused),
 		cmocka_unit_test(test_endpoint_round_trip),
 		cmocka_unit_test(test_endpoint_refused),

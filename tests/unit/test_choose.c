@@ -166,6 +166,8 @@ static const struct example examples[] = {
 	 .reason = "the CNI configuration: 'vpn' is not the name of a Service; write NAME.NAMESPACE"},
 	{"a malformed default", .on = "", .def = "vpn", .def_on = true, MALFORMED(DEFAULT, "default-gateway"),
 	 .reason = "the default gateway: 'vpn'"},
+	{"a malformed default that the pod asks for", .metadata = "'labels':{'setGateway':'true'}", .on = "",
+	 .def = "vpn", MALFORMED(SET_GATEWAY, "default-gateway"), .reason = "the default gateway: 'vpn'"},
 	{"a malformed default that no one needs", POD("vpn"), .def = "x_", .def_on = true, GATEWAY(POD, "media/vpn")},
 
 	/* Gateways that cannot be had. */
@@ -310,8 +312,8 @@ static json_t *parse(const char *text)
 	json_error_t error;
 
 	assert_non_null(copy);
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
+	for (char *c = strchr(copy, '\''); c; c = strchr(c, '\''))
+		*c = '"';
 	json_t *json = json_loads(copy, 0, &error);
 	if (!json)
 		print_message("%s: %s\n", copy, error.text);

@@ -5,6 +5,9 @@
  *   pod (the test's thread)            gateway
  *   vx0  ------------------------------ gw0  172.16.0.1/24, dnsmasq as pod-gateway runs it
  *
+ * or, for what depends on it, a vxlan device at either end; the gateway's, without a remote, knows only those it has
+ * heard, and whatever it broadcasts is lost.
+ *
  * The client's clock is the real one plus what a test has skipped.
  */
 #include "tap/client.c"
@@ -106,11 +109,8 @@ static void stop_serving(void)
 	server = 0;
 }
 
-static int set_up(void **state)
+static int set_up_namespaces(void)
 {
-	(void)state;
-	if (geteuid())
-		return 0;
 	why = (struct failure){0};
 	skipped = 0;
 	config = (struct client_config){.dhcp = true, .probe = 10, .hostname = "app-0"};
@@ -118,9 +118,31 @@ static int set_up(void **state)
 	strcpy(directory, "/tmp/podswitch-client-XXXXXX");
 	if (!mkdtemp(directory) || unshare(CLONE_NEWNET) || netns_open_own(&gateway, &why) || unshare(CLONE_NEWNET))
 		return -1;
+	must("ip link set lo up; $G ip link set lo up");
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (geteuid() || set_up_namespaces())
+		return geteuid() ? 0 : -1;
 	must("$G ip link add gw0 type veth peer name vx0 address " POD_MAC " netns $PPID");
-	must("$G ip addr add 172.16.0.1/24 dev gw0; $G ip link set lo up; $G ip link set gw0 up");
-	must("ip link set lo up; ip link set vx0 up");
+	must("$G ip addr add 172.16.0.1/24 dev gw0; $G ip link set gw0 up; ip link set vx0 up");
+	return 0;
+}
+
+static int set_up_vxlan(void **state)
+{
+	(void)state;
+	if (geteuid() || set_up_namespaces())
+		return geteuid() ? 0 : -1;
+	must("$G ip link add u0 type veth peer name u1 netns $PPID");
+	must("$G ip addr add 10.0.0.1/24 dev u0; $G ip link set u0 up; ip addr add 10.0.0.2/24 dev u1; ip link set u1 "
+	     "up");
+	must("$G ip link add gw0 type vxlan id 42 dstport 8472 dev u0; $G ip addr add 172.16.0.1/24 dev gw0");
+	must("ip link add vx0 address " POD_MAC " type vxlan id 42 dstport 8472 dev u1 remote 10.0.0.1");
+	must("$G ip link set gw0 up; ip link set vx0 up");
 	return 0;
 }
 
@@ -361,7 +383,7 @@ static void moves_to_another_network(void **state)
 	must("$G ip addr flush dev gw0; $G ip addr add 172.17.5.1/24 dev gw0");
 	serve("--dhcp-range=172.17.5.20,172.17.5.255,12h", "--no-ping");
 	client_moved(client, now_ms());
-	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 8000), 0);
+	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 15000), 0);
 	assert_memory_equal(status.lease.address.address.bytes, "\xac\x11\x05", 3);
 	assert_memory_equal(status.router.bytes, "\xac\x11\x05\x01", 4);
 }
@@ -414,17 +436,20 @@ static void sees_the_router_go_and_come(void **state)
 	assert_true(status.answered_at > answered);
 	/* At most the interval and three seconds. */
 	must("$G ip link set gw0 arp off");
-	assert_int_equal(skip_seconds(8), 0);
 	answered = status.answered_at;
-	assert_int_equal(skip_seconds(3), 0);
+	while (!client->unanswered)
+		assert_int_equal(skip_seconds(1), 0);
+	assert_in_range(now_ms() - answered, 9900, 12000);
+	assert_int_equal(skip_seconds(2), 0);
 	assert_int_equal(status.state, CLIENT_READY);
-	assert_int_equal(skip_seconds(2), CLIENT_IS_LOST);
+	assert_int_equal(skip_seconds(1), CLIENT_IS_LOST);
 	assert_int_equal(status.answered_at, answered);
 	/* Back at once, and back after long. */
 	must("$G ip link set gw0 arp on");
 	assert_int_equal(skip_seconds(2), CLIENT_IS_READY);
 	must("$G ip link set gw0 arp off");
 	assert_int_equal(skip_seconds(100), CLIENT_IS_LOST);
+	assert_in_range(client_due(client), client->sent_at + 3000, client->sent_at + 4000);
 	must("$G ip link set gw0 arp on");
 	assert_int_equal(skip_seconds(5), CLIENT_IS_READY);
 }
@@ -483,7 +508,7 @@ static void believes_only_the_router(void **state)
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		answer(others[i]);
 		turn();
-		if (status.state != CLIENT_PROBING || client->answered)
+		if (status.state == CLIENT_READY || client->answered)
 			fail_msg("believed %s", others[i]);
 	}
 	answer("arp()");
@@ -577,12 +602,19 @@ static void refuses_what_it_cannot_do(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_VXLAN(name)                                                                                               \
+	{                                                                                                              \
+#name "_through_a_vxlan", name, set_up_vxlan, tear_down, NULL                                          \
+	}
 
 static const struct CMUnitTest tests[] = {
 	TEST(gets_a_lease),
 	TEST(listens_only_during_an_exchange),
 	TEST(renews_at_t1),
 	TEST(releases),
+	TEST_VXLAN(gets_a_lease),
+	TEST_VXLAN(renews_at_t1),
+	TEST_VXLAN(moves_to_another_network),
 	TEST(keeps_its_address),
 	TEST(moves_to_another_network),
 	TEST(never_takes_the_broadcast_address),

@@ -95,7 +95,7 @@ static void test_args(void **state)
 	static const char *const bad[] = {
 		"K8S_POD_NAMESPACE=Media;K8S_POD_NAME=a", "K8S_POD_NAMESPACE=../x;K8S_POD_NAME=a",
 		"K8S_POD_NAMESPACE=m;K8S_POD_NAME=a/b",   "K8S_POD_NAMESPACE=m;K8S_POD_NAME=",
-		"K8S_POD_NAMESPACE=m;K8S_POD_NAME=a\nb",  POD ";K8S_POD_UID=a b",
+		"K8S_POD_NAMESPACE=m;K8S_POD_NAME=a\nb",  "K8S_POD_NAMESPACE=m;K8S_POD_NAME=a;K8S_POD_UID=a b",
 		"K8S_POD_NAMESPACE=m;K8S_POD_NAME=a@b",   "K8S_POD_NAMESPACE= m;K8S_POD_NAME=a",
 	};
 	struct environment environment;

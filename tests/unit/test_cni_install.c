@@ -247,6 +247,7 @@ static void test_refusals(void **state)
 		{"[]", -EBADMSG, "not an object"},
 		{"{\"cniVersion\":\"1.0.0\"}", -EBADMSG, "has no plugins"},
 		{"{\"cniVersion\":\"1.0.0\",\"plugins\":[]}", -EBADMSG, "has no plugins"},
+		{"{\"cniVersion\":\"1.0.0\",\"plugins\":5}", -EBADMSG, "has no plugins"},
 		{"{\"cniVersion\":\"0.2.0\",\"plugins\":[{\"type\":\"a\"}]}", -EPROTONOSUPPORT, "cniVersion 0.2.0"},
 		{"{\"cniVersion\":\"1.2.0\",\"plugins\":[{\"type\":\"a\"}]}", -EPROTONOSUPPORT, "cniVersion 1.2.0"},
 		{"{\"plugins\":[{\"type\":\"a\"}]}", -EPROTONOSUPPORT, "cniVersion (none)"},
@@ -304,6 +305,10 @@ static void test_unreadable(void **state)
 	sh(f, "test -e $D/bin/podswitch-cni && cp $D/whole $D/conf/1.conflist; echo x >$D/conf/2.conf");
 	uninstall(f);
 	sh(f, "test ! -e $D/bin/podswitch-cni && ! grep podswitch-cni $D/conf/1.conflist");
+	/* A network of podswitch alone was made by somebody else. */
+	write_conf(f, "3.conflist", "{\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"podswitch-cni\"}]}");
+	uninstall(f);
+	expect_conf(f, "3.conflist", "{\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"podswitch-cni\"}]}");
 }
 
 static void *appear(void *argument)
@@ -337,10 +342,9 @@ static void test_wait(void **state)
 
 static void *do_install(void *argument)
 {
-	struct cni_install *options = argument;
 	struct failure why;
 
-	return (void *)(intptr_t)cni_install(options, &why);
+	return cni_install(argument, &why) ? argument : NULL;
 }
 
 /* Several at once: one entry, and nothing left of the ways there. */

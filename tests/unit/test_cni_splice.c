@@ -79,6 +79,8 @@ static void test_remove(void **state)
 	}
 	assert_null(splice_remove(text, span_value(text), 3));
 	assert_null(splice_remove("{}", span_value("{}"), 0));
+	assert_null(splice_append("{}", span_value("{}"), "7"));
+	assert_null(splice_append("5", span_value("5"), "7"));
 	char *after = splice_replace("{\"a\": 1 }", (struct span){6, 7}, "[2]");
 	assert_string_equal(after, "{\"a\": [2] }");
 	free(after);

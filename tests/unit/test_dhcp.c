@@ -461,15 +461,37 @@ static void keeps_its_lease_while_it_reboots(void **state)
 	dhcp_reboot(&dhcp, now);
 	send_now();
 	assert_sent(3, &everyone, 0, MINE, 0);
+	uint32_t xid = 0;
 	while (now < expires) {
+		xid = dhcp.xid;
 		assert_non_null(dhcp_lease(&dhcp));
 		assert_true(dhcp_due(&dhcp) <= expires);
 		send_next();
 	}
 	assert_int_equal(event, DHCP_LOST);
+	assert_int_equal(dhcp.xid, xid);
 	assert_int_equal(dhcp.state, DHCP_SELECTING);
 	send_next();
 	assert_sent(1, &everyone, 0, MINE, 0);
+	/* Again, after it was led to wish for another address. */
+	bind_usual();
+	dhcp_reboot(&dhcp, now);
+	for (int i = 0; i < 4; i++)
+		send_next();
+	struct reply bad = usual(2);
+	bad.yours |= 0xff;
+	make(&bad);
+	give(&bad);
+	send_next();
+	assert_int_not_equal(sent4(50), MINE);
+	dhcp_reboot(&dhcp, now);
+	send_now();
+	assert_sent(3, &everyone, 0, MINE, 0);
+}
+
+static void reboots_into_whatever_there_is(void **state)
+{
+	(void)state;
 	/* The same, another MTU, another address, denied. */
 	bind_usual();
 	dhcp_reboot(&dhcp, now);
@@ -580,6 +602,13 @@ static void a_circle_of_denials_is_slow(void **state)
 		assert_int_equal(sent_message(), 1);
 	}
 	assert_in_range(slowest, 14000, 18000);
+	/* A lease makes good for it. */
+	give_usual(2);
+	send_next();
+	assert_int_equal(give_usual(5), DHCP_LEASED);
+	send_next();
+	assert_int_equal(give_usual(6), DHCP_LOST);
+	assert_true(dhcp_due(&dhcp) <= now);
 }
 
 static void asks_for_another_than_the_broadcast_address(void **state)
@@ -780,6 +809,73 @@ static const struct damage damages[] = {
 	{"an option beyond the end", 298, 200, true},
 };
 
+/* Options of a length that they cannot have, each in its place, and the end mark behind it. */
+static const struct {
+	uint8_t bytes[16], length;
+} odd_options[] = {
+	{{53, 0, 255}, 3},
+	{{53, 2, 5, 5, 255}, 5},
+	{{52, 0, 255}, 3},
+	{{52, 2, 1, 1, 255}, 5},
+	{{26, 0, 255}, 3},
+	{{26, 1, 5, 255}, 4},
+	{{26, 4, 5, 5, 5, 5, 255}, 7},
+	{{3, 0, 255}, 3},
+	{{3, 2, 172, 16, 255}, 5},
+	{{3, 6, 172, 16, 0, 1, 9, 9, 255}, 9},
+	{{1, 0, 255}, 3},
+	{{51, 2, 5, 5, 255}, 5},
+	{{54, 8, 172, 16, 0, 1, 172, 16, 0, 1, 255}, 11},
+	{{58, 3, 5, 5, 5, 255}, 6},
+	{{59, 5, 0, 0, 0, 9, 9, 255}, 8},
+};
+
+static void options_of_odd_lengths_spoil_all(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd_options) / sizeof(odd_options[0]); i++) {
+		start(NULL);
+		struct reply r = usual(2);
+		memcpy(r.bytes + r.options_end, odd_options[i].bytes, odd_options[i].length);
+		finish(&r, r.options_end + odd_options[i].length - 42);
+		give(&r);
+		if (dhcp.state != DHCP_SELECTING)
+			fail_msg("option %zu", i);
+	}
+}
+
+static void answers_of_others_are_none(void **state)
+{
+	struct address hint = address4(MINE);
+
+	(void)state;
+	start(NULL);
+	give_usual(2);
+	send_now();
+	struct reply r = usual(5);
+	r.server++;
+	make(&r);
+	assert_int_equal(give(&r), DHCP_NOTHING);
+	r.message = 6;
+	make(&r);
+	give(&r);
+	assert_int_equal(dhcp.state, DHCP_REQUESTING);
+	/* From ourselves, as a loop in the network would bring it back. */
+	r = usual(5);
+	memcpy(r.bytes + 6, mac.bytes, 6);
+	assert_int_equal(give(&r), DHCP_NOTHING);
+	assert_int_equal(give_usual(5), DHCP_LEASED);
+	/* A denial by nobody. */
+	start(&hint);
+	r = usual(6);
+	r.server = 0;
+	make(&r);
+	give(&r);
+	assert_int_equal(dhcp.state, DHCP_REBOOTING);
+	give_usual(6);
+	assert_int_equal(dhcp.state, DHCP_INIT);
+}
+
 static void damage(struct reply *r, const struct damage *d)
 {
 	r->bytes[d->at] = d->at == 49 ? (uint8_t)(r->bytes[49] + 1) : d->value;
@@ -825,8 +921,11 @@ static void truncated_answers_are_none(void **state)
 	give_usual(2);
 	send_now();
 	struct reply whole = usual(5);
-	for (size_t n = 0; n < whole.length; n++)
+	for (size_t n = 0; n < whole.length; n++) {
 		assert_int_equal(give_bytes(whole.bytes, n), DHCP_NOTHING);
+		/* And where what is missing lies behind it. */
+		assert_int_equal(dhcp_receive(&dhcp, whole.bytes, n, now), DHCP_NOTHING);
+	}
 	for (size_t n = 0; n < whole.length - 42; n++) {
 		struct reply r = whole;
 		finish(&r, n);
@@ -994,6 +1093,7 @@ int main(void)
 		cmocka_unit_test(silence_is_asked_again),
 		cmocka_unit_test(asks_to_keep_what_it_had),
 		cmocka_unit_test(keeps_its_lease_while_it_reboots),
+		cmocka_unit_test(reboots_into_whatever_there_is),
 		cmocka_unit_test(releases_what_it_has),
 		cmocka_unit_test(duplicates_change_nothing),
 		cmocka_unit_test(a_circle_of_denials_is_slow),
@@ -1001,6 +1101,8 @@ int main(void)
 		cmocka_unit_test(only_leases_that_work),
 		cmocka_unit_test(some_leases_are_for_ever),
 		cmocka_unit_test(damaged_answers_are_none),
+		cmocka_unit_test(options_of_odd_lengths_spoil_all),
+		cmocka_unit_test(answers_of_others_are_none),
 		cmocka_unit_test(truncated_answers_are_none),
 		cmocka_unit_test(good_answers_come_in_many_forms),
 		cmocka_unit_test(options_overflow),

@@ -390,6 +390,11 @@ static void test_defaults(void **state)
 		      "via 10.244.1.1 dev eth0 proto 80");
 	check_default("default nexthop via 192.0.2.7 dev eth0 onlink nexthop via 10.244.1.2 dev eth0",
 		      "via 192.0.2.7 dev eth0 proto 80 onlink");
+	/* What the kernel tells of hops without a carrier it does not take. */
+	ip("link add net1 type veth peer name peer1\nlink set net1 up\naddr add 10.8.0.5/24 dev net1");
+	check_default("default via 10.8.0.1 dev net1 onlink", "via 10.8.0.1 dev net1 proto 80 onlink linkdown");
+	check_default("default nexthop via 10.244.1.1 dev eth0 nexthop via 10.8.0.1 dev net1 onlink",
+		      "via 10.244.1.1 dev eth0 proto 80");
 	check_default("0.0.0.0/0 via inet6 fe80::1 dev eth0", "via inet6 fe80::1 dev eth0 proto 80");
 }
 
@@ -691,6 +696,28 @@ static void test_packets_calico(void **state)
 	check_leaks();
 }
 
+/* Defaults that lead through the TAP and around it at once. */
+static void test_mixed(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	ip("route del default via 10.244.1.1\nroute del default via fd00:1::1 dev eth0\n"
+	   "addr add 172.16.0.10/24 dev vx0\naddr add fd16::10/64 dev vx0 nodad\n"
+	   "route add default via fd16::1 dev vx0\nroute append default via fd00:1::1 dev eth0\n"
+	   "route append default via fd00:1::2 dev eth0\n"
+	   "route add default nexthop via 172.16.0.1 dev vx0 nexthop via 10.244.1.1 dev eth0 weight 3");
+	assert_shows("ip -6 route show default | grep -c nexthop", "3\n");
+	assert_done(primary_take("vx0", &config, &why));
+	assert_shows("ip -6 route show default", "default via fd16::1 dev vx0 metric 1024 pref medium\n" UNREACHABLE6);
+	assert_shows(PARKED6 " | grep -c 'nexthop via fd00:1::'", "2\n");
+	assert_shows("ip -6 route show fd00::/16",
+		     "fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n");
+	assert_shows(MAIN4 " | grep -v vx0", USUAL4); /* the TAP is given its own again */
+	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
+}
+
 static void test_advertisements(void **state)
 {
 	(void)state;
@@ -769,12 +796,12 @@ static void test_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRESH(test_take),           FRESH(test_give_back),        FRESH(test_cut_short),
-		FRESH(test_calico),         FRESH(test_defaults),         FRESH(test_several),
-		FRESH(test_no_default),     FRESH(test_own_routes),       FRESH(test_remote_in_overlay),
-		FRESH(test_change),         FRESH(test_packets),          FRESH(test_packets_calico),
-		FRESH(test_advertisements), FRESH(test_second_interface), FRESH(test_without_ipv6),
-		FRESH(test_wrong),
+		FRESH(test_take),         FRESH(test_give_back),      FRESH(test_cut_short),
+		FRESH(test_calico),       FRESH(test_defaults),       FRESH(test_several),
+		FRESH(test_no_default),   FRESH(test_own_routes),     FRESH(test_remote_in_overlay),
+		FRESH(test_change),       FRESH(test_packets),        FRESH(test_packets_calico),
+		FRESH(test_mixed),        FRESH(test_advertisements), FRESH(test_second_interface),
+		FRESH(test_without_ipv6), FRESH(test_wrong),
 	};
 
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

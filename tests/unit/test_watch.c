@@ -633,7 +633,7 @@ static void test_server_away_and_back(void **state)
 	assert_true(kube_reachable(fake->kube));
 	uint64_t errors = counters().errors, gone = kube_now();
 	fake_until(fake, counters().errors >= errors + 5);
-	assert_true(kube_now() - gone >= 15 * BACKOFF); /* 1 + 2 + 4 + 8 */
+	assert_true(kube_now() - gone >= 15ul * BACKOFF); /* 1 + 2 + 4 + 8 */
 	assert_false(kube_reachable(fake->kube));
 	assert_false(watch_live(watch));
 	assert_true(watch_synced(watch));
@@ -777,19 +777,20 @@ static void test_huge_line(void **state)
 {
 	struct fake *fake = *state;
 	struct watch_config config = config_of(PODS, NULL);
-	char line[1001];
+	const char *event = EVENT("ADDED", "a", "101");
+	char line[1002];
 
 	config.max_line = 1000;
 	start(fake, &config);
 	answer_list(fake, PODS, LIST("100", ""));
 	struct fake_conn *conn = open_stream(fake, "=100 ");
 	/* Just short enough, then a byte too much. */
-	memset(line, ' ', sizeof(line));
-	memcpy(line, EVENT("ADDED", "a", "101"), strlen(EVENT("ADDED", "a", "101")) - 1);
+	snprintf(line, sizeof(line), "%-1000.*s", (int)strlen(event) - 1, event);
 	fake_chunk_of(fake, conn, line, 1000);
 	fake_chunk(fake, conn, "\n");
 	told(fake, "=+a");
-	fake_chunk_of(fake, conn, line, 1001);
+	strcat(line, " ");
+	fake_chunk(fake, conn, line);
 	answer_list(fake, "?resourceVersion=101 ", LIST("200", ITEM("b", "1")));
 	told(fake, "=+a=b");
 	assert_int_equal(logged("cannot follow things: an event is too large"), 1);
@@ -858,8 +859,18 @@ static void test_stop_from_callbacks(void **state)
 	store.stop_too = watch;
 	answer_list(fake, "/other?", LIST("1", ITEM("o", "1")));
 	told(fake, "=a=o");
-	/* From an event, with another behind it. */
+	/* From an event, the one whose turn would be next: the older. */
 	fake_hang_up(conn);
+	store.told[0] = '\0';
+	begin(fake);
+	assert_int_equal(watch_start(fake->kube, &config, &other, &why), 0);
+	answer_list(fake, "/other?", LIST("1", ""));
+	conn = open_stream(fake, "/other?watch=1");
+	store.stop = watch;
+	fake_chunk(fake, conn, EVENT("ADDED", "p", "2"));
+	told(fake, "=a=+p");
+	watch_stop(other);
+	/* From an event, with another behind it. */
 	store.told[0] = '\0';
 	conn = begin(fake);
 	store.stop = watch;

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 97-dhcp.sh - an address from the gateway's own dnsmasq, its renewal, its return; and whether the router is there
+# 94-dhcp.sh - an address from the gateway's own dnsmasq, its renewal, its return; and whether the router is there
+# shellcheck disable=SC2119 # daemon takes options, or none
 . "$(dirname "$0")/lib.sh"
 
 # dnsmasq as pod-gateway's gateway_sidecar.sh runs it, on gwa's or gwb's kernel vxlan device
@@ -9,7 +10,7 @@ serve() { # serve NAMESPACE FIRST LAST [LEASE]: its process id goes to SERVER
 		--interface=vxlan0 --bind-interfaces --dhcp-range="172.16.0.$2,172.16.0.$3,${4:-12h}" \
 		--dhcp-leasefile="$TMP/leases-$1" --pid-file= --log-dhcp --log-facility=- >"$TMP/dnsmasq-$1" 2>&1 &
 	SERVER=$!
-	PIDS+=($SERVER)
+	PIDS+=("$SERVER")
 	poll 5 grep -q 'started' "$TMP/dnsmasq-$1" || die "dnsmasq does not start: $(cat "$TMP/dnsmasq-$1")"
 }
 client() { ctl -j port show "$1" | jq -r ".client.$2"; }

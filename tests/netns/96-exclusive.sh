@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# 96-exclusive.sh - a port that is its pod's only way out: what stays on eth0, what does not, and when it comes back
+#
+# Behind the node there is an "outside", 198.51.100.1 and fd51::1, which the pod reaches by its own default route as long
+# as it may. A capture on the node's end of the pod's veth is the judge.
+# shellcheck disable=SC2119 # daemon takes options, or none
+. "$(dirname "$0")/lib.sh"
+
+outside() { p ping -"$1" -c1 -W1 "$2" && echo reached; }
+leaks() { # leaks COMMAND...: packets to the outside that leave by the pod's eth0 while it runs
+	ip netns exec "$P-node" tcpdump -Z root -nn -U --immediate-mode -i pod1 -w "$TMP/leaks" \
+		'dst host 198.51.100.1 or dst host fd51::1' >/dev/null 2>"$TMP/tcpdump" &
+	local capture=$!
+	PIDS+=("$capture")
+	poll 5 grep -q 'listening on' "$TMP/tcpdump"
+	"$@" >/dev/null 2>&1 || true
+	sleep 0.3 # what was sent is in the capture's buffer by then
+	quit $capture
+	ns node tcpdump -nn -r "$TMP/leaks" 2>/dev/null | wc -l
+}
+tries() {
+	p ping -4 -c1 -W1 198.51.100.1 || true
+	p ping -6 -c1 -W1 fd51::1 || true
+	p ping -4 -c1 -W1 -I eth0 198.51.100.1 || true
+	p ping -6 -c1 -W1 -I eth0 fd51::1 || true
+}
+routes() { p ip -4 route show "$@"; p ip -6 route show "$@"; }
+# The metric that the kernel gives an IPv6 route and the lifetime it counts down are not the pod's doing.
+plain() { { p ip -4 route show; p ip -6 route show; p ip rule; } | sed 's/ *$//' | sort; }
+
+build
+far gwa
+far gwb
+n ip addr add 198.51.100.1/32 dev lo
+n ip addr add fd51::1/128 dev lo
+n ip addr add 10.96.0.10/32 dev lo
+daemon
+gateway a 1
+gateway b 2
+before=$(plain)
+
+echo "== without"
+same "the capture sees what leaves" 4 "$(leaks tries)"
+
+echo "== exclusive"
+ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on \
+	--keep 10.96.0.0/16 --probe 1
+soon "its router answers" ready eval 'ctl -j port show pod1 | jq -r .client.state'
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+check "what is kept is reached" p ping -c1 -W1 10.96.0.10
+check "the gateway is reached" p ping -c1 -W1 172.16.0.1
+same "the default route leads to the gateway" "172.16.0.1 vx0" \
+	"$(p ip -j -4 route show default | jq -r '.[0] | "\(.gateway) \(.dev)"')"
+check "behind it there is nothing" says 'unreachable default' routes default
+
+echo "== podswitchd is away"
+crash
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+daemon
+soon "it is served again" ready eval 'ctl -j port show pod1 | jq -r .client.state'
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+
+echo "== another gateway, other networks to keep"
+ctl port set pod1 --gateway b --keep 10.97.0.0/16
+soon "its router answers" ready eval 'ctl -j port show pod1 | jq -r .client.state'
+check "the new gateway is reached" p ping -c1 -W1 172.16.0.1
+check "what is not kept any more is not reached" not p ping -c1 -W1 -I eth0 10.96.0.10
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+
+echo "== cut off"
+ctl port set pod1 --gateway none
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+check "nor by the gateway" not p ping -c1 -W1 172.16.0.1
+ctl port set pod1 --gateway a
+
+echo "== no longer exclusive"
+ctl port set pod1 --default-via none --probe 0
+ctl port set pod1 --exclusive off --keep ''
+check "the pod's own default route is back" p ping -c1 -W1 198.51.100.1
+ctl port remove pod1
+same "everything is as it was" "$before" "$(plain)"
+
+echo "== removed"
+ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+ctl port remove pod1
+same "everything is as it was" "$before" "$(plain)"
+check "the outside is reached again" p ping -c1 -W1 198.51.100.1
+
+echo "== removed, and to stay closed"
+ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on
+ctl port remove pod1 --closed
+same "nothing leaves by eth0" 0 "$(leaks tries)"
+
+echo "== what cannot be added leaves nothing behind"
+refused "an address that is taken" . ctl port add pod2 --gateway a --netns "$P-pod2" --address 172.16.0.12/24 \
+	--default-via 10.99.0.1 --route 172.16.9.0/24,10.98.0.1 --exclusive on --ifname eth0
+check "the pod's default route is there" q ping -c1 -W1 198.51.100.1
+
+finish
