@@ -26,10 +26,10 @@
 
 #define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
 #define PERIOD 5000             /* ms between looks at everything, whether something happened or not */
-#define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is removed without the plugin */
-#define PATIENCE 8000      /* ms of silence after which the next endpoint is tried; dnsmasq takes 3 s for a client */
-#define UNFOUND_MEMORY 64  /* pods whose processes were not found, so that /proc is not read for each change */
-#define REMOVED_MEMORY 256 /* containers that are known to be removed, for a plugin's late question */
+#define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is cut off, without the plugin */
+#define PATIENCE 5000           /* ms that an endpoint may be silent before another one is tried */
+#define UNFOUND_MEMORY 64       /* pods whose processes were not found, so that /proc is not read for each change */
+#define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
 
 struct attach {
 	struct attach_config config;
@@ -362,6 +362,8 @@ static enum tenant_state look(struct attach *attach, struct tenant *tenant)
 			 cluster_missing(attach->config.cluster));
 		return set_state(tenant, tenant->state == TENANT_READY ? TENANT_READY : TENANT_PENDING, text);
 	}
+	if (tenant->superseded)
+		return set_state(tenant, TENANT_REFUSED, "there is a later sandbox of the pod");
 	const json_t *pod = pod_of(attach, tenant);
 	if (!pod) {
 		tenant->orphaned = tenant->orphaned ? tenant->orphaned : attach->now;
@@ -533,6 +535,19 @@ static bool is_gone(const struct tenant *tenant)
 }
 
 /*
+ * To remove a port gives the pod its own way out again. So as long as its namespace is there (a pod deleted by force
+ * runs on for its grace period) and the plugin has not said DEL, it is only cut off.
+ */
+static void put_aside(struct attach *attach, struct tenant *tenant)
+{
+	struct failure why = {0};
+	if (!tenant->exists || is_gone(tenant))
+		(void)remove_port(attach, tenant->port, NULL);
+	else if (orders_cut(&attach->orders, tenant, &why))
+		log_line(LOG_ERROR, "%s: cannot be cut off: %s", tenant->port, why.text);
+}
+
+/*
  * An earlier sandbox of the same pod has the MAC at the gateway that the new one is to have. A plugin that still asks
  * for it must not take the place back.
  */
@@ -542,9 +557,11 @@ static void remove_earlier(struct attach *attach, const struct tenant *newest)
 		next = tenant->next;
 		if (tenant != newest && !strcmp(tenant->namespace, newest->namespace) &&
 		    !strcmp(tenant->pod, newest->pod) && !strcmp(tenant->ifname, newest->ifname)) {
-			if (!tenant->by_agent && !was_removed(attach, tenant->port))
+			if (!tenant->by_agent && !tenant->superseded)
 				remember_removed(attach, tenant->port);
-			(void)remove_port(attach, tenant->port, NULL);
+			tenant->superseded = true;
+			(void)orders_look(&attach->orders, tenant, NULL);
+			put_aside(attach, tenant);
 		}
 	}
 }
@@ -664,8 +681,8 @@ static void sweep(struct attach *attach)
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
 		bool orphan = tenant->orphaned && attach->now - tenant->orphaned > ORPHAN_AGE;
-		if (is_gone(tenant) || orphan)
-			(void)remove_port(attach, tenant->port, NULL);
+		if (is_gone(tenant) || orphan || tenant->superseded)
+			put_aside(attach, tenant);
 	}
 	(void)tombstone_each(attach->config.socket, bury, attach);
 	orders_tidy(&attach->orders, is_used, attach);
@@ -696,19 +713,19 @@ void attach_turn(struct attach *attach, uint64_t now)
 /* ---- the plugin's questions ---- */
 
 struct question {
-	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured, *network;
+	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
 	char port[NAMES_SIZE];
 };
 
 static int read_question(json_t *params, bool add, struct question *out, struct failure *why)
 {
-	*out = (struct question){.netns = "", .uid = "", .configured = "", .network = ""};
+	*out = (struct question){.netns = "", .uid = "", .configured = ""};
 	json_error_t error;
 	int standalone = 0;
-	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?b}", "container_id",
+	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b}", "container_id",
 			   &out->container, "ifname", &out->ifname, "namespace", &out->namespace, "pod", &out->pod,
-			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "network",
-			   &out->network, "standalone", &standalone))
+			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "standalone",
+			   &standalone))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL, "%s", error.text);
 	if (port_name(out->port, out->namespace, out->pod, out->container, out->ifname))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL,
@@ -723,7 +740,6 @@ static int note_question(const struct attach *attach, struct tenant *tenant, con
 			 struct failure *why)
 {
 	snprintf(tenant->uid, sizeof(tenant->uid), "%s", question->uid);
-	snprintf(tenant->network, sizeof(tenant->network), "%s", question->network);
 	if (!strcmp(tenant->configured, question->configured))
 		return 0;
 	if (strlen(question->configured) >= sizeof(tenant->configured))
@@ -865,14 +881,12 @@ static bool is_valid(const json_t *valid, const struct tenant *tenant)
 }
 
 /*
- * The list is of one network; which one a port is of is not known of those that an earlier agent made. A pod that is
- * there is not given up for it: its earlier sandboxes were removed when this one was added.
+ * A network's list lacks the attachments of all other networks, so that a pod that is there is not given up for it. Its
+ * earlier sandboxes were removed when this one was added.
  */
-static bool is_garbage(const struct attach *attach, const json_t *params, const struct tenant *tenant)
+static bool is_garbage(const struct attach *attach, const json_t *valid, const struct tenant *tenant)
 {
-	const char *network = json_string_value(json_object_get(params, "network"));
-	bool concerned = *tenant->network && network && !strncmp(tenant->network, network, sizeof(tenant->network) - 1);
-	return concerned && !is_valid(json_object_get(params, "valid"), tenant) && !pod_of(attach, tenant);
+	return !is_valid(valid, tenant) && !pod_of(attach, tenant);
 }
 
 static int answer_gc(struct attach *attach, json_t *params, json_t **result, struct failure *why)
@@ -884,7 +898,7 @@ static int answer_gc(struct attach *attach, json_t *params, json_t **result, str
 		return fail(why, JSONRPC_INVALID_PARAMS, "valid", "valid: give an array of attachments");
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
-		if (known && is_garbage(attach, params, tenant) && !remove_port(attach, tenant->port, NULL))
+		if (known && is_garbage(attach, valid, tenant) && !remove_port(attach, tenant->port, NULL))
 			removed++;
 	}
 	*result = json_pack("{s:i}", "removed", removed);

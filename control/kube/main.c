@@ -29,7 +29,7 @@
 struct agent {
 	struct settings settings;
 	struct choose_policy policy;
-	char memory[PATH_MAX], socket[PATH_MAX];
+	char socket[PATH_MAX], memory[PATH_MAX];
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;

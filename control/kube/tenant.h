@@ -30,8 +30,8 @@ struct tenant {
 	char id[NAMES_ID + 1]; /* of the container, or of the pod's UID */
 	char ifname[16], netns[256];
 	char configured[160]; /* the gateway that the CNI configuration names, or "" */
-	char network[160];    /* the name of the CNI configuration, or "" */
 	bool by_agent;        /* not by the CNI plugin */
+	bool superseded;      /* by a later sandbox of its pod: it is cut off until it is gone */
 	uint64_t began;       /* ms, when it was first asked for */
 	uint64_t orphaned;    /* ms, since when its pod is gone; 0: it is there */
 	uint64_t silent;      /* ms, since when its endpoint gives no sign of life; 0: it does */

@@ -129,9 +129,7 @@ static inline int fake_call(void *context, struct rpc_client *client, const char
 	const char *name = fake_text(params, "name"), *command = strchr(method, '.') + 1;
 	bool is_port = !strncmp(method, "port.", 5);
 
-	bool closed = json_is_true(json_object_get(params, "closed"));
-
-	json_array_append_new(p->log, json_sprintf("%s %s%s", method, name, closed ? " closed" : ""));
+	json_array_append_new(p->log, json_sprintf("%s %s", method, name));
 	if (p->refuse && !strcmp(p->refuse, method))
 		return fake_refuse(JSONRPC_REFUSED, "not today", why);
 	if (!strcmp(method, "monitor.start")) {

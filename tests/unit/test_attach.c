@@ -55,7 +55,7 @@ int find_netns(const char *uid, char *out, size_t size)
 }
 
 struct fixture {
-	char directory[64], tombstones[96], memory[96];
+	char directory[64], tombstones[96], memory[96], socket[96];
 	struct podswitchd p;
 	struct cluster *cluster;
 	struct daemon *daemon;
@@ -174,6 +174,7 @@ static int set_up(void **state)
 	strcpy(f->directory, "/tmp/podswitch-attach-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->tombstones, sizeof(f->tombstones), "%s/tombstones", f->directory);
+	snprintf(f->socket, sizeof(f->socket), "%s/control.sock", f->directory);
 	snprintf(f->memory, sizeof(f->memory), "%s/configured", f->directory);
 	podswitchd_new(&f->p, f->directory);
 	f->policy = (struct choose_policy){.pod_annotations = true, .cluster_domain = "cluster.local"};
@@ -181,7 +182,7 @@ static int set_up(void **state)
 					   .policy = &f->policy,
 					   .probe = 10,
 					   .running = true,
-					   .socket = f->p.path,
+					   .socket = f->socket,
 					   .memory = f->memory};
 	f->now = 1000000;
 	open_cluster(f);
@@ -245,8 +246,8 @@ static const char *call_agent(struct fixture *f, const char *method, json_t *par
 
 static json_t *question(const char *container, const char *namespace, const char *pod)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "container_id", container, "ifname", "vx0", "netns",
-			 "/run/netns/x", "namespace", namespace, "pod", pod, "uid", "", "network", "primary");
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "container_id", container, "ifname", "vx0", "netns",
+			 "/run/netns/x", "namespace", namespace, "pod", pod, "uid", "");
 }
 
 static const char *add(struct fixture *f, const char *container, const char *pod)
@@ -736,7 +737,6 @@ static void opts_out_and_in(void **state)
 	turn(f, 1);
 	assert_null(port_of(f, TV));
 	assert_string_equal(told, "GatewayAttached tv|GatewayDetached tv|");
-	assert_int_equal(times_ordered(f, "port.remove " TV), 1); /* its own way is back */
 	assert_string_equal(check(f, C1, "tv"), "none");
 	turn(f, PERIOD);
 	assert_int_equal(json_object_size(f->p.gateways), 0);
@@ -1002,20 +1002,33 @@ static void second_sandbox(void **state)
 
 	make_ready(f);
 	assert_string_equal(add(f, C2, "tv"), "ready");
-	/* The first may still run: it gets no other way. */
-	assert_null(port_of(f, TV));
-	assert_int_equal(times_ordered(f, "port.remove " TV " closed"), 1);
+	/* It may still run: it stays in, and gets no other way. */
+	assert_string_equal(place_of(f, TV), "none");
 	assert_string_equal(place_of(f, "media.tv@c2c2c2c2c2c2"), VPN("10.244.2.7"));
 	/* A plugin of the first that still asks does not take it back. */
 	assert_string_equal(add(f, C1, "tv"), "failed");
 	turn(f, PERIOD);
+	assert_string_equal(place_of(f, TV), "none");
 	assert_string_equal(place_of(f, "media.tv@c2c2c2c2c2c2"), VPN("10.244.2.7"));
+	unsigned changes = f->p.changes;
+	turn(f, PERIOD);
+	assert_string_equal(add(f, C2, "tv"), "ready");
+	assert_int_equal(f->p.changes, changes);
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	turn(f, PERIOD);
+	assert_null(port_of(f, TV));
+	/* One that is gone already is in nobody's way. */
+	json_object_set_new(f->p.states, "media.tv@c2c2c2c2c2c2", json_string("gone"));
+	assert_string_equal(add(f, "c3c3c3c3c3c3", "tv"), "ready");
+	assert_null(port_of(f, "media.tv@c2c2c2c2c2c2"));
+	call_agent(f, "attachment.remove", question("c3c3c3c3c3c3", "media", "tv"));
+	assert_string_equal(add(f, "c4c4c4c4c4c4", "tv"), "ready");
 	/* Another interface of the pod is not an earlier one. */
-	json_t *params = question(C2, "media", "tv");
+	json_t *params = question("c4c4c4c4c4c4", "media", "tv");
 	json_object_set_new(params, "ifname", json_string("net1"));
 	assert_string_equal(call_agent(f, "attachment.add", params), "ready");
-	assert_non_null(port_of(f, "media.tv@c2c2c2c2c2c2"));
-	assert_non_null(port_of(f, "media.tv@c2c2c2c2c2c2.net1"));
+	assert_string_equal(place_of(f, "media.tv@c4c4c4c4c4c4"), VPN("10.244.2.7"));
+	assert_non_null(port_of(f, "media.tv@c4c4c4c4c4c4.net1"));
 }
 
 static void pod_goes_without_del(void **state)
@@ -1026,13 +1039,17 @@ static void pod_goes_without_del(void **state)
 	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
 	for (unsigned waited = 0; waited < ORPHAN_AGE; waited += PERIOD) {
 		turn(f, PERIOD);
-		assert_non_null(port_of(f, TV));
+		assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
 	}
 	turn(f, PERIOD);
 	turn(f, PERIOD);
-	/* Its processes may have a longer grace period, in which they get no other way out. */
+	/* Its processes may have a long grace period, in which they get no other way out. */
+	assert_string_equal(place_of(f, TV), "none");
+	turn(f, 100 * ORPHAN_AGE);
+	assert_string_equal(place_of(f, TV), "none");
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	turn(f, PERIOD);
 	assert_null(port_of(f, TV));
-	assert_int_equal(times_ordered(f, "port.remove " TV " closed"), 1);
 	assert_null(f->attach->tenants);
 	turn(f, PERIOD);
 	assert_int_equal(json_object_size(f->p.gateways), 0);
@@ -1084,8 +1101,7 @@ static void tombstones_are_carried_out(void **state)
 
 static json_t *valid(const char *container)
 {
-	return json_pack("{s:s, s:[{s:s, s:s}, i, {}]}", "network", "primary", "valid", "container_id", container,
-			 "ifname", "eth0", 7);
+	return json_pack("{s:[{s:s, s:s}, i, {}]}", "valid", "container_id", container, "ifname", "eth0", 7);
 }
 
 static void garbage(void **state)
@@ -1100,10 +1116,6 @@ static void garbage(void **state)
 	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 0);
 	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
 	call_agent(f, "attachment.gc", valid(C1));
-	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 0);
-	json_t *other = valid(C2);
-	json_object_set_new(other, "network", json_string("secondary"));
-	call_agent(f, "attachment.gc", other);
 	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 0);
 	call_agent(f, "attachment.gc", valid(C2));
 	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 1);
@@ -1416,7 +1428,7 @@ static void running_pod_is_attached(void **state)
 	assert_int_equal(f->p.changes, changes);
 	/* The plugin's own takes its place. */
 	assert_string_equal(add(f, C1, "tv"), "ready");
-	assert_null(port_of(f, port));
+	assert_string_equal(place_of(f, port), "none");
 	assert_non_null(port_of(f, TV));
 }
 
