@@ -27,7 +27,7 @@
 #define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
 #define PERIOD 5000             /* ms between looks at everything, whether something happened or not */
 #define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is cut off, without the plugin */
-#define PATIENCE 5000           /* ms that an endpoint may be silent before another one is tried */
+#define PATIENCE 8000           /* ms of silence until the next endpoint is tried; dnsmasq takes 3 s */
 #define UNFOUND_MEMORY 64       /* pods whose processes were not found, so that /proc is not read for each change */
 #define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
 
