@@ -30,7 +30,7 @@
 #define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is cut off, without the plugin */
 #define SHORT_PASS 20           /* ms that a look at everything may take at every change */
 #define REST 4                  /* times as long as a longer one took, the next one waits: the plugin is waiting, too */
-#define PATIENCE 5000           /* ms that an endpoint may be silent before another one is tried */
+#define PATIENCE 8000           /* ms that an endpoint may be silent before another one is tried */
 #define UNFOUND_MEMORY 64       /* pods whose processes were not found, so that /proc is not read for each change */
 #define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
 
