@@ -320,9 +320,11 @@ lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
 	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
 }
-silent() { # silent NAMESPACE NAME: three tries that nobody answered
-	in_pod "$1" "$2" tail -n 3 /log/answers | grep -qv '^-' && return 1
-	return 0
+silent() { # silent NAMESPACE NAME: for two seconds nobody answers
+	local before
+	before=$(in_pod "$1" "$2" grep -vc '^-' /log/answers)
+	sleep 2
+	[ "$(in_pod "$1" "$2" grep -vc '^-' /log/answers)" = "$before" ]
 }
 gateways_ready() { # gateways_ready NAMESPACE NUMBER; their addresses are noted
 	local list
