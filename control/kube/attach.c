@@ -598,12 +598,16 @@ static bool has_tenant(const struct attach *attach, const json_t *pod, const cha
 	return false;
 }
 
+static bool is_ending(const json_t *pod)
+{
+	return json_object_get(json_object_get(pod, "metadata"), "deletionTimestamp");
+}
+
 /* Runs, and is not about to end. A pod that is only being made is the plugin's. */
 static bool is_running(const json_t *pod)
 {
 	const char *phase = json_string_value(json_object_get(json_object_get(pod, "status"), "phase"));
-	return phase && !strcmp(phase, "Running") &&
-	       !json_object_get(json_object_get(pod, "metadata"), "deletionTimestamp");
+	return phase && !strcmp(phase, "Running") && !is_ending(pod);
 }
 
 /* The pod's network namespace, looked for once in PERIOD at most. */
@@ -846,6 +850,9 @@ static int answer_add(struct attach *attach, json_t *params, json_t **result, st
 	case TENANT_PENDING:
 		break;
 	}
+	/* The kubelet cannot take a pod away whose sandbox it is still waiting for. */
+	if (is_ending(pod_of(attach, tenant)))
+		return fail(why, ATTACH_REFUSED, NULL, "the pod is being deleted; %.200s", tenant->reason);
 	tell_silence(attach, tenant);
 	return answer_pending(tenant->reason, result);
 }

@@ -1432,6 +1432,18 @@ static void running_pod_is_attached(void **state)
 	assert_non_null(port_of(f, TV));
 }
 
+/* The kubelet waits for the plugin before it takes the pod away. */
+static void deleted_while_it_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'late'");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','deletionTimestamp':'2026',"
+			"'annotations':{'podswitch.io/gateway':'late'}}}");
+	assert_string_equal(add(f, C1, "tv"), "refused");
+}
+
 static void running_pods_are_not_attached(void **state)
 {
 	struct fixture *f = *state;
@@ -1517,6 +1529,7 @@ int main(void)
 		TEST(podswitchd_refuses),
 		cmocka_unit_test_setup_teardown(starts_before_all_is_known, set_up, tear_down),
 		TEST(running_pod_is_attached),
+		TEST(deleted_while_it_waits),
 		TEST(running_pods_are_not_attached),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
