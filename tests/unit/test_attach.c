@@ -1438,6 +1438,7 @@ static void deleted_while_it_waits(void **state)
 	struct fixture *f = *state;
 
 	put_pod("media", "tv", UID, "'podswitch.io/gateway':'late'");
+	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','deletionTimestamp':'2026',"
 			"'annotations':{'podswitch.io/gateway':'late'}}}");
