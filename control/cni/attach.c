@@ -15,7 +15,7 @@
 enum {
 	FIRST_PAUSE = 20, /* between two questions of an ADD; doubles up to the longest */
 	LONGEST_PAUSE = 200,
-	SILENCE = 5000,    /* of the agent, after which an ADD, CHECK, GC or STATUS gives up */
+	SILENCE = 10000,   /* of the agent, after which an ADD, CHECK, GC or STATUS gives up */
 	DEL_AGENT = 2500,  /* of a DEL's time, until which the agent is waited for */
 	DEL_SWITCH = 4000, /* and podswitchd */
 	LEAST_DEL = 300,   /* for each of the two, however much time is gone */

@@ -276,6 +276,21 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 	return error;
 }
 
+int client_poll(struct client *client, json_t **message, struct failure *why)
+{
+	for (;;) {
+		int got = take(client, message, why);
+		if (got)
+			return got;
+		got = client_wait(client, 0);
+		if (got <= 0)
+			return got;
+		got = fill(client, why);
+		if (got)
+			return got;
+	}
+}
+
 int client_next(struct client *client, json_t **message, struct failure *why)
 {
 	for (;;) {

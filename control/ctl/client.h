@@ -55,6 +55,10 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 /* Waits, for ever, for the next message that is not an answer. */
 int client_next(struct client *client, json_t **message, struct failure *why);
 
+/* The next message of any kind that is here as a whole, without waiting: 1, 0 when there is none, or a negative errno.
+ */
+int client_poll(struct client *client, json_t **message, struct failure *why);
+
 /*
  * Waits until something arrives, or the time (milliseconds, -1: for ever) is over. 1, 0, -ECANCELED, or a negative
  * errno.

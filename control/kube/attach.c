@@ -13,21 +13,26 @@
 #include "control/cni/tombstone.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
+#include "control/kube/memory.h"
 #include "control/kube/orders.h"
 #include "vswitch/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
 #define PERIOD 5000             /* ms between looks at everything, whether something happened or not */
-#define SILENCE 8000       /* ms after which a Service's next endpoint is tried; dnsmasq takes 3 s for a new client */
-#define ORPHAN_AGE 30000   /* ms after which the port of a pod that is gone is removed without the plugin */
-#define REMOVED_MEMORY 256 /* containers that are known to be removed, for a plugin's late question */
+#define ORPHAN_AGE 30000        /* ms after which the port of a pod that is gone is cut off, without the plugin */
+#define SHORT_PASS 20           /* ms that a look at everything may take at every change */
+#define REST 4                  /* times as long as a longer one took, the next one waits: the plugin is waiting, too */
+#define PATIENCE 8000           /* ms that an endpoint may be silent before another one is tried */
+#define UNFOUND_MEMORY 64       /* pods whose processes were not found, so that /proc is not read for each change */
+#define REMOVED_MEMORY 256      /* containers that are known to be removed, for a plugin's late question */
 
 struct attach {
 	struct attach_config config;
@@ -38,9 +43,14 @@ struct attach {
 	char spec_error[256];
 	char removed[REMOVED_MEMORY][NAMES_SIZE];
 	unsigned next_removed;
+	struct unfound {
+		uint64_t pod, until; /* hash of the UID; ms */
+	} unfound[UNFOUND_MEMORY];
+	unsigned next_unfound;
 	bool dirty, restored;
 	unsigned epoch; /* of podswitchd, at the last restore */
 	uint64_t now, looked;
+	uint64_t rests_until; /* of the real clock: no look at everything before, unless PERIOD is over */
 	uint64_t lost;
 	struct histogram seconds;
 };
@@ -95,6 +105,17 @@ static const char *uid_of(const json_t *pod)
 {
 	const char *uid = json_string_value(json_object_get(json_object_get(pod, "metadata"), "uid"));
 	return uid ? uid : "";
+}
+
+/*
+ * Whether the runtime's pod of that UID ("": it did not say) is this one. A pod of a file on the node has another UID
+ * there than its mirror in the API, which says in an annotation whose mirror it is.
+ */
+static bool is_uid_of(const json_t *pod, const char *uid)
+{
+	const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
+	const char *mirrored = json_string_value(json_object_get(annotations, "kubernetes.io/config.mirror"));
+	return !*uid || !strcmp(uid, uid_of(pod)) || (mirrored && !strcmp(uid, mirrored));
 }
 
 /* ---- telling ---- */
@@ -216,23 +237,65 @@ static enum tenant_state judge(struct attach *attach, struct tenant *tenant, con
 	return set_state(tenant, TENANT_PENDING, text);
 }
 
+static void note_loss(struct attach *attach, struct tenant *tenant)
+{
+	char text[400], endpoint[ADDRESS_TEXT];
+	snprintf(text, sizeof(text), "%s at %s does not answer any more; the pod's traffic waits", tenant->gateway,
+		 address_format(&tenant->endpoint, endpoint));
+	tell(attach, tenant, true, EVENT_LOST, text);
+	tenant->lost = true;
+	attach->lost++;
+}
+
+/*
+ * An endpoint that stopped answering, or that has been silent since the port came to it, is not the one to be at. By
+ * podswitchd's report rather than its news, which may be missed.
+ */
+static void doubt(struct attach *attach, struct tenant *tenant)
+{
+	const char *client = tenant_client(tenant, "state");
+	bool lost = !strcmp(client, "lost");
+	if (!lost && strcmp(client, "waiting") != 0 && strcmp(client, "probing") != 0) {
+		tenant->silent = 0;
+		return;
+	}
+	if (!tenant->silent)
+		tenant->silent = attach->now;
+	if (!lost && attach->now - tenant->silent < PATIENCE)
+		return;
+	tenant_suspect(tenant, attach->now);
+	if (tenant->attached && !tenant->lost)
+		note_loss(attach, tenant);
+}
+
+/* A port that waits is asked after each time; of one that is ready, news and the periodic list tell. */
+static void ask_after(struct attach *attach, struct tenant *tenant)
+{
+	if (!tenant->exists || !strcmp(tenant->at, "none"))
+		return;
+	if (tenant->state != TENANT_READY || !tenant->status)
+		(void)orders_look(&attach->orders, tenant, NULL);
+	if (tenant->exists)
+		doubt(attach, tenant);
+}
+
 static enum tenant_state place(struct attach *attach, struct tenant *tenant, const struct choice *choice)
 {
 	struct cluster_endpoint list[CLUSTER_MAX_ENDPOINTS];
 	struct failure why = {0};
 	char text[512];
 	size_t n = cluster_endpoints(attach->config.cluster, choice->namespace, choice->name, list);
+	ask_after(attach, tenant);
 	const struct cluster_endpoint *endpoint = pick(attach, tenant, list, n);
-	char gateway[sizeof(tenant->gateway)];
+	char gateway[sizeof(tenant->gateway)], at[sizeof(tenant->at)];
 	snprintf(gateway, sizeof(gateway), "%s/%s", choice->namespace, choice->name);
+	memcpy(at, tenant->at, sizeof(at));
 	if (!endpoint) {
 		snprintf(text, sizeof(text), "gateway %s has no ready endpoint: does its pod run?", gateway);
 		tell(attach, tenant, true, tenant->attached ? EVENT_LOST : EVENT_NOT_READY, text);
 		tenant->lost = tenant->attached;
 		return set_state(tenant, TENANT_PENDING, text);
 	}
-	char at[NAMES_SIZE];
-	memcpy(at, tenant->at, sizeof(at));
 	bool was_lost = tenant->lost && !strcmp(tenant->gateway, gateway);
 	memcpy(tenant->gateway, gateway, sizeof(gateway));
 	int error = orders_place(&attach->orders, tenant, choice, endpoint, &why);
@@ -242,15 +305,11 @@ static enum tenant_state place(struct attach *attach, struct tenant *tenant, con
 		return set_state(tenant, TENANT_PENDING, text);
 	}
 	tenant->lost = tenant->lost || was_lost;
-	if (strcmp(at, tenant->at) != 0)
-		tenant->placed = attach->now;
-	if (!tenant->status || tenant->state != TENANT_READY)
+	if (strcmp(tenant->at, at) != 0)
+		tenant->silent = 0;
+	if (!tenant->status)
 		(void)orders_look(&attach->orders, tenant, NULL);
-	enum tenant_state state = judge(attach, tenant, choice);
-	/* One that never answered is not told of as lost. */
-	if (state == TENANT_PENDING && n > 1 && attach->now - tenant->placed > SILENCE)
-		tenant_suspect(tenant, attach->now);
-	return state;
+	return judge(attach, tenant, choice);
 }
 
 /* The pod is to have no gateway: what it had goes, and its own default route comes back. */
@@ -295,7 +354,7 @@ static enum tenant_state wait_or_refuse(struct attach *attach, struct tenant *te
 static const json_t *pod_of(const struct attach *attach, const struct tenant *tenant)
 {
 	const json_t *pod = cluster_pod(attach->config.cluster, tenant->namespace, tenant->pod);
-	return pod && (!*tenant->uid || !strcmp(tenant->uid, uid_of(pod))) ? pod : NULL;
+	return pod && is_uid_of(pod, tenant->uid) ? pod : NULL;
 }
 
 static enum tenant_state look(struct attach *attach, struct tenant *tenant)
@@ -307,6 +366,8 @@ static enum tenant_state look(struct attach *attach, struct tenant *tenant)
 			 cluster_missing(attach->config.cluster));
 		return set_state(tenant, tenant->state == TENANT_READY ? TENANT_READY : TENANT_PENDING, text);
 	}
+	if (tenant->superseded)
+		return set_state(tenant, TENANT_REFUSED, "there is a later sandbox of the pod");
 	const json_t *pod = pod_of(attach, tenant);
 	if (!pod) {
 		tenant->orphaned = tenant->orphaned ? tenant->orphaned : attach->now;
@@ -347,36 +408,68 @@ static struct tenant *tenant_of_port(const struct attach *attach, const char *po
 	return tenant_new(namespace, pod, id, ifname);
 }
 
+/* What the CNI configuration named. When that cannot be read it is nothing that could be had, nor "no gateway". */
+static void recall(const struct attach *attach, struct tenant *tenant)
+{
+	int error = memory_recall(attach->config.memory, tenant->port, tenant->configured, sizeof(tenant->configured));
+	if (!error)
+		return;
+	log_line(LOG_ERROR, "%s: the gateway that its CNI configuration named cannot be read: %s", tenant->port,
+		 strerror(-error));
+	snprintf(tenant->configured, sizeof(tenant->configured), "?");
+}
+
+/* Where the port is, by the name of its gateway: NAMESPACE.SERVICE@ADDRESS, or none. */
+static void recall_gateway(struct tenant *tenant, const char *gateway)
+{
+	size_t dot = strcspn(gateway, "."), at = strcspn(gateway, "@");
+	snprintf(tenant->at, sizeof(tenant->at), "%s", gateway);
+	if (!gateway[at] || dot >= at)
+		return;
+	(void)address_parse(gateway + at + 1, &tenant->endpoint);
+	snprintf(tenant->gateway, sizeof(tenant->gateway), "%.*s/%.*s", (int)dot, gateway, (int)(at - dot - 1),
+		 gateway + dot + 1);
+}
+
+static struct tenant *new_of_port(struct attach *attach, const json_t *status, const char *name, const char *ifname)
+{
+	char id[NAMES_ID + 1];
+	struct tenant *tenant = tenant_of_port(attach, name, ifname);
+	if (!tenant || strcmp(tenant->port, name) != 0) {
+		tenant_free(tenant);
+		return NULL;
+	}
+	const json_t *pod = cluster_pod(attach->config.cluster, tenant->namespace, tenant->pod);
+	tenant->by_agent = pod && !port_id_of_uid(id, uid_of(pod)) && !strcmp(id, tenant->id);
+	snprintf(tenant->netns, sizeof(tenant->netns), "%s", json_string_value(json_object_get(status, "netns")));
+	recall(attach, tenant);
+	tenant->began = attach->now;
+	tenant->next = attach->tenants;
+	attach->tenants = tenant;
+	return tenant;
+}
+
 static void take_up(struct attach *attach, json_t *status)
 {
 	const char *name = json_string_value(json_object_get(status, "name"));
 	const char *ifname = json_string_value(json_object_get(status, "ifname"));
-	const char *netns = json_string_value(json_object_get(status, "netns"));
-	const char *gateway = json_string_value(json_object_get(status, "gateway"));
-	char id[NAMES_ID + 1];
-	if (!name || !ifname || !netns || !gateway || !strchr(name, '@'))
+	if (!name || !ifname || !strchr(name, '@') || !json_is_string(json_object_get(status, "netns")) ||
+	    !json_is_string(json_object_get(status, "gateway")))
 		return;
 	struct tenant *tenant = find_port(attach, name);
-	if (!tenant) {
-		tenant = tenant_of_port(attach, name, ifname);
-		if (!tenant || strcmp(tenant->port, name) != 0) {
-			tenant_free(tenant);
-			return;
-		}
-		const json_t *pod = cluster_pod(attach->config.cluster, tenant->namespace, tenant->pod);
-		tenant->by_agent = pod && !port_id_of_uid(id, uid_of(pod)) && !strcmp(id, tenant->id);
-		snprintf(tenant->netns, sizeof(tenant->netns), "%s", netns);
-		snprintf(tenant->at, sizeof(tenant->at), "%s", gateway);
-		if (strchr(gateway, '@'))
-			(void)address_parse(strchr(gateway, '@') + 1, &tenant->endpoint);
-		tenant->began = attach->now;
-		tenant->attached = true; /* no news of what an earlier agent has told */
-		tenant->next = attach->tenants;
-		attach->tenants = tenant;
-	}
+	if (!tenant)
+		tenant = new_of_port(attach, status, name, ifname);
+	if (!tenant)
+		return;
 	tenant->exists = true;
 	json_decref(tenant->status);
 	tenant->status = json_incref(status);
+	/* Also of one that the plugin has asked for again: it stays where it is, and what was told is no news. */
+	const char *client = tenant_client(tenant, "state");
+	if (*tenant->at)
+		return;
+	recall_gateway(tenant, json_string_value(json_object_get(status, "gateway")));
+	tenant->attached = !strcmp(client, "ready") || !strcmp(client, "lost");
 }
 
 static void forget_ports(struct attach *attach)
@@ -405,6 +498,7 @@ static bool read_ports(struct attach *attach)
 			free(tenant->applied);
 			tenant->applied = NULL;
 		}
+		attach->dirty = true;
 	}
 	attach->epoch = daemon_epoch(attach->config.daemon);
 	return true;
@@ -429,28 +523,50 @@ static int remove_port(struct attach *attach, const char *port, struct failure *
 {
 	struct tenant *tenant = find_port(attach, port);
 	int error = orders_remove(&attach->orders, port, true, why);
-	if (!error && tenant)
+	if (error)
+		return error;
+	memory_drop(attach->config.memory, port);
+	if (tenant)
 		drop(attach, tenant);
-	return error;
+	return 0;
 }
 
-/* A pod that is gone, or whose namespace is: what the plugin's DEL should have removed. */
-static bool is_over(const struct attach *attach, const struct tenant *tenant)
+/* Its namespace or interface is gone: there is nothing left that could send. */
+static bool is_gone(const struct tenant *tenant)
 {
 	const char *state = json_string_value(json_object_get(tenant->status, "state"));
-	if (tenant->exists && state && !strcmp(state, "gone"))
-		return true;
-	return tenant->orphaned && attach->now - tenant->orphaned > ORPHAN_AGE;
+	return tenant->exists && state && !strcmp(state, "gone");
 }
 
-/* An earlier sandbox of the same pod would keep the MAC that the new one is to have. */
+/*
+ * To remove a port gives the pod its own way out again. So as long as its namespace is there (a pod deleted by force
+ * runs on for its grace period) and the plugin has not said DEL, it is only cut off.
+ */
+static void put_aside(struct attach *attach, struct tenant *tenant)
+{
+	struct failure why = {0};
+	if (!tenant->exists || is_gone(tenant))
+		(void)remove_port(attach, tenant->port, NULL);
+	else if (orders_cut(&attach->orders, tenant, &why))
+		log_line(LOG_ERROR, "%s: cannot be cut off: %s", tenant->port, why.text);
+}
+
+/*
+ * An earlier sandbox of the same pod has the MAC at the gateway that the new one is to have. A plugin that still asks
+ * for it must not take the place back.
+ */
 static void remove_earlier(struct attach *attach, const struct tenant *newest)
 {
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
 		if (tenant != newest && !strcmp(tenant->namespace, newest->namespace) &&
-		    !strcmp(tenant->pod, newest->pod) && !strcmp(tenant->ifname, newest->ifname))
-			(void)remove_port(attach, tenant->port, NULL);
+		    !strcmp(tenant->pod, newest->pod) && !strcmp(tenant->ifname, newest->ifname)) {
+			if (!tenant->by_agent && !tenant->superseded)
+				remember_removed(attach, tenant->port);
+			tenant->superseded = true;
+			(void)orders_look(&attach->orders, tenant, NULL);
+			put_aside(attach, tenant);
+		}
 	}
 }
 
@@ -458,7 +574,8 @@ static void remove_earlier(struct attach *attach, const struct tenant *newest)
 static int bury(void *context, const char *port, const json_t *content)
 {
 	(void)content;
-	remember_removed(context, port);
+	if (!was_removed(context, port))
+		remember_removed(context, port);
 	return remove_port(context, port, NULL);
 }
 
@@ -476,18 +593,34 @@ static bool is_used(void *context, const char *gateway)
 static bool has_tenant(const struct attach *attach, const json_t *pod, const char *namespace, const char *name)
 {
 	for (const struct tenant *tenant = attach->tenants; tenant; tenant = tenant->next)
-		if (!strcmp(tenant->namespace, namespace) && !strcmp(tenant->pod, name) &&
-		    (!*tenant->uid || !strcmp(tenant->uid, uid_of(pod))))
+		if (!strcmp(tenant->namespace, namespace) && !strcmp(tenant->pod, name) && is_uid_of(pod, tenant->uid))
 			return true;
 	return false;
+}
+
+static bool is_ending(const json_t *pod)
+{
+	return json_object_get(json_object_get(pod, "metadata"), "deletionTimestamp");
 }
 
 /* Runs, and is not about to end. A pod that is only being made is the plugin's. */
 static bool is_running(const json_t *pod)
 {
 	const char *phase = json_string_value(json_object_get(json_object_get(pod, "status"), "phase"));
-	return phase && !strcmp(phase, "Running") &&
-	       !json_object_get(json_object_get(pod, "metadata"), "deletionTimestamp");
+	return phase && !strcmp(phase, "Running") && !is_ending(pod);
+}
+
+/* The pod's network namespace, looked for once in PERIOD at most. */
+static int find_namespace(struct attach *attach, const char *uid, char *out, size_t size)
+{
+	uint64_t pod = XXH3_64bits(uid, strlen(uid));
+	for (size_t i = 0; i < UNFOUND_MEMORY; i++)
+		if (attach->unfound[i].pod == pod && attach->unfound[i].until > attach->now)
+			return -ENOENT;
+	int error = find_netns(uid, out, size);
+	if (error)
+		attach->unfound[attach->next_unfound++ % UNFOUND_MEMORY] = (struct unfound){pod, attach->now + PERIOD};
+	return error;
 }
 
 static void attach_one(struct attach *attach, const json_t *pod, const char *namespace, const char *name)
@@ -497,7 +630,7 @@ static void attach_one(struct attach *attach, const json_t *pod, const char *nam
 	decide(attach, pod, namespace, NULL, &choice);
 	if (choice.verdict == CHOICE_NONE || choice.verdict == CHOICE_UNDECIDED)
 		return;
-	if (port_id_of_uid(id, uid_of(pod)) || find_netns(uid_of(pod), netns, sizeof(netns)))
+	if (port_id_of_uid(id, uid_of(pod)) || find_namespace(attach, uid_of(pod), netns, sizeof(netns)))
 		return;
 	struct tenant *tenant = tenant_new(namespace, name, id, NAMES_DEFAULT_IFNAME);
 	if (!tenant)
@@ -545,19 +678,8 @@ static void hear(void *context, const json_t *event)
 	const char *what = json_string_value(json_object_get(event, "event"));
 	const char *name = json_string_value(json_object_get(event, "name"));
 	struct tenant *tenant = name ? find_port(attach, name) : NULL;
-	char text[400];
 	if (!what || !tenant || strncmp(what, "port.", 5) != 0)
 		return;
-	if (!strcmp(what, "port.lost")) {
-		char endpoint[ADDRESS_TEXT];
-		snprintf(text, sizeof(text), "%s at %s does not answer any more; the pod's traffic waits",
-			 tenant->gateway, address_format(&tenant->endpoint, endpoint));
-		tell(attach, tenant, true, EVENT_LOST, text);
-		tenant_suspect(tenant, attach->now);
-		tenant->lost = true;
-		tenant->state = TENANT_PENDING;
-		attach->lost++;
-	}
 	if (orders_look(&attach->orders, tenant, NULL) != -ENOENT && tenant->exists)
 		(void)look(attach, tenant);
 }
@@ -566,11 +688,24 @@ static void sweep(struct attach *attach)
 {
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
-		if (is_over(attach, tenant))
-			(void)remove_port(attach, tenant->port, NULL);
+		bool orphan = tenant->orphaned && attach->now - tenant->orphaned > ORPHAN_AGE;
+		if (is_gone(tenant) || orphan || tenant->superseded)
+			put_aside(attach, tenant);
 	}
 	(void)tombstone_each(attach->config.socket, bury, attach);
 	orders_tidy(&attach->orders, is_used, attach);
+}
+
+static uint64_t real_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool attach_waits(const struct attach *attach)
+{
+	return attach->dirty && attach->restored && attach->rests_until > real_ms();
 }
 
 void attach_turn(struct attach *attach, uint64_t now)
@@ -582,9 +717,10 @@ void attach_turn(struct attach *attach, uint64_t now)
 	if (!attach->restored || !synced)
 		return;
 	daemon_news(attach->config.daemon, hear, attach);
-	if (!attach->dirty && !period)
+	if (!period && (!attach->dirty || attach_waits(attach)))
 		return;
 	attach->dirty = false;
+	uint64_t began = real_ms();
 	read_networks(attach);
 	for (struct tenant *tenant = attach->tenants; tenant; tenant = tenant->next)
 		(void)look(attach, tenant);
@@ -593,24 +729,26 @@ void attach_turn(struct attach *attach, uint64_t now)
 	if (period)
 		sweep(attach);
 	attach->looked = period ? now : attach->looked;
+	uint64_t ended = real_ms();
+	attach->rests_until = ended - began > SHORT_PASS ? ended + REST * (ended - began) : 0;
 }
 
 /* ---- the plugin's questions ---- */
 
 struct question {
-	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured, *network;
+	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
 	char port[NAMES_SIZE];
 };
 
 static int read_question(json_t *params, bool add, struct question *out, struct failure *why)
 {
-	*out = (struct question){.netns = "", .uid = "", .configured = "", .network = ""};
+	*out = (struct question){.netns = "", .uid = "", .configured = ""};
 	json_error_t error;
 	int standalone = 0;
-	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?b}", "container_id",
+	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b}", "container_id",
 			   &out->container, "ifname", &out->ifname, "namespace", &out->namespace, "pod", &out->pod,
-			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "network",
-			   &out->network, "standalone", &standalone))
+			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "standalone",
+			   &standalone))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL, "%s", error.text);
 	if (port_name(out->port, out->namespace, out->pod, out->container, out->ifname))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL,
@@ -620,15 +758,28 @@ static int read_question(json_t *params, bool add, struct question *out, struct 
 	return 0;
 }
 
+/* What only the plugin says, and does not say again once the pod runs. */
+static int note_question(const struct attach *attach, struct tenant *tenant, const struct question *question,
+			 struct failure *why)
+{
+	snprintf(tenant->uid, sizeof(tenant->uid), "%s", question->uid);
+	if (!strcmp(tenant->configured, question->configured))
+		return 0;
+	if (strlen(question->configured) >= sizeof(tenant->configured))
+		return fail(why, JSONRPC_INVALID_PARAMS, "gateway", "gateway: '%.40s...' is too long for a name",
+			    question->configured);
+	if (memory_keep(attach->config.memory, tenant->port, question->configured, why))
+		return JSONRPC_INTERNAL;
+	snprintf(tenant->configured, sizeof(tenant->configured), "%s", question->configured);
+	return 0;
+}
+
 static struct tenant *new_tenant(struct attach *attach, const struct question *question)
 {
 	struct tenant *tenant = tenant_new(question->namespace, question->pod, question->container, question->ifname);
 	if (!tenant)
 		return NULL;
 	snprintf(tenant->netns, sizeof(tenant->netns), "%s", question->netns);
-	snprintf(tenant->uid, sizeof(tenant->uid), "%s", question->uid);
-	snprintf(tenant->configured, sizeof(tenant->configured), "%s", question->configured);
-	snprintf(tenant->network, sizeof(tenant->network), "%s", question->network);
 	tenant->began = attach->now;
 	tenant->next = attach->tenants;
 	attach->tenants = tenant;
@@ -652,6 +803,12 @@ static void tell_silence(struct attach *attach, struct tenant *tenant)
 		tell(attach, tenant, true, EVENT_NOT_READY, tenant->reason);
 }
 
+static int answer_pending(const char *reason, json_t **result)
+{
+	*result = json_pack("{s:s, s:s}", "state", "pending", "reason", reason);
+	return 0;
+}
+
 static int answer_add(struct attach *attach, json_t *params, json_t **result, struct failure *why)
 {
 	struct question question;
@@ -663,24 +820,29 @@ static int answer_add(struct attach *attach, json_t *params, json_t **result, st
 	struct tenant *tenant = find_port(attach, question.port);
 	if (!tenant && !(tenant = new_tenant(attach, &question)))
 		return fail(why, JSONRPC_INTERNAL, NULL, "out of memory");
-	if (!attach->restored) {
-		*result = json_pack(
-			"{s:s, s:s}", "state", "pending", "reason",
+	code = note_question(attach, tenant, &question, why);
+	if (code)
+		return code;
+	if (!attach->restored)
+		return answer_pending(
 			daemon_answers(attach->config.daemon) || !cluster_synced(attach->config.cluster)
 				? "podswitch-agent is starting"
-				: "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod");
-		return 0;
-	}
+				: "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
+			result);
 	remove_earlier(attach, tenant);
-	bool was_ready = tenant->state == TENANT_READY;
 	switch (look(attach, tenant)) {
 	case TENANT_NONE:
+		if (!cluster_hears_namespaces(attach->config.cluster))
+			return answer_pending("podswitch-agent does not hear of changes of namespaces just now",
+					      result);
+		memory_drop(attach->config.memory, tenant->port);
 		drop(attach, tenant);
 		*result = json_pack("{s:s}", "state", "none");
 		return 0;
 	case TENANT_READY:
-		if (!was_ready)
+		if (!tenant->counted)
 			histogram_add(&attach->seconds, (double)(attach->now - tenant->began) / 1000);
+		tenant->counted = true;
 		*result = ready_answer(tenant);
 		return *result ? 0 : fail(why, JSONRPC_INTERNAL, NULL, "podswitchd's report is not complete");
 	case TENANT_REFUSED:
@@ -688,9 +850,11 @@ static int answer_add(struct attach *attach, json_t *params, json_t **result, st
 	case TENANT_PENDING:
 		break;
 	}
+	/* The kubelet cannot take a pod away whose sandbox it is still waiting for. */
+	if (is_ending(pod_of(attach, tenant)))
+		return fail(why, ATTACH_REFUSED, NULL, "the pod is being deleted; %.200s", tenant->reason);
 	tell_silence(attach, tenant);
-	*result = json_pack("{s:s, s:s}", "state", "pending", "reason", tenant->reason);
-	return 0;
+	return answer_pending(tenant->reason, result);
 }
 
 static int answer_remove(struct attach *attach, json_t *params, json_t **result, struct failure *why)
@@ -715,9 +879,12 @@ static int answer_check(struct attach *attach, json_t *params, json_t **result, 
 	if (code)
 		return code;
 	struct tenant *tenant = find_port(attach, question.port);
+	if (!attach->restored)
+		return fail(why, JSONRPC_REFUSED, NULL, "podswitch-agent is starting, or podswitchd does not answer");
 	if (tenant)
-		*result = json_pack("{s:s, s:s}", "state", tenant->exists ? names[tenant->state] : "missing", "reason",
-				    tenant->reason);
+		*result = json_pack("{s:s, s:s}", "state",
+				    tenant->exists || tenant->state == TENANT_NONE ? names[tenant->state] : "missing",
+				    "reason", tenant->reason);
 	else
 		*result = json_pack("{s:s, s:s}", "state", "none", "reason", "the pod has no gateway");
 	return 0;
@@ -739,20 +906,25 @@ static bool is_valid(const json_t *valid, const struct tenant *tenant)
 	return false;
 }
 
+/*
+ * A network's list lacks the attachments of all other networks, so that a pod that is there is not given up for it. Its
+ * earlier sandboxes were removed when this one was added.
+ */
+static bool is_garbage(const struct attach *attach, const json_t *valid, const struct tenant *tenant)
+{
+	return !is_valid(valid, tenant) && !pod_of(attach, tenant);
+}
+
 static int answer_gc(struct attach *attach, json_t *params, json_t **result, struct failure *why)
 {
 	const json_t *valid = json_object_get(params, "valid");
-	const char *network = json_string_value(json_object_get(params, "network"));
+	bool known = attach->restored && cluster_synced(attach->config.cluster);
 	int removed = 0;
 	if (!json_is_array(valid))
 		return fail(why, JSONRPC_INVALID_PARAMS, "valid", "valid: give an array of attachments");
 	for (struct tenant *tenant = attach->tenants, *next; tenant; tenant = next) {
 		next = tenant->next;
-		/* The list is of one network; which one a port is of is not known of those that an earlier agent made.
-		 */
-		bool concerned = !tenant->by_agent && *tenant->network && network &&
-				 !strncmp(tenant->network, network, sizeof(tenant->network) - 1);
-		if (concerned && !is_valid(valid, tenant) && !remove_port(attach, tenant->port, NULL))
+		if (known && is_garbage(attach, valid, tenant) && !remove_port(attach, tenant->port, NULL))
 			removed++;
 	}
 	*result = json_pack("{s:i}", "removed", removed);

@@ -30,6 +30,7 @@ struct attach_config {
 	unsigned probe;     /* seconds */
 	bool running;       /* whether pods that run already are attached without the CNI plugin */
 	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
+	const char *memory; /* directory, for memory.h */
 };
 
 int attach_open(const struct attach_config *config, struct attach **out, struct failure *why);
@@ -40,6 +41,9 @@ void attach_wake(struct attach *attach);
 
 /* Takes podswitchd's news, and looks at what needs it. After each sleep; `now` in ms of CLOCK_MONOTONIC. */
 void attach_turn(struct attach *attach, uint64_t now);
+
+/* Whether a change waits for a turn that comes soon, of itself: the caller is not to sleep long. */
+bool attach_waits(const struct attach *attach);
 
 /*
  * The methods attachment.add, remove, check and gc of the agent's socket, and agent.status; the context is a struct

@@ -119,11 +119,20 @@ static void keep_names_only(json_t *spec, const char *list)
 	json_decref(names);
 }
 
+/* Without its version, which changes with the rest of the object and would make all of it news. */
+static void keep_metadata(json_t *kept)
+{
+	json_t *metadata = json_copy(json_object_get(kept, "metadata"));
+	json_object_del(metadata, "resourceVersion");
+	json_object_set_new(kept, "metadata", metadata);
+}
+
 static json_t *slim(enum kind kind, const json_t *object)
 {
 	json_t *kept = json_object();
 	for (size_t i = 0; i < sizeof(kinds[0].keep) / sizeof(kinds[0].keep[0]) && kinds[kind].keep[i]; i++)
 		keep_member(kept, object, kinds[kind].keep[i]);
+	keep_metadata(kept);
 	if (kind == PODS) {
 		keep_names_only(json_object_get(kept, "spec"), "containers");
 		keep_names_only(json_object_get(kept, "spec"), "initContainers");
@@ -276,6 +285,11 @@ const char *cluster_missing(const struct cluster *cluster)
 bool cluster_synced(const struct cluster *cluster)
 {
 	return !*cluster_missing(cluster);
+}
+
+bool cluster_hears_namespaces(const struct cluster *cluster)
+{
+	return watch_live(cluster->stores[NAMESPACES].watch) || !watch_live(cluster->stores[PODS].watch);
 }
 
 static const json_t *find(const struct cluster *cluster, enum kind kind, const char *namespace, const char *name)
@@ -500,7 +514,8 @@ static void add_node_networks(const struct cluster *cluster, struct networks *to
 
 static void add_one(void *context, const struct prefix *prefix)
 {
-	add_network(context, prefix);
+	const struct prefix network = prefix_network(prefix);
+	add_cover(context, &network);
 }
 
 /* "None" and "" are no addresses and are passed over. */

@@ -33,6 +33,12 @@ void cluster_close(struct cluster *cluster);
 /* Whether every kind of object has been listed once: before that nothing may be concluded from what is missing. */
 bool cluster_synced(const struct cluster *cluster);
 
+/*
+ * Whether a pod that was just heard of may be judged by what its namespace says: not while changes of pods are being
+ * heard and those of namespaces are not, as the pod may be younger than its namespace's annotation.
+ */
+bool cluster_hears_namespaces(const struct cluster *cluster);
+
 /* What is not synced yet, for people; "" when all is. */
 const char *cluster_missing(const struct cluster *cluster);
 

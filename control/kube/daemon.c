@@ -5,9 +5,11 @@
 #include "vswitch/log.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NEWS_TURN 256 /* events taken in one turn */
 
@@ -16,14 +18,20 @@ struct daemon {
 	struct client orders, news;
 	bool ordering, listening; /* connected */
 	bool answers, told;       /* told: the log knows how it is */
+	bool listened;            /* it has been listening before */
 	unsigned epoch;
+	int timeout, rest;     /* ms */
+	uint64_t silent_until; /* ms; nothing is tried before */
 };
 
 struct daemon *daemon_new(const char *path)
 {
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
-	if (daemon)
-		snprintf(daemon->path, sizeof(daemon->path), "%s", path);
+	if (!daemon)
+		return NULL;
+	snprintf(daemon->path, sizeof(daemon->path), "%s", path);
+	daemon->timeout = DAEMON_TIMEOUT;
+	daemon->rest = DAEMON_REST;
 	return daemon;
 }
 
@@ -43,12 +51,26 @@ void daemon_free(struct daemon *daemon)
 	free(daemon);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A busy listener's full queue (EAGAIN) is waited for as long as an answer. */
+static void note_hang(struct daemon *daemon, int error)
+{
+	if (error == -ETIMEDOUT || error == -EAGAIN)
+		daemon->silent_until = now_ms() + (uint64_t)daemon->rest;
+}
+
 static int dial(struct daemon *daemon, struct client *client, bool *connected, struct failure *why)
 {
 	if (*connected)
 		return 0;
 	*client = (struct client){.fd = -1, .stop_fd = -1, .out_fd = -1};
-	int error = client_connect_to(client, daemon->path, "podswitchd", DAEMON_TIMEOUT, why);
+	int error = client_connect_to(client, daemon->path, "podswitchd", daemon->timeout, why);
 	*connected = !error;
 	return error;
 }
@@ -78,8 +100,15 @@ int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_
 	bool old = daemon->ordering;
 	int error = -ENOTCONN;
 	why = why ? why : &own;
+	if (code)
+		*code = 0;
+	if (now_ms() < daemon->silent_until) {
+		json_decref(params);
+		return fail(why, -ETIMEDOUT, NULL, "podswitchd on %.120s did not answer: is it stopped or hung?",
+			    daemon->path);
+	}
 	/* A connection that podswitchd closed since the last call is noticed by this one: then once more. */
-	for (int i = 0; i < (old ? 2 : 1) && is_gone(error); i++) {
+	for (int i = 0; i < (old ? 2 : 1) && is_gone(error) && error != -ETIMEDOUT; i++) {
 		daemon->epoch += !daemon->ordering;
 		error = dial(daemon, &daemon->orders, &daemon->ordering, why);
 		if (!error)
@@ -88,6 +117,7 @@ int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_
 			hang_up(&daemon->orders, &daemon->ordering);
 	}
 	json_decref(params);
+	note_hang(daemon, error);
 	note_answer(daemon, !is_gone(error), why);
 	if (code)
 		*code = error == -EREMOTEIO ? daemon->orders.refused : 0;
@@ -118,12 +148,18 @@ static int subscribe(struct daemon *daemon)
 	json_t *answer = NULL;
 	if (daemon->listening)
 		return 0;
+	if (now_ms() < daemon->silent_until)
+		return -ETIMEDOUT;
 	int error = dial(daemon, &daemon->news, &daemon->listening, NULL);
 	if (!error)
 		error = client_call(&daemon->news, "monitor.start", NULL, &answer, NULL);
 	json_decref(answer);
+	note_hang(daemon, error);
 	if (error)
 		hang_up(&daemon->news, &daemon->listening);
+	else
+		daemon->epoch += daemon->listened;
+	daemon->listened = daemon->listened || !error;
 	return error;
 }
 
@@ -131,12 +167,13 @@ void daemon_news(struct daemon *daemon, void (*hear)(void *context, const json_t
 {
 	if (subscribe(daemon))
 		return;
-	for (int i = 0; i < NEWS_TURN && client_wait(&daemon->news, 0) > 0; i++) {
+	for (int i = 0; i < NEWS_TURN; i++) {
 		json_t *message = NULL;
-		if (client_next(&daemon->news, &message, NULL)) {
+		int got = client_poll(&daemon->news, &message, NULL);
+		if (got < 0)
 			hang_up(&daemon->news, &daemon->listening);
+		if (got <= 0)
 			return;
-		}
 		hear(context, json_object_get(message, "params"));
 		json_decref(message);
 	}

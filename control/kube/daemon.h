@@ -3,7 +3,9 @@
  * daemon.h - podswitchd, as the agent sees it: questions and orders over its control socket, and its news
  *
  * Every call waits for its answer, at most DAEMON_TIMEOUT; podswitchd answers within milliseconds or not at all. After
- * a call that got no answer the connection is made anew by the next one. One thread, the agent's.
+ * a call that got no answer the connection is made anew by the next one; after one that waited in vain, calls fail at
+ * once for DAEMON_REST, so that a hung podswitchd does not hold up the agent once for every pod. One thread, the
+ * agent's.
  */
 #ifndef PODSWITCH_KUBE_DAEMON_H
 #define PODSWITCH_KUBE_DAEMON_H
@@ -13,6 +15,7 @@
 #include <stdbool.h>
 
 #define DAEMON_TIMEOUT 5000 /* ms */
+#define DAEMON_REST 10000   /* ms */
 
 struct daemon;
 
@@ -31,7 +34,8 @@ int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_
 /* Whether the last call was answered. */
 bool daemon_answers(const struct daemon *daemon);
 
-/* Times the connection had to be made: after each, what podswitchd has may be something else than before. */
+/* Times a connection had to be made, but for the first of the news: after each, what podswitchd has may be something
+ * else than before. */
 unsigned daemon_epoch(const struct daemon *daemon);
 
 /*

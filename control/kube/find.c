@@ -56,7 +56,9 @@ static bool find_name(const struct stat *wanted, char *out, size_t size)
 		snprintf(path, sizeof(path), RUNTIME_DIRECTORY "/%s", entry->d_name);
 		if (entry->d_name[0] == '.' || stat(path, &here) || !is_same(&here, wanted))
 			continue;
-		found = (size_t)snprintf(out, size, "%s", path) < size;
+		found = strlen(path) < size;
+		if (found)
+			memcpy(out, path, strlen(path) + 1);
 	}
 	if (directory)
 		closedir(directory);
@@ -68,22 +70,24 @@ int find_netns(const char *uid, char *out, size_t size)
 	DIR *proc = *uid ? opendir("/proc") : NULL;
 	const struct dirent *entry;
 	struct stat own, theirs;
-	int error = -ENOENT;
+	bool named = false, found = false;
 	if (!proc || stat("/proc/self/ns/net", &own)) {
 		if (proc)
 			closedir(proc);
 		return -ENOENT;
 	}
-	while (error && (entry = readdir(proc))) {
+	/* A pod may have made network namespaces of its own: the one that the runtime names is the pod's. */
+	while (!named && (entry = readdir(proc))) {
 		char path[64];
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_of_pod(entry->d_name, uid))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%.20s/ns/net", entry->d_name);
 		if (stat(path, &theirs) || is_same(&own, &theirs))
 			continue;
-		if (find_name(&theirs, out, size) || (size_t)snprintf(out, size, "%s", path) < size)
-			error = 0;
+		named = find_name(&theirs, out, size);
+		if (!named && !found)
+			found = (size_t)snprintf(out, size, "%s", path) < size;
 	}
 	closedir(proc);
-	return error;
+	return named || found ? 0 : -ENOENT;
 }

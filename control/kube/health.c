@@ -9,6 +9,7 @@
 
 #define CLIENTS 32  /* connections at once; kubelet and Prometheus need one each */
 #define TIMEOUT 10  /* seconds for a request */
+#define ROUNDS 64   /* in one turn */
 #define MEMORY 8192 /* bytes a connection may use for its request's head */
 
 struct health {
@@ -133,7 +134,13 @@ int health_fd(const struct health *health)
 	return health->fd;
 }
 
+/* The descriptor says only once that there is more than one round takes; MHD then asks for no sleep at all. */
 void health_turn(struct health *health)
 {
-	MHD_run(health->server);
+	MHD_UNSIGNED_LONG_LONG sleep = 0;
+	for (int i = 0; i < ROUNDS && !sleep; i++) {
+		MHD_run(health->server);
+		if (MHD_get_timeout(health->server, &sleep) != MHD_YES)
+			return;
+	}
 }

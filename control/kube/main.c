@@ -24,12 +24,13 @@
 #include <unistd.h>
 
 #define NAP 1000      /* ms that the loop sleeps at most */
+#define SHORT_NAP 20  /* ms when something waits for its turn */
 #define HINDSIGHT 500 /* ms after the order to stop in which the reason for it may arrive */
 
 struct agent {
 	struct settings settings;
 	struct choose_policy policy;
-	char socket[PATH_MAX];
+	char socket[PATH_MAX], memory[PATH_MAX];
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;
@@ -62,12 +63,13 @@ static int open_signals(void)
 	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The agent's socket is beside podswitchd's. */
+/* The agent's socket, and what it keeps, are beside podswitchd's. */
 static void name_paths(struct agent *agent)
 {
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", agent->settings.socket);
 	const char *directory = dirname(copy);
+	snprintf(agent->memory, sizeof(agent->memory), "%.4000s/configured", directory);
 	if (agent->settings.agent_socket)
 		snprintf(agent->socket, sizeof(agent->socket), "%s", agent->settings.agent_socket);
 	else
@@ -127,6 +129,7 @@ static int open_attach(struct agent *agent, struct failure *why)
 		.probe = settings->probe,
 		.running = settings->attach,
 		.socket = settings->socket,
+		.memory = agent->memory,
 	};
 	return attach_open(&config, &agent->attach, why);
 }
@@ -195,7 +198,8 @@ static void loop(struct agent *agent)
 			{.fd = chain_fd(agent->chain), .events = CURL_WAIT_POLLIN},
 			{.fd = daemon_news_fd(agent->daemon), .events = CURL_WAIT_POLLIN},
 		};
-		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]), NAP);
+		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]),
+				attach_waits(agent->attach) ? SHORT_NAP : NAP);
 		turn(agent);
 		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
 			return;

@@ -3,6 +3,8 @@
 #include "control/kube/metrics.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 static void head(FILE *out, const char *name, const char *type, const char *help)
 {
@@ -30,13 +32,38 @@ static void write_histogram(FILE *out, const struct histogram *seconds)
 		seconds->n);
 }
 
+/* The lines of one metric have to stand together, so that each goes over all watches. */
+struct watch_metric {
+	FILE *out;
+	const char *name;
+	size_t member; /* of watch_counters; SIZE_MAX: whether it is live */
+};
+
 static void write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
 {
-	FILE *out = context;
-	fprintf(out, "podswitch_watch_live{of=\"%s\"} %d\n", what, live);
-	fprintf(out, "podswitch_watch_lists_total{of=\"%s\"} %" PRIu64 "\n", what, counters->lists);
-	fprintf(out, "podswitch_watch_events_total{of=\"%s\"} %" PRIu64 "\n", what, counters->events);
-	fprintf(out, "podswitch_watch_errors_total{of=\"%s\"} %" PRIu64 "\n", what, counters->errors);
+	const struct watch_metric *metric = context;
+	uint64_t value = live;
+	if (metric->member != SIZE_MAX)
+		memcpy(&value, (const char *)counters + metric->member, sizeof(value));
+	fprintf(metric->out, "podswitch_%s{of=\"%s\"} %" PRIu64 "\n", metric->name, what, value);
+}
+
+static void write_watches(FILE *out, const struct cluster *cluster)
+{
+	static const struct {
+		const char *name, *type, *help;
+		size_t member;
+	} all[] = {
+		{"watch_live", "gauge", "Whether changes are being heard.", SIZE_MAX},
+		{"watch_lists_total", "counter", "Complete lists read.", offsetof(struct watch_counters, lists)},
+		{"watch_events_total", "counter", "Changes heard.", offsetof(struct watch_counters, events)},
+		{"watch_errors_total", "counter", "Tries that failed.", offsetof(struct watch_counters, errors)},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct watch_metric metric = {out, all[i].name, all[i].member};
+		head(out, all[i].name, all[i].type, all[i].help);
+		cluster_count(cluster, write_watch, &metric);
+	}
 }
 
 static void write_api(FILE *out, const struct kube *kube)
@@ -77,6 +104,6 @@ void metrics_write(FILE *out, const struct attach *attach, const struct cluster 
 	write_pods(out, &counters);
 	write_histogram(out, counters.seconds);
 	write_api(out, kube);
-	cluster_count(cluster, write_watch, out);
+	write_watches(out, cluster);
 	write_switch(out, daemon);
 }

@@ -22,19 +22,26 @@ static json_t *gateway_params(const char *name, const struct gateway_spec *spec,
 			 "remote", remote, "underlay", underlays[spec->underlay], "mtu", (int)spec->mtu);
 }
 
+/* After a new connection podswitchd may have none of them; also when it is this call that made it. */
+static void forget_gateways(struct orders *orders)
+{
+	if (orders->gateways_epoch != daemon_epoch(orders->daemon))
+		json_object_clear(orders->gateways);
+	orders->gateways_epoch = daemon_epoch(orders->daemon);
+}
+
 /* Adds it, or changes it to be so. Takes the reference. */
 static int ensure_gateway(struct orders *orders, const char *name, json_t *params, struct failure *why)
 {
 	int code = 0, error = 0;
-	if (orders->gateways_epoch != daemon_epoch(orders->daemon))
-		json_object_clear(orders->gateways);
+	forget_gateways(orders);
 	if (!orders->gateways)
 		orders->gateways = json_object();
 	if (!json_equal(json_object_get(orders->gateways, name), params)) {
 		error = daemon_call(orders->daemon, "gateway.add", json_incref(params), NULL, &code, why);
 		if (error == -EREMOTEIO && code == JSONRPC_EXISTS)
 			error = daemon_call(orders->daemon, "gateway.set", json_incref(params), NULL, &code, why);
-		orders->gateways_epoch = daemon_epoch(orders->daemon);
+		forget_gateways(orders);
 		if (!error)
 			json_object_set(orders->gateways, name, params);
 	}
@@ -169,6 +176,9 @@ int orders_place(struct orders *orders, struct tenant *tenant, const struct choi
 	error = ensure_gateway(orders, name, gateway_params(name, spec, address, port), why);
 	if (!error)
 		error = ensure_port(orders, tenant, port_params(orders, tenant, choice, name), why);
+	/* It may be that somebody has removed the gateway: it is given again with the next try. */
+	if (error == -EREMOTEIO)
+		json_object_del(orders->gateways, name);
 	if (error)
 		return error;
 	if (strcmp(tenant->at, name) != 0)

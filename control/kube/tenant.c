@@ -35,7 +35,12 @@ void tenant_suspect(struct tenant *tenant, uint64_t now)
 {
 	if (!tenant->endpoint.family)
 		return;
-	struct suspect *suspect = &tenant->suspects[tenant->next_suspect++ % TENANT_SUSPECTS];
+	struct suspect *suspect = NULL;
+	for (unsigned i = 0; i < TENANT_SUSPECTS && !suspect; i++)
+		if (address_equal(&tenant->suspects[i].address, &tenant->endpoint))
+			suspect = &tenant->suspects[i];
+	if (!suspect)
+		suspect = &tenant->suspects[tenant->next_suspect++ % TENANT_SUSPECTS];
 	*suspect = (struct suspect){tenant->endpoint, now + TENANT_SUSPICION};
 }
 

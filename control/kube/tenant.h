@@ -30,10 +30,11 @@ struct tenant {
 	char id[NAMES_ID + 1]; /* of the container, or of the pod's UID */
 	char ifname[16], netns[256];
 	char configured[160]; /* the gateway that the CNI configuration names, or "" */
-	char network[160];    /* the name of the CNI configuration, or "" */
 	bool by_agent;        /* not by the CNI plugin */
+	bool superseded;      /* by a later sandbox of its pod: it is cut off until it is gone */
 	uint64_t began;       /* ms, when it was first asked for */
 	uint64_t orphaned;    /* ms, since when its pod is gone; 0: it is there */
+	uint64_t silent;      /* ms, since when its endpoint gives no sign of life; 0: it does */
 
 	enum tenant_state state;
 	char reason[640];    /* for people */
@@ -41,12 +42,12 @@ struct tenant {
 	char gateway[136];   /* "NAMESPACE/NAME" of the Service it is at or wants to be at */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;
-	uint64_t placed; /* ms, since when it is there */
-	bool exists;     /* podswitchd has the port */
-	bool lost;       /* its router stopped answering */
-	bool attached;   /* it has been ready at `at` */
-	char *applied;   /* the last parameters of port.add or port.set, as text */
-	json_t *status;  /* podswitchd's last report, or NULL */
+	bool exists;    /* podswitchd has the port */
+	bool lost;      /* its router stopped answering */
+	bool counted;   /* in the histogram of the times that it took */
+	bool attached;  /* it has been ready at `at` */
+	char *applied;  /* the last parameters of port.add or port.set, as text */
+	json_t *status; /* podswitchd's last report, or NULL */
 	struct suspect {
 		struct address address;
 		uint64_t until; /* ms */

@@ -51,6 +51,10 @@ static void warn(struct job *job, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	/* Names are not validated yet, and what is cut in the middle of a character is no text for JSON. */
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
 	check(job, json_array_append_new(job->warnings, json_string(text)));
 }
 

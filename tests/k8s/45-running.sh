@@ -35,7 +35,7 @@ check "and the pod stays where it is" poll 5 answered t-bare held t-two
 K -n t-bare annotate pod held podswitch.io/gateway=vpn.t-two --overwrite >/dev/null
 K -n t-two annotate service vpn podswitch.io/allow-namespaces=t-one >/dev/null
 check "not allowed any more: an Event says so" poll 10 event t-bare held GatewayNotAllowed
-check "and nobody answers the pod" poll 5 silent t-bare held
+check "and nobody answers the pod" poll 10 silent t-bare held
 K -n t-two annotate service vpn podswitch.io/allow-namespaces- >/dev/null
 check "allowed again: it is answered" poll 10 answered t-bare held t-two
 same "no pod was restarted in all this" "$before" "$(identity t-bare late) $(identity t-bare held)"

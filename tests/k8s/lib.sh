@@ -320,9 +320,11 @@ lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
 	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
 }
-silent() { # silent NAMESPACE NAME: three tries that nobody answered
-	in_pod "$1" "$2" tail -n 3 /log/answers | grep -qv '^-' && return 1
-	return 0
+silent() { # silent NAMESPACE NAME: for two seconds nobody answers
+	local before
+	before=$(in_pod "$1" "$2" grep -vc '^-' /log/answers)
+	sleep 2
+	[ "$(in_pod "$1" "$2" grep -vc '^-' /log/answers)" = "$before" ]
 }
 gateways_ready() { # gateways_ready NAMESPACE NUMBER; their addresses are noted
 	local list
@@ -355,11 +357,20 @@ agents_ready() {
 	for node in "${NODES[@]}"; do hand "$node" wget -qO- http://127.0.0.1:9470/readyz || return 1; done
 	installed
 }
-crowd() { # each pod's name, address and who has answered it
-	local name
+crowd() { # each pod's name, address and who has answered it; eight are asked at a time
+	local name n=0 folder=$TMP/crowd.d
+	mkdir -p "$folder"
 	for name in $(K -n t-one get pods -l app=crowd -o jsonpath='{.items[*].metadata.name}'); do
-		echo "$name $(overlay t-one "$name") $(poll 10 heard t-one "$name" >/dev/null; all_answers t-one "$name")"
+		{
+			poll 10 heard t-one "$name" >/dev/null || true
+			echo "$name $(overlay t-one "$name") $(all_answers t-one "$name")" >"$folder/$name"
+		} &
+		n=$((n + 1))
+		[ $((n % 8)) -gt 0 ] || wait
 	done
+	wait
+	cat "$folder"/*
+	rm -rf "$folder"
 }
 heard() { [ -n "$(all_answers "$1" "$2")" ]; }
 some_created() { [ "$(K -n t-one get pods -l app=crowd -o name | wc -l)" -ge 10 ]; }

@@ -315,7 +315,7 @@ static void test_add_silent_agent(void **state)
 	run(f, "ADD", "0.4.0", 60, ",\"prevResult\":" PREV);
 	expect_methods(fake_peer_stop(&agent), "attachment.add attachment.add attachment.remove");
 	expect_refusal(f, 11, "podswitch-agent does not answer on ");
-	assert_in_range(f->took, 7900, 10000); /* and 1500 for taking it back */
+	assert_in_range(f->took, 12500, 16000); /* and 1500 for taking it back */
 }
 
 static void *stop_soon(void *argument)

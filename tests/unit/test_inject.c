@@ -58,6 +58,7 @@ struct row {
 #define ASKS(gateway) "'annotations':{'podswitch.io/gateway':'" gateway "'}"
 #define SPACE(gateway) "'podswitch.io/gateway':'" gateway "'"
 #define ENTRY(name, value) "{'name':'" name "','value':'" value "'}"
+#define UMLAUTS "ääääääääääääääää"
 #define VPN ENTRY("gateway", "vpn.media.svc.cluster.local")
 #define UK ENTRY("gateway", "uk.vpns.svc.cluster.local")
 #define APP(env) "'containers':[{'name':'app','env':[" env "]}]"
@@ -123,6 +124,9 @@ static const struct row rows[] = {
 	{"it is there already", PLAIN, ASKS("vpn"), APP(ENTRY("x", "1") "," VPN), .on = ""},
 	{"with another value", PLAIN, ASKS("vpn"), APP(ENTRY("gateway", "old")), .on = "", .spec_out = APP(VPN),
 	 .warning = "container app: its own variable gateway is replaced"},
+	{"in a container with a name that is cut within a character", PLAIN, ASKS("vpn"),
+	 "'containers':[{'name':'" UMLAUTS UMLAUTS "','env':[{'name':'gateway'}]}]", .on = "",
+	 .spec_out = "'containers':[{'name':'" UMLAUTS UMLAUTS "','env':[" VPN "]}]", .warning = "????"},
 	{"with an empty value", PLAIN, ASKS("vpn"), APP("{'name':'gateway'}"), .on = "", .spec_out = APP(VPN),
 	 .warning = "container app"},
 	{"valueFrom", PLAIN, ASKS("vpn"),

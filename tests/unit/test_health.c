@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_health.c - HTTP as kubelets, Prometheus, and people with netcat speak it */
+#include "control/kube/health.c"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#undef fail /* cmocka has a macro of the name of our function */
+
+struct fixture {
+	struct health *health;
+	struct failure why;
+	char listen[64];
+	uint16_t port;
+	const char *reason;
+	unsigned asked;
+};
+
+static bool is_ready(void *context, const char **reason)
+{
+	struct fixture *f = context;
+
+	f->asked++;
+	*reason = f->reason;
+	return !*f->reason;
+}
+
+static void write_metrics(void *context, FILE *out)
+{
+	struct fixture *f = context;
+
+	f->asked++;
+	/* Longer than any buffer of a socket or a library. */
+	for (int i = 0; i < 20000; i++)
+		fprintf(out, "podswitch_test{i=\"%d\"} 1\n", i);
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	close(fd);
+	return ntohs(at.sin_port);
+}
+
+static int open_on(struct fixture *f, const char *listen)
+{
+	const struct health_config config = {
+		.listen = listen, .ready = is_ready, .metrics = write_metrics, .context = f};
+
+	return health_open(&config, &f->health, &f->why);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->reason = "";
+	for (int i = 0; i < 10 && !f->health; i++) {
+		f->port = free_port();
+		snprintf(f->listen, sizeof(f->listen), "127.0.0.1:%u", f->port);
+		(void)open_on(f, f->listen);
+	}
+	assert_non_null(f->health);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	health_close(f->health);
+	free(f);
+	return 0;
+}
+
+static int dial(const struct fixture *f)
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = htons(f->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static time_t seconds(void)
+{
+	return time(NULL);
+}
+
+/* All that comes until the connection ends, by the owner's loop as it should be: after its descriptor says so. */
+static const char *hear(struct fixture *f, int fd)
+{
+	static char text[1 << 20];
+	size_t used = 0;
+	time_t end = seconds() + 20;
+
+	while (seconds() < end) {
+		struct pollfd fds[] = {{.fd = health_fd(f->health), .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+		poll(fds, 2, 1000);
+		health_turn(f->health);
+		ssize_t got = recv(fd, text + used, sizeof(text) - 1 - used, MSG_DONTWAIT);
+		if (got <= 0 && errno != EAGAIN)
+			break;
+		if (!got)
+			break;
+		used += got > 0 ? (size_t)got : 0;
+	}
+	assert_true(seconds() < end);
+	close(fd);
+	text[used] = '\0';
+	return text;
+}
+
+static const char *ask(struct fixture *f, const char *request)
+{
+	int fd = dial(f);
+
+	say(fd, request);
+	return hear(f, fd);
+}
+
+#define ASK(f, method, path) ask(f, method " " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+/* The answer's status line and its body. */
+static void expect(const char *answer, const char *status, const char *body)
+{
+	const char *found = strstr(answer, "\r\n\r\n");
+
+	if (strncmp(answer, status, strlen(status)) != 0)
+		assert_string_equal(answer, status);
+	assert_non_null(found);
+	assert_string_equal(found + 4, body);
+}
+
+static void answers(void **state)
+{
+	struct fixture *f = *state;
+
+	expect(ASK(f, "GET", "/healthz"), "HTTP/1.1 200 ", "ok\n");
+	assert_int_equal(f->asked, 0); /* it lives whatever else does not */
+	expect(ASK(f, "GET", "/readyz"), "HTTP/1.1 200 ", "ok\n");
+	expect(ASK(f, "GET", "/readyz?verbose"), "HTTP/1.1 200 ", "ok\n");
+	f->reason = "podswitchd does not answer";
+	expect(ASK(f, "GET", "/readyz"), "HTTP/1.1 503 ", "podswitchd does not answer\n");
+	expect(ASK(f, "GET", "/healthz"), "HTTP/1.1 200 ", "ok\n");
+	expect(ASK(f, "HEAD", "/healthz"), "HTTP/1.1 200 ", "");
+	expect(ASK(f, "GET", "/"), "HTTP/1.1 404 ", "there is /healthz, /readyz and /metrics\n");
+	expect(ASK(f, "GET", "/metrics/x"), "HTTP/1.1 404 ", "there is /healthz, /readyz and /metrics\n");
+	expect(ASK(f, "DELETE", "/healthz"), "HTTP/1.1 405 ", "only GET\n");
+}
+
+static void metrics_are_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	const char *answer = ASK(f, "GET", "/metrics");
+	assert_non_null(strstr(answer, "text/plain; version=0.0.4"));
+	assert_non_null(strstr(answer, "\r\n\r\npodswitch_test{i=\"0\"} 1\n"));
+	const char *last = strstr(answer, "podswitch_test{i=\"19999\"} 1\n");
+	assert_non_null(last);
+	assert_string_equal(last, "podswitch_test{i=\"19999\"} 1\n");
+	assert_int_equal(f->asked, 1);
+}
+
+static void body_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	static char request[200000];
+
+	int length =
+		snprintf(request, sizeof(request),
+			 "POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n");
+	memset(request + length, 'x', 100000);
+	const char *answer = ask(f, request);
+	if (*answer) /* the connection may end before all is sent */
+		assert_int_equal(strncmp(answer, "HTTP/1.1 405 ", 13), 0);
+	assert_int_equal(f->asked, 0);
+	expect(ASK(f, "GET", "/healthz"), "HTTP/1.1 200 ", "ok\n");
+}
+
+static void garbage(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const requests[] = {
+		"\r\n\r\n\r\nx\r\n\r\n",
+		"GET\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+		"GET /healthz HTTP/9.9\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: -1\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+	};
+	static char long_head[20000] = "GET /";
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		int fd = dial(f);
+		say(fd, requests[i]);
+		shutdown(fd, SHUT_WR);
+		assert_null(strstr(hear(f, fd), "200 OK"));
+	}
+	memset(long_head + 5, 'a', sizeof(long_head) - 6);
+	assert_null(strstr(ask(f, long_head), "200 OK"));
+	expect(ASK(f, "GET", "/healthz"), "HTTP/1.1 200 ", "ok\n");
+}
+
+/* One that never ends its request, and one that hangs up at once: nobody waits for them. */
+static void slow_clients(void **state)
+{
+	struct fixture *f = *state;
+	int slow = dial(f), gone = dial(f);
+
+	say(slow, "GET /heal");
+	say(gone, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	close(gone);
+	for (int i = 0; i < 5; i++)
+		expect(ASK(f, "GET", "/healthz"), "HTTP/1.1 200 ", "ok\n");
+	say(slow, "thz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	expect(hear(f, slow), "HTTP/1.1 200 ", "ok\n");
+}
+
+static void wrong_addresses(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const wrong[] = {
+		"", "9470", "localhost:9470", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:x", "127.0.0.1:65536", "[::1]"};
+	struct health *first = f->health;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(open_on(f, wrong[i]), -EINVAL);
+		assert_string_equal(f->why.key, "listen");
+	}
+	assert_int_equal(open_on(f, f->listen), -EADDRINUSE);
+	assert_non_null(strstr(f->why.text, f->listen));
+	assert_int_equal(open_on(f, "192.0.2.1:9470"), -EADDRNOTAVAIL);
+	assert_ptr_equal(f->health, first);
+	health_close(NULL);
+}
+
+static void ipv6(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in6 at = {
+		.sin6_family = AF_INET6, .sin6_port = htons(f->port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+	health_close(f->health);
+	f->health = NULL;
+	snprintf(f->listen, sizeof(f->listen), "[::1]:%u", f->port);
+	if (open_on(f, f->listen))
+		skip(); /* no IPv6 here */
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	say(fd, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	expect(hear(f, fd), "HTTP/1.1 200 ", "ok\n");
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(answers), TEST(metrics_are_whole), TEST(body_is_refused),
+		TEST(garbage), TEST(slow_clients),      TEST(wrong_addresses),
+		TEST(ipv6),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_metrics.c - the agent's figures: every line in its place, as Prometheus' text format has it */
+#include "control/kube/metrics.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#undef fail /* cmocka has a macro of the name of our function */
+
+static struct histogram seconds;
+static int daemon_error;
+
+void attach_count(const struct attach *attach, struct attach_counters *out)
+{
+	(void)attach;
+	*out = (struct attach_counters){
+		.tenants = 9, .ready = 4, .pending = 3, .refused = 2, .lost = 5, .seconds = &seconds};
+}
+
+void cluster_count(const struct cluster *cluster,
+		   void (*visit)(void *context, const char *what, const struct watch_counters *counters, bool live),
+		   void *context)
+{
+	const struct watch_counters counters = {.lists = 11, .events = 12, .errors = 13};
+
+	(void)cluster;
+	visit(context, "pods of this node", &counters, true);
+	visit(context, "namespaces", &counters, false);
+}
+
+void kube_count(const struct kube *kube, struct kube_counters *out)
+{
+	(void)kube;
+	*out = (struct kube_counters){.failures = 21};
+}
+
+bool kube_reachable(const struct kube *kube)
+{
+	(void)kube;
+	return true;
+}
+
+int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_t **result, int *code,
+		struct failure *why)
+{
+	(void)daemon;
+	(void)code;
+	(void)why;
+	assert_null(params);
+	assert_string_equal(method, "stats.get");
+	if (!daemon_error)
+		*result = json_pack("{s:{s:i}}", "drops", "no_route", 31);
+	return daemon_error;
+}
+
+static char *write_all(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	metrics_write(out, NULL, NULL, NULL, NULL);
+	fclose(out);
+	return text;
+}
+
+static void figures(void **state)
+{
+	static const char *const lines[] = {
+		"podswitch_pods{state=\"ready\"} 4\n",
+		"podswitch_pods{state=\"pending\"} 3\n",
+		"podswitch_pods{state=\"refused\"} 2\n",
+		"podswitch_gateway_lost_total 5\n",
+		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
+		"podswitch_attach_seconds_bucket{le=\"0.1\"} 1\n",
+		"podswitch_attach_seconds_bucket{le=\"0.25\"} 2\n",
+		"podswitch_attach_seconds_bucket{le=\"60\"} 2\n",
+		"podswitch_attach_seconds_bucket{le=\"+Inf\"} 3\n",
+		"podswitch_attach_seconds_sum 100.21\n",
+		"podswitch_attach_seconds_count 3\n",
+		"podswitch_api_reachable 1\n",
+		"podswitch_api_failures_total 21\n",
+		"podswitch_watch_live{of=\"pods of this node\"} 1\n",
+		"podswitch_watch_live{of=\"namespaces\"} 0\n",
+		"podswitch_watch_lists_total{of=\"namespaces\"} 11\n",
+		"podswitch_watch_events_total{of=\"namespaces\"} 12\n",
+		"podswitch_watch_errors_total{of=\"namespaces\"} 13\n",
+		"podswitch_switch_up 1\n",
+		"podswitch_drops_total{reason=\"no_route\"} 31\n",
+	};
+
+	(void)state;
+	histogram_add(&seconds, 0.01);
+	histogram_add(&seconds, 0.2);
+	histogram_add(&seconds, 100);
+	daemon_error = 0;
+	char *text = write_all();
+	assert_non_null(strstr(text, "podswitch_agent_info{version=\"" PODSWITCH_VERSION "\"} 1\n"));
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (!strstr(text, lines[i]))
+			assert_string_equal(text, lines[i]);
+	free(text);
+}
+
+static void without_podswitchd(void **state)
+{
+	(void)state;
+	daemon_error = -ETIMEDOUT;
+	char *text = write_all();
+	assert_non_null(strstr(text, "podswitch_switch_up 0\n"));
+	assert_null(strstr(text, "drops_total"));
+	free(text);
+}
+
+/* Each line is of the metric that the # TYPE before it named, and each metric is named once. */
+static void format(void **state)
+{
+	char name[128] = "", seen[4096] = " ";
+
+	(void)state;
+	daemon_error = 0;
+	char *text = write_all(), *rest = NULL;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (!strncmp(line, "# HELP ", 7))
+			continue;
+		if (!strncmp(line, "# TYPE ", 7)) {
+			snprintf(name, sizeof(name), " %.*s ", (int)strcspn(line + 7, " "), line + 7);
+			assert_null(strstr(seen, name));
+			snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s", name);
+			continue;
+		}
+		size_t length = strlen(name) - 2;
+		assert_int_equal(strncmp(line, name + 1, length), 0);
+		assert_non_null(strchr("{ _", line[length]));
+	}
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(figures),
+		cmocka_unit_test(without_podswitchd),
+		cmocka_unit_test(format),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
