@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # 20-addresses.sh - static addresses, those of the gateway's DHCP server, and one that stays over a restart
-#
+# shellcheck source=lib.sh
 
 space t-one
 gateway t-one "$N1"
