@@ -23,9 +23,9 @@ check "all are deleted: no port of them is left" poll 60 no_ports t-one
 check "and no lease" poll 30 prints 0 lease_count t-one
 
 # Deleted while they are being attached: DEL before ADD has ended.
-apply crowd NAMESPACE=t-one COUNT=20 GATEWAY=vpn PAUSE=2
+apply crowd NAMESPACE=t-one COUNT=10 GATEWAY=vpn PAUSE=2
 poll 20 some_created || die "no pod is created"
 K -n t-one delete deployment crowd --wait=false >/dev/null
-check "twenty deleted while they start: they go" poll 120 prints "" K -n t-one get pods -l app=crowd -o name
+check "ten deleted while they start: they go" poll 120 prints "" K -n t-one get pods -l app=crowd -o name
 check "no port of them is left" poll 30 no_ports t-one
 check "and no lease" poll 30 prints 0 lease_count t-one

@@ -373,7 +373,7 @@ crowd() { # each pod's name, address and who has answered it; eight are asked at
 	rm -rf "$folder"
 }
 heard() { [ -n "$(all_answers "$1" "$2")" ]; }
-some_created() { [ "$(K -n t-one get pods -l app=crowd -o name | wc -l)" -ge 10 ]; }
+some_created() { [ "$(K -n t-one get pods -l app=crowd -o name | wc -l)" -ge 5 ]; }
 existing() { K get pods -A --field-selector metadata.name=idle -o name | wc -l; }
 unchanged() { diff "$TMP/before.$1" <(snapshot "$1"); }
 memory() { # memory NODE PROGRAM

@@ -106,7 +106,6 @@ watch() { # captures, and pods without a gateway whose packets the captures must
 	poll 60 watching || die "no capture: $(K -n $WATCH get pods)"
 	for node in "${NODES[@]}"; do
 		K -n $WATCH get pods -l app=watch --field-selector "spec.nodeName=$node" -o jsonpath='{.items[0].metadata.name}' >"$TMP/hand.$node"
-		snapshot "$node" >"$TMP/before.$node"
 	done
 }
 watching() { K -n $WATCH get daemonset watch -o json | jq -e '.status.desiredNumberScheduled >= 2 and .status.numberReady == .status.desiredNumberScheduled'; }
@@ -115,7 +114,7 @@ watching() { K -n $WATCH get daemonset watch -o json | jq -e '.status.desiredNum
 snapshot() {
 	# shellcheck disable=SC2016 # the node's shell
 	hand "$1" sh -c 'cd /host && for d in etc/cni opt/cni; do find $d -type f -exec sha256sum {} +; find $d | xargs ls -ld; done | sort
-		ls -d run/podswitch var/run/podswitch 2>/dev/null
+		find run/podswitch var/run/podswitch -mindepth 1 2>/dev/null
 		/usr/sbin/ip -o link | sed "s/^[0-9]*: //; s/[@:].*//" | grep -v ^veth
 		/usr/sbin/ip rule; /usr/sbin/ip route | grep -v veth; iptables -S; iptables -t nat -S | grep -v CNI-
 		for p in /proc/[0-9]*; do [ "$(readlink $p/ns/net)" != "$(readlink /proc/self/ns/net)" ] || cat $p/comm; done 2>/dev/null |
@@ -281,6 +280,8 @@ import podswitch-test:local "$BUILD/image/podswitch-test.tar"
 leak_server
 watch
 free_pods
+# With the first pods a node has its CNI's bridge, which is not to be taken for ours.
+for node in "${NODES[@]}"; do snapshot "$node" >"$TMP/before.$node"; done
 install_podswitch
 
 for KIND in ${KIND:-kernel podswitch}; do
