@@ -30,7 +30,7 @@ if [ -n "$BED" ]; then
 	done
 	check "the agents see the cluster again" poll 60 agents_ready
 	client t-one after "$N2" gateway=vpn
-	check "and new pods are attached" ready t-one after
+	DEADLINE=120 check "and new pods are attached" ready t-one after # the kubelet waits up to a minute
 fi
 
 for node in "${NODES[@]}"; do
