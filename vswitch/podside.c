@@ -12,6 +12,7 @@
 
 #include "tap/client.h"
 #include "tap/primary.h"
+#include "vswitch/clock.h"
 #include "vswitch/log.h"
 
 #include <stdio.h>
@@ -22,13 +23,6 @@
 #include <unistd.h>
 
 #define RELEASE_PATIENCE 50 /* ms for the last frame to be taken from the TAP */
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* What the interface is to have */
 
@@ -116,7 +110,7 @@ static int start_client(struct vswitch *vs, struct port *port, const struct port
 	struct client_config wanted = client_wanted(config);
 	if (!wanted.dhcp && !wanted.probe)
 		return 0;
-	int error = client_open(&port->client, config->ifname, &wanted, hint, now_ms(), why);
+	int error = client_open(&port->client, config->ifname, &wanted, hint, clock_ms(), why);
 	if (error)
 		return error;
 	watch_client(vs, port);
@@ -212,7 +206,7 @@ int podside_change(struct vswitch *vs, struct port *port, const struct port_conf
 	error = change_inside(vs, port, config, gateway, moved, why);
 	netns_return(&vs->home);
 	if (!error && moved && port->client) {
-		client_moved(port->client, now_ms());
+		client_moved(port->client, clock_ms());
 		switch_alarm(vs, 0);
 	}
 	return error;
@@ -236,7 +230,7 @@ void podside_close(struct vswitch *vs, struct port *port)
 		client_report(port->client, &status);
 	if (status.has_lease && port->gateway) {
 		uint64_t before = port_frames(vs, port);
-		client_release(port->client, now_ms());
+		client_release(port->client, clock_ms());
 		wait_for_worker(vs, port, before);
 	}
 	podside_forget(vs, port);
@@ -292,7 +286,7 @@ static void turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 void podside_turn(struct vswitch *vs)
 {
 	struct epoll_event events[PODSIDE_TURN];
-	uint64_t now = now_ms(), due = UINT64_MAX;
+	uint64_t now = clock_ms(), due = UINT64_MAX;
 	int n = epoll_wait(vs->attention, events, PODSIDE_TURN, 0);
 	for (int i = 0; i < n; i++) {
 		struct port *port = events[i].data.u32 < MAX_PORTS ? vs->ports[events[i].data.u32] : NULL;
@@ -313,7 +307,7 @@ void podside_turn(struct vswitch *vs)
 void podside_report(const struct port *port, struct port_client *out)
 {
 	struct client_status status = {0};
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	if (port->client)
 		client_report(port->client, &status);
 	*out = (struct port_client){.state = client_state_name(status.state), .router = status.router};

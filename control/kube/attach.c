@@ -15,12 +15,12 @@
 #include "control/kube/find.h"
 #include "control/kube/memory.h"
 #include "control/kube/orders.h"
+#include "vswitch/clock.h"
 #include "vswitch/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -696,16 +696,9 @@ static void sweep(struct attach *attach)
 	orders_tidy(&attach->orders, is_used, attach);
 }
 
-static uint64_t real_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 bool attach_waits(const struct attach *attach)
 {
-	return attach->dirty && attach->restored && attach->rests_until > real_ms();
+	return attach->dirty && attach->restored && attach->rests_until > clock_ms();
 }
 
 void attach_turn(struct attach *attach, uint64_t now)
@@ -720,7 +713,7 @@ void attach_turn(struct attach *attach, uint64_t now)
 	if (!period && (!attach->dirty || attach_waits(attach)))
 		return;
 	attach->dirty = false;
-	uint64_t began = real_ms();
+	uint64_t began = clock_ms();
 	read_networks(attach);
 	for (struct tenant *tenant = attach->tenants; tenant; tenant = tenant->next)
 		(void)look(attach, tenant);
@@ -729,7 +722,7 @@ void attach_turn(struct attach *attach, uint64_t now)
 	if (period)
 		sweep(attach);
 	attach->looked = period ? now : attach->looked;
-	uint64_t ended = real_ms();
+	uint64_t ended = clock_ms();
 	attach->rests_until = ended - began > SHORT_PASS ? ended + REST * (ended - began) : 0;
 }
 

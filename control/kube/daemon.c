@@ -2,6 +2,7 @@
 /* daemon.c - podswitchd, as the agent sees it */
 #include "control/kube/daemon.h"
 #include "control/ctl/client.h"
+#include "vswitch/clock.h"
 #include "vswitch/log.h"
 
 #include <limits.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NEWS_TURN 256 /* events taken in one turn */
 
@@ -51,18 +51,11 @@ void daemon_free(struct daemon *daemon)
 	free(daemon);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* A busy listener's full queue (EAGAIN) is waited for as long as an answer. */
 static void note_hang(struct daemon *daemon, int error)
 {
 	if (error == -ETIMEDOUT || error == -EAGAIN)
-		daemon->silent_until = now_ms() + (uint64_t)daemon->rest;
+		daemon->silent_until = clock_ms() + (uint64_t)daemon->rest;
 }
 
 static int dial(struct daemon *daemon, struct client *client, bool *connected, struct failure *why)
@@ -102,7 +95,7 @@ int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_
 	why = why ? why : &own;
 	if (code)
 		*code = 0;
-	if (now_ms() < daemon->silent_until) {
+	if (clock_ms() < daemon->silent_until) {
 		json_decref(params);
 		return fail(why, -ETIMEDOUT, NULL, "podswitchd on %.120s did not answer: is it stopped or hung?",
 			    daemon->path);
@@ -148,7 +141,7 @@ static int subscribe(struct daemon *daemon)
 	json_t *answer = NULL;
 	if (daemon->listening)
 		return 0;
-	if (now_ms() < daemon->silent_until)
+	if (clock_ms() < daemon->silent_until)
 		return -ETIMEDOUT;
 	int error = dial(daemon, &daemon->news, &daemon->listening, NULL);
 	if (!error)

@@ -12,6 +12,7 @@
 #include "control/kube/metrics.h"
 #include "control/kube/settings.h"
 #include "control/rpc.h"
+#include "vswitch/clock.h"
 
 #include <ftw.h>
 #include <libgen.h>
@@ -20,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NAP 1000      /* ms that the loop sleeps at most */
@@ -41,13 +41,6 @@ struct agent {
 	struct chain *chain;
 	uint64_t ticked;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- starting ---- */
 
@@ -173,7 +166,7 @@ static void stop(struct agent *agent)
 
 static void turn(struct agent *agent)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	kube_turn(agent->kube);
 	attach_turn(agent->attach, now);
 	rpc_serve(agent->rpc);
@@ -211,8 +204,8 @@ static void loop(struct agent *agent)
 /* Our DaemonSet may be deleted a moment before the watch has told, as its pods are told to stop by others. */
 static bool is_uninstalled(struct agent *agent)
 {
-	uint64_t end = now_ms() + HINDSIGHT;
-	while (agent->settings.daemonset && !cluster_uninstalled(agent->cluster) && now_ms() < end) {
+	uint64_t end = clock_ms() + HINDSIGHT;
+	while (agent->settings.daemonset && !cluster_uninstalled(agent->cluster) && clock_ms() < end) {
 		(void)kube_wait(agent->kube, NULL, 0, 50);
 		kube_turn(agent->kube);
 	}

@@ -11,6 +11,7 @@
 #include "control/kube/events.h"
 #include "control/webhook/admit.h"
 #include "control/webhook/server.h"
+#include "vswitch/clock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -343,13 +344,6 @@ void hook_close(struct hook *hook)
 
 /* ---- the loop ---- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void hook_wait(struct hook *hook, int fd)
 {
 	struct curl_waitfd fds[] = {
@@ -361,7 +355,7 @@ void hook_wait(struct hook *hook, int fd)
 
 void hook_turn(struct hook *hook)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	kube_turn(hook->kube);
 	server_turn(hook->server, now);
 	if (now - hook->looked < LOOK)
@@ -374,12 +368,12 @@ void hook_turn(struct hook *hook)
 
 void hook_drain(struct hook *hook)
 {
-	hook->told = hook->told ? hook->told : now_ms();
+	hook->told = hook->told ? hook->told : clock_ms();
 	server_drain(hook->server);
 }
 
 bool hook_drained(const struct hook *hook)
 {
-	uint64_t since = hook->told ? now_ms() - hook->told : 0, linger = hook->usage->linger * 1000ull;
+	uint64_t since = hook->told ? clock_ms() - hook->told : 0, linger = hook->usage->linger * 1000ull;
 	return hook->told && since >= linger && (!server_count(hook->server)->requests || since >= linger + PATIENCE);
 }
