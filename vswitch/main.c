@@ -13,6 +13,7 @@
 #include "control/rpc.h"
 #include "control/state.h"
 #include "vswitch/log.h"
+#include "vswitch/signals.h"
 #include "vswitch/switch.h"
 
 #include <getopt.h>
@@ -160,21 +161,6 @@ static void raise_descriptor_limit(void)
 		log_line(LOG_WARNING, "cannot raise the limit of open files: %s", strerror(errno));
 }
 
-static int open_signals(void)
-{
-	sigset_t stop;
-
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &stop, NULL))
-		return -errno;
-	int fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
 static int open_timer(void)
 {
 	const struct itimerspec second = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
@@ -194,7 +180,7 @@ static int start(struct daemon *daemon, struct failure *why)
 	const struct config *config = &daemon->config;
 
 	raise_descriptor_limit();
-	daemon->signals = open_signals();
+	daemon->signals = signals_open();
 	daemon->timer = open_timer();
 	if (daemon->signals < 0 || daemon->timer < 0)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");

@@ -13,11 +13,11 @@
 #include "control/kube/settings.h"
 #include "control/rpc.h"
 #include "vswitch/clock.h"
+#include "vswitch/signals.h"
 
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -43,18 +43,6 @@ struct agent {
 };
 
 /* ---- starting ---- */
-
-static int open_signals(void)
-{
-	sigset_t stop;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /* The agent's socket, and what it keeps, are beside podswitchd's. */
 static void name_paths(struct agent *agent)
@@ -130,7 +118,7 @@ static int open_attach(struct agent *agent, struct failure *why)
 static int start(struct agent *agent, struct failure *why)
 {
 	name_paths(agent);
-	agent->signals = open_signals();
+	agent->signals = signals_open();
 	agent->daemon = daemon_new(agent->settings.socket);
 	if (agent->signals < 0 || !agent->daemon)
 		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");

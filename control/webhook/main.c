@@ -2,24 +2,11 @@
 /* main.c - podswitch-webhook: tells pods that are made which gateway they have, and what else that takes */
 #include "control/webhook/cert.h"
 #include "control/webhook/hook.h"
+#include "vswitch/signals.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-/* SIGTERM and SIGINT, to be read; -1 without descriptors. */
-static int open_signals(void)
-{
-	sigset_t stop;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	return signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static int serve(const struct usage *usage, int signals, struct failure *why)
 {
@@ -56,7 +43,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_set_level(usage.log_level);
-	int signals = open_signals();
+	int signals = signals_open();
 	int error = usage.command == USAGE_SERVE ? serve(&usage, signals, &why) : cert_run(&usage, signals, &why);
 	if (error)
 		log_line(LOG_ERROR, "%s", why.text);
