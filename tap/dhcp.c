@@ -21,8 +21,8 @@
  */
 #include "tap/dhcp.h"
 
-#include "vswitch/checksum.h"
-#include "vswitch/wire.h"
+#include "tap/base/checksum.h"
+#include "tap/base/wire.h"
 
 #include <string.h>
 
@@ -54,7 +54,7 @@ enum {
 
 enum message { DISCOVER = 1, OFFER = 2, ASK = 3, ACK = 5, NAK = 6, RELEASE = 7 };
 
-enum option {
+enum dhcp_option {
 	OPT_PAD = 0,
 	OPT_MASK = 1,
 	OPT_ROUTER = 3,
@@ -87,7 +87,7 @@ enum option {
 #define LEAST_MTU 576 /* what every host takes (RFC 791); with less a server could stop all traffic */
 
 /* An answer, as far as it is understood. */
-struct answer {
+struct dhcp_answer {
 	uint8_t message; /* enum message; 0: none */
 	uint8_t overload;
 	uint32_t yours, server, mask, router; /* 0: not given */
@@ -189,20 +189,20 @@ const struct dhcp_lease *dhcp_lease(const struct dhcp *dhcp)
 
 /* Building. There is room for every option that is ever put (checked at the end of build_options). */
 
-static uint8_t *put(uint8_t *at, enum option option, const void *value, size_t length)
+static uint8_t *dhcp_put_option(uint8_t *at, enum dhcp_option dhcp_option, const void *value, size_t length)
 {
-	*at++ = (uint8_t)option;
+	*at++ = (uint8_t)dhcp_option;
 	*at++ = (uint8_t)length;
 	memcpy(at, value, length);
 	return at + length;
 }
 
-static uint8_t *put_address(uint8_t *at, enum option option, uint32_t value)
+static uint8_t *put_address(uint8_t *at, enum dhcp_option dhcp_option, uint32_t value)
 {
 	uint8_t bytes[4];
 
 	store32(bytes, value);
-	return put(at, option, bytes, sizeof(bytes));
+	return dhcp_put_option(at, dhcp_option, bytes, sizeof(bytes));
 }
 
 static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message message, uint32_t requested,
@@ -216,17 +216,17 @@ static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message
 		       "all options fit");
 	store16(size, DATAGRAM_MAX);
 	memcpy(client + 1, dhcp->mac.bytes, sizeof(dhcp->mac.bytes));
-	at = put(at, OPT_MESSAGE, &type, 1);
-	at = put(at, OPT_CLIENT, client, sizeof(client));
+	at = dhcp_put_option(at, OPT_MESSAGE, &type, 1);
+	at = dhcp_put_option(at, OPT_CLIENT, client, sizeof(client));
 	if (requested)
 		at = put_address(at, OPT_REQUESTED, requested);
 	if (server)
 		at = put_address(at, OPT_SERVER, server);
 	if (message != RELEASE) {
 		if (dhcp->hostname[0])
-			at = put(at, OPT_HOSTNAME, dhcp->hostname, strlen(dhcp->hostname));
-		at = put(at, OPT_MAX_SIZE, size, sizeof(size));
-		at = put(at, OPT_PARAMETERS, parameters, sizeof(parameters));
+			at = dhcp_put_option(at, OPT_HOSTNAME, dhcp->hostname, strlen(dhcp->hostname));
+		at = dhcp_put_option(at, OPT_MAX_SIZE, size, sizeof(size));
+		at = dhcp_put_option(at, OPT_PARAMETERS, parameters, sizeof(parameters));
 	}
 	*at++ = OPT_END;
 	return at;
@@ -381,44 +381,44 @@ size_t dhcp_release(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_F
 /* Reading. */
 
 /* One option; false when its length cannot be right. The first of two counts. */
-static bool take_option(struct answer *answer, uint8_t option, const uint8_t *value, size_t length)
+static bool dhcp_take_option(struct dhcp_answer *dhcp_answer, uint8_t dhcp_option, const uint8_t *value, size_t length)
 {
 	uint32_t *field = NULL;
 
-	switch (option) {
+	switch (dhcp_option) {
 	case OPT_MESSAGE:
 	case OPT_OVERLOAD:
 		if (length != 1)
 			return false;
-		if (option == OPT_MESSAGE && !answer->message)
-			answer->message = value[0];
-		if (option == OPT_OVERLOAD)
-			answer->overload = value[0];
+		if (dhcp_option == OPT_MESSAGE && !dhcp_answer->message)
+			dhcp_answer->message = value[0];
+		if (dhcp_option == OPT_OVERLOAD)
+			dhcp_answer->overload = value[0];
 		return true;
 	case OPT_MTU:
-		if (length == 2 && !answer->mtu)
-			answer->mtu = load16(value);
+		if (length == 2 && !dhcp_answer->mtu)
+			dhcp_answer->mtu = load16(value);
 		return length == 2;
 	case OPT_ROUTER: /* the first of a list */
 		if (length < 4 || length % 4)
 			return false;
 		length = 4;
-		field = &answer->router;
+		field = &dhcp_answer->router;
 		break;
 	case OPT_MASK:
-		field = &answer->mask;
+		field = &dhcp_answer->mask;
 		break;
 	case OPT_SERVER:
-		field = &answer->server;
+		field = &dhcp_answer->server;
 		break;
 	case OPT_LEASE:
-		field = &answer->seconds;
+		field = &dhcp_answer->seconds;
 		break;
 	case OPT_T1:
-		field = &answer->t1;
+		field = &dhcp_answer->t1;
 		break;
 	case OPT_T2:
-		field = &answer->t2;
+		field = &dhcp_answer->t2;
 		break;
 	default:
 		return true;
@@ -431,7 +431,7 @@ static bool take_option(struct answer *answer, uint8_t option, const uint8_t *va
 }
 
 /* False when an option does not end in the `length` bytes. The end mark may be missing. */
-static bool take_options(struct answer *answer, const uint8_t *at, size_t length)
+static bool take_options(struct dhcp_answer *dhcp_answer, const uint8_t *at, size_t length)
 {
 	while (length && at[0] != OPT_END) {
 		if (at[0] == OPT_PAD) {
@@ -439,7 +439,7 @@ static bool take_options(struct answer *answer, const uint8_t *at, size_t length
 			length--;
 			continue;
 		}
-		if (length < 2 || length - 2 < at[1] || !take_option(answer, at[0], at + 2, at[1]))
+		if (length < 2 || length - 2 < at[1] || !dhcp_take_option(dhcp_answer, at[0], at + 2, at[1]))
 			return false;
 		length -= 2U + at[1];
 		at += 2U + at[1];
@@ -448,7 +448,7 @@ static bool take_options(struct answer *answer, const uint8_t *at, size_t length
 }
 
 /* The UDP checksum is right, absent, or left to a device that was never met (frame.h: frame_checksum_is_partial). */
-static bool is_intact(const uint8_t *ip, const uint8_t *udp, uint16_t length)
+static bool dhcp_checksums_valid(const uint8_t *ip, const uint8_t *udp, uint16_t length)
 {
 	uint16_t check = load_word(udp + UDP_CHECKSUM);
 	uint32_t pseudo = checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, PROTO_UDP, length);
@@ -474,34 +474,34 @@ static const uint8_t *unwrap(const struct dhcp *dhcp, const uint8_t *frame, size
 	const uint8_t *udp = ip + header;
 	uint16_t datagram = load16(udp + UDP_LENGTH);
 	if (load16(udp + UDP_SRC) != SERVER_PORT || load16(udp + UDP_DST) != CLIENT_PORT || datagram < UDP_HEADER ||
-	    datagram > total - header || !is_intact(ip, udp, datagram))
+	    datagram > total - header || !dhcp_checksums_valid(ip, udp, datagram))
 		return NULL;
 	*inner = datagram - (size_t)UDP_HEADER;
 	return udp + UDP_HEADER;
 }
 
 /* Whether the frame is an answer to the last question of this client. */
-static bool parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct answer *answer)
+static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct dhcp_answer *dhcp_answer)
 {
 	size_t size;
 	const uint8_t *bootp = unwrap(dhcp, frame, length, &size);
 
-	*answer = (struct answer){0};
+	*dhcp_answer = (struct dhcp_answer){0};
 	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
 	    bootp[BOOTP_HLEN] != sizeof(dhcp->mac.bytes) || load32(bootp + BOOTP_XID) != dhcp->xid ||
 	    memcmp(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes)) ||
 	    load32(bootp + BOOTP_COOKIE) != COOKIE)
 		return false;
-	if (!take_options(answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
+	if (!take_options(dhcp_answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
 		return false;
-	uint8_t overload = answer->overload;
-	if ((overload & 1) && !take_options(answer, bootp + BOOTP_FILE, FILE_SIZE))
+	uint8_t overload = dhcp_answer->overload;
+	if ((overload & 1) && !take_options(dhcp_answer, bootp + BOOTP_FILE, FILE_SIZE))
 		return false;
-	if ((overload & 2) && !take_options(answer, bootp + BOOTP_SNAME, SNAME_SIZE))
+	if ((overload & 2) && !take_options(dhcp_answer, bootp + BOOTP_SNAME, SNAME_SIZE))
 		return false;
-	answer->yours = load32(bootp + BOOTP_YIADDR);
-	memcpy(answer->from.bytes, frame + ETH_SRC, sizeof(answer->from.bytes));
-	return mac_is_unicast(&answer->from) && !mac_equal(&answer->from, &dhcp->mac);
+	dhcp_answer->yours = load32(bootp + BOOTP_YIADDR);
+	memcpy(dhcp_answer->from.bytes, frame + ETH_SRC, sizeof(dhcp_answer->from.bytes));
+	return mac_is_unicast(&dhcp_answer->from) && !mac_equal(&dhcp_answer->from, &dhcp->mac);
 }
 
 /* Whether it is the address of one host of the network, as far as can be told. */
@@ -516,23 +516,23 @@ static bool is_host(uint32_t address, uint32_t mask)
 }
 
 /* The lease that the answer offers or grants; false if it would not work. */
-static bool make_lease(const struct answer *answer, uint64_t now, struct dhcp_lease *out)
+static bool make_lease(const struct dhcp_answer *dhcp_answer, uint64_t now, struct dhcp_lease *out)
 {
-	uint32_t mask = answer->mask ? answer->mask : 0xffffff00, seconds = answer->seconds;
-	uint64_t span, t1 = answer->t1, t2 = answer->t2;
+	uint32_t mask = dhcp_answer->mask ? dhcp_answer->mask : 0xffffff00, seconds = dhcp_answer->seconds;
+	uint64_t span, t1 = dhcp_answer->t1, t2 = dhcp_answer->t2;
 
 	/* Contiguous, and with room for a neighbour. */
-	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(answer->yours, mask) ||
-	    !is_host(answer->server, UINT32_MAX) || answer->yours == answer->server || !seconds)
+	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(dhcp_answer->yours, mask) ||
+	    !is_host(dhcp_answer->server, UINT32_MAX) || dhcp_answer->yours == dhcp_answer->server || !seconds)
 		return false;
-	if (answer->router && (!is_host(answer->router, mask) || answer->router == answer->yours ||
-			       ((answer->router ^ answer->yours) & mask)))
+	if (dhcp_answer->router && (!is_host(dhcp_answer->router, mask) || dhcp_answer->router == dhcp_answer->yours ||
+				    ((dhcp_answer->router ^ dhcp_answer->yours) & mask)))
 		return false;
-	*out = (struct dhcp_lease){.server = address4(answer->server), .router = address4(answer->router)};
-	out->address.address = address4(answer->yours);
+	*out = (struct dhcp_lease){.server = address4(dhcp_answer->server), .router = address4(dhcp_answer->router)};
+	out->address.address = address4(dhcp_answer->yours);
 	out->address.length = (uint8_t)__builtin_popcount(mask);
-	out->server_mac = answer->from;
-	out->mtu = answer->mtu >= LEAST_MTU ? answer->mtu : 0;
+	out->server_mac = dhcp_answer->from;
+	out->mtu = dhcp_answer->mtu >= LEAST_MTU ? dhcp_answer->mtu : 0;
 	out->seconds = seconds < SHORTEST_LEASE ? SHORTEST_LEASE : seconds;
 	out->renew_at = out->rebind_at = out->expires_at = NEVER;
 	if (seconds == UINT32_MAX)
@@ -551,24 +551,24 @@ static bool make_lease(const struct answer *answer, uint64_t now, struct dhcp_le
 }
 
 /* An offer that would not work: ask soon for some other address of that network. */
-static void ask_for_another(struct dhcp *dhcp, const struct answer *answer, uint64_t now)
+static void ask_for_another(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
 {
-	uint32_t mask = answer->mask ? answer->mask : 0xffffff00;
-	uint32_t other = (answer->yours & mask) | (next_random(dhcp) & ~mask);
+	uint32_t mask = dhcp_answer->mask ? dhcp_answer->mask : 0xffffff00;
+	uint32_t other = (dhcp_answer->yours & mask) | (next_random(dhcp) & ~mask);
 
-	dhcp->wanted = address4(is_host(other, mask) && other != answer->router ? other : 0);
+	dhcp->wanted = address4(is_host(other, mask) && other != dhcp_answer->router ? other : 0);
 	if (dhcp->due > now + ANOTHER_WAIT && dhcp->tries < 4)
 		dhcp->due = now + ANOTHER_WAIT;
 }
 
-static enum dhcp_event take_offer(struct dhcp *dhcp, const struct answer *answer, uint64_t now)
+static enum dhcp_event take_offer(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
 {
 	struct dhcp_lease offered;
 
-	if (!answer->server)
+	if (!dhcp_answer->server)
 		return DHCP_NOTHING;
-	if (!make_lease(answer, now, &offered)) {
-		ask_for_another(dhcp, answer, now);
+	if (!make_lease(dhcp_answer, now, &offered)) {
+		ask_for_another(dhcp, dhcp_answer, now);
 		return DHCP_NOTHING;
 	}
 	dhcp->wanted = offered.address.address;
@@ -582,11 +582,11 @@ static bool same_terms(const struct dhcp_lease *a, const struct dhcp_lease *b)
 	return prefix_equal(&a->address, &b->address) && address_equal(&a->router, &b->router) && a->mtu == b->mtu;
 }
 
-static enum dhcp_event take_ack(struct dhcp *dhcp, const struct answer *answer, uint64_t now)
+static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
 {
 	struct dhcp_lease granted;
 
-	if (!make_lease(answer, now, &granted))
+	if (!make_lease(dhcp_answer, now, &granted))
 		return DHCP_NOTHING;
 	/* Whoever asks for an address gets that one or none. */
 	const struct address *asked = dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING
@@ -618,9 +618,9 @@ static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 }
 
 /* Whether a server that was not asked has answered. */
-static bool is_other_server(const struct dhcp *dhcp, const struct answer *answer)
+static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer)
 {
-	struct address from = address4(answer->server);
+	struct address from = address4(dhcp_answer->server);
 
 	if (dhcp->state == DHCP_REQUESTING)
 		return !address_equal(&from, &dhcp->server);
@@ -631,16 +631,16 @@ static bool is_other_server(const struct dhcp *dhcp, const struct answer *answer
 
 enum dhcp_event dhcp_receive(struct dhcp *dhcp, const uint8_t *frame, size_t length, uint64_t now)
 {
-	struct answer answer;
+	struct dhcp_answer dhcp_answer;
 
 	/* Without a transmission in this state there is no question to answer. */
-	if (!dhcp->tries || !parse(dhcp, frame, length, &answer))
+	if (!dhcp->tries || !dhcp_parse(dhcp, frame, length, &dhcp_answer))
 		return DHCP_NOTHING;
 	if (dhcp->state == DHCP_SELECTING)
-		return answer.message == OFFER ? take_offer(dhcp, &answer, now) : DHCP_NOTHING;
-	if (!answer.server || is_other_server(dhcp, &answer))
+		return dhcp_answer.message == OFFER ? take_offer(dhcp, &dhcp_answer, now) : DHCP_NOTHING;
+	if (!dhcp_answer.server || is_other_server(dhcp, &dhcp_answer))
 		return DHCP_NOTHING;
-	if (answer.message == ACK)
-		return take_ack(dhcp, &answer, now);
-	return answer.message == NAK ? take_nak(dhcp, now) : DHCP_NOTHING;
+	if (dhcp_answer.message == ACK)
+		return take_ack(dhcp, &dhcp_answer, now);
+	return dhcp_answer.message == NAK ? take_nak(dhcp, now) : DHCP_NOTHING;
 }

@@ -12,7 +12,7 @@
 #ifndef PODSWITCH_DHCP_H
 #define PODSWITCH_DHCP_H
 
-#include "vswitch/address.h"
+#include "tap/base/address.h"
 
 #define DHCP_FRAME_MAX 590 /* bytes: Ethernet and the datagram of 576 bytes that every host takes (RFC 791) */
 #define DHCP_HOSTNAME 64   /* bytes with the NUL: one DNS label */

@@ -112,7 +112,7 @@ static const char *route_format(const struct link_route *route, char out[static 
 	return out;
 }
 
-static bool has_route(const struct link_config *config, const struct link_route *route)
+static bool link_config_has_route(const struct link_config *config, const struct link_route *route)
 {
 	for (size_t i = 0; i < count_routes(config); i++) {
 		struct link_route other = nth_route(config, i);
@@ -122,7 +122,7 @@ static bool has_route(const struct link_config *config, const struct link_route 
 	return false;
 }
 
-static bool has_address(const struct link_config *config, const struct prefix *address)
+static bool link_config_has_address(const struct link_config *config, const struct prefix *address)
 {
 	for (size_t i = 0; i < config->n_addresses; i++) {
 		if (prefix_equal(&config->addresses[i], address))
@@ -179,7 +179,7 @@ static bool asks_ipv6(const struct link_config *config)
 	return false;
 }
 
-static int check_config(const struct link_config *config, struct failure *why)
+static int link_check_config(const struct link_config *config, struct failure *why)
 {
 	char text[MAC_TEXT];
 	int code = 0;
@@ -203,7 +203,7 @@ static int check_config(const struct link_config *config, struct failure *why)
 }
 
 /* Fills `why` for what netlink_request() returned about the `key` whose value is `value`. */
-static int refuse(struct target *t, int code, const char *key, const char *value, struct failure *why)
+static int link_refuse(struct target *t, int code, const char *key, const char *value, struct failure *why)
 {
 	bool v6 = strchr(value, ':') && strcmp(key, "mac");
 
@@ -245,7 +245,7 @@ static int set_mtu(struct target *t, uint32_t mtu)
 	return netlink_request(&t->nl, link_message(t, false, IFLA_MTU, &mtu, sizeof(mtu)));
 }
 
-static int set_up(struct target *t, bool up)
+static int link_set_up(struct target *t, bool up)
 {
 	return netlink_request(&t->nl, link_message(t, up, 0, NULL, 0));
 }
@@ -256,7 +256,7 @@ static int apply_mac(struct target *t, const struct mac *mac, struct made *made,
 	int code = set_mac(t, mac);
 
 	if (code)
-		return refuse(t, code, "mac", mac_format(mac, text), why);
+		return link_refuse(t, code, "mac", mac_format(mac, text), why);
 	made->mac = true;
 	return 0;
 }
@@ -268,17 +268,17 @@ static int apply_mtu(struct target *t, unsigned mtu, struct made *made, struct f
 
 	snprintf(text, sizeof(text), "%u", mtu);
 	if (code)
-		return refuse(t, code, "mtu", text, why);
+		return link_refuse(t, code, "mtu", text, why);
 	made->mtu = true;
 	return 0;
 }
 
 static int apply_up(struct target *t, struct made *made, struct failure *why)
 {
-	int code = t->up ? 0 : set_up(t, true);
+	int code = t->up ? 0 : link_set_up(t, true);
 
 	if (code)
-		return refuse(t, code, "ifname", t->ifname, why);
+		return link_refuse(t, code, "ifname", t->ifname, why);
 	made->up = !t->up;
 	return 0;
 }
@@ -322,7 +322,7 @@ static int ensure_address(struct target *t, const struct prefix *address, struct
 
 	if (!code)
 		return 1;
-	return code == -EEXIST ? 0 : refuse(t, code, "address", prefix_format(address, text), why);
+	return code == -EEXIST ? 0 : link_refuse(t, code, "address", prefix_format(address, text), why);
 }
 
 /* Routes. */
@@ -355,7 +355,7 @@ static struct nl_msg *route_message(const struct target *t, int type, int flags,
 	return NULL;
 }
 
-static int delete_route(struct target *t, const struct link_route *route)
+static int link_delete_route(struct target *t, const struct link_route *route)
 {
 	int code = netlink_request(&t->nl, route_message(t, RTM_DELROUTE, 0, route));
 
@@ -420,7 +420,7 @@ static int ensure_route(struct target *t, const struct link_route *route, const 
 		return 1;
 	if (code == -EEXIST)
 		return find_rival(t, route, key, why);
-	return refuse(t, code, key, route_format(route, text), why);
+	return link_refuse(t, code, key, route_format(route, text), why);
 }
 
 /* From one configuration to another. */
@@ -432,15 +432,15 @@ static int remove_stale(struct target *t, const struct link_config *was, const s
 
 	for (size_t i = 0; i < count_routes(was); i++) {
 		struct link_route route = nth_route(was, i);
-		int code = has_route(now, &route) ? 0 : delete_route(t, &route);
+		int code = link_config_has_route(now, &route) ? 0 : link_delete_route(t, &route);
 		if (code)
-			return refuse(t, code, route_key(was, i), route_format(&route, text), why);
+			return link_refuse(t, code, route_key(was, i), route_format(&route, text), why);
 	}
 	for (size_t i = 0; i < was->n_addresses; i++) {
 		const struct prefix *address = &was->addresses[i];
-		int code = has_address(now, address) ? 0 : delete_address(t, address);
+		int code = link_config_has_address(now, address) ? 0 : delete_address(t, address);
 		if (code)
-			return refuse(t, code, "address", prefix_format(address, text), why);
+			return link_refuse(t, code, "address", prefix_format(address, text), why);
 	}
 	return 0;
 }
@@ -468,8 +468,8 @@ static int ensure_routes(struct target *t, const struct link_config *now, struct
 	return code < 0 ? code : 0;
 }
 
-static int apply(struct target *t, const struct link_config *was, const struct link_config *now, bool up,
-		 struct made *made, struct failure *why)
+static int link_apply(struct target *t, const struct link_config *was, const struct link_config *now, bool up,
+		      struct made *made, struct failure *why)
 {
 	int code = 0;
 
@@ -497,14 +497,14 @@ static void undo(struct target *t, const struct link_config *was, const struct l
 	for (size_t i = 0; i < count_routes(now); i++) {
 		struct link_route route = nth_route(now, i);
 		if (made->route[i])
-			delete_route(t, &route);
+			link_delete_route(t, &route);
 	}
 	for (size_t i = 0; i < now->n_addresses; i++) {
 		if (made->address[i])
 			delete_address(t, &now->addresses[i]);
 	}
 	if (made->up)
-		set_up(t, false);
+		link_set_up(t, false);
 	if (made->mtu)
 		set_mtu(t, t->mtu);
 	if (made->mac)
@@ -524,7 +524,7 @@ static int find_link(struct netlink *nl, const char *ifname, struct rtnl_link **
 	return fail(why, code, "ifname", "cannot look up the interface %.40s: %s", ifname, nl->text);
 }
 
-static struct mac mac_of(struct rtnl_link *link)
+static struct mac link_mac(struct rtnl_link *link)
 {
 	struct mac mac = {0};
 	struct nl_addr *found = rtnl_link_get_addr(link);
@@ -548,7 +548,7 @@ static int target_open(struct target *t, const char *ifname, struct failure *why
 		return code;
 	}
 	t->ifindex = rtnl_link_get_ifindex(link);
-	t->mac = mac_of(link);
+	t->mac = link_mac(link);
 	t->mtu = rtnl_link_get_mtu(link);
 	t->up = rtnl_link_get_flags(link) & IFF_UP;
 	rtnl_link_put(link);
@@ -560,14 +560,14 @@ static int change(const char *ifname, const struct link_config *was, const struc
 {
 	struct made made = {0};
 	struct target t;
-	int code = check_config(now, why);
+	int code = link_check_config(now, why);
 
 	if (code)
 		return code;
 	code = target_open(&t, ifname, why);
 	if (code)
 		return code;
-	code = apply(&t, was, now, up, &made, why);
+	code = link_apply(&t, was, now, up, &made, why);
 	if (code)
 		undo(&t, was, now, &made);
 	netlink_close(&t.nl);
@@ -581,16 +581,16 @@ int link_setup(const char *ifname, const struct link_config *config, struct fail
 	return change(ifname, &nothing, config, true, why);
 }
 
-static bool same_config(const struct link_config *a, const struct link_config *b)
+static bool link_config_same(const struct link_config *a, const struct link_config *b)
 {
 	bool same = mac_equal(&a->mac, &b->mac) && a->mtu == b->mtu && a->n_addresses == b->n_addresses &&
 		    count_routes(a) == count_routes(b);
 
 	for (size_t i = 0; same && i < a->n_addresses; i++)
-		same = has_address(b, &a->addresses[i]) && has_address(a, &b->addresses[i]);
+		same = link_config_has_address(b, &a->addresses[i]) && link_config_has_address(a, &b->addresses[i]);
 	for (size_t i = 0; same && i < count_routes(a); i++) {
 		struct link_route mine = nth_route(a, i), theirs = nth_route(b, i);
-		same = has_route(b, &mine) && has_route(a, &theirs);
+		same = link_config_has_route(b, &mine) && link_config_has_route(a, &theirs);
 	}
 	return same;
 }
@@ -598,7 +598,7 @@ static bool same_config(const struct link_config *a, const struct link_config *b
 int link_change(const char *ifname, const struct link_config *was, const struct link_config *now, struct failure *why)
 {
 	/* Not even to put back what the pod has taken off since: what did not change here is the pod's business. */
-	if (same_config(was, now))
+	if (link_config_same(was, now))
 		return 0;
 	return change(ifname, was, now, false, why);
 }
@@ -697,7 +697,7 @@ int link_setup_underlay(const char *ifname, struct failure *why)
 	if (!code)
 		code = netlink_request(&t.nl, underlay_message(&t, IFF_UP, false));
 	if (code)
-		refuse(&t, code, "ifname", ifname, why);
+		link_refuse(&t, code, "ifname", ifname, why);
 	netlink_close(&t.nl);
 	if (!code)
 		force_ip6_forwarding(ifname);

@@ -8,8 +8,8 @@
 #ifndef PODSWITCH_LINK_H
 #define PODSWITCH_LINK_H
 
-#include "vswitch/address.h"
-#include "vswitch/failure.h"
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
 
 #define LINK_MAX_ADDRESSES 8
 #define LINK_MAX_ROUTES 64

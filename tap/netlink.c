@@ -33,7 +33,7 @@ static int keep_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *c
 }
 
 /* For what fails inside libnl, without an answer from the kernel. */
-static int code_of(int result)
+static int netlink_errno_of(int result)
 {
 	switch (-result) {
 	case NLE_NOMEM:
@@ -56,7 +56,7 @@ static int code_of(int result)
 
 int netlink_code(struct netlink *nl, int result)
 {
-	int code = nl->error ? -nl->error : code_of(result);
+	int code = nl->error ? -nl->error : netlink_errno_of(result);
 
 	if (result >= 0)
 		return 0;
@@ -76,7 +76,7 @@ int netlink_open(struct netlink *nl, struct failure *why)
 	errno = 0;
 	int result = nl_connect(nl->sock, NETLINK_ROUTE);
 	if (result < 0) {
-		int code = errno ? -errno : code_of(result);
+		int code = errno ? -errno : netlink_errno_of(result);
 		netlink_close(nl);
 		return fail(why, code, NULL, "cannot open a netlink socket: %s", strerror(-code));
 	}

@@ -8,7 +8,7 @@
 #ifndef PODSWITCH_NETLINK_H
 #define PODSWITCH_NETLINK_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <netlink/netlink.h>
 

@@ -2,7 +2,7 @@
 /* netns.c - finding, entering and leaving a pod's network namespace */
 #include "tap/netns.h"
 
-#include "vswitch/log.h"
+#include "tap/base/log.h"
 
 #include <fcntl.h>
 #include <limits.h>

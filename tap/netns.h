@@ -8,7 +8,7 @@
 #ifndef PODSWITCH_NETNS_H
 #define PODSWITCH_NETNS_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -76,12 +76,12 @@ static size_t count_wanted(const struct primary_config *config)
 static struct prefix nth_wanted(const struct primary_config *config, size_t i)
 {
 	if (i < config->n_keep)
-		return prefix_network(&config->keep[i]);
+		return prefix_network(&config->primary_keep[i]);
 	const struct address *remote = &config->remotes[i - config->n_keep];
 	return (struct prefix){.address = *remote, .length = remote->family == AF_INET6 ? 128 : 32};
 }
 
-static bool is_wanted(const struct primary_config *config, const struct prefix *to)
+static bool primary_is_wanted(const struct primary_config *config, const struct prefix *to)
 {
 	for (size_t i = 0; i < count_wanted(config); i++) {
 		struct prefix wanted = nth_wanted(config, i);
@@ -91,7 +91,7 @@ static bool is_wanted(const struct primary_config *config, const struct prefix *
 	return false;
 }
 
-static int check_config(const struct primary_config *config, struct failure *why)
+static int primary_check_config(const struct primary_config *config, struct failure *why)
 {
 	char text[ADDRESS_TEXT];
 
@@ -240,7 +240,7 @@ static int refuse_advertisements(struct failure *why)
 
 /* What stays on the primary interface. */
 
-static int keep(struct session *s, const struct prefix *to, const char *key, struct failure *why)
+static int primary_keep(struct session *s, const struct prefix *to, const char *key, struct failure *why)
 {
 	const struct route *way = find_way(s, to);
 	struct route_edit edit = {
@@ -261,7 +261,7 @@ static int keep_all(struct session *s, const struct primary_config *config, stru
 
 	for (size_t i = 0; !code && i < count_wanted(config); i++) {
 		struct prefix to = nth_wanted(config, i);
-		code = keep(s, &to, i < config->n_keep ? "keep" : "remote", why);
+		code = primary_keep(s, &to, i < config->n_keep ? "keep" : "remote", why);
 	}
 	return code;
 }
@@ -279,7 +279,7 @@ static int delete_hops(struct session *s, const struct route *route, unsigned wi
 	return fail(why, code, NULL, "cannot delete the route %s: %s", prefix_format(&route->to, text), s->nl.text);
 }
 
-static int delete_route(struct session *s, const struct route *route, struct failure *why)
+static int primary_delete_route(struct session *s, const struct route *route, struct failure *why)
 {
 	return delete_hops(s, route, 0, why);
 }
@@ -291,15 +291,15 @@ static int drop_unwanted(struct session *s, const struct primary_config *config,
 
 	for (size_t i = 0; !code && i < s->list.n; i++) {
 		const struct route *route = &s->list.routes[i];
-		if (is_kept(route) && !(config && is_wanted(config, &route->to)))
-			code = delete_route(s, route, why);
+		if (is_kept(route) && !(config && primary_is_wanted(config, &route->to)))
+			code = primary_delete_route(s, route, why);
 	}
 	return code;
 }
 
 /* The pod's default routes. */
 
-static int park(struct session *s, const struct route *route, struct failure *why)
+static int primary_park(struct session *s, const struct route *route, struct failure *why)
 {
 	struct route_edit edit = {.table = PRIMARY_PARKED_TABLE, .without = s->ifindex};
 	int code = netlink_request(&s->nl, route_copy(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &edit));
@@ -317,7 +317,7 @@ static int park_all(struct session *s, struct failure *why)
 		for (size_t i = 0; !code && i < s->list.n; i++) {
 			if (!is_way_around(s, &s->list.routes[i]))
 				continue;
-			code = park(s, &s->list.routes[i], why);
+			code = primary_park(s, &s->list.routes[i], why);
 			parked++;
 		}
 		if (!code && parked)
@@ -335,7 +335,7 @@ static int restore(struct session *s, const struct route *route, struct failure 
 
 	if (code && code != -EEXIST)
 		return fail(why, code, NULL, "cannot put the pod's default route back: %s", s->nl.text);
-	return delete_route(s, route, why);
+	return primary_delete_route(s, route, why);
 }
 
 static int restore_all(struct session *s, struct failure *why)
@@ -392,7 +392,7 @@ static bool is_bound_way(const struct session *s, const struct primary_config *c
 	if (route->family != AF_INET || route->table != RT_TABLE_MAIN || !route->to.length ||
 	    !route_uses_other(route, s->ifindex))
 		return false;
-	return is_own(route) || is_wanted(config, &route->to);
+	return is_own(route) || primary_is_wanted(config, &route->to);
 }
 
 static bool has_bound_way(const struct session *s, const struct primary_config *config, const struct prefix *to)
@@ -464,7 +464,7 @@ static int free_bound(struct session *s, struct failure *why)
 	code = 0;
 	for (size_t i = 0; !code && i < s->list.n; i++) {
 		if (s->list.routes[i].table == PRIMARY_BOUND_TABLE)
-			code = delete_route(s, &s->list.routes[i], why);
+			code = primary_delete_route(s, &s->list.routes[i], why);
 	}
 	return code;
 }
@@ -472,7 +472,7 @@ static int free_bound(struct session *s, struct failure *why)
 int primary_take(const char *ifname, const struct primary_config *config, struct failure *why)
 {
 	struct session s;
-	int code = check_config(config, why);
+	int code = primary_check_config(config, why);
 
 	if (code)
 		return code;
@@ -499,7 +499,7 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 	return code;
 }
 
-static int give_back(struct session *s, const char *ifname, struct failure *why)
+static int primary_restore_routes(struct session *s, const char *ifname, struct failure *why)
 {
 	for (size_t i = 0; i < s->list.n; i++) {
 		if (is_in_the_way(s, &s->list.routes[i]))
@@ -515,12 +515,12 @@ static int give_back(struct session *s, const char *ifname, struct failure *why)
 		const struct route *route = &s->list.routes[i];
 		if (route->protocol == PRIMARY_PROTOCOL && route->table == RT_TABLE_MAIN &&
 		    route->type == RTN_UNREACHABLE)
-			code = delete_route(s, route, why);
+			code = primary_delete_route(s, route, why);
 	}
 	return code;
 }
 
-int primary_give_back(const char *ifname, struct failure *why)
+int primary_restore(const char *ifname, struct failure *why)
 {
 	struct session s;
 	int code = session_open(&s, ifname, why);
@@ -529,7 +529,7 @@ int primary_give_back(const char *ifname, struct failure *why)
 		return code;
 	code = session_read(&s, why);
 	if (!code)
-		code = give_back(&s, ifname, why);
+		code = primary_restore_routes(&s, ifname, why);
 	session_close(&s);
 	return code;
 }

@@ -8,8 +8,8 @@
 #ifndef PODSWITCH_PRIMARY_H
 #define PODSWITCH_PRIMARY_H
 
-#include "vswitch/address.h"
-#include "vswitch/failure.h"
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
 
 #define PRIMARY_MAX_KEEP 64
 #define PRIMARY_MAX_REMOTES 64
@@ -25,7 +25,7 @@
 #define PRIMARY_BOUND_TABLE 0x70730002
 
 struct primary_config {
-	struct prefix keep[PRIMARY_MAX_KEEP]; /* networks that stay on the primary interface; not /0 */
+	struct prefix primary_keep[PRIMARY_MAX_KEEP]; /* networks that stay on the primary interface; not /0 */
 	size_t n_keep;
 	struct address remotes[PRIMARY_MAX_REMOTES]; /* machines that the tunnel itself needs to reach */
 	size_t n_remotes;
@@ -50,6 +50,6 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
  * while `ifname` has a default route that stands in the way of one of them: take that away first. That router
  * advertisements were accepted before is not known any more; they stay refused.
  */
-int primary_give_back(const char *ifname, struct failure *why);
+int primary_restore(const char *ifname, struct failure *why);
 
 #endif

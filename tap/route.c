@@ -46,7 +46,7 @@ static struct route route_of(struct nlmsghdr *raw)
 	return route;
 }
 
-static int add_route(struct reader *reader, const struct nlmsghdr *from)
+static int route_list_add(struct reader *reader, const struct nlmsghdr *from)
 {
 	struct route_list *list = reader->list;
 	struct nlmsghdr *raw = malloc(from->nlmsg_len);
@@ -80,7 +80,7 @@ static int take_route(struct nl_msg *msg, void *context)
 	/* Multicast routing dumps its own families, and lookups that the kernel remembers are no routes. */
 	if ((head->rtm_family != AF_INET && head->rtm_family != AF_INET6) || head->rtm_flags & RTM_F_CLONED)
 		return NL_OK;
-	return add_route(context, raw);
+	return route_list_add(context, raw);
 }
 
 static int dump(struct netlink *nl, struct route_list *list, bool *no_memory)

@@ -8,8 +8,8 @@
 #ifndef PODSWITCH_ROUTE_H
 #define PODSWITCH_ROUTE_H
 
+#include "tap/base/address.h"
 #include "tap/netlink.h"
-#include "vswitch/address.h"
 
 struct route {
 	struct nlmsghdr *raw; /* RTM_NEWROUTE, owned by the list */

@@ -130,7 +130,7 @@ static int explain_adopt(int code, const char *ifname, struct failure *why)
 	}
 }
 
-static int attach(int tun, const char *ifname, struct failure *why)
+static int tap_attach(int tun, const char *ifname, struct failure *why)
 {
 	struct ifreq found = {0};
 	int code = set_interface(tun, ifname, TAP_FLAGS);
@@ -152,7 +152,7 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why)
 	int tun = open_tun(why);
 	if (tun < 0)
 		return tun;
-	code = attach(tun, ifname, why);
+	code = tap_attach(tun, ifname, why);
 	if (code)
 		close(tun);
 	else

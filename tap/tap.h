@@ -11,7 +11,7 @@
 #ifndef PODSWITCH_TAP_H
 #define PODSWITCH_TAP_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <stdbool.h>
 

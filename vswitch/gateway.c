@@ -6,9 +6,9 @@
  * its remaining remotes stay. The sockets of the host underlay are shared by all gateways of one UDP port: opened for
  * the first, closed after the last.
  */
-#include "vswitch/log.h"
-#include "vswitch/vswitch.h"
-#include "vswitch/wire.h"
+#include "tap/base/log.h"
+#include "tap/base/wire.h"
+#include "vswitch/path/model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *under
 	unsigned n = atomic_load(&gateway->n_remotes), least = 0;
 	if (gateway->config.mtu)
 		return gateway->config.mtu;
-	for (unsigned i = 0; i < n && !gateway->own_side; i++) {
+	for (unsigned i = 0; i < n && !gateway->is_hub; i++) {
 		const struct remote *remote = gateway->remotes[i];
 		int path = underlay ? underlay_path_mtu(underlay, &remote->to) : -EINVAL;
 		if (path <= 0 || path > LOOPBACK_MTU)
@@ -57,11 +57,11 @@ unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *under
 struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
 {
 	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed);
-	if (n >= (gateway->own_side ? GATEWAY_MAX_LEARNED : GATEWAY_MAX_REMOTES))
+	if (n >= (gateway->is_hub ? GATEWAY_MAX_LEARNED : GATEWAY_MAX_REMOTES))
 		return NULL;
 	for (unsigned tries = 0; tries < MAX_REMOTES; tries++) {
-		struct remote *remote = &vs->remotes[vs->free_remote];
-		uint16_t id = vs->free_remote++;
+		struct remote *remote = &vs->remotes[vs->next_remote];
+		uint16_t id = vs->next_remote++;
 		if (remote->to_length)
 			continue;
 		remote->id = id;
@@ -70,7 +70,7 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 			remote->endpoint.port = gateway->config.port;
 		remote->to_length = endpoint_to_sockaddr(&remote->endpoint, &remote->to);
 		remote->gateway = gateway->id;
-		remote->local_gateway = 0;
+		remote->local_hub = 0;
 		remote->learned = learned;
 		egress_reset(&remote->egress);
 		atomic_store_explicit(&remote->seen, switch_now(), memory_order_relaxed);
@@ -202,7 +202,7 @@ static int check_distinct(const struct vswitch *vs, const struct gateway_config 
 		if (other->pod_underlay || other->config.vni != config->vni || other->config.port != config->port ||
 		    !strcmp(other->config.name, config->name))
 			continue;
-		if (!config->n_remotes && other->own_side)
+		if (!config->n_remotes && other->is_hub)
 			return fail(why, -EEXIST, "vni",
 				    "VNI %u on UDP port %u is gateway '%s' own side already; use another "
 				    "VNI or port, or --underlay pod",
@@ -219,16 +219,16 @@ static int check_distinct(const struct vswitch *vs, const struct gateway_config 
 	return 0;
 }
 
-struct choice {
+struct underlay_choice {
 	bool pod;
 	struct underlay *host; /* NULL with pod */
 };
 
 /* What `auto` means for this gateway now. Opens the host underlay when that is the choice. */
-static int choose_underlay(struct vswitch *vs, const struct gateway_config *config, struct choice *out,
+static int choose_underlay(struct vswitch *vs, const struct gateway_config *config, struct underlay_choice *out,
 			   struct failure *why)
 {
-	*out = (struct choice){.pod = true};
+	*out = (struct underlay_choice){.pod = true};
 	if (config->underlay == UNDERLAY_POD)
 		return 0;
 	struct failure reason = {0};
@@ -237,7 +237,7 @@ static int choose_underlay(struct vswitch *vs, const struct gateway_config *conf
 	if (!error && !host)
 		error = open_host(vs, config->port, &host, &reason);
 	if (!error && host) {
-		*out = (struct choice){.host = host->underlay};
+		*out = (struct underlay_choice){.host = host->underlay};
 		return 0;
 	}
 	if (config->underlay == UNDERLAY_AUTO && (error == -EADDRINUSE || error == -EEXIST)) {
@@ -268,7 +268,7 @@ static int check_remote(const struct gateway_config *config, size_t i, struct fa
 	return 0;
 }
 
-static int check_config(const struct gateway_config *config, struct failure *why)
+static int gateway_check_config(const struct gateway_config *config, struct failure *why)
 {
 	if (!switch_name_valid(config->name))
 		return fail(why, -EINVAL, "name",
@@ -298,7 +298,7 @@ static bool same_remotes(const struct gateway_config *a, const struct gateway_co
 	return true;
 }
 
-static bool same_config(const struct gateway_config *a, const struct gateway_config *b)
+static bool gateway_config_equal(const struct gateway_config *a, const struct gateway_config *b)
 {
 	if (strcmp(a->name, b->name) != 0 || a->vni != b->vni || a->port != b->port || a->underlay != b->underlay ||
 	    a->mtu != b->mtu || a->learning != b->learning || a->isolate != b->isolate || a->n_allow != b->n_allow ||
@@ -310,7 +310,7 @@ static bool same_config(const struct gateway_config *a, const struct gateway_con
 	return true;
 }
 
-static bool is_wanted(const struct gateway_config *config, const struct remote *remote)
+static bool remote_is_wanted(const struct gateway_config *config, const struct remote *remote)
 {
 	for (size_t i = 0; i < config->n_remotes; i++) {
 		uint16_t port = config->remotes[i].port ? config->remotes[i].port : config->port;
@@ -330,7 +330,7 @@ static bool has_remote(const struct gateway *gateway, const struct address *addr
 	return false;
 }
 
-static bool is_allowed(const struct gateway_config *config, const struct remote *remote)
+static bool allow_list_has(const struct gateway_config *config, const struct remote *remote)
 {
 	for (size_t i = 0; i < config->n_allow; i++)
 		if (prefix_contains(&config->allow[i], &remote->endpoint.address))
@@ -342,20 +342,20 @@ static bool is_allowed(const struct gateway_config *config, const struct remote 
 static bool keeps_remote(const struct gateway *gateway, const struct gateway_config *config,
 			 const struct remote *remote)
 {
-	if (!gateway->own_side)
-		return is_wanted(config, remote);
-	return remote->endpoint.port == config->port && (!remote->learned || is_allowed(config, remote));
+	if (!gateway->is_hub)
+		return remote_is_wanted(config, remote);
+	return remote->endpoint.port == config->port && (!remote->learned || allow_list_has(config, remote));
 }
 
 /* Releases the remotes that the configuration lacks and claims those it adds. Frozen. */
 static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failure *why)
 {
 	const struct gateway_config *config = &gateway->config;
-	bool own_side = config->n_remotes == 0;
+	bool is_hub = config->n_remotes == 0;
 	for (unsigned i = atomic_load(&gateway->n_remotes); i-- > 0;)
-		if (own_side != gateway->own_side || !keeps_remote(gateway, config, gateway->remotes[i]))
+		if (is_hub != gateway->is_hub || !keeps_remote(gateway, config, gateway->remotes[i]))
 			remote_release(vs, gateway->remotes[i]);
-	gateway->own_side = own_side;
+	gateway->is_hub = is_hub;
 	for (size_t i = 0; i < config->n_remotes; i++)
 		if (!has_remote(gateway, &config->remotes[i].address) &&
 		    !remote_claim(vs, gateway, &config->remotes[i], false))
@@ -364,25 +364,25 @@ static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failu
 }
 
 /* Gives the gateway this configuration and underlay; its ports follow one by one. */
-static int apply(struct vswitch *vs, struct gateway *gateway, const struct gateway_config *config,
-		 const struct choice *choice, struct failure *why)
+static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const struct gateway_config *config,
+			 const struct underlay_choice *underlay_choice, struct failure *why)
 {
-	bool rebind = choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
-	switch_freeze(vs);
+	bool rebind = underlay_choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
+	switch_park_workers(vs);
 	gateway->config = *config;
-	gateway->pod_underlay = choice->pod;
+	gateway->pod_underlay = underlay_choice->pod;
 	/* Until the last port has sockets of its own, the others send by the host's. */
-	if (choice->host)
-		gateway->host = choice->host;
+	if (underlay_choice->host)
+		gateway->host = underlay_choice->host;
 	int error = set_remotes(vs, gateway, why);
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	/* From the last, as a port that is rebound changes places with it. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
-	if (!error && gateway->host != choice->host) {
-		switch_freeze(vs);
-		gateway->host = choice->host;
-		switch_thaw(vs);
+	if (!error && gateway->host != underlay_choice->host) {
+		switch_park_workers(vs);
+		gateway->host = underlay_choice->host;
+		switch_resume_workers(vs);
 	}
 	return error ? error : switch_rewire(vs, why);
 }
@@ -398,7 +398,7 @@ void gateway_free(struct gateway *gateway)
 	free(gateway);
 }
 
-static struct gateway *new_gateway(struct vswitch *vs)
+static struct gateway *gateway_new(struct vswitch *vs)
 {
 	uint16_t id = 1;
 	while (id < MAX_GATEWAYS && vs->gateways[id])
@@ -423,7 +423,7 @@ static bool is_of_gateway(void *context, const struct fdb_entry *entry)
 }
 
 /* Takes the gateway, which has no ports any more, out of everything. */
-static void discard(struct vswitch *vs, struct gateway *gateway)
+static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 {
 	unsigned at = 0;
 	while (vs->gateway_order[at] != gateway->id)
@@ -435,69 +435,69 @@ static void discard(struct vswitch *vs, struct gateway *gateway)
 	if (switch_rewire(vs, &why))
 		log_line(LOG_ERROR, "%s", why.text);
 	/* Nothing leads to it any more, so that nothing can be learned for it behind our back. */
-	switch_freeze(vs);
+	switch_park_workers(vs);
 	fdb_purge(vs->fdb, is_of_gateway, gateway);
 	while (atomic_load(&gateway->n_remotes))
 		remote_release(vs, gateway->remotes[0]);
 	vs->gateways[gateway->id] = NULL;
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	gateway_free(gateway);
 	close_unused_hosts(vs);
 }
 
 int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct choice choice;
+	struct underlay_choice underlay_choice;
 	const struct gateway *old = gateway_find(vs, config->name);
-	if (old && same_config(&old->config, config))
+	if (old && gateway_config_equal(&old->config, config))
 		return 0;
 	if (old)
 		return fail(why, -EEXIST, "name", "gateway '%s' exists with other settings; use gateway set",
 			    config->name);
-	int error = check_config(config, why);
+	int error = gateway_check_config(config, why);
 	if (!error)
-		error = choose_underlay(vs, config, &choice, why);
+		error = choose_underlay(vs, config, &underlay_choice, why);
 	if (error)
 		return error;
-	struct gateway *gateway = new_gateway(vs);
+	struct gateway *gateway = gateway_new(vs);
 	if (!gateway) {
 		close_unused_hosts(vs);
 		return fail(why, -ENOSPC, NULL, "no room for another gateway; there can be %d", MAX_GATEWAYS - 1);
 	}
-	gateway->own_side = config->n_remotes == 0;
+	gateway->is_hub = config->n_remotes == 0;
 	gateway->config.port = config->port;
-	gateway->pod_underlay = choice.pod;
+	gateway->pod_underlay = underlay_choice.pod;
 	vs->gateways[gateway->id] = gateway;
 	vs->gateway_order[vs->n_gateways++] = gateway->id;
-	error = apply(vs, gateway, config, &choice, why);
+	error = gateway_apply(vs, gateway, config, &underlay_choice, why);
 	if (error) {
-		discard(vs, gateway);
+		gateway_discard(vs, gateway);
 		return error;
 	}
-	switch_tell(vs, "gateway.added", config->name, NULL);
+	switch_notify(vs, "gateway.added", config->name, NULL);
 	return 0;
 }
 
 int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct choice choice, was;
+	struct underlay_choice underlay_choice, was;
 	struct gateway *gateway = gateway_find(vs, config->name);
 	if (!gateway)
 		return fail(why, -ENOENT, "name", "there is no gateway '%s'", config->name);
-	if (same_config(&gateway->config, config))
+	if (gateway_config_equal(&gateway->config, config))
 		return 0;
-	int error = check_config(config, why);
+	int error = gateway_check_config(config, why);
 	if (!error)
-		error = choose_underlay(vs, config, &choice, why);
+		error = choose_underlay(vs, config, &underlay_choice, why);
 	if (error)
 		return error;
 	struct gateway_config before = gateway->config;
-	was = (struct choice){.pod = gateway->pod_underlay, .host = gateway->host};
-	error = apply(vs, gateway, config, &choice, why);
+	was = (struct underlay_choice){.pod = gateway->pod_underlay, .host = gateway->host};
+	error = gateway_apply(vs, gateway, config, &underlay_choice, why);
 	if (error) {
 		/* What worked before works again. */
 		struct failure again = {0};
-		if (apply(vs, gateway, &before, &was, &again))
+		if (gateway_apply(vs, gateway, &before, &was, &again))
 			log_line(LOG_ERROR, "gateway %s: taking back a change failed too: %s", before.name, again.text);
 	}
 	close_unused_hosts(vs);
@@ -507,7 +507,7 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 	bool moved = before.vni != config->vni || before.port != config->port || !same_remotes(&before, config);
 	for (unsigned i = 0; i < gateway->n_ports; i++)
 		port_follow_gateway(vs, gateway->ports[i], moved);
-	switch_tell(vs, "gateway.changed", config->name, NULL);
+	switch_notify(vs, "gateway.changed", config->name, NULL);
 	return 0;
 }
 
@@ -523,7 +523,7 @@ int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, stru
 		port_detach(vs, gateway->ports[0]);
 	char copy[SWITCH_NAME];
 	memcpy(copy, gateway->config.name, sizeof(copy));
-	discard(vs, gateway);
-	switch_tell(vs, "gateway.removed", copy, NULL);
+	gateway_discard(vs, gateway);
+	switch_notify(vs, "gateway.removed", copy, NULL);
 	return 0;
 }

@@ -5,13 +5,13 @@
  * States: "up" has a TAP and a gateway; "detached" has a TAP and no gateway, and drops what the pod sends; "gone" has
  * neither, as its namespace or TAP vanished, and waits to be removed or added again.
  */
-#include "tap/client.h"
+#include "tap/base/log.h"
+#include "tap/base/wire.h"
+#include "tap/gateway_client.h"
 #include "tap/tap.h"
-#include "vswitch/encap.h"
-#include "vswitch/log.h"
-#include "vswitch/podside.h"
-#include "vswitch/vswitch.h"
-#include "vswitch/wire.h"
+#include "vswitch/path/encap.h"
+#include "vswitch/path/model.h"
+#include "vswitch/pod_network.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +98,7 @@ static bool same_port(const struct port *port, const struct port_config *config)
 	       same_conduct(&port->config, config);
 }
 
-static int check_config(const struct port_config *config, struct failure *why)
+static int port_check_config(const struct port_config *config, struct failure *why)
 {
 	if (!switch_name_valid(config->name))
 		return fail(why, -EINVAL, "name",
@@ -128,7 +128,7 @@ static int check_mac(const struct gateway *gateway, const struct mac *mac, const
 
 /* Membership in a gateway. Frozen. */
 
-static int reserve_place(struct gateway *gateway)
+static int gateway_reserve_port(struct gateway *gateway)
 {
 	if (gateway->n_ports < gateway->max_ports)
 		return 0;
@@ -147,7 +147,7 @@ static bool is_at_port(void *context, const struct fdb_entry *entry)
 	return entry->place.is_port && entry->place.index == port->id;
 }
 
-static void leave(struct vswitch *vs, struct port *port)
+static void port_leave_gateway(struct vswitch *vs, struct port *port)
 {
 	struct gateway *gateway = port->gateway;
 	fdb_purge(vs->fdb, is_at_port, port);
@@ -157,10 +157,10 @@ static void leave(struct vswitch *vs, struct port *port)
 	port->gateway = NULL;
 }
 
-static int join(struct vswitch *vs, struct port *port, struct gateway *gateway)
+static int port_join_gateway(struct vswitch *vs, struct port *port, struct gateway *gateway)
 {
 	struct fdb_place place = {.is_port = true, .index = port->id};
-	int error = reserve_place(gateway);
+	int error = gateway_reserve_port(gateway);
 	if (error)
 		return error;
 	error = fdb_set(vs->fdb, gateway->id, port->config.link.mac.bytes, FDB_LOCAL, place);
@@ -219,7 +219,7 @@ static bool keeps_underlay(const struct port *port, const struct gateway *gatewa
  * something to say. A reverse ARP request (RFC 903) from the pod's MAC, as hypervisors send after a migration: it needs
  * no address, and nobody answers it.
  */
-static void announce(const struct port *port)
+static void port_announce_move(const struct port *port)
 {
 	static const uint8_t rarp_request[] = {0, 1, 8, 0, 6, 4, 0, 3};
 	const struct underlay *underlay = port_underlay(port);
@@ -237,7 +237,7 @@ static void announce(const struct port *port)
 	for (unsigned i = 0; i < n; i++) {
 		const struct remote *remote = port->gateway->remotes[i];
 		int fd = underlay_source(underlay, remote->to.ss_family, 0);
-		if (!remote->local_gateway)
+		if (!remote->local_hub)
 			(void)sendto(fd, datagram, sizeof(datagram), MSG_DONTWAIT | MSG_NOSIGNAL,
 				     (const struct sockaddr *)&remote->to, remote->to_length);
 	}
@@ -251,17 +251,17 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	int error = keep ? 0 : open_underlay(vs, port, gateway, &fresh, why);
 	if (error)
 		return error;
-	switch_freeze(vs);
+	switch_park_workers(vs);
 	/* Staying with its gateway, it keeps its place and the static entries at it. */
 	if (from != gateway) {
-		leave(vs, port);
-		error = join(vs, port, gateway);
+		port_leave_gateway(vs, port);
+		error = port_join_gateway(vs, port, gateway);
 	}
 	if (error && from)
-		(void)join(vs, port, from); /* it has been there: there is room */
+		(void)port_join_gateway(vs, port, from); /* it has been there: there is room */
 	else if (!error && !keep)
 		port->underlay = fresh;
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	if (error) {
 		underlay_close(fresh);
 		return fail(why, error, NULL, "out of memory");
@@ -270,13 +270,13 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 		unwatch_underlay(port);
 		underlay_close(old);
 		watch_underlay(port);
-		announce(port);
+		port_announce_move(port);
 	}
 	memmove(port->config.gateway, gateway->config.name, sizeof(port->config.gateway));
 	return 0;
 }
 
-uint64_t port_frames(const struct vswitch *vs, const struct port *port)
+uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port)
 {
 	uint64_t frames = 0;
 	for (unsigned w = 0; w < vs->options.workers; w++)
@@ -287,10 +287,10 @@ uint64_t port_frames(const struct vswitch *vs, const struct port *port)
 void port_detach(struct vswitch *vs, struct port *port)
 {
 	struct underlay *old = port->underlay;
-	switch_freeze(vs);
-	leave(vs, port);
+	switch_park_workers(vs);
+	port_leave_gateway(vs, port);
 	port->underlay = NULL;
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	unwatch_underlay(port);
 	underlay_close(old);
 }
@@ -303,14 +303,14 @@ void port_free(struct port *port)
 		return;
 	if (port->tap >= 0)
 		close(port->tap);
-	client_close(port->client);
+	gateway_client_close(port->gateway_client);
 	underlay_close(port->underlay);
 	netns_close(&port->netns);
 	free(port->counters);
 	free(port);
 }
 
-static struct port *new_port(struct vswitch *vs, const struct port_config *config)
+static struct port *port_new(struct vswitch *vs, const struct port_config *config)
 {
 	for (unsigned tries = 0; tries < MAX_PORTS && vs->ports[vs->next_port % MAX_PORTS]; tries++)
 		vs->next_port++;
@@ -335,14 +335,14 @@ static struct port *new_port(struct vswitch *vs, const struct port_config *confi
 	return port;
 }
 
-static void enlist(struct vswitch *vs, struct port *port)
+static void port_list_append(struct vswitch *vs, struct port *port)
 {
 	*vs->last_port = port;
 	vs->last_port = &port->next;
 	vs->n_ports++;
 }
 
-static void delist(struct vswitch *vs, struct port *port)
+static void port_list_remove(struct vswitch *vs, struct port *port)
 {
 	struct port **at = &vs->first_port;
 	while (*at != port)
@@ -354,18 +354,18 @@ static void delist(struct vswitch *vs, struct port *port)
 }
 
 /* Lets go of everything but the object: `destroy` makes the TAP vanish too. */
-static void release(struct vswitch *vs, struct port *port, bool destroy)
+static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
 	struct underlay *underlay = port->underlay;
 	if (destroy)
-		podside_close(vs, port);
-	podside_forget(vs, port);
-	switch_freeze(vs);
-	leave(vs, port);
+		pod_network_close(vs, port);
+	pod_network_forget(vs, port);
+	switch_park_workers(vs);
+	port_leave_gateway(vs, port);
 	port->tap = -1;
 	port->underlay = NULL;
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	worker_unwatch(port->worker, port->tap_watch);
 	port->tap_watch = -1;
 	unwatch_underlay(port);
@@ -381,10 +381,10 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 {
 	log_line(LOG_INFO, "port %s: gone, as %s", port->config.name, reason);
 	struct gateway *gateway = port->gateway;
-	release(vs, port, false);
-	if (gateway && gateway->own_side)
+	port_release(vs, port, false);
+	if (gateway && gateway->is_hub)
 		(void)switch_rewire(vs, NULL);
-	switch_tell(vs, "port.gone", port->config.name, NULL);
+	switch_notify(vs, "port.gone", port->config.name, NULL);
 }
 
 /* Attaching */
@@ -418,8 +418,8 @@ static void note_vteps(struct port *port)
 }
 
 /* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
-static int furnish(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
-		   struct failure *why)
+static int port_set_up(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
+		       struct failure *why)
 {
 	static const struct address any[2];
 	const char *ifname = port->config.ifname;
@@ -438,18 +438,18 @@ static int furnish(struct vswitch *vs, struct port *port, const struct gateway *
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
 		log_line(LOG_INFO, "port %s: without tap_gso, as this kernel's TAPs do not offer it",
 			 port->config.name);
-	error = podside_open(vs, port, gateway, adopt, why);
+	error = pod_network_open(vs, port, gateway, adopt, why);
 	if (!error)
 		link_limit_gso(ifname, port_gso_segments(port->config.link.mtu));
 	return error;
 }
 
 /* Undoes furnish(), however far it came. */
-static void unfurnish(struct vswitch *vs, struct port *port, bool adopt)
+static void port_tear_down(struct vswitch *vs, struct port *port, bool adopt)
 {
 	if (!adopt)
-		podside_close(vs, port);
-	podside_forget(vs, port);
+		pod_network_close(vs, port);
+	pod_network_forget(vs, port);
 	underlay_close(port->underlay);
 	port->underlay = NULL;
 	if (!adopt)
@@ -460,7 +460,7 @@ static void unfurnish(struct vswitch *vs, struct port *port, bool adopt)
 	netns_close(&port->netns);
 }
 
-static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway, bool adopt, struct failure *why)
+static int port_attach(struct vswitch *vs, struct port *port, struct gateway *gateway, bool adopt, struct failure *why)
 {
 	int error = netns_open(port->config.netns, &port->netns, why);
 	if (!error)
@@ -473,28 +473,28 @@ static int attach(struct vswitch *vs, struct port *port, struct gateway *gateway
 	if (!adopt)
 		note_vteps(port);
 	do
-		error = furnish(vs, port, gateway, adopt, why);
+		error = port_set_up(vs, port, gateway, adopt, why);
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
 	if (!error && gateway) {
-		switch_freeze(vs);
-		error = join(vs, port, gateway);
-		switch_thaw(vs);
+		switch_park_workers(vs);
+		error = port_join_gateway(vs, port, gateway);
+		switch_resume_workers(vs);
 		if (error)
 			fail(why, error, NULL, "out of memory");
 	}
 	if (error) {
-		unfurnish(vs, port, adopt);
+		port_tear_down(vs, port, adopt);
 		return error;
 	}
 	atomic_store(&port->lost, 0); /* of the TAP before this one */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	watch_underlay(port);
 	if (port->tap_watch < 0) {
-		release(vs, port, !adopt);
+		port_release(vs, port, !adopt);
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
-	if (gateway && gateway->own_side)
+	if (gateway && gateway->is_hub)
 		(void)switch_rewire(vs, NULL);
 	return 0;
 }
@@ -509,31 +509,32 @@ static bool is_vanished(int error)
  * Taking up what an earlier podswitchd left. A TAP that vanished meanwhile is made anew where a name says for which
  * pod; a process id may be another process's by now, and a TAP there would be in the wrong namespace.
  */
-static int attach_again(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
+static int port_attach_adopted(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
 {
 	const char *netns = port->config.netns;
 	bool by_process = !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
-	int error = attach(vs, port, gateway, true, why);
+	int error = port_attach(vs, port, gateway, true, why);
 	if (error == -ENODEV && gateway && !by_process)
-		error = attach(vs, port, gateway, false, why);
+		error = port_attach(vs, port, gateway, false, why);
 	/* What the pod has put in the TAP's place is its own affair: the port is gone. */
 	return error == -EEXIST ? -ENODEV : error;
 }
 
-static int add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
+static int port_add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
 	/* A port that was detached when we stopped is so again; its TAP must not be lost to a later add. */
 	if (!gateway && !adopt)
 		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
 			    config->gateway);
-	struct port *port = new_port(vs, config);
+	struct port *port = port_new(vs, config);
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
 	int error = gateway ? check_mac(gateway, &port->config.link.mac, NULL, why) : 0;
 	vs->ports[port->id] = port;
 	if (!error)
-		error = adopt ? attach_again(vs, port, gateway, why) : attach(vs, port, gateway, false, why);
+		error = adopt ? port_attach_adopted(vs, port, gateway, why)
+			      : port_attach(vs, port, gateway, false, why);
 	if (error && adopt && is_vanished(error)) {
 		log_line(LOG_INFO, "port %s: gone, as %s", config->name, why ? why->text : "its pod is");
 		error = 0;
@@ -543,19 +544,19 @@ static int add_new(struct vswitch *vs, const struct port_config *config, bool ad
 		port_free(port);
 		return error;
 	}
-	enlist(vs, port);
-	switch_tell(vs, "port.added", config->name, NULL);
+	port_list_append(vs, port);
+	switch_notify(vs, "port.added", config->name, NULL);
 	return 0;
 }
 
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct port *old = port_find(vs, config->name);
-	int error = check_config(config, why);
+	int error = port_check_config(config, why);
 	if (error)
 		return error;
 	if (!old)
-		return add_new(vs, config, adopt, why);
+		return port_add_new(vs, config, adopt, why);
 	if (!same_port(old, config))
 		return fail(why, -EEXIST, "name", "port '%s' exists with other settings; use port set", config->name);
 	if (old->tap >= 0 && old->gateway)
@@ -568,15 +569,15 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (error)
 		return error;
 	if (old->tap < 0) {
-		error = attach(vs, old, gateway, false, why);
+		error = port_attach(vs, old, gateway, false, why);
 	} else {
 		error = port_rebind(vs, old, gateway, why);
-		if (!error && gateway->own_side)
+		if (!error && gateway->is_hub)
 			error = switch_rewire(vs, why);
 		port_follow_gateway(vs, old, true);
 	}
 	if (!error)
-		switch_tell(vs, "port.added", config->name, NULL);
+		switch_notify(vs, "port.added", config->name, NULL);
 	return error;
 }
 
@@ -587,12 +588,12 @@ int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct
 		return fail(why, -ENOENT, "name", "there is no port '%s'", name);
 	port->stays_closed = closed;
 	struct gateway *gateway = port->gateway;
-	delist(vs, port);
-	release(vs, port, true);
+	port_list_remove(vs, port);
+	port_release(vs, port, true);
 	vs->ports[port->id] = NULL;
-	if (gateway && gateway->own_side)
+	if (gateway && gateway->is_hub)
 		(void)switch_rewire(vs, NULL);
-	switch_tell(vs, "port.removed", port->config.name, NULL);
+	switch_notify(vs, "port.removed", port->config.name, NULL);
 	port_free(port);
 	return 0;
 }
@@ -609,18 +610,18 @@ void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 		now.link.mtu = gateway_mtu(port->gateway, port_underlay(port));
 	if (now.link.mtu == port->config.link.mtu && !moved)
 		return;
-	if (podside_change(vs, port, &now, port->gateway, moved, &why))
+	if (pod_network_change(vs, port, &now, port->gateway, moved, &why))
 		log_line(LOG_WARNING, "port %s: does not follow its gateway: %s", port->config.name, why.text);
 	else
 		port->config.link.mtu = now.link.mtu;
 }
 
 /* Takes over the new configuration, the MAC's table entry included. */
-static void adopt_config(struct vswitch *vs, struct port *port, const struct port_config *config)
+static void port_apply_config(struct vswitch *vs, struct port *port, const struct port_config *config)
 {
 	const struct link_config *link = &config->link;
 	struct fdb_place place = {.is_port = true, .index = port->id};
-	switch_freeze(vs);
+	switch_park_workers(vs);
 	if (port->gateway && !mac_equal(&port->config.link.mac, &link->mac)) {
 		/* One comes, one goes: there is room. */
 		fdb_remove(vs->fdb, port->gateway->id, port->config.link.mac.bytes);
@@ -628,7 +629,7 @@ static void adopt_config(struct vswitch *vs, struct port *port, const struct por
 	}
 	port->config = *config;
 	port->wanted = wanted_link(config);
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 }
 
 /* Cut off by will: what else is asked for is in force all the same. */
@@ -640,27 +641,27 @@ static int set_detached(struct vswitch *vs, struct port *port, const struct port
 	if (!config->has_mtu)
 		now.link.mtu = port->config.link.mtu;
 	struct gateway *from = port->gateway;
-	int error = check_config(config, why);
+	int error = port_check_config(config, why);
 	if (!error)
-		error = podside_change(vs, port, &now, NULL, false, why);
+		error = pod_network_change(vs, port, &now, NULL, false, why);
 	if (error)
 		return error;
 	port_detach(vs, port);
-	if (from && from->own_side)
+	if (from && from->is_hub)
 		(void)switch_rewire(vs, NULL);
-	adopt_config(vs, port, &now);
-	switch_tell(vs, "port.changed", now.name, NULL);
+	port_apply_config(vs, port, &now);
+	switch_notify(vs, "port.changed", now.name, NULL);
 	return 0;
 }
 
 /* Moves the port, in a state that can still be taken back. */
-static int move(struct vswitch *vs, struct port *port, struct gateway *to, struct failure *why)
+static int port_move(struct vswitch *vs, struct port *port, struct gateway *to, struct failure *why)
 {
 	struct gateway *from = port->gateway;
 	if (from == to)
 		return 0;
 	int error = port_rebind(vs, port, to, why);
-	if (!error && ((from && from->own_side) || to->own_side))
+	if (!error && ((from && from->is_hub) || to->is_hub))
 		error = switch_rewire(vs, why);
 	return error;
 }
@@ -688,26 +689,26 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	struct port_config now = *config;
 	if (!config->has_mac)
 		now.link.mac = derive_mac(config->name);
-	int error = check_config(config, why);
+	int error = port_check_config(config, why);
 	if (!error)
 		error = check_mac(to, &now.link.mac, port, why);
 	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
 	if (!error && from != to)
 		error = check_mac(to, &port->config.link.mac, port, why);
 	if (!error)
-		error = move(vs, port, to, why);
+		error = port_move(vs, port, to, why);
 	if (error)
 		return error;
 	if (!config->has_mtu)
 		now.link.mtu = gateway_mtu(to, port_underlay(port));
 	/* After the move: an answer of the old gateway that was on its way finds no port any more. */
-	error = podside_change(vs, port, &now, to, from != to, why);
+	error = pod_network_change(vs, port, &now, to, from != to, why);
 	if (error) {
 		if (from)
-			(void)move(vs, port, from, NULL);
+			(void)port_move(vs, port, from, NULL);
 		return error;
 	}
-	adopt_config(vs, port, &now);
-	switch_tell(vs, "port.changed", now.name, NULL);
+	port_apply_config(vs, port, &now);
+	switch_notify(vs, "port.changed", now.name, NULL);
 	return 0;
 }

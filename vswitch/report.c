@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - what the switch tells about itself, and the verbs of its table */
-#include "vswitch/podside.h"
-#include "vswitch/vswitch.h"
+#include "vswitch/path/model.h"
+#include "vswitch/pod_network.h"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@ static void sum_words(uint64_t *out, const uint64_t *block, size_t words)
 
 static const char *remote_state(const struct remote *remote)
 {
-	return remote->local_gateway ? "local" : remote->learned ? "learned" : "configured";
+	return remote->local_hub ? "local" : remote->learned ? "learned" : "configured";
 }
 
 static void show_gateway(const struct vswitch *vs, const struct gateway *gateway,
@@ -77,7 +77,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 		for (unsigned w = 0; w < vs->options.workers; w++)
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
-		podside_report(port, &status.client);
+		pod_network_report(port, &status.client);
 		visit(context, &status);
 		visited++;
 	}
@@ -170,16 +170,16 @@ static struct remote *find_remote(const struct gateway *gateway, const struct en
 static struct remote *static_remote(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint)
 {
 	struct remote *remote = find_remote(gateway, endpoint);
-	if (!gateway->own_side)
+	if (!gateway->is_hub)
 		return remote;
-	switch_freeze(vs);
+	switch_park_workers(vs);
 	if (!remote)
 		remote = find_remote(gateway, endpoint);
 	if (!remote)
 		remote = remote_claim(vs, gateway, endpoint, false);
 	if (remote)
 		remote->learned = false;
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	return remote;
 }
 
@@ -228,9 +228,9 @@ int switch_fdb_add(struct vswitch *vs, const char *gateway_name, const struct ma
 		return error;
 	error = fdb_set(vs->fdb, gateway->id, mac->bytes, FDB_STATIC, place);
 	if (error == -ENOSPC) {
-		switch_freeze(vs);
+		switch_park_workers(vs);
 		error = fdb_reserve(vs->fdb);
-		switch_thaw(vs);
+		switch_resume_workers(vs);
 		if (!error)
 			error = fdb_set(vs->fdb, gateway->id, mac->bytes, FDB_STATIC, place);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* switch.c - the switch as a whole: start, stop, parking the workers, housekeeping */
-#include "vswitch/log.h"
-#include "vswitch/podside.h"
-#include "vswitch/vswitch.h"
+#include "tap/base/log.h"
+#include "vswitch/path/model.h"
+#include "vswitch/pod_network.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -46,44 +46,44 @@ bool switch_settling(const struct vswitch *vs)
 
 /* Parking */
 
-static void park(struct worker *worker, void *argument)
+static void worker_park(struct worker *worker, void *argument)
 {
 	struct vswitch *vs = argument;
 	(void)worker;
 	pthread_mutex_lock(&vs->parking);
 	vs->parked++;
-	pthread_cond_broadcast(&vs->parked_or_thawed);
-	while (vs->frozen)
-		pthread_cond_wait(&vs->parked_or_thawed, &vs->parking);
+	pthread_cond_broadcast(&vs->parked_or_resumed);
+	while (vs->parking_wanted)
+		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);
 	vs->parked--;
-	pthread_cond_broadcast(&vs->parked_or_thawed);
+	pthread_cond_broadcast(&vs->parked_or_resumed);
 	pthread_mutex_unlock(&vs->parking);
 }
 
-void switch_freeze(struct vswitch *vs)
+void switch_park_workers(struct vswitch *vs)
 {
-	vs->frozen = true; /* nobody is parked, so nobody looks */
+	vs->parking_wanted = true; /* nobody is parked, so nobody looks */
 	for (unsigned i = 0; i < vs->options.workers; i++)
-		worker_post(&vs->workers[i], park, vs);
+		worker_post(&vs->workers[i], worker_park, vs);
 	pthread_mutex_lock(&vs->parking);
 	while (vs->parked < vs->options.workers)
-		pthread_cond_wait(&vs->parked_or_thawed, &vs->parking);
+		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);
 	pthread_mutex_unlock(&vs->parking);
 }
 
-void switch_thaw(struct vswitch *vs)
+void switch_resume_workers(struct vswitch *vs)
 {
 	pthread_mutex_lock(&vs->parking);
-	vs->frozen = false;
-	pthread_cond_broadcast(&vs->parked_or_thawed);
+	vs->parking_wanted = false;
+	pthread_cond_broadcast(&vs->parked_or_resumed);
 	while (vs->parked)
-		pthread_cond_wait(&vs->parked_or_thawed, &vs->parking);
+		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);
 	pthread_mutex_unlock(&vs->parking);
 }
 
 /* Start and stop */
 
-static void *map(size_t size)
+static void *map_lazily(size_t size)
 {
 	/* Only the pages that are used cost memory. */
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -97,8 +97,8 @@ static int open_tables(struct vswitch *vs, struct failure *why)
 					  .place = vs->options.fdb_remote_limit};
 	if (getrandom(vs->secret, sizeof(vs->secret), 0) != sizeof(vs->secret))
 		return fail(why, -EIO, NULL, "getrandom: no random bytes for the hash secret");
-	vs->ports = map(MAX_PORTS * sizeof(struct port *));
-	vs->remotes = map(MAX_REMOTES * sizeof(struct remote));
+	vs->ports = map_lazily(MAX_PORTS * sizeof(struct port *));
+	vs->remotes = map_lazily(MAX_REMOTES * sizeof(struct remote));
 	vs->workers = calloc(vs->options.workers, sizeof(struct worker));
 	vs->demux = demux_new(0, vs->secret, sizeof(vs->secret));
 	if (!vs->ports || !vs->remotes || !vs->workers || !vs->demux ||
@@ -131,9 +131,9 @@ static void check_offloads(struct vswitch *vs)
 {
 	if (!atomic_exchange(&vs->trains_refused, false) || !vs->offloads.udp_gso)
 		return;
-	switch_freeze(vs);
+	switch_park_workers(vs);
 	vs->offloads.udp_gso = false;
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	log_line(LOG_WARNING, "udp_gso is off from now on: the kernel refused a train of datagrams");
 	note_features(vs);
 }
@@ -170,7 +170,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = switch_now();
 	pthread_mutex_init(&vs->parking, NULL);
-	pthread_cond_init(&vs->parked_or_thawed, NULL);
+	pthread_cond_init(&vs->parked_or_resumed, NULL);
 	int error = open_attention(vs, why);
 	if (!error)
 		error = netns_open_own(&vs->home, why);
@@ -216,7 +216,7 @@ void switch_close(struct vswitch *vs)
 			close(fd);
 	}
 	netns_close(&vs->home);
-	pthread_cond_destroy(&vs->parked_or_thawed);
+	pthread_cond_destroy(&vs->parked_or_resumed);
 	pthread_mutex_destroy(&vs->parking);
 	free(vs);
 }
@@ -224,13 +224,13 @@ void switch_close(struct vswitch *vs)
 /* Wiring */
 
 /* Whether `own`, an own side, has this address: on the node, or in a pod of it. */
-static bool has_address(const struct gateway *own, const struct address *address)
+static bool hub_has_address(const struct gateway *hub, const struct address *address)
 {
-	if (!own->pod_underlay)
+	if (!hub->pod_underlay)
 		return link_has_address(address, NULL) > 0;
-	for (unsigned i = 0; i < own->n_ports; i++)
-		for (unsigned a = 0; a < own->ports[i]->n_vteps; a++)
-			if (address_equal(&own->ports[i]->vteps[a], address))
+	for (unsigned i = 0; i < hub->n_ports; i++)
+		for (unsigned a = 0; a < hub->ports[i]->n_vteps; a++)
+			if (address_equal(&hub->ports[i]->vteps[a], address))
 				return true;
 	return false;
 }
@@ -239,13 +239,13 @@ static bool has_address(const struct gateway *own, const struct address *address
  * The own side on this node that a remote of `client` stands for, or 0. One that allows only some is reached by the
  * wire, which shows where a frame comes from.
  */
-static uint16_t find_local(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
+static uint16_t find_local_hub(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *own = vs->gateways[vs->gateway_order[i]];
-		if (own->own_side && !own->config.n_allow && own->config.vni == client->config.vni &&
-		    own->config.port == remote->endpoint.port && has_address(own, &remote->endpoint.address))
-			return own->id;
+		const struct gateway *hub = vs->gateways[vs->gateway_order[i]];
+		if (hub->is_hub && !hub->config.n_allow && hub->config.vni == client->config.vni &&
+		    hub->config.port == remote->endpoint.port && hub_has_address(hub, &remote->endpoint.address))
+			return hub->id;
 	}
 	return 0;
 }
@@ -264,9 +264,9 @@ static int build_demux(const struct vswitch *vs, struct demux **out)
 		if (gateway->pod_underlay)
 			continue;
 		/* Gateways that would share an entry were refused, or given the pod underlay. */
-		if (gateway->own_side)
+		if (gateway->is_hub)
 			(void)demux_add(demux, config->port, NULL, config->vni, gateway->id, 0, NULL);
-		unsigned n = gateway->own_side ? 0 : atomic_load(&gateway->n_remotes);
+		unsigned n = gateway->is_hub ? 0 : atomic_load(&gateway->n_remotes);
 		for (unsigned r = 0; r < n; r++)
 			(void)demux_add(demux, config->port, &gateway->remotes[r]->endpoint.address, config->vni,
 					gateway->id, gateway->remotes[r]->id, NULL);
@@ -276,17 +276,17 @@ static int build_demux(const struct vswitch *vs, struct demux **out)
 }
 
 /* Notes at each own side which gateways here have a remote that stands for it. Frozen. */
-static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t own_id)
+static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t hub_id)
 {
-	struct gateway *own = vs->gateways[own_id];
-	for (unsigned i = 0; i < own->n_peers; i++)
-		if (own->peers[i] == client->id)
+	struct gateway *hub = vs->gateways[hub_id];
+	for (unsigned i = 0; i < hub->n_peers; i++)
+		if (hub->peers[i] == client->id)
 			return;
-	uint16_t *peers = realloc(own->peers, (own->n_peers + 1) * sizeof(*peers));
+	uint16_t *peers = realloc(hub->peers, (hub->n_peers + 1) * sizeof(*peers));
 	if (!peers)
 		return; /* its broadcasts miss these clients until the next change */
-	own->peers = peers;
-	own->peers[own->n_peers++] = client->id;
+	hub->peers = peers;
+	hub->peers[hub->n_peers++] = client->id;
 }
 
 int switch_rewire(struct vswitch *vs, struct failure *why)
@@ -302,22 +302,22 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 	}
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
-		for (unsigned r = 0; !client->own_side && r < atomic_load(&client->n_remotes); r++)
-			local[client->remotes[r]->id] = find_local(vs, client, client->remotes[r]);
+		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++)
+			local[client->remotes[r]->id] = find_local_hub(vs, client, client->remotes[r]);
 	}
-	switch_freeze(vs);
+	switch_park_workers(vs);
 	vs->demux = fresh;
 	for (unsigned i = 0; i < vs->n_gateways; i++)
 		vs->gateways[vs->gateway_order[i]]->n_peers = 0;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
-		for (unsigned r = 0; !client->own_side && r < atomic_load(&client->n_remotes); r++) {
-			client->remotes[r]->local_gateway = local[client->remotes[r]->id];
-			if (client->remotes[r]->local_gateway)
-				note_peer(vs, client, client->remotes[r]->local_gateway);
+		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++) {
+			client->remotes[r]->local_hub = local[client->remotes[r]->id];
+			if (client->remotes[r]->local_hub)
+				note_peer(vs, client, client->remotes[r]->local_hub);
 		}
 	}
-	switch_thaw(vs);
+	switch_resume_workers(vs);
 	free(local);
 	demux_free(old);
 	return 0;
@@ -325,7 +325,7 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 
 /* Housekeeping */
 
-void switch_tell(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac)
+void switch_notify(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac)
 {
 	if (vs->listener)
 		vs->listener(vs->listener_context, what, name, mac);
@@ -352,20 +352,20 @@ void switch_alarm(const struct vswitch *vs, uint64_t at)
 	(void)timerfd_settime(vs->alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static void tell_news(struct vswitch *vs, struct worker *worker)
+static void report_learned(struct vswitch *vs, struct worker *worker)
 {
 	unsigned out = atomic_load_explicit(&worker->news_out, memory_order_relaxed);
 	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_acquire);
 	for (; out != in; out++) {
-		const struct worker_news *news = &worker->news[out % WORKER_NEWS];
+		const struct worker_learned *news = &worker->news[out % WORKER_NEWS];
 		const struct gateway *gateway = vs->gateways[news->gateway];
 		if (gateway)
-			switch_tell(vs, news->moved ? "fdb.moved" : "fdb.learned", gateway->config.name, &news->mac);
+			switch_notify(vs, news->moved ? "fdb.moved" : "fdb.learned", gateway->config.name, &news->mac);
 	}
 	atomic_store_explicit(&worker->news_out, out, memory_order_release);
 }
 
-static void look_after_ports(struct vswitch *vs)
+static void check_ports(struct vswitch *vs)
 {
 	for (struct port *port = vs->first_port; port; port = port->next) {
 		if (port->tap < 0)
@@ -383,18 +383,18 @@ static void expire_remotes(struct vswitch *vs, uint32_t now)
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
 		bool frozen = false;
-		for (unsigned r = atomic_load(&gateway->n_remotes); gateway->own_side && r-- > 0;) {
+		for (unsigned r = atomic_load(&gateway->n_remotes); gateway->is_hub && r-- > 0;) {
 			struct remote *remote = gateway->remotes[r];
 			uint32_t seen = atomic_load(&remote->seen);
 			if (!remote->learned || seen >= now || now - seen <= vs->options.ageing)
 				continue;
 			if (!frozen)
-				switch_freeze(vs);
+				switch_park_workers(vs);
 			frozen = true;
 			remote_release(vs, remote);
 		}
 		if (frozen)
-			switch_thaw(vs);
+			switch_resume_workers(vs);
 	}
 }
 
@@ -406,16 +406,16 @@ void switch_tick(struct vswitch *vs)
 	/* Either may have nothing to say; both are told off. */
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups)) + read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
-	look_after_ports(vs);
-	podside_turn(vs);
+	check_ports(vs);
+	pod_network_turn(vs);
 	check_offloads(vs);
 	for (unsigned i = 0; i < vs->options.workers; i++)
-		tell_news(vs, &vs->workers[i]);
+		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {
-		switch_freeze(vs);
+		switch_park_workers(vs);
 		if (fdb_reserve(vs->fdb))
 			log_line(LOG_WARNING, "the table has no memory to grow; new addresses are not learned");
-		switch_thaw(vs);
+		switch_resume_workers(vs);
 	}
 	if (now != vs->ticked) {
 		vs->ticked = now;

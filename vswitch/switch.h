@@ -15,10 +15,10 @@
 #ifndef PODSWITCH_SWITCH_H
 #define PODSWITCH_SWITCH_H
 
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
 #include "tap/link.h"
-#include "vswitch/address.h"
-#include "vswitch/drops.h"
-#include "vswitch/failure.h"
+#include "vswitch/base/drops.h"
 
 #include <net/if.h>
 #include <stdbool.h>

@@ -43,7 +43,7 @@ static void add_age(struct table *table, const json_t *item)
 	table_add(table, text);
 }
 
-static int print_list(FILE *out, json_t *list)
+static int fdb_print_list(FILE *out, json_t *list)
 {
 	struct table table;
 	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -79,7 +79,7 @@ const struct command fdb_commands[] = {
 		.method = "fdb.list",
 		.help = "lists which MAC is behind which port or remote",
 		.options = one_gateway,
-		.print = print_list,
+		.print = fdb_print_list,
 	},
 	{
 		.object = "fdb",

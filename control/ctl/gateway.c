@@ -27,7 +27,7 @@ static const struct table_column columns[] = {
 	{"MTU", true},   {"PORTS", true}, {"REMOTES", false},
 };
 
-static int print_list(FILE *out, json_t *list)
+static int gateway_print_list(FILE *out, json_t *list)
 {
 	struct table table;
 	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -49,7 +49,7 @@ static int print_list(FILE *out, json_t *list)
 }
 
 /* "10.0.0.2:4789,configured" would read as two remotes: the state stands in brackets. */
-static void add_remote(struct table *table, const json_t *remote)
+static void add_remote_row(struct table *table, const json_t *remote)
 {
 	const char *address = json_string_value(json_object_get(remote, "address"));
 	const char *state = json_string_value(json_object_get(remote, "state"));
@@ -65,7 +65,7 @@ static void add_remote(struct table *table, const json_t *remote)
 		   state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
 }
 
-static int print_one(FILE *out, json_t *gateway)
+static int gateway_print(FILE *out, json_t *gateway)
 {
 	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
 					    "learning", "isolate", "allow", "ports"};
@@ -82,7 +82,7 @@ static int print_one(FILE *out, json_t *gateway)
 		table_pair(&table, "remote", "%s", "");
 	json_array_foreach(remotes, i, remote)
 	{
-		add_remote(&table, remote);
+		add_remote_row(&table, remote);
 	}
 	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
 		table_pair_member(&table, counted[i], counters);
@@ -116,7 +116,7 @@ const struct command gateway_commands[] = {
 		.name = "list",
 		.method = "gateway.list",
 		.help = "lists the gateways",
-		.print = print_list,
+		.print = gateway_print_list,
 	},
 	{
 		.object = "gateway",
@@ -124,7 +124,7 @@ const struct command gateway_commands[] = {
 		.method = "gateway.show",
 		.help = "shows one gateway with its counters and what it dropped",
 		.takes_name = true,
-		.print = print_one,
+		.print = gateway_print,
 	},
 	{
 		.object = "gateway",

@@ -5,10 +5,10 @@
  * Only the shape is checked here: unknown words, missing arguments, numbers where the control socket wants numbers.
  * Whether a value makes sense is for podswitchd to say, which names the parameter.
  */
-#ifndef PODSWITCH_CTL_OPTIONS_H
-#define PODSWITCH_CTL_OPTIONS_H
+#ifndef PODSWITCH_OPTIONS_H
+#define PODSWITCH_OPTIONS_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 #include <stdbool.h>

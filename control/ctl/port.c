@@ -44,7 +44,7 @@ static void add_row(struct table *table, const json_t *port)
 	table_add_number(table, json_sum(json_object_get(counters, "drops")));
 }
 
-static int print_list(FILE *out, json_t *list)
+static int port_print_list(FILE *out, json_t *list)
 {
 	struct table table;
 	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -59,7 +59,7 @@ static int print_list(FILE *out, json_t *list)
 	return error;
 }
 
-static int print_one(FILE *out, json_t *port)
+static int port_print(FILE *out, json_t *port)
 {
 	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",     "mac",
 					    "mtu",  "underlay", "worker",  "addresses", "default_via"};
@@ -110,7 +110,7 @@ const struct command port_commands[] = {
 		.name = "list",
 		.method = "port.list",
 		.help = "lists the ports",
-		.print = print_list,
+		.print = port_print_list,
 	},
 	{
 		.object = "port",
@@ -118,7 +118,7 @@ const struct command port_commands[] = {
 		.method = "port.show",
 		.help = "shows one port with its counters and what it dropped",
 		.takes_name = true,
-		.print = print_one,
+		.print = port_print,
 	},
 	{
 		.object = "port",

@@ -5,8 +5,8 @@
  * The node's network configuration belongs to its CNI, which writes it anew when it is upgraded or started again. From
  * then on pods would start without their gateway; so the entry is put back as soon as the file has changed.
  */
-#ifndef PODSWITCH_KUBE_CHAIN_H
-#define PODSWITCH_KUBE_CHAIN_H
+#ifndef PODSWITCH_CHAIN_H
+#define PODSWITCH_CHAIN_H
 
 #include "control/kube/settings.h"
 

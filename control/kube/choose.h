@@ -5,8 +5,8 @@
  * Pod, namespace and gateways in; gateway, address and a sentence out. No network, no clock, no state: the agent and
  * the webhook ask the same question and get the same answer. Any thread.
  */
-#ifndef PODSWITCH_KUBE_CHOOSE_H
-#define PODSWITCH_KUBE_CHOOSE_H
+#ifndef PODSWITCH_CHOOSE_H
+#define PODSWITCH_CHOOSE_H
 
 #include "control/kube/spec.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settings.h - podswitch-agent's options, from the command line and the environment */
-#ifndef PODSWITCH_KUBE_SETTINGS_H
-#define PODSWITCH_KUBE_SETTINGS_H
+#ifndef PODSWITCH_SETTINGS_H
+#define PODSWITCH_SETTINGS_H
 
-#include "vswitch/address.h"
-#include "vswitch/failure.h"
-#include "vswitch/log.h"
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
+#include "tap/base/log.h"
 
 #include <stdbool.h>
 #include <stdio.h>

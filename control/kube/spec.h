@@ -5,12 +5,12 @@
  * The defaults are pod-gateway's, so that the Service of an unmodified one needs no annotation. No network, no clock.
  * Any thread.
  */
-#ifndef PODSWITCH_KUBE_SPEC_H
-#define PODSWITCH_KUBE_SPEC_H
+#ifndef PODSWITCH_SPEC_H
+#define PODSWITCH_SPEC_H
 
-#include "control/kube/name.h"
-#include "vswitch/address.h"
-#include "vswitch/failure.h"
+#include "control/base/name.h"
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 

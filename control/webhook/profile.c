@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* profile.c - what a gateway's pods are given, as the configuration file says */
 #include "control/webhook/profile.h"
-#include "control/kube/name.h"
-#include "control/params.h"
+#include "control/base/name.h"
+#include "control/daemon/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,7 +291,7 @@ static void list_command(json_t *classic, const char *key)
 }
 
 /* `own` over `fallback`; of "dns" and "classic" member by member. NULL without memory. */
-static json_t *merge(const json_t *fallback, const json_t *own)
+static json_t *profile_merge(const json_t *fallback, const json_t *own)
 {
 	json_t *merged = fallback ? json_deep_copy(fallback) : json_object();
 	json_t *copy = json_deep_copy(own);
@@ -315,7 +315,7 @@ static int profile_read(const char *what, const json_t *fallback, const json_t *
 	*out = (struct profile){.env = true};
 	if ((own && !json_is_object(own)) || (fallback && !json_is_object(fallback)))
 		return fail(why, -EINVAL, what, "%.140s: give an object", what);
-	out->source = merge(fallback, own);
+	out->source = profile_merge(fallback, own);
 	if (!out->source)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	int error = params_read(profile_table, out->source, false, out, &inner);
@@ -357,7 +357,7 @@ static int read_gateways(struct profiles *profiles, const json_t *fallback, cons
 	return 0;
 }
 
-static int read_root(struct profiles *profiles, const json_t *root, struct failure *why)
+static int profiles_read_root(struct profiles *profiles, const json_t *root, struct failure *why)
 {
 	const char *key;
 	json_t *value;
@@ -380,7 +380,7 @@ int profiles_read(const json_t *root, struct profiles **out, struct failure *why
 	struct profiles *profiles = calloc(1, sizeof(*profiles));
 	if (!profiles)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	int error = read_root(profiles, root, why);
+	int error = profiles_read_root(profiles, root, why);
 	if (error)
 		profiles_free(profiles);
 	else

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage.h - podswitch-webhook's command line and environment */
-#ifndef PODSWITCH_WEBHOOK_USAGE_H
-#define PODSWITCH_WEBHOOK_USAGE_H
+#ifndef PODSWITCH_USAGE_H
+#define PODSWITCH_USAGE_H
 
-#include "vswitch/failure.h"
-#include "vswitch/log.h"
+#include "tap/base/failure.h"
+#include "tap/base/log.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  *
  * A fake podswitchd, a thread behind a temporary socket, keeps the requests it got and answers from a script.
  */
-#include "control/ctl/client.c"
+#include "control/base/client.c"
 #include "control/ctl/ctl.h"
 #include "control/ctl/options.c"
 #include "control/ctl/table.c"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_demux.c - whose datagram it is, for every way in which it may be nobody's */
-#include "vswitch/demux.c"
+#include "vswitch/base/demux.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

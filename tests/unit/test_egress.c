@@ -5,7 +5,7 @@
  * The kernel is a table: what each remote's path is, and what becomes of its probes. Remote N has the address 192.0.2.N
  * and gateway 1, but for the last, which has gateway 2. A second is a call of tick().
  */
-#include "vswitch/egress.c"
+#include "vswitch/path/egress.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,7 +89,7 @@ int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size
 	return 0;
 }
 
-void switch_freeze(struct vswitch *in)
+void switch_park_workers(struct vswitch *in)
 {
 	assert_ptr_equal(in, &vs);
 	assert_false(frozen);
@@ -97,7 +97,7 @@ void switch_freeze(struct vswitch *in)
 	n_frozen++;
 }
 
-void switch_thaw(struct vswitch *in)
+void switch_resume_workers(struct vswitch *in)
 {
 	(void)in;
 	assert_true(frozen);
@@ -365,7 +365,7 @@ static void test_not_eligible(void **state)
 		probes();
 		gateways[1].pod_underlay = i == 0;
 		gateways[1].host = i == 1 ? NULL : &host;
-		remotes[0].local_gateway = i == 2 ? 2 : 0;
+		remotes[0].local_hub = i == 2 ? 2 : 0;
 		for (unsigned second = 0; second < 10; second++)
 			tick();
 		assert_int_equal(mtu_of(0), 0);
@@ -373,7 +373,7 @@ static void test_not_eligible(void **state)
 		assert_int_equal(mtu_of(REMOTES - 1), 1500);
 		gateways[1].pod_underlay = false;
 		gateways[1].host = &host;
-		remotes[0].local_gateway = 0;
+		remotes[0].local_hub = 0;
 	}
 }
 

@@ -8,8 +8,8 @@
  *
  * Pod N has port N, TAP 100 + N and MAC 02:00:00:00:00:N.
  */
-#include "vswitch/encap.c"
-#include "vswitch/forward.c"
+#include "vswitch/path/encap.c"
+#include "vswitch/path/forward.c"
 
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
@@ -25,7 +25,7 @@ static struct gateway_counters gateway_counters[GATEWAYS];
 static struct port_counters port_counters[PORTS];
 static struct underlay host;
 static unsigned n_claimed;
-static struct packet packet;
+static struct test_packet packet;
 static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 
 /* What the code under test calls. */
@@ -67,7 +67,7 @@ static void add_gateway(uint16_t id, uint32_t vni, bool own_side)
 {
 	struct gateway *gateway = &gateways[id];
 	*gateway = (struct gateway){.id = id,
-				    .own_side = own_side,
+				    .is_hub = own_side,
 				    .config = GATEWAY_CONFIG_DEFAULT,
 				    .host = &host,
 				    .remotes = remote_table[id],
@@ -564,7 +564,7 @@ static void super_between(unsigned from, unsigned to, uint8_t protocol)
 /* A train of the packet's five segments, with a VXLAN header each. */
 static void assert_train(const struct sent *one, const char *to)
 {
-	static struct packet piece;
+	static struct test_packet piece;
 	const uint8_t vxlan[8] = {0x08, 0, 0, 0, 0, 0, 42, 0};
 	size_t at = 0;
 	assert_false(one->to_tap);
@@ -657,7 +657,7 @@ static void test_super_hostile(void **state)
 static void test_segments_to_pod(void **state)
 {
 	(void)state;
-	static struct packet whole;
+	static struct test_packet whole;
 	size_t length = 0;
 	super_between(0xf1, 1, 6);
 	packet.bytes[packet.l4 + 13] = 0x18;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_methods.c - every method with what is right and what is wrong, over a switch without packets */
-#include "control/methods.c"
+#include "control/daemon/methods.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_segment.c - super-frames cut as cut.h would, checksums left to us, and virtio headers that lie */
-#include "vswitch/segment.c"
+#include "vswitch/path/segment.c"
 
 #include "tests/unit/cut.h"
 
@@ -11,7 +11,7 @@
 
 enum { ROUNDS = 3000 };
 
-static struct packet packet, wanted;
+static struct test_packet packet, wanted;
 
 /* A frame of exactly its size, so that a sanitizer sees every byte too many. */
 static struct frame exact_frame(void)

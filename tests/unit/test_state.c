@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_state.c - the state directory when it is used, shared, damaged and full; and the configuration of podswitchd */
-#include "control/state.c"
+#include "control/daemon/state.c"
 
-#include "control/config.h"
-#include "vswitch/log.h"
+#include "control/daemon/config.h"
+#include "tap/base/log.h"
 
 #include <sched.h>
 #include <setjmp.h>

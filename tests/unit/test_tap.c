@@ -456,7 +456,7 @@ static void test_tap_adopt_wrong(void **state)
 	/* What the lookup before would let through if the device vanished just then: attach() makes one, and takes it
 	 * for what it is. */
 	int raced = open_tun(&why);
-	assert_refused(attach(raced, "vx0", &why), ENODEV, "ifname");
+	assert_refused(tap_attach(raced, "vx0", &why), ENODEV, "ifname");
 	close(raced);
 	assert_int_equal(if_nametoindex("vx0"), 0);
 	assert_int_equal(fd, 77);
@@ -881,7 +881,7 @@ static void bring_up(const char *ifname)
 	struct target t;
 
 	assert_done(target_open(&t, ifname, &why));
-	assert_int_equal(set_up(&t, true), 0);
+	assert_int_equal(link_set_up(&t, true), 0);
 	netlink_close(&t.nl);
 }
 

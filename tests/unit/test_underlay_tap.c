@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_underlay_tap.c - what is written to the underlay TAP arrives as what the sockets would have sent */
-#include "vswitch/underlay_tap.c"
+#include "vswitch/path/underlay_tap.c"
 
 #include "tests/unit/tunnel.h"
 
@@ -9,7 +9,7 @@ enum { ROUNDS = 1500, SOURCE_PORT = 50001, VXLAN_PORT = 4789 };
 static const struct underlay_tap tap = {.fd = -1, .mac = {{0x0a, 1, 2, 3, 4, 5}}};
 static const uint8_t addresses4[8] = {192, 0, 2, 1, 198, 51, 100, 2};
 static const uint8_t addresses6[32] = {0x20, 1, 0x0d, 0xb8, [15] = 1, [16] = 0x20, 1, 0x0d, 0xb8, [31] = 0xfe};
-static struct packet packet, wanted, got;
+static struct test_packet packet, wanted, got;
 static struct tunnel tunnel;
 static uint8_t memory[TUNNEL_VNET + PACKET_ROOM];
 
@@ -36,7 +36,7 @@ static void write_to_tap(const uint8_t *headers, size_t length, const uint8_t *p
 	tunnel_open(&tunnel, memory, length + size);
 }
 
-static void assert_outer(const struct packet *outer, bool ip6, unsigned ecn)
+static void assert_outer(const struct test_packet *outer, bool ip6, unsigned ecn)
 {
 	const uint8_t *udp = outer->bytes + outer->l4;
 	assert_int_equal(outer->l4, ip6 ? 54 : 34);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log.c - one line on stderr an event */
+#include "tap/base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const words[] = {"error", "warning", "info", "debug"};
+static enum log_level threshold = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+	threshold = level;
+}
+
+int log_parse_level(const char *word, enum log_level *level)
+{
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(word, words[i])) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	if (level > threshold)
+		return;
+	char line[512];
+	int used = snprintf(line, sizeof(line), "%s: %s: ", program_invocation_short_name, words[level]);
+	va_list args;
+	va_start(args, format);
+	used += vsnprintf(line + used, sizeof(line) - (size_t)used, format, args);
+	va_end(args);
+	if (used > (int)sizeof(line) - 2)
+		used = (int)sizeof(line) - 2;
+	line[used] = '\n';
+	/* Nothing sensible can be done when stderr is gone. */
+	ssize_t ignored = write(STDERR_FILENO, line, (size_t)used + 1);
+	(void)ignored;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* demux.c - (UDP port, outer source, VNI) -> gateway and remote */
+#include "vswitch/base/demux.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define SECRET_SIZE 192
+#define ANY_VNI UINT32_MAX /* marks that a source is somebody's */
+
+struct demux_key {
+	uint8_t source[16];
+	uint32_t vni;
+	uint16_t port;
+	uint16_t family; /* 0: an own side */
+};
+
+struct demux_entry {
+	struct demux_key demux_key;
+	uint16_t gateway; /* 0: the slot is free */
+	uint16_t remote;
+};
+
+struct demux {
+	size_t mask;
+	uint8_t secret[SECRET_SIZE];
+	struct demux_entry entries[];
+};
+
+_Static_assert(sizeof(struct demux_key) == 24, "no padding: keys are hashed and compared as bytes");
+
+static struct demux_key demux_make_key(uint16_t port, const struct address *source, uint32_t vni)
+{
+	struct demux_key demux_key = {.vni = vni, .port = port};
+	if (source) {
+		memcpy(demux_key.source, source->bytes, sizeof(demux_key.source));
+		demux_key.family = source->family;
+	}
+	return demux_key;
+}
+
+struct demux *demux_new(size_t entries, const uint8_t *secret, size_t secret_size)
+{
+	/* Each remote takes two entries: its own, and the mark that its address is known. */
+	size_t n = 16;
+	while (n < entries * 4)
+		n *= 2;
+	struct demux *demux = calloc(1, sizeof(*demux) + n * sizeof(demux->entries[0]));
+	if (!demux)
+		return NULL;
+	demux->mask = n - 1;
+	for (size_t i = 0; i < SECRET_SIZE; i++)
+		demux->secret[i] = secret[i % secret_size];
+	return demux;
+}
+
+void demux_free(struct demux *demux)
+{
+	free(demux);
+}
+
+/* The entry with this key, or the free one where it would be. */
+static struct demux_entry *demux_slot(const struct demux *demux, const struct demux_key *demux_key)
+{
+	size_t i = XXH3_64bits_withSecret(demux_key, sizeof(*demux_key), demux->secret, SECRET_SIZE) & demux->mask;
+	while (demux->entries[i].gateway && memcmp(&demux->entries[i].demux_key, demux_key, sizeof(*demux_key)) != 0)
+		i = (i + 1) & demux->mask;
+	return (struct demux_entry *)&demux->entries[i];
+}
+
+int demux_add(struct demux *demux, uint16_t port, const struct address *source, uint32_t vni, uint16_t gateway,
+	      uint16_t remote, uint16_t *holder)
+{
+	struct demux_key demux_key = demux_make_key(port, source, vni);
+	struct demux_entry *demux_entry = demux_slot(demux, &demux_key);
+	if (demux_entry->gateway) {
+		if (holder)
+			*holder = demux_entry->gateway;
+		return -EEXIST;
+	}
+	*demux_entry = (struct demux_entry){.demux_key = demux_key, .gateway = gateway, .remote = remote};
+	if (source) {
+		demux_key = demux_make_key(port, source, ANY_VNI);
+		*demux_slot(demux, &demux_key) =
+			(struct demux_entry){.demux_key = demux_key, .gateway = gateway, .remote = remote};
+	}
+	return 0;
+}
+
+struct demux_match demux_find(const struct demux *demux, uint16_t port, const struct address *source, uint32_t vni)
+{
+	struct demux_key demux_key = demux_make_key(port, source, vni);
+	const struct demux_entry *demux_entry = demux_slot(demux, &demux_key);
+	if (demux_entry->gateway)
+		return (struct demux_match){
+			.gateway = demux_entry->gateway, .remote = demux_entry->remote, .known = true};
+	demux_key = demux_make_key(port, NULL, vni);
+	demux_entry = demux_slot(demux, &demux_key);
+	if (demux_entry->gateway)
+		return (struct demux_match){.gateway = demux_entry->gateway};
+	demux_key = demux_make_key(port, source, ANY_VNI);
+	return (struct demux_match){.source_known = demux_slot(demux, &demux_key)->gateway != 0};
+}

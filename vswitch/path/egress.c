@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* egress.c - by which way a remote's datagrams leave the node: the underlay TAP, or the sockets */
+#include "vswitch/path/egress.h"
+
+#include "tap/base/log.h"
+#include "vswitch/path/model.h"
+#include "vswitch/path/probe.h"
+
+#include <string.h>
+
+#define PROBE_EVERY 5  /* seconds, while it works */
+#define RETRY_EVERY 30 /* seconds, while it does not */
+#define MISSES 3       /* lost in a row, a second apart, before it is held against the way */
+
+/* The remotes whose probes are due, with what probe_run() is to know. */
+struct egress_round {
+	struct probe_target targets[PROBE_MAX];
+	struct remote *remotes[PROBE_MAX];
+	size_t n;
+};
+
+static void turn_off(struct vswitch *vs, const char *why)
+{
+	vs->offloads.underlay_tap = false;
+	log_line(LOG_WARNING, "underlay_tap is off, everything takes the sockets: %s", why);
+}
+
+void egress_open(struct vswitch *vs)
+{
+	struct failure why = {0};
+	if (vs->offloads.underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
+		turn_off(vs, why.text);
+}
+
+void egress_close(struct vswitch *vs)
+{
+	underlay_tap_close(vs->underlay_tap);
+	vs->underlay_tap = NULL;
+}
+
+void egress_reset(struct egress *egress)
+{
+	atomic_store_explicit(&egress->mtu, 0, memory_order_relaxed);
+	egress->from.ss_family = 0;
+	egress->due = 0;
+	egress->misses = egress->turn = 0;
+	egress->logged = false;
+}
+
+/* No remote takes it any more, and no worker is just writing to it. */
+static void egress_disable(struct vswitch *vs, const char *why)
+{
+	switch_park_workers(vs);
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		for (unsigned r = 0; r < atomic_load(&gateway->n_remotes); r++)
+			egress_reset(&gateway->remotes[r]->egress);
+	}
+	switch_resume_workers(vs);
+	egress_close(vs);
+	turn_off(vs, why);
+}
+
+static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	size_t size = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	return a->ss_family == b->ss_family && !memcmp(a, b, size);
+}
+
+/* Asks for the path anew. When it begins elsewhere than before, it is to be probed first. */
+static void follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
+{
+	struct egress *egress = &remote->egress;
+	struct sockaddr_storage from = {0};
+	int mtu = underlay_path(underlay, &remote->to, &from);
+	if (mtu > 0 && same_source(&from, &egress->from)) {
+		if (atomic_load(&egress->mtu))
+			atomic_store_explicit(&egress->mtu, (unsigned)mtu, memory_order_release);
+		return;
+	}
+	atomic_store(&egress->mtu, 0);
+	/* Also when it was 0: a worker may just have set it, while another is still writing by the route. */
+	if (egress->from.ss_family) {
+		switch_park_workers(vs);
+		switch_resume_workers(vs);
+	}
+	egress->from = from;
+	egress->due = 0;
+	if (mtu > 0)
+		underlay_tap_route(&egress->route, vs->underlay_tap, &from, &remote->to);
+}
+
+static void egress_consider(struct vswitch *vs, const struct gateway *gateway, struct remote *remote, uint32_t now,
+			    struct egress_round *egress_round)
+{
+	struct egress *egress = &remote->egress;
+	if (!gateway->host || gateway->pod_underlay || remote->local_hub) {
+		atomic_store(&egress->mtu, 0);
+		return;
+	}
+	bool used = atomic_load(&egress->mtu) != 0;
+	follow_path(vs, gateway->host, remote);
+	if (!egress->from.ss_family || egress_round->n == PROBE_MAX)
+		return;
+	/* A worker that met a refusal has taken the remote back: that is looked into at once. */
+	bool withdrawn = !used && !egress->misses && !egress->logged;
+	if (now < egress->due && !withdrawn)
+		return;
+	egress_round->remotes[egress_round->n] = remote;
+	egress_round->targets[egress_round->n++] = (struct probe_target){
+		.route = &egress->route,
+		.source_port = underlay_source_port(gateway->host, remote->to.ss_family, egress->turn),
+	};
+}
+
+static void log_lost(struct egress *egress, const struct remote *remote, int error)
+{
+	char text[ADDRESS_TEXT];
+	if (egress->logged)
+		return;
+	egress->logged = true;
+	if (error == -ENETUNREACH)
+		log_line(LOG_WARNING,
+			 "remote %s is reached by the sockets, not by underlay_tap: what is forwarded to it does not "
+			 "leave the node as it was written; look for a FORWARD policy or NAT (nft list ruleset), or "
+			 "whether it answers ARP",
+			 endpoint_format(&remote->endpoint, text));
+	else
+		log_line(LOG_WARNING, "remote %s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
+			 endpoint_format(&remote->endpoint, text), strerror(-error));
+}
+
+static void egress_probe_passed(const struct vswitch *vs, struct remote *remote, int mtu, uint32_t now)
+{
+	char text[ADDRESS_TEXT];
+	struct egress *egress = &remote->egress;
+	egress->misses = 0;
+	/* Connection tracking remembers what a rule said of a flow: another one meets the rules of today. */
+	egress->turn++;
+	egress->due = now + PROBE_EVERY;
+	if (atomic_load(&egress->mtu))
+		return;
+	log_line(LOG_INFO, "remote %s is reached by underlay_tap %s", endpoint_format(&remote->endpoint, text),
+		 vs->underlay_tap->ifname);
+	egress->logged = false;
+	atomic_store_explicit(&egress->mtu, (unsigned)mtu, memory_order_release);
+}
+
+static void egress_probe_missed(struct remote *remote, int error, uint32_t now)
+{
+	struct egress *egress = &remote->egress;
+	if (egress->misses < MISSES)
+		egress->misses++;
+	egress->due = now + 1;
+	if (egress->misses < MISSES)
+		return;
+	egress->due = now + RETRY_EVERY;
+	atomic_store(&egress->mtu, 0);
+	log_lost(egress, remote, error);
+}
+
+static void egress_take_results(struct vswitch *vs, const struct egress_round *egress_round, uint32_t now)
+{
+	for (size_t i = 0; i < egress_round->n; i++) {
+		struct remote *remote = egress_round->remotes[i];
+		const struct underlay *underlay = vs->gateways[remote->gateway]->host;
+		struct sockaddr_storage from;
+		int error = egress_round->targets[i].error;
+		int mtu = error ? 0 : underlay_path(underlay, &remote->to, &from);
+		if (mtu > 0)
+			egress_probe_passed(vs, remote, mtu, now);
+		else
+			egress_probe_missed(remote, error ? error : mtu, now);
+	}
+}
+
+void egress_check(struct vswitch *vs, uint32_t now)
+{
+	struct egress_round egress_round = {.n = 0};
+	struct failure why = {0};
+	if (!vs->underlay_tap)
+		return;
+	/* From another one each time, so that all have their turn where there are more than one run probes. */
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *gateway = vs->gateways[vs->gateway_order[(i + now) % vs->n_gateways]];
+		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
+			egress_consider(vs, gateway, gateway->remotes[r], now, &egress_round);
+	}
+	if (!egress_round.n)
+		return;
+	if (probe_run(vs->underlay_tap, egress_round.targets, egress_round.n, &why)) {
+		egress_disable(vs, why.text);
+		return;
+	}
+	for (size_t i = 0; i < egress_round.n; i++) {
+		/* Somebody has removed the device. */
+		if (egress_round.targets[i].error == -EBADFD) {
+			egress_disable(vs, "its device was removed");
+			return;
+		}
+	}
+	egress_take_results(vs, &egress_round, now);
+}
