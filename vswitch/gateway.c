@@ -6,9 +6,16 @@
  * its remaining remotes stay. The sockets of the host underlay are shared by all gateways of one UDP port: opened for
  * the first, closed after the last.
  */
+#include "vswitch/gateway.h"
+
 #include "tap/base/log.h"
 #include "tap/base/wire.h"
-#include "vswitch/path/model.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/path/parking.h"
+#include "vswitch/path/remote.h"
+#include "vswitch/port.h"
+#include "vswitch/switch.h"
+#include "vswitch/wiring.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,56 +57,6 @@ unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *under
 			least = mtu;
 	}
 	return least ? least : 1500 - TUNNEL_OVERHEAD_IP4;
-}
-
-/* Remotes */
-
-struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
-{
-	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed);
-	if (n >= (gateway->is_hub ? GATEWAY_MAX_LEARNED : GATEWAY_MAX_REMOTES))
-		return NULL;
-	for (unsigned tries = 0; tries < MAX_REMOTES; tries++) {
-		struct remote *remote = &vs->remotes[vs->next_remote];
-		uint16_t id = vs->next_remote++;
-		if (remote->to_length)
-			continue;
-		remote->id = id;
-		remote->endpoint = *endpoint;
-		if (!remote->endpoint.port)
-			remote->endpoint.port = gateway->config.port;
-		remote->to_length = endpoint_to_sockaddr(&remote->endpoint, &remote->to);
-		remote->gateway = gateway->id;
-		remote->local_hub = 0;
-		remote->learned = learned;
-		egress_reset(&remote->egress);
-		atomic_store_explicit(&remote->seen, switch_now(), memory_order_relaxed);
-		gateway->remotes[n] = remote;
-		atomic_store_explicit(&gateway->n_remotes, n + 1, memory_order_release);
-		return remote;
-	}
-	return NULL;
-}
-
-static bool is_behind(void *context, const struct fdb_entry *entry)
-{
-	const struct remote *remote = context;
-	return !entry->place.is_port && entry->place.index == remote->id;
-}
-
-void remote_release(struct vswitch *vs, struct remote *remote)
-{
-	struct gateway *gateway = vs->gateways[remote->gateway];
-	unsigned n = atomic_load(&gateway->n_remotes);
-	fdb_purge(vs->fdb, is_behind, remote);
-	for (unsigned i = 0; i < n; i++) {
-		if (gateway->remotes[i] == remote) {
-			gateway->remotes[i] = gateway->remotes[n - 1];
-			atomic_store(&gateway->n_remotes, n - 1);
-			break;
-		}
-	}
-	remote->to_length = 0;
 }
 
 /* The host underlay */
@@ -368,21 +325,21 @@ static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const stru
 			 const struct underlay_choice *underlay_choice, struct failure *why)
 {
 	bool rebind = underlay_choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
-	switch_park_workers(vs);
+	workers_park(vs);
 	gateway->config = *config;
 	gateway->pod_underlay = underlay_choice->pod;
 	/* Until the last port has sockets of its own, the others send by the host's. */
 	if (underlay_choice->host)
 		gateway->host = underlay_choice->host;
 	int error = set_remotes(vs, gateway, why);
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	/* From the last, as a port that is rebound changes places with it. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
 	if (!error && gateway->host != underlay_choice->host) {
-		switch_park_workers(vs);
+		workers_park(vs);
 		gateway->host = underlay_choice->host;
-		switch_resume_workers(vs);
+		workers_resume(vs);
 	}
 	return error ? error : switch_rewire(vs, why);
 }
@@ -435,12 +392,12 @@ static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 	if (switch_rewire(vs, &why))
 		log_line(LOG_ERROR, "%s", why.text);
 	/* Nothing leads to it any more, so that nothing can be learned for it behind our back. */
-	switch_park_workers(vs);
+	workers_park(vs);
 	fdb_purge(vs->fdb, is_of_gateway, gateway);
 	while (atomic_load(&gateway->n_remotes))
 		remote_release(vs, gateway->remotes[0]);
 	vs->gateways[gateway->id] = NULL;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	gateway_free(gateway);
 	close_unused_hosts(vs);
 }

@@ -14,6 +14,8 @@
 #include "tap/base/log.h"
 #include "tap/gateway_client.h"
 #include "tap/primary.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/port.h"
 
 #include <stdio.h>
 #include <string.h>

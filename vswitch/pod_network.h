@@ -9,6 +9,7 @@
 #define PODSWITCH_POD_NETWORK_H
 
 #include "vswitch/path/model.h"
+#include "vswitch/switch.h"
 
 #define PODSIDE_TURN 64 /* clients looked after before other work gets its turn */
 

@@ -5,13 +5,19 @@
  * States: "up" has a TAP and a gateway; "detached" has a TAP and no gateway, and drops what the pod sends; "gone" has
  * neither, as its namespace or TAP vanished, and waits to be removed or added again.
  */
+#include "vswitch/port.h"
+
 #include "tap/base/log.h"
 #include "tap/base/wire.h"
 #include "tap/gateway_client.h"
 #include "tap/tap.h"
+#include "vswitch/gateway.h"
+#include "vswitch/housekeeping.h"
 #include "vswitch/path/encap.h"
-#include "vswitch/path/model.h"
+#include "vswitch/path/parking.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/switch.h"
+#include "vswitch/wiring.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -251,7 +257,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	int error = keep ? 0 : open_underlay(vs, port, gateway, &fresh, why);
 	if (error)
 		return error;
-	switch_park_workers(vs);
+	workers_park(vs);
 	/* Staying with its gateway, it keeps its place and the static entries at it. */
 	if (from != gateway) {
 		port_leave_gateway(vs, port);
@@ -261,7 +267,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 		(void)port_join_gateway(vs, port, from); /* it has been there: there is room */
 	else if (!error && !keep)
 		port->underlay = fresh;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	if (error) {
 		underlay_close(fresh);
 		return fail(why, error, NULL, "out of memory");
@@ -287,10 +293,10 @@ uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port)
 void port_detach(struct vswitch *vs, struct port *port)
 {
 	struct underlay *old = port->underlay;
-	switch_park_workers(vs);
+	workers_park(vs);
 	port_leave_gateway(vs, port);
 	port->underlay = NULL;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	unwatch_underlay(port);
 	underlay_close(old);
 }
@@ -361,11 +367,11 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 	if (destroy)
 		pod_network_close(vs, port);
 	pod_network_forget(vs, port);
-	switch_park_workers(vs);
+	workers_park(vs);
 	port_leave_gateway(vs, port);
 	port->tap = -1;
 	port->underlay = NULL;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	worker_unwatch(port->worker, port->tap_watch);
 	port->tap_watch = -1;
 	unwatch_underlay(port);
@@ -477,9 +483,9 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
 	if (!error && gateway) {
-		switch_park_workers(vs);
+		workers_park(vs);
 		error = port_join_gateway(vs, port, gateway);
-		switch_resume_workers(vs);
+		workers_resume(vs);
 		if (error)
 			fail(why, error, NULL, "out of memory");
 	}
@@ -621,7 +627,7 @@ static void port_apply_config(struct vswitch *vs, struct port *port, const struc
 {
 	const struct link_config *link = &config->link;
 	struct fdb_place place = {.is_port = true, .index = port->id};
-	switch_park_workers(vs);
+	workers_park(vs);
 	if (port->gateway && !mac_equal(&port->config.link.mac, &link->mac)) {
 		/* One comes, one goes: there is room. */
 		fdb_remove(vs->fdb, port->gateway->id, port->config.link.mac.bytes);
@@ -629,7 +635,7 @@ static void port_apply_config(struct vswitch *vs, struct port *port, const struc
 	}
 	port->config = *config;
 	port->wanted = wanted_link(config);
-	switch_resume_workers(vs);
+	workers_resume(vs);
 }
 
 /* Cut off by will: what else is asked for is in force all the same. */

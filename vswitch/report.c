@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - what the switch tells about itself, and the verbs of its table */
-#include "vswitch/path/model.h"
+#include "tap/base/clock.h"
+#include "vswitch/gateway.h"
+#include "vswitch/path/parking.h"
+#include "vswitch/path/remote.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/port.h"
+#include "vswitch/switch.h"
 
 #include <string.h>
 
@@ -121,7 +126,7 @@ static void show_entry(void *context, const struct fdb_entry *entry)
 unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 			  void (*visit)(void *context, const struct fdb_status *status), void *context)
 {
-	struct fdb_visit walk = {.vs = vs, .visit = visit, .context = context, .now = switch_now()};
+	struct fdb_visit walk = {.vs = vs, .visit = visit, .context = context, .now = clock_seconds()};
 	if (gateway) {
 		walk.only = gateway_find(vs, gateway);
 		if (!walk.only)
@@ -134,7 +139,7 @@ unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 void switch_report(const struct vswitch *vs, struct switch_status *out)
 {
 	*out = (struct switch_status){
-		.uptime = switch_now() - vs->started,
+		.uptime = clock_seconds() - vs->started,
 		.workers = vs->options.workers,
 		.gateways = vs->n_gateways,
 		.ports = vs->n_ports,
@@ -172,14 +177,14 @@ static struct remote *static_remote(struct vswitch *vs, struct gateway *gateway,
 	struct remote *remote = find_remote(gateway, endpoint);
 	if (!gateway->is_hub)
 		return remote;
-	switch_park_workers(vs);
+	workers_park(vs);
 	if (!remote)
 		remote = find_remote(gateway, endpoint);
 	if (!remote)
 		remote = remote_claim(vs, gateway, endpoint, false);
 	if (remote)
 		remote->learned = false;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	return remote;
 }
 
@@ -207,7 +212,7 @@ static int resolve_place(struct vswitch *vs, struct gateway *gateway, const char
 static bool is_local(const struct vswitch *vs, const struct gateway *gateway, const struct mac *mac)
 {
 	struct fdb_entry entry;
-	return fdb_lookup(vs->fdb, gateway->id, mac->bytes, switch_now(), &entry) && entry.kind == FDB_LOCAL;
+	return fdb_lookup(vs->fdb, gateway->id, mac->bytes, clock_seconds(), &entry) && entry.kind == FDB_LOCAL;
 }
 
 int switch_fdb_add(struct vswitch *vs, const char *gateway_name, const struct mac *mac, const char *port,
@@ -228,9 +233,9 @@ int switch_fdb_add(struct vswitch *vs, const char *gateway_name, const struct ma
 		return error;
 	error = fdb_set(vs->fdb, gateway->id, mac->bytes, FDB_STATIC, place);
 	if (error == -ENOSPC) {
-		switch_park_workers(vs);
+		workers_park(vs);
 		error = fdb_reserve(vs->fdb);
-		switch_resume_workers(vs);
+		workers_resume(vs);
 		if (!error)
 			error = fdb_set(vs->fdb, gateway->id, mac->bytes, FDB_STATIC, place);
 	}

@@ -16,7 +16,7 @@
 
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
-#include "vswitch/switch.h"
+#include "vswitch/base/switch_config.h"
 
 #include <stdbool.h>
 #include <stdint.h>

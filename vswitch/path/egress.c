@@ -4,6 +4,7 @@
 
 #include "tap/base/log.h"
 #include "vswitch/path/model.h"
+#include "vswitch/path/parking.h"
 #include "vswitch/path/probe.h"
 
 #include <string.h>
@@ -50,13 +51,13 @@ void egress_reset(struct egress *egress)
 /* No remote takes it any more, and no worker is just writing to it. */
 static void egress_disable(struct vswitch *vs, const char *why)
 {
-	switch_park_workers(vs);
+	workers_park(vs);
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
 		for (unsigned r = 0; r < atomic_load(&gateway->n_remotes); r++)
 			egress_reset(&gateway->remotes[r]->egress);
 	}
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	egress_close(vs);
 	turn_off(vs, why);
 }
@@ -81,8 +82,8 @@ static void follow_path(struct vswitch *vs, const struct underlay *underlay, str
 	atomic_store(&egress->mtu, 0);
 	/* Also when it was 0: a worker may just have set it, while another is still writing by the route. */
 	if (egress->from.ss_family) {
-		switch_park_workers(vs);
-		switch_resume_workers(vs);
+		workers_park(vs);
+		workers_resume(vs);
 	}
 	egress->from = from;
 	egress->due = 0;

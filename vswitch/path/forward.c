@@ -8,6 +8,7 @@
 #include "vswitch/path/deliver.h"
 #include "vswitch/path/encap.h"
 #include "vswitch/path/icmp.h"
+#include "vswitch/path/remote.h"
 
 #include <stddef.h>
 

@@ -20,10 +20,10 @@
 #include "tap/netns.h"
 #include "vswitch/base/demux.h"
 #include "vswitch/base/fdb.h"
+#include "vswitch/base/switch_config.h"
 #include "vswitch/base/underlay.h"
 #include "vswitch/path/egress.h"
 #include "vswitch/path/worker.h"
-#include "vswitch/switch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -133,72 +133,11 @@ struct vswitch {
 
 #define ATTENTION_OTHER UINT32_MAX
 
-/* switch_wakeup_fd becomes readable at this time of the monotonic clock (ms; UINT64_MAX: never). */
-void switch_alarm(const struct vswitch *vs, uint64_t at);
-
-/* Seconds of the coarse monotonic clock, never 0. */
-uint32_t switch_now(void);
-
-/* Parks every worker between two rounds, and lets them go on. Control thread. */
-void switch_park_workers(struct vswitch *vs);
-void switch_resume_workers(struct vswitch *vs);
-
-/* Frees what belongs to the object alone; NULL is accepted. */
-void gateway_free(struct gateway *gateway);
-void port_free(struct port *port);
-
-/* Gateways (gateway.c). Look-ups by name; NULL when there is none. */
-struct gateway *gateway_find(const struct vswitch *vs, const char *name);
-
-/* The MTU that a TAP of this gateway gets by default, asked of `underlay`, bytes. */
-unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *underlay);
-
-/*
- * Works out anew which remotes are served on this node, and the demux. After every change of gateways, or of the ports
- * of an own side. Freezes.
- */
-int switch_rewire(struct vswitch *vs, struct failure *why);
-
-/*
- * Claims a remote for `gateway`; NULL when there are too many. Under `learning` from a worker, or frozen.
- */
-struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned);
-
-/* Forgets it with every table entry behind it. Frozen. */
-void remote_release(struct vswitch *vs, struct remote *remote);
-
-/* Ports (port.c) */
-struct port *port_find(const struct vswitch *vs, const char *name);
-
-/* Opens, or closes, what a port needs to be on `gateway` as it is configured now: used when the gateway changes. */
-int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why);
-
-/* Takes the port off its gateway: it stays, and drops everything. */
-void port_detach(struct vswitch *vs, struct port *port);
-
-/* Lets go of a port whose namespace or TAP vanished. */
-void port_gone(struct vswitch *vs, struct port *port, const char *reason);
-
-/* After a change of its gateway: the MTU, when the port has none of its own, and the routes to the remotes. */
-void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
-
-/* Frames that the pod's side has sent and workers have taken. */
-uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port);
-
-/* As many segments as one train takes of a TAP with this MTU, so that one super-frame of the pod is one send. */
-unsigned port_gso_segments(unsigned mtu);
-
 /* The underlay that a port's datagrams take; NULL when detached. */
 static inline struct underlay *port_underlay(const struct port *port)
 {
 	return port->underlay ? port->underlay : port->gateway ? port->gateway->host : NULL;
 }
-
-/*
- * A podswitchd that was killed a moment ago holds its sockets and TAPs until the kernel has torn down its rings. Pauses
- * for a moment and returns true while it is worth trying again, which is shortly after the start only.
- */
-bool switch_settling(const struct vswitch *vs);
 
 /* Counts a drop: with a port's, else with a gateway's, and always with the worker's. */
 static inline void worker_drop(struct worker *worker, struct port *port, struct gateway *gateway, enum drop reason)
@@ -209,8 +148,5 @@ static inline void worker_drop(struct worker *worker, struct port *port, struct 
 	else if (gateway)
 		count(&gateway->counters[worker->index].drops[reason], 1);
 }
-
-/* Passes an event on to the listener. */
-void switch_notify(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac);
 
 #endif

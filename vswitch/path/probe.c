@@ -3,6 +3,7 @@
 #include "vswitch/path/probe.h"
 
 #include "tap/base/checksum.h"
+#include "tap/base/clock.h"
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -12,7 +13,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MARK 0x00505357U /* where flags and reserved bits of a VXLAN header are: no I flag, "PSW" */
@@ -146,17 +146,10 @@ static unsigned probe_count_lost(const struct probe_target *targets, size_t n)
 	return count;
 }
 
-static int64_t milliseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void probe_collect(int fd, struct probe_target *targets, size_t n, uint32_t first)
 {
-	int64_t end = milliseconds() + PROBE_WAIT, left;
-	while (probe_count_lost(targets, n) && (left = end - milliseconds()) > 0) {
+	int64_t end = (int64_t)clock_ms() + PROBE_WAIT, left;
+	while (probe_count_lost(targets, n) && (left = end - (int64_t)clock_ms()) > 0) {
 		struct pollfd readable = {.fd = fd, .events = POLLIN};
 		if (poll(&readable, 1, (int)left) > 0)
 			while (probe_take(fd, targets, n, first))

@@ -2,7 +2,7 @@
 /* worker.c - one thread, one ring */
 #include "vswitch/path/worker.h"
 
-#include "tap/base/log.h"
+#include "tap/base/clock.h"
 #include "vswitch/path/forward.h"
 
 #include <signal.h>
@@ -89,7 +89,7 @@ static void run_round(struct worker *worker)
 {
 	struct ring_event event;
 	wait_for_events(worker);
-	worker->now = switch_now();
+	worker->now = clock_seconds();
 	count(&worker->rounds, 1);
 	while (ring_next(worker->ring, &event)) {
 		count(&worker->events, 1);

@@ -10,9 +10,9 @@
 #define PODSWITCH_WORKER_H
 
 #include "vswitch/base/ring.h"
+#include "vswitch/base/switch_config.h"
 #include "vswitch/path/coalesce.h"
 #include "vswitch/path/train.h"
-#include "vswitch/switch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wiring.c - which gateways of this node reach each other without the network, and whose datagrams are whose */
+#include "vswitch/wiring.h"
+
+#include "vswitch/path/parking.h"
+
+#include <stdlib.h>
+
+/* Whether `own`, an own side, has this address: on the node, or in a pod of it. */
+static bool hub_has_address(const struct gateway *hub, const struct address *address)
+{
+	if (!hub->pod_underlay)
+		return link_has_address(address, NULL) > 0;
+	for (unsigned i = 0; i < hub->n_ports; i++)
+		for (unsigned a = 0; a < hub->ports[i]->n_vteps; a++)
+			if (address_equal(&hub->ports[i]->vteps[a], address))
+				return true;
+	return false;
+}
+
+/*
+ * The own side on this node that a remote of `client` stands for, or 0. One that allows only some is reached by the
+ * wire, which shows where a frame comes from.
+ */
+static uint16_t find_local_hub(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *hub = vs->gateways[vs->gateway_order[i]];
+		if (hub->is_hub && !hub->config.n_allow && hub->config.vni == client->config.vni &&
+		    hub->config.port == remote->endpoint.port && hub_has_address(hub, &remote->endpoint.address))
+			return hub->id;
+	}
+	return 0;
+}
+
+static int build_demux(const struct vswitch *vs, struct demux **out)
+{
+	size_t entries = vs->n_gateways;
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		entries += vs->gateways[vs->gateway_order[i]]->config.n_remotes;
+	struct demux *demux = demux_new(entries, vs->secret, sizeof(vs->secret));
+	if (!demux)
+		return -ENOMEM;
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		const struct gateway_config *config = &gateway->config;
+		if (gateway->pod_underlay)
+			continue;
+		/* Gateways that would share an entry were refused, or given the pod underlay. */
+		if (gateway->is_hub)
+			(void)demux_add(demux, config->port, NULL, config->vni, gateway->id, 0, NULL);
+		unsigned n = gateway->is_hub ? 0 : atomic_load(&gateway->n_remotes);
+		for (unsigned r = 0; r < n; r++)
+			(void)demux_add(demux, config->port, &gateway->remotes[r]->endpoint.address, config->vni,
+					gateway->id, gateway->remotes[r]->id, NULL);
+	}
+	*out = demux;
+	return 0;
+}
+
+/* Notes at each own side which gateways here have a remote that stands for it. Frozen. */
+static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t hub_id)
+{
+	struct gateway *hub = vs->gateways[hub_id];
+	for (unsigned i = 0; i < hub->n_peers; i++)
+		if (hub->peers[i] == client->id)
+			return;
+	uint16_t *peers = realloc(hub->peers, (hub->n_peers + 1) * sizeof(*peers));
+	if (!peers)
+		return; /* its broadcasts miss these clients until the next change */
+	hub->peers = peers;
+	hub->peers[hub->n_peers++] = client->id;
+}
+
+int switch_rewire(struct vswitch *vs, struct failure *why)
+{
+	struct demux *fresh, *old = vs->demux;
+	if (build_demux(vs, &fresh))
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	/* Asking for addresses takes a while: before the workers are parked. One slot a remote that is in use. */
+	uint16_t *local = calloc(MAX_REMOTES, sizeof(*local));
+	if (!local) {
+		demux_free(fresh);
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	}
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
+		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++)
+			local[client->remotes[r]->id] = find_local_hub(vs, client, client->remotes[r]);
+	}
+	workers_park(vs);
+	vs->demux = fresh;
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		vs->gateways[vs->gateway_order[i]]->n_peers = 0;
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
+		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++) {
+			client->remotes[r]->local_hub = local[client->remotes[r]->id];
+			if (client->remotes[r]->local_hub)
+				note_peer(vs, client, client->remotes[r]->local_hub);
+		}
+	}
+	workers_resume(vs);
+	free(local);
+	demux_free(old);
+	return 0;
+}
