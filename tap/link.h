@@ -8,26 +8,7 @@
 #ifndef PODSWITCH_LINK_H
 #define PODSWITCH_LINK_H
 
-#include "tap/base/address.h"
-#include "tap/base/failure.h"
-
-#define LINK_MAX_ADDRESSES 8
-#define LINK_MAX_ROUTES 64
-
-struct link_route {
-	struct prefix to;
-	struct address via; /* family 0: on link */
-};
-
-struct link_config {
-	struct mac mac;
-	unsigned mtu; /* bytes of the IP packet, as ip link's mtu */
-	struct prefix addresses[LINK_MAX_ADDRESSES];
-	size_t n_addresses;
-	struct link_route routes[LINK_MAX_ROUTES];
-	size_t n_routes;
-	struct address default_via; /* family 0: no default route */
-};
+#include "tap/link_config.h"
 
 /*
  * Gives `ifname` its MAC, MTU, addresses (IPv6 ones without duplicate address detection, so that they serve at once),

@@ -106,3 +106,17 @@ int netlink_request(struct netlink *nl, struct nl_msg *msg)
 	nlmsg_free(msg);
 	return netlink_code(nl, result);
 }
+
+struct address netlink_address(const struct nl_addr *from)
+{
+	struct address out = {0};
+	int family = from ? nl_addr_get_family(from) : 0;
+
+	if (family != AF_INET && family != AF_INET6)
+		return out;
+	out.family = (uint8_t)family;
+	/* A default route's destination has no bytes at all. */
+	if (nl_addr_get_len(from) <= address_size(out.family))
+		memcpy(out.bytes, nl_addr_get_binary_addr(from), nl_addr_get_len(from));
+	return out;
+}

@@ -8,8 +8,10 @@
 #ifndef PODSWITCH_NETLINK_H
 #define PODSWITCH_NETLINK_H
 
+#include "tap/base/address.h"
 #include "tap/base/failure.h"
 
+#include <netlink/addr.h>
 #include <netlink/netlink.h>
 
 struct netlink {
@@ -29,5 +31,8 @@ int netlink_request(struct netlink *nl, struct nl_msg *msg);
 
 /* The negative errno for what a libnl function that used nl->sock returned; 0 for results that are no error. */
 int netlink_code(struct netlink *nl, int result);
+
+/* libnl's idea of an address as ours; family 0 for NULL and for anything that is no IP address. */
+struct address netlink_address(const struct nl_addr *from);
 
 #endif

@@ -16,11 +16,6 @@ struct reader {
 	bool no_memory;
 };
 
-static size_t address_size(uint8_t family)
-{
-	return family == AF_INET6 ? 16 : 4;
-}
-
 static uint32_t attribute_u32(struct nlmsghdr *raw, int attribute, uint32_t otherwise)
 {
 	struct nlattr *found = nlmsg_find_attr(raw, sizeof(struct rtmsg), attribute);

@@ -211,9 +211,8 @@ static int check_remote(const struct gateway_config *config, size_t i, struct fa
 {
 	char text[ADDRESS_TEXT];
 	const struct address *address = &config->remotes[i].address;
-	static const uint8_t zero[16];
 	bool group = address->family == AF_INET ? address->bytes[0] >= 224 : address->bytes[0] == 0xff;
-	if (group || !memcmp(address->bytes, zero, sizeof(zero)))
+	if (group || address_is_any(address))
 		return fail(why, -EINVAL, "remote", "%s is not the address of a host", address_format(address, text));
 	if (address->family == AF_INET6 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80)
 		return fail(why, -EINVAL, "remote",

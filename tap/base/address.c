@@ -9,8 +9,7 @@
 
 #define PORT_MAX 65535
 
-/* How many bytes of `bytes` mean something. */
-static size_t address_size(uint8_t family)
+size_t address_size(uint8_t family)
 {
 	return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
 }
@@ -167,6 +166,18 @@ const char *mac_format(const struct mac *mac, char out[static MAC_TEXT])
 	const uint8_t *b = mac->bytes;
 	snprintf(out, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
 	return out;
+}
+
+bool address_is_any(const struct address *address)
+{
+	static const uint8_t zero[16];
+
+	return !memcmp(address->bytes, zero, address_size(address->family));
+}
+
+bool address_is_multicast(const struct address *address)
+{
+	return address->family == AF_INET6 ? address->bytes[0] == 0xff : (address->bytes[0] & 0xf0) == 0xe0;
 }
 
 bool address_equal(const struct address *a, const struct address *b)

@@ -50,6 +50,13 @@ const char *prefix_format(const struct prefix *prefix, char out[static ADDRESS_T
 const char *endpoint_format(const struct endpoint *endpoint, char out[static ADDRESS_TEXT]);
 const char *mac_format(const struct mac *mac, char out[static MAC_TEXT]);
 
+/* How many of `bytes` an address of this family has. */
+size_t address_size(uint8_t family);
+
+/* All zero (INADDR_ANY, ::), and multicast. */
+bool address_is_any(const struct address *address);
+bool address_is_multicast(const struct address *address);
+
 bool address_equal(const struct address *a, const struct address *b);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
