@@ -10,25 +10,25 @@
 
 #include "tap/base/log.h"
 #include "tap/base/wire.h"
+#include "vswitch/host_underlay.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/port.h"
+#include "vswitch/port_binding.h"
 #include "vswitch/switch.h"
 #include "vswitch/wiring.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define KERNEL_VXLAN_PORT 8472 /* Linux's default before IANA gave 4789; flannel's and Cilium's */
-#define LOOPBACK_MTU 16384     /* no wire has more: such a path never leaves the node */
+#define LOOPBACK_MTU 16384 /* no wire has more: such a path never leaves the node */
 #define LEAST_MTU 576
 
 struct gateway *gateway_find(const struct vswitch *vs, const char *name)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		struct gateway *gateway = gateway_at(vs, i);
 		if (!strcmp(gateway->config.name, name))
 			return gateway;
 	}
@@ -59,154 +59,6 @@ unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *under
 	return least ? least : 1500 - TUNNEL_OVERHEAD_IP4;
 }
 
-/* The host underlay */
-
-static struct host *find_host(struct vswitch *vs, uint16_t port)
-{
-	for (int i = 0; i < MAX_HOSTS; i++)
-		if (vs->hosts[i].underlay && vs->hosts[i].underlay->port == port)
-			return &vs->hosts[i];
-	return NULL;
-}
-
-/* A port that is, or will be, a kernel vxlan device's: taking it would keep the node's own network from coming up. */
-static int check_host_port(uint16_t port, struct failure *why)
-{
-	char device[IFNAMSIZ];
-	if (port == KERNEL_VXLAN_PORT)
-		return fail(why, -EADDRINUSE, "port",
-			    "UDP port 8472 is left to the node's own network (flannel, Cilium); use --underlay pod");
-	int used = link_vxlan_on_port(port, device, why);
-	if (used > 0)
-		return fail(why, -EADDRINUSE, "port",
-			    "UDP port %u is that of the node's vxlan device %s; use --underlay pod or another --port",
-			    port, device);
-	return used;
-}
-
-static void close_host(struct vswitch *vs, struct host *host)
-{
-	for (unsigned w = 0; w < vs->options.workers; w++)
-		for (int f = 0; f < UNDERLAY_FAMILIES; f++)
-			worker_unwatch(&vs->workers[w], host->watch[w][f]);
-	underlay_close(host->underlay);
-	host->underlay = NULL;
-}
-
-static int watch_host(struct vswitch *vs, struct host *host)
-{
-	uint64_t tag = make_tag(TAG_HOST, (uint32_t)(host - vs->hosts));
-	for (unsigned w = 0; w < vs->options.workers; w++) {
-		for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
-			int fd = host->underlay->family[f].receive[w];
-			if (fd < 0)
-				continue;
-			host->watch[w][f] = worker_watch(&vs->workers[w], RING_UDP, fd, tag);
-			if (host->watch[w][f] < 0)
-				return host->watch[w][f];
-		}
-	}
-	return 0;
-}
-
-static int open_host(struct vswitch *vs, uint16_t port, struct host **out, struct failure *why)
-{
-	struct host *host = NULL;
-	for (int i = 0; i < MAX_HOSTS && !host; i++)
-		if (!vs->hosts[i].underlay)
-			host = &vs->hosts[i];
-	if (!host)
-		return fail(why, -ENOSPC, "port", "more than %d UDP ports on the host underlay; use --underlay pod",
-			    MAX_HOSTS);
-	int error = check_host_port(port, why);
-	if (error)
-		return error;
-	memset(host->watch, 0xff, sizeof(host->watch));
-	do
-		error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES,
-				      vs->options.vtep, vs->offloads.udp_gro, why);
-	while (error == -EADDRINUSE && switch_settling(vs));
-	if (error || !host->underlay)
-		return error;
-	error = watch_host(vs, host);
-	if (error) {
-		close_host(vs, host);
-		return fail(why, error, NULL, "out of memory");
-	}
-	*out = host;
-	return 0;
-}
-
-/* Closes the host underlays that no gateway uses any more. */
-static void close_unused_hosts(struct vswitch *vs)
-{
-	for (int h = 0; h < MAX_HOSTS; h++) {
-		struct host *host = &vs->hosts[h];
-		bool used = false;
-		for (unsigned i = 0; i < vs->n_gateways; i++)
-			used |= vs->gateways[vs->gateway_order[i]]->host == host->underlay;
-		if (host->underlay && !used)
-			close_host(vs, host);
-	}
-}
-
-/* On shared sockets, source and VNI must tell whose a datagram is. */
-static int check_distinct(const struct vswitch *vs, const struct gateway_config *config, struct failure *why)
-{
-	char text[ADDRESS_TEXT];
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *other = vs->gateways[vs->gateway_order[i]];
-		if (other->pod_underlay || other->config.vni != config->vni || other->config.port != config->port ||
-		    !strcmp(other->config.name, config->name))
-			continue;
-		if (!config->n_remotes && other->is_hub)
-			return fail(why, -EEXIST, "vni",
-				    "VNI %u on UDP port %u is gateway '%s' own side already; use another "
-				    "VNI or port, or --underlay pod",
-				    config->vni, config->port, other->config.name);
-		for (size_t a = 0; a < config->n_remotes; a++)
-			for (size_t b = 0; b < other->config.n_remotes; b++)
-				if (address_equal(&config->remotes[a].address, &other->config.remotes[b].address))
-					return fail(
-						why, -EEXIST, "remote",
-						"VNI %u of %s is gateway '%s' already; use that one, or --underlay pod",
-						config->vni, address_format(&config->remotes[a].address, text),
-						other->config.name);
-	}
-	return 0;
-}
-
-struct underlay_choice {
-	bool pod;
-	struct underlay *host; /* NULL with pod */
-};
-
-/* What `auto` means for this gateway now. Opens the host underlay when that is the choice. */
-static int choose_underlay(struct vswitch *vs, const struct gateway_config *config, struct underlay_choice *out,
-			   struct failure *why)
-{
-	*out = (struct underlay_choice){.pod = true};
-	if (config->underlay == UNDERLAY_POD)
-		return 0;
-	struct failure reason = {0};
-	int error = check_distinct(vs, config, &reason);
-	struct host *host = error ? NULL : find_host(vs, config->port);
-	if (!error && !host)
-		error = open_host(vs, config->port, &host, &reason);
-	if (!error && host) {
-		*out = (struct underlay_choice){.host = host->underlay};
-		return 0;
-	}
-	if (config->underlay == UNDERLAY_AUTO && (error == -EADDRINUSE || error == -EEXIST)) {
-		log_line(LOG_INFO, "gateway %s: pod underlay, as %s", config->name, reason.text);
-		return 0;
-	}
-	*why = reason;
-	return error;
-}
-
-/* Verbs */
-
 static int check_remote(const struct gateway_config *config, size_t i, struct failure *why)
 {
 	char text[ADDRESS_TEXT];
@@ -226,9 +78,8 @@ static int check_remote(const struct gateway_config *config, size_t i, struct fa
 
 static int gateway_check_config(const struct gateway_config *config, struct failure *why)
 {
-	if (!switch_name_valid(config->name))
-		return fail(why, -EINVAL, "name",
-			    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+	if (switch_check_name(config->name, why))
+		return -EINVAL;
 	if (!strcmp(config->name, GATEWAY_NONE))
 		return fail(why, -EINVAL, "name", "'%s' means that a port has no gateway; choose another name",
 			    GATEWAY_NONE);
@@ -277,30 +128,14 @@ static bool remote_is_wanted(const struct gateway_config *config, const struct r
 	return false;
 }
 
-static bool has_remote(const struct gateway *gateway, const struct address *address)
-{
-	unsigned n = atomic_load(&gateway->n_remotes);
-	for (unsigned i = 0; i < n; i++)
-		if (address_equal(&gateway->remotes[i]->endpoint.address, address))
-			return true;
-	return false;
-}
-
-static bool allow_list_has(const struct gateway_config *config, const struct remote *remote)
-{
-	for (size_t i = 0; i < config->n_allow; i++)
-		if (prefix_contains(&config->allow[i], &remote->endpoint.address))
-			return true;
-	return config->n_allow == 0;
-}
-
 /* An own side keeps what it may go on learning and what static entries name, the others what is configured. */
 static bool keeps_remote(const struct gateway *gateway, const struct gateway_config *config,
 			 const struct remote *remote)
 {
 	if (!gateway->is_hub)
 		return remote_is_wanted(config, remote);
-	return remote->endpoint.port == config->port && (!remote->learned || allow_list_has(config, remote));
+	return remote->endpoint.port == config->port &&
+	       (!remote->learned || gateway_allows(config, &remote->endpoint.address));
 }
 
 /* Releases the remotes that the configuration lacks and claims those it adds. Frozen. */
@@ -313,7 +148,7 @@ static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failu
 			remote_release(vs, gateway->remotes[i]);
 	gateway->is_hub = is_hub;
 	for (size_t i = 0; i < config->n_remotes; i++)
-		if (!has_remote(gateway, &config->remotes[i].address) &&
+		if (!gateway_find_remote(gateway, &config->remotes[i].address) &&
 		    !remote_claim(vs, gateway, &config->remotes[i], false))
 			return fail(why, -ENOSPC, "remote", "more than %d remotes altogether", MAX_REMOTES);
 	return 0;
@@ -398,7 +233,7 @@ static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 	vs->gateways[gateway->id] = NULL;
 	workers_resume(vs);
 	gateway_free(gateway);
-	close_unused_hosts(vs);
+	hosts_close_unused(vs);
 }
 
 int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
@@ -412,12 +247,12 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 			    config->name);
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = choose_underlay(vs, config, &underlay_choice, why);
+		error = underlay_choose(vs, config, &underlay_choice, why);
 	if (error)
 		return error;
 	struct gateway *gateway = gateway_new(vs);
 	if (!gateway) {
-		close_unused_hosts(vs);
+		hosts_close_unused(vs);
 		return fail(why, -ENOSPC, NULL, "no room for another gateway; there can be %d", MAX_GATEWAYS - 1);
 	}
 	gateway->is_hub = config->n_remotes == 0;
@@ -444,7 +279,7 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 		return 0;
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = choose_underlay(vs, config, &underlay_choice, why);
+		error = underlay_choose(vs, config, &underlay_choice, why);
 	if (error)
 		return error;
 	struct gateway_config before = gateway->config;
@@ -456,7 +291,7 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 		if (gateway_apply(vs, gateway, &before, &was, &again))
 			log_line(LOG_ERROR, "gateway %s: taking back a change failed too: %s", before.name, again.text);
 	}
-	close_unused_hosts(vs);
+	hosts_close_unused(vs);
 	if (error)
 		return error;
 	/* Another VNI, UDP port or remote is another network, or one that does not know us. */

@@ -17,4 +17,7 @@ void switch_notify(const struct vswitch *vs, const char *what, const char *name,
  */
 bool switch_settling(const struct vswitch *vs);
 
+/* 0, or -EINVAL with key "name" for what switch_name_valid() refuses. */
+int switch_check_name(const char *name, struct failure *why);
+
 #endif

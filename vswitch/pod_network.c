@@ -121,7 +121,7 @@ static int start_client(struct vswitch *vs, struct port *port, const struct port
 }
 
 /* Its descriptors leave the epoll set as they are closed. */
-static void stop_client(struct port *port)
+void pod_network_forget(struct port *port)
 {
 	gateway_client_close(port->gateway_client);
 	port->gateway_client = NULL;
@@ -194,7 +194,7 @@ static int change_inside(struct vswitch *vs, struct port *port, const struct por
 	if (moved)
 		error = link_flush_neighbours(ifname, why);
 	if (!same)
-		stop_client(port);
+		pod_network_forget(port);
 	if (!error && !same)
 		error = start_client(vs, port, config, NULL, why);
 	return error;
@@ -236,7 +236,7 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 		gateway_client_release(port->gateway_client, clock_ms());
 		wait_for_worker(vs, port, before);
 	}
-	pod_network_forget(vs, port);
+	pod_network_forget(port);
 	if (!port->config.exclusive || port->stays_closed || port->tap < 0 || netns_enter(&port->netns, NULL))
 		return;
 	bare.n_routes = bare.n_addresses = 0;
@@ -247,12 +247,6 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 		log_line(LOG_WARNING, "port %s: the pod's own default route is not back: %s", port->config.name,
 			 why.text);
 	netns_return(&vs->home);
-}
-
-void pod_network_forget(struct vswitch *vs, struct port *port)
-{
-	(void)vs;
-	stop_client(port);
 }
 
 /* What clients have to say */
@@ -288,9 +282,9 @@ static void turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 
 void pod_network_turn(struct vswitch *vs)
 {
-	struct epoll_event events[PODSIDE_TURN];
+	struct epoll_event events[POD_NETWORK_TURN];
 	uint64_t now = clock_ms(), due = UINT64_MAX;
-	int n = epoll_wait(vs->attention, events, PODSIDE_TURN, 0);
+	int n = epoll_wait(vs->attention, events, POD_NETWORK_TURN, 0);
 	for (int i = 0; i < n; i++) {
 		struct port *port = events[i].data.u32 < MAX_PORTS ? vs->ports[events[i].data.u32] : NULL;
 		if (port && port->gateway_client)

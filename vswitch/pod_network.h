@@ -11,7 +11,7 @@
 #include "vswitch/path/model.h"
 #include "vswitch/switch.h"
 
-#define PODSIDE_TURN 64 /* clients looked after before other work gets its turn */
+#define POD_NETWORK_TURN 64 /* clients looked after before other work gets its turn */
 
 /*
  * In the pod's namespace, with the TAP there and port->config.link complete: gives the interface what it is to have, or
@@ -32,7 +32,7 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 void pod_network_close(struct vswitch *vs, struct port *port);
 
 /* Lets go of the client without a word to anybody; the pod keeps what it has. */
-void pod_network_forget(struct vswitch *vs, struct port *port);
+void pod_network_forget(struct port *port);
 
 /* Does what clients have to do now; after switch_wakeup_fd has become readable. */
 void pod_network_turn(struct vswitch *vs);

@@ -8,15 +8,6 @@
 /* NULL when there is no port of this name. */
 struct port *port_find(const struct vswitch *vs, const char *name);
 
-/*
- * Moves the port to `gateway`, or, when it is there already, to the underlay that the gateway now has. On error the
- * port stays where it was.
- */
-int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why);
-
-/* Takes the port off its gateway: it stays, and drops everything. */
-void port_detach(struct vswitch *vs, struct port *port);
-
 /* Closes what a port held whose namespace or TAP vanished; the port stays, in state "gone". */
 void port_gone(struct vswitch *vs, struct port *port, const char *reason);
 

@@ -35,6 +35,14 @@ bool switch_name_valid(const char *name)
 	return true;
 }
 
+int switch_check_name(const char *name, struct failure *why)
+{
+	if (switch_name_valid(name))
+		return 0;
+	return fail(why, -EINVAL, "name",
+		    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+}
+
 bool switch_settling(const struct vswitch *vs)
 {
 	static const struct timespec moment = {.tv_nsec = 10000000};
@@ -162,7 +170,7 @@ void switch_close(struct vswitch *vs)
 		port_free(port);
 	}
 	for (unsigned i = 0; i < vs->n_gateways; i++)
-		gateway_free(vs->gateways[vs->gateway_order[i]]);
+		gateway_free(gateway_at(vs, i));
 	for (int i = 0; i < MAX_HOSTS; i++)
 		underlay_close(vs->hosts[i].underlay);
 	egress_close(vs);
@@ -242,7 +250,7 @@ static void check_ports(struct vswitch *vs)
 static void expire_remotes(struct vswitch *vs, uint32_t now)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		struct gateway *gateway = gateway_at(vs, i);
 		bool parked = false;
 		for (unsigned r = atomic_load(&gateway->n_remotes); gateway->is_hub && r-- > 0;) {
 			struct remote *remote = gateway->remotes[r];

@@ -25,7 +25,7 @@ static bool hub_has_address(const struct gateway *hub, const struct address *add
 static uint16_t find_local_hub(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *hub = vs->gateways[vs->gateway_order[i]];
+		const struct gateway *hub = gateway_at(vs, i);
 		if (hub->is_hub && !hub->config.n_allow && hub->config.vni == client->config.vni &&
 		    hub->config.port == remote->endpoint.port && hub_has_address(hub, &remote->endpoint.address))
 			return hub->id;
@@ -37,12 +37,12 @@ static int build_demux(const struct vswitch *vs, struct demux **out)
 {
 	size_t entries = vs->n_gateways;
 	for (unsigned i = 0; i < vs->n_gateways; i++)
-		entries += vs->gateways[vs->gateway_order[i]]->config.n_remotes;
+		entries += gateway_at(vs, i)->config.n_remotes;
 	struct demux *demux = demux_new(entries, vs->secret, sizeof(vs->secret));
 	if (!demux)
 		return -ENOMEM;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		const struct gateway *gateway = gateway_at(vs, i);
 		const struct gateway_config *config = &gateway->config;
 		if (gateway->pod_underlay)
 			continue;
@@ -84,16 +84,16 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
+		const struct gateway *client = gateway_at(vs, i);
 		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++)
 			local[client->remotes[r]->id] = find_local_hub(vs, client, client->remotes[r]);
 	}
 	workers_park(vs);
 	vs->demux = fresh;
 	for (unsigned i = 0; i < vs->n_gateways; i++)
-		vs->gateways[vs->gateway_order[i]]->n_peers = 0;
+		gateway_at(vs, i)->n_peers = 0;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
+		const struct gateway *client = gateway_at(vs, i);
 		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++) {
 			client->remotes[r]->local_hub = local[client->remotes[r]->id];
 			if (client->remotes[r]->local_hub)

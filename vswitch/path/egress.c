@@ -53,7 +53,7 @@ static void egress_disable(struct vswitch *vs, const char *why)
 {
 	workers_park(vs);
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		const struct gateway *gateway = gateway_at(vs, i);
 		for (unsigned r = 0; r < atomic_load(&gateway->n_remotes); r++)
 			egress_reset(&gateway->remotes[r]->egress);
 	}
@@ -183,7 +183,7 @@ void egress_check(struct vswitch *vs, uint32_t now)
 		return;
 	/* From another one each time, so that all have their turn where there are more than one run probes. */
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = vs->gateways[vs->gateway_order[(i + now) % vs->n_gateways]];
+		const struct gateway *gateway = gateway_at(vs, (i + now) % vs->n_gateways);
 		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
 			egress_consider(vs, gateway, gateway->remotes[r], now, &egress_round);
 	}

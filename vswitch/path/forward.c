@@ -106,24 +106,6 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	return DROP_NONE;
 }
 
-/* The remote of `gateway` with this address, among those it has. */
-static struct remote *search_remote(const struct gateway *gateway, const struct address *source)
-{
-	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire);
-	for (unsigned i = 0; i < n; i++)
-		if (address_equal(&gateway->remotes[i]->endpoint.address, source))
-			return gateway->remotes[i];
-	return NULL;
-}
-
-static bool hub_allows(const struct gateway *gateway, const struct address *source)
-{
-	for (size_t i = 0; i < gateway->config.n_allow; i++)
-		if (prefix_contains(&gateway->config.allow[i], source))
-			return true;
-	return gateway->config.n_allow == 0;
-}
-
 /*
  * An own side's remote for this source. The table usually knows it by the frame's MAC; a new one is claimed unless
  * another worker is just doing so, or there are too many: then NULL, and the sender's next frame tries again.
@@ -137,11 +119,11 @@ static struct remote *hub_remote(struct worker *worker, struct gateway *gateway,
 	if (fdb_lookup(vs->fdb, gateway->id, frame_src(frame), worker->now, &entry) && !entry.place.is_port)
 		remote = &vs->remotes[entry.place.index];
 	if (!remote || !address_equal(&remote->endpoint.address, source))
-		remote = search_remote(gateway, source);
+		remote = gateway_find_remote(gateway, source);
 	if (!remote && gateway->config.learning &&
 	    !atomic_flag_test_and_set_explicit(&vs->learning, memory_order_acquire)) {
 		struct endpoint endpoint = {.address = *source, .port = gateway->config.port};
-		remote = search_remote(gateway, source);
+		remote = gateway_find_remote(gateway, source);
 		if (!remote)
 			remote = remote_claim(vs, gateway, &endpoint, true);
 		atomic_flag_clear_explicit(&vs->learning, memory_order_release);
@@ -268,7 +250,7 @@ static bool is_loop(const struct port *port, const struct frame *frame)
 		return false;
 	struct address to = {.family = frame->version == 4 ? AF_INET : AF_INET6};
 	memcpy(to.bytes, ip + (frame->version == 4 ? IP4_DST : IP6_DST), frame->version == 4 ? 4 : 16);
-	return search_remote(port->gateway, &to) != NULL;
+	return gateway_find_remote(port->gateway, &to) != NULL;
 }
 
 /* Whether the port may send this frame at all, and how it is to be cut. */
@@ -333,7 +315,7 @@ static enum drop match_owner(struct origin *origin, uint32_t vni)
 	struct gateway *gateway = origin->owner->gateway;
 	if (!gateway)
 		return DROP_DETACHED;
-	origin->remote = gateway->is_hub ? NULL : search_remote(gateway, &origin->source);
+	origin->remote = gateway->is_hub ? NULL : gateway_find_remote(gateway, &origin->source);
 	if (!gateway->is_hub && !origin->remote)
 		return DROP_UNKNOWN_REMOTE;
 	if (vni != gateway->config.vni)
@@ -373,7 +355,7 @@ static enum drop check_source(struct worker *worker, struct origin *origin, cons
 	if (frame_is_link_local(frame))
 		return DROP_RESERVED_MAC;
 	if (!origin->remote) {
-		if (!hub_allows(gateway, &origin->source))
+		if (!gateway_allows(&gateway->config, &origin->source))
 			return DROP_UNKNOWN_REMOTE;
 		origin->remote = hub_remote(worker, gateway, &origin->source, frame);
 		if (!origin->remote)

@@ -133,6 +133,31 @@ struct vswitch {
 
 #define ATTENTION_OTHER UINT32_MAX
 
+/* The gateways in the order of their creation, `i` below n_gateways. Control thread, or a worker that is not parked. */
+static inline struct gateway *gateway_at(const struct vswitch *vs, unsigned i)
+{
+	return vs->gateways[vs->gateway_order[i]];
+}
+
+/* The remote of `gateway` with this address, among those that are published; NULL when there is none. Any thread. */
+static inline struct remote *gateway_find_remote(const struct gateway *gateway, const struct address *address)
+{
+	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire);
+	for (unsigned i = 0; i < n; i++)
+		if (address_equal(&gateway->remotes[i]->endpoint.address, address))
+			return gateway->remotes[i];
+	return NULL;
+}
+
+/* Whether a hub with this configuration may learn a remote at `address`. */
+static inline bool gateway_allows(const struct gateway_config *config, const struct address *address)
+{
+	for (size_t i = 0; i < config->n_allow; i++)
+		if (prefix_contains(&config->allow[i], address))
+			return true;
+	return config->n_allow == 0;
+}
+
 /* The underlay that a port's datagrams take; NULL when detached. */
 static inline struct underlay *port_underlay(const struct port *port)
 {
