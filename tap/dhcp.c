@@ -44,15 +44,15 @@ enum {
 
 	SNAME_SIZE = BOOTP_FILE - BOOTP_SNAME,
 	FILE_SIZE = BOOTP_COOKIE - BOOTP_FILE,
-	REQUEST = 1,
-	REPLY = 2,
+	OP_REQUEST = 1,
+	OP_REPLY = 2,
 	HTYPE_ETHERNET = 1,
 	COOKIE = 0x63825363,
 	SERVER_PORT = 67,
 	CLIENT_PORT = 68,
 };
 
-enum message { DISCOVER = 1, OFFER = 2, ASK = 3, ACK = 5, NAK = 6, RELEASE = 7 };
+enum message { DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5, NAK = 6, RELEASE = 7 };
 
 enum dhcp_option {
 	OPT_PAD = 0,
@@ -129,7 +129,7 @@ static uint64_t backoff(struct dhcp *dhcp, unsigned before)
 	return jitter(dhcp, SECOND << (before < LONGEST_BACKOFF ? before : LONGEST_BACKOFF));
 }
 
-static void enter(struct dhcp *dhcp, enum dhcp_state state, uint64_t now)
+static void dhcp_enter(struct dhcp *dhcp, enum dhcp_state state, uint64_t now)
 {
 	/* A REQUEST belongs to the DISCOVER that it ends; everything else is an exchange of its own. */
 	if (state != DHCP_REQUESTING && state != DHCP_BOUND) {
@@ -152,17 +152,17 @@ void dhcp_init(struct dhcp *dhcp, const struct mac *mac, const char *hostname, u
 		next_random(dhcp);
 	if (hint && hint->family == AF_INET)
 		dhcp->wanted = *hint;
-	enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
+	dhcp_enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
 }
 
 void dhcp_reboot(struct dhcp *dhcp, uint64_t now)
 {
 	if (dhcp->has_lease)
 		dhcp->wanted = dhcp->lease.address.address;
-	enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
+	dhcp_enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
 }
 
-static enum dhcp_event lose(struct dhcp *dhcp)
+static enum dhcp_event dhcp_lose_lease(struct dhcp *dhcp)
 {
 	if (!dhcp->has_lease)
 		return DHCP_NOTHING;
@@ -189,20 +189,20 @@ const struct dhcp_lease *dhcp_lease(const struct dhcp *dhcp)
 
 /* Building. There is room for every option that is ever put (checked at the end of build_options). */
 
-static uint8_t *dhcp_put_option(uint8_t *at, enum dhcp_option dhcp_option, const void *value, size_t length)
+static uint8_t *dhcp_put_option(uint8_t *at, enum dhcp_option option, const void *value, size_t length)
 {
-	*at++ = (uint8_t)dhcp_option;
+	*at++ = (uint8_t)option;
 	*at++ = (uint8_t)length;
 	memcpy(at, value, length);
 	return at + length;
 }
 
-static uint8_t *put_address(uint8_t *at, enum dhcp_option dhcp_option, uint32_t value)
+static uint8_t *put_address(uint8_t *at, enum dhcp_option option, uint32_t value)
 {
 	uint8_t bytes[4];
 
 	store32(bytes, value);
-	return dhcp_put_option(at, dhcp_option, bytes, sizeof(bytes));
+	return dhcp_put_option(at, option, bytes, sizeof(bytes));
 }
 
 static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message message, uint32_t requested,
@@ -233,7 +233,7 @@ static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message
 }
 
 /* The headers around the `length` bytes of message that are there already. `from` 0: broadcast, from nowhere. */
-static size_t wrap(const struct dhcp *dhcp, uint8_t *frame, size_t length, uint32_t from)
+static size_t dhcp_wrap(const struct dhcp *dhcp, uint8_t *frame, size_t length, uint32_t from)
 {
 	static const struct mac everyone = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	uint8_t *ip = frame + ETH_HEADER, *udp = ip + IP4_HEADER;
@@ -268,7 +268,7 @@ static size_t build(const struct dhcp *dhcp, uint64_t now, uint8_t *frame, enum 
 	uint64_t secs = (now - dhcp->began) / SECOND;
 
 	memset(frame, 0, DHCP_FRAME_MAX);
-	bootp[BOOTP_OP] = REQUEST;
+	bootp[BOOTP_OP] = OP_REQUEST;
 	bootp[BOOTP_HTYPE] = HTYPE_ETHERNET;
 	bootp[BOOTP_HLEN] = sizeof(dhcp->mac.bytes);
 	store32(bootp + BOOTP_XID, dhcp->xid);
@@ -277,26 +277,26 @@ static size_t build(const struct dhcp *dhcp, uint64_t now, uint8_t *frame, enum 
 	memcpy(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes));
 	store32(bootp + BOOTP_COOKIE, COOKIE);
 	size_t length = (size_t)(build_options(dhcp, bootp + BOOTP_OPTIONS, message, requested, server) - bootp);
-	return wrap(dhcp, frame, length < BOOTP_MIN ? BOOTP_MIN : length, unicast ? own : 0);
+	return dhcp_wrap(dhcp, frame, length < BOOTP_MIN ? BOOTP_MIN : length, unicast ? own : 0);
 }
 
-static void ask_on(struct dhcp *dhcp, uint64_t now)
+static void dhcp_extend(struct dhcp *dhcp, uint64_t now)
 {
 	enum dhcp_state state = now >= dhcp->lease.rebind_at ? DHCP_REBINDING : DHCP_RENEWING;
 
 	if (dhcp->state != state)
-		enter(dhcp, state, now);
+		dhcp_enter(dhcp, state, now);
 }
 
 /* What the time has made of the state, before something is sent. */
-static void advance(struct dhcp *dhcp, uint64_t now)
+static void dhcp_advance(struct dhcp *dhcp, uint64_t now)
 {
 	unsigned tries = dhcp->state == DHCP_REBOOTING ? REBOOT_TRIES : REQUEST_TRIES;
 
 	if ((dhcp->state == DHCP_REBOOTING || dhcp->state == DHCP_REQUESTING) && dhcp->tries >= tries)
-		enter(dhcp, DHCP_INIT, now);
+		dhcp_enter(dhcp, DHCP_INIT, now);
 	else if (dhcp->state == DHCP_BOUND || dhcp->state == DHCP_RENEWING)
-		ask_on(dhcp, now);
+		dhcp_extend(dhcp, now);
 }
 
 /* RFC 2131, section 4.4.5: half of what is left, but not less than a minute, or a 64th of a lease that is short. */
@@ -314,7 +314,7 @@ static uint64_t renewal_wait(const struct dhcp *dhcp, uint64_t now)
 	return half < end - now ? half : end - now;
 }
 
-static void plan_next(struct dhcp *dhcp, uint64_t now)
+static void dhcp_plan_next(struct dhcp *dhcp, uint64_t now)
 {
 	unsigned before = dhcp->tries++;
 
@@ -332,14 +332,14 @@ size_t dhcp_send(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAM
 
 	*event = DHCP_NOTHING;
 	if (dhcp->has_lease && now >= dhcp->lease.expires_at) {
-		*event = lose(dhcp);
+		*event = dhcp_lose_lease(dhcp);
 		/* Who asks for a new one already goes on. */
 		if (dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING || dhcp->state == DHCP_BOUND)
-			enter(dhcp, DHCP_INIT, now);
+			dhcp_enter(dhcp, DHCP_INIT, now);
 	}
 	if (now < dhcp->due)
 		return 0;
-	advance(dhcp, now);
+	dhcp_advance(dhcp, now);
 	if (dhcp->state == DHCP_INIT)
 		dhcp->state = DHCP_SELECTING;
 	switch (dhcp->state) {
@@ -350,19 +350,19 @@ size_t dhcp_send(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAM
 		length = build(dhcp, now, frame, DISCOVER, value4(&dhcp->wanted), 0, false);
 		break;
 	case DHCP_REQUESTING:
-		length = build(dhcp, now, frame, ASK, value4(&dhcp->wanted), value4(&dhcp->server), false);
+		length = build(dhcp, now, frame, REQUEST, value4(&dhcp->wanted), value4(&dhcp->server), false);
 		break;
 	case DHCP_REBOOTING:
-		length = build(dhcp, now, frame, ASK, value4(&dhcp->wanted), 0, false);
+		length = build(dhcp, now, frame, REQUEST, value4(&dhcp->wanted), 0, false);
 		break;
 	case DHCP_RENEWING:
-		length = build(dhcp, now, frame, ASK, 0, 0, true);
+		length = build(dhcp, now, frame, REQUEST, 0, 0, true);
 		break;
 	case DHCP_REBINDING:
-		length = build(dhcp, now, frame, ASK, 0, 0, false);
+		length = build(dhcp, now, frame, REQUEST, 0, 0, false);
 		break;
 	}
-	plan_next(dhcp, now);
+	dhcp_plan_next(dhcp, now);
 	return length;
 }
 
@@ -373,52 +373,52 @@ size_t dhcp_release(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_F
 	dhcp->xid = next_random(dhcp);
 	dhcp->began = now;
 	size_t length = build(dhcp, now, frame, RELEASE, 0, value4(&dhcp->lease.server), true);
-	lose(dhcp);
-	enter(dhcp, DHCP_INIT, now);
+	dhcp_lose_lease(dhcp);
+	dhcp_enter(dhcp, DHCP_INIT, now);
 	return length;
 }
 
 /* Reading. */
 
 /* One option; false when its length cannot be right. The first of two counts. */
-static bool dhcp_take_option(struct dhcp_answer *dhcp_answer, uint8_t dhcp_option, const uint8_t *value, size_t length)
+static bool dhcp_take_option(struct dhcp_answer *answer, uint8_t option, const uint8_t *value, size_t length)
 {
 	uint32_t *field = NULL;
 
-	switch (dhcp_option) {
+	switch (option) {
 	case OPT_MESSAGE:
 	case OPT_OVERLOAD:
 		if (length != 1)
 			return false;
-		if (dhcp_option == OPT_MESSAGE && !dhcp_answer->message)
-			dhcp_answer->message = value[0];
-		if (dhcp_option == OPT_OVERLOAD)
-			dhcp_answer->overload = value[0];
+		if (option == OPT_MESSAGE && !answer->message)
+			answer->message = value[0];
+		if (option == OPT_OVERLOAD)
+			answer->overload = value[0];
 		return true;
 	case OPT_MTU:
-		if (length == 2 && !dhcp_answer->mtu)
-			dhcp_answer->mtu = load16(value);
+		if (length == 2 && !answer->mtu)
+			answer->mtu = load16(value);
 		return length == 2;
 	case OPT_ROUTER: /* the first of a list */
 		if (length < 4 || length % 4)
 			return false;
 		length = 4;
-		field = &dhcp_answer->router;
+		field = &answer->router;
 		break;
 	case OPT_MASK:
-		field = &dhcp_answer->mask;
+		field = &answer->mask;
 		break;
 	case OPT_SERVER:
-		field = &dhcp_answer->server;
+		field = &answer->server;
 		break;
 	case OPT_LEASE:
-		field = &dhcp_answer->seconds;
+		field = &answer->seconds;
 		break;
 	case OPT_T1:
-		field = &dhcp_answer->t1;
+		field = &answer->t1;
 		break;
 	case OPT_T2:
-		field = &dhcp_answer->t2;
+		field = &answer->t2;
 		break;
 	default:
 		return true;
@@ -431,7 +431,7 @@ static bool dhcp_take_option(struct dhcp_answer *dhcp_answer, uint8_t dhcp_optio
 }
 
 /* False when an option does not end in the `length` bytes. The end mark may be missing. */
-static bool take_options(struct dhcp_answer *dhcp_answer, const uint8_t *at, size_t length)
+static bool take_options(struct dhcp_answer *answer, const uint8_t *at, size_t length)
 {
 	while (length && at[0] != OPT_END) {
 		if (at[0] == OPT_PAD) {
@@ -439,7 +439,7 @@ static bool take_options(struct dhcp_answer *dhcp_answer, const uint8_t *at, siz
 			length--;
 			continue;
 		}
-		if (length < 2 || length - 2 < at[1] || !dhcp_take_option(dhcp_answer, at[0], at + 2, at[1]))
+		if (length < 2 || length - 2 < at[1] || !dhcp_take_option(answer, at[0], at + 2, at[1]))
 			return false;
 		length -= 2U + at[1];
 		at += 2U + at[1];
@@ -457,7 +457,7 @@ static bool dhcp_checksums_valid(const uint8_t *ip, const uint8_t *udp, uint16_t
 }
 
 /* The DHCP message in a frame to this client or to all, and its length; NULL if there is none that holds together. */
-static const uint8_t *unwrap(const struct dhcp *dhcp, const uint8_t *frame, size_t length, size_t *inner)
+static const uint8_t *dhcp_unwrap(const struct dhcp *dhcp, const uint8_t *frame, size_t length, size_t *inner)
 {
 	static const uint8_t everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
@@ -481,27 +481,27 @@ static const uint8_t *unwrap(const struct dhcp *dhcp, const uint8_t *frame, size
 }
 
 /* Whether the frame is an answer to the last question of this client. */
-static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct dhcp_answer *dhcp_answer)
+static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct dhcp_answer *answer)
 {
 	size_t size;
-	const uint8_t *bootp = unwrap(dhcp, frame, length, &size);
+	const uint8_t *bootp = dhcp_unwrap(dhcp, frame, length, &size);
 
-	*dhcp_answer = (struct dhcp_answer){0};
-	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
+	*answer = (struct dhcp_answer){0};
+	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != OP_REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
 	    bootp[BOOTP_HLEN] != sizeof(dhcp->mac.bytes) || load32(bootp + BOOTP_XID) != dhcp->xid ||
 	    memcmp(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes)) ||
 	    load32(bootp + BOOTP_COOKIE) != COOKIE)
 		return false;
-	if (!take_options(dhcp_answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
+	if (!take_options(answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
 		return false;
-	uint8_t overload = dhcp_answer->overload;
-	if ((overload & 1) && !take_options(dhcp_answer, bootp + BOOTP_FILE, FILE_SIZE))
+	uint8_t overload = answer->overload;
+	if ((overload & 1) && !take_options(answer, bootp + BOOTP_FILE, FILE_SIZE))
 		return false;
-	if ((overload & 2) && !take_options(dhcp_answer, bootp + BOOTP_SNAME, SNAME_SIZE))
+	if ((overload & 2) && !take_options(answer, bootp + BOOTP_SNAME, SNAME_SIZE))
 		return false;
-	dhcp_answer->yours = load32(bootp + BOOTP_YIADDR);
-	memcpy(dhcp_answer->from.bytes, frame + ETH_SRC, sizeof(dhcp_answer->from.bytes));
-	return mac_is_unicast(&dhcp_answer->from) && !mac_equal(&dhcp_answer->from, &dhcp->mac);
+	answer->yours = load32(bootp + BOOTP_YIADDR);
+	memcpy(answer->from.bytes, frame + ETH_SRC, sizeof(answer->from.bytes));
+	return mac_is_unicast(&answer->from) && !mac_equal(&answer->from, &dhcp->mac);
 }
 
 /* Whether it is the address of one host of the network, as far as can be told. */
@@ -516,23 +516,23 @@ static bool is_host(uint32_t address, uint32_t mask)
 }
 
 /* The lease that the answer offers or grants; false if it would not work. */
-static bool make_lease(const struct dhcp_answer *dhcp_answer, uint64_t now, struct dhcp_lease *out)
+static bool make_lease(const struct dhcp_answer *answer, uint64_t now, struct dhcp_lease *out)
 {
-	uint32_t mask = dhcp_answer->mask ? dhcp_answer->mask : 0xffffff00, seconds = dhcp_answer->seconds;
-	uint64_t span, t1 = dhcp_answer->t1, t2 = dhcp_answer->t2;
+	uint32_t mask = answer->mask ? answer->mask : 0xffffff00, seconds = answer->seconds;
+	uint64_t span, t1 = answer->t1, t2 = answer->t2;
 
 	/* Contiguous, and with room for a neighbour. */
-	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(dhcp_answer->yours, mask) ||
-	    !is_host(dhcp_answer->server, UINT32_MAX) || dhcp_answer->yours == dhcp_answer->server || !seconds)
+	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(answer->yours, mask) ||
+	    !is_host(answer->server, UINT32_MAX) || answer->yours == answer->server || !seconds)
 		return false;
-	if (dhcp_answer->router && (!is_host(dhcp_answer->router, mask) || dhcp_answer->router == dhcp_answer->yours ||
-				    ((dhcp_answer->router ^ dhcp_answer->yours) & mask)))
+	if (answer->router && (!is_host(answer->router, mask) || answer->router == answer->yours ||
+			       ((answer->router ^ answer->yours) & mask)))
 		return false;
-	*out = (struct dhcp_lease){.server = address4(dhcp_answer->server), .router = address4(dhcp_answer->router)};
-	out->address.address = address4(dhcp_answer->yours);
+	*out = (struct dhcp_lease){.server = address4(answer->server), .router = address4(answer->router)};
+	out->address.address = address4(answer->yours);
 	out->address.length = (uint8_t)__builtin_popcount(mask);
-	out->server_mac = dhcp_answer->from;
-	out->mtu = dhcp_answer->mtu >= LEAST_MTU ? dhcp_answer->mtu : 0;
+	out->server_mac = answer->from;
+	out->mtu = answer->mtu >= LEAST_MTU ? answer->mtu : 0;
 	out->seconds = seconds < SHORTEST_LEASE ? SHORTEST_LEASE : seconds;
 	out->renew_at = out->rebind_at = out->expires_at = NEVER;
 	if (seconds == UINT32_MAX)
@@ -551,29 +551,29 @@ static bool make_lease(const struct dhcp_answer *dhcp_answer, uint64_t now, stru
 }
 
 /* An offer that would not work: ask soon for some other address of that network. */
-static void ask_for_another(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
+static void ask_for_another(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
-	uint32_t mask = dhcp_answer->mask ? dhcp_answer->mask : 0xffffff00;
-	uint32_t other = (dhcp_answer->yours & mask) | (next_random(dhcp) & ~mask);
+	uint32_t mask = answer->mask ? answer->mask : 0xffffff00;
+	uint32_t other = (answer->yours & mask) | (next_random(dhcp) & ~mask);
 
-	dhcp->wanted = address4(is_host(other, mask) && other != dhcp_answer->router ? other : 0);
+	dhcp->wanted = address4(is_host(other, mask) && other != answer->router ? other : 0);
 	if (dhcp->due > now + ANOTHER_WAIT && dhcp->tries < 4)
 		dhcp->due = now + ANOTHER_WAIT;
 }
 
-static enum dhcp_event take_offer(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
+static enum dhcp_event take_offer(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
 	struct dhcp_lease offered;
 
-	if (!dhcp_answer->server)
+	if (!answer->server)
 		return DHCP_NOTHING;
-	if (!make_lease(dhcp_answer, now, &offered)) {
-		ask_for_another(dhcp, dhcp_answer, now);
+	if (!make_lease(answer, now, &offered)) {
+		ask_for_another(dhcp, answer, now);
 		return DHCP_NOTHING;
 	}
 	dhcp->wanted = offered.address.address;
 	dhcp->server = offered.server;
-	enter(dhcp, DHCP_REQUESTING, now);
+	dhcp_enter(dhcp, DHCP_REQUESTING, now);
 	return DHCP_NOTHING;
 }
 
@@ -582,11 +582,11 @@ static bool same_terms(const struct dhcp_lease *a, const struct dhcp_lease *b)
 	return prefix_equal(&a->address, &b->address) && address_equal(&a->router, &b->router) && a->mtu == b->mtu;
 }
 
-static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
+static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
 	struct dhcp_lease granted;
 
-	if (!make_lease(dhcp_answer, now, &granted))
+	if (!make_lease(answer, now, &granted))
 		return DHCP_NOTHING;
 	/* Whoever asks for an address gets that one or none. */
 	const struct address *asked = dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING
@@ -598,18 +598,18 @@ static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *dhc
 	dhcp->lease = granted;
 	dhcp->has_lease = true;
 	dhcp->denied = 0;
-	enter(dhcp, DHCP_BOUND, now);
+	dhcp_enter(dhcp, DHCP_BOUND, now);
 	dhcp->due = granted.renew_at;
 	return same ? DHCP_RENEWED : DHCP_LEASED;
 }
 
 static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 {
-	enum dhcp_event event = lose(dhcp);
+	enum dhcp_event event = dhcp_lose_lease(dhcp);
 
 	/* Asking for it again would be denied again. */
 	dhcp->wanted = (struct address){0};
-	enter(dhcp, DHCP_INIT, now);
+	dhcp_enter(dhcp, DHCP_INIT, now);
 	/* At once, but a server that offers and denies in a circle is not to be followed so fast. */
 	if (dhcp->denied)
 		dhcp->due = now + backoff(dhcp, dhcp->denied - 1);
@@ -618,9 +618,9 @@ static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 }
 
 /* Whether a server that was not asked has answered. */
-static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer)
+static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *answer)
 {
-	struct address from = address4(dhcp_answer->server);
+	struct address from = address4(answer->server);
 
 	if (dhcp->state == DHCP_REQUESTING)
 		return !address_equal(&from, &dhcp->server);
@@ -631,16 +631,16 @@ static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *d
 
 enum dhcp_event dhcp_receive(struct dhcp *dhcp, const uint8_t *frame, size_t length, uint64_t now)
 {
-	struct dhcp_answer dhcp_answer;
+	struct dhcp_answer answer;
 
 	/* Without a transmission in this state there is no question to answer. */
-	if (!dhcp->tries || !dhcp_parse(dhcp, frame, length, &dhcp_answer))
+	if (!dhcp->tries || !dhcp_parse(dhcp, frame, length, &answer))
 		return DHCP_NOTHING;
 	if (dhcp->state == DHCP_SELECTING)
-		return dhcp_answer.message == OFFER ? take_offer(dhcp, &dhcp_answer, now) : DHCP_NOTHING;
-	if (!dhcp_answer.server || is_other_server(dhcp, &dhcp_answer))
+		return answer.message == OFFER ? take_offer(dhcp, &answer, now) : DHCP_NOTHING;
+	if (!answer.server || is_other_server(dhcp, &answer))
 		return DHCP_NOTHING;
-	if (dhcp_answer.message == ACK)
-		return take_ack(dhcp, &dhcp_answer, now);
-	return dhcp_answer.message == NAK ? take_nak(dhcp, now) : DHCP_NOTHING;
+	if (answer.message == ACK)
+		return take_ack(dhcp, &answer, now);
+	return answer.message == NAK ? take_nak(dhcp, now) : DHCP_NOTHING;
 }

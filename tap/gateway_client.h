@@ -36,9 +36,9 @@ enum gateway_client_state {
 	CLIENT_LOST, /* the router missed three probes */
 };
 
-/* What client_turn() returns, or'ed. */
+/* What gateway_client_turn() returns, or'ed. */
 enum gateway_client_event {
-	CLIENT_LEASE = 1,    /* a new or changed lease in client_report(): configure it */
+	CLIENT_LEASE = 1,    /* a new or changed lease in gateway_client_report(): configure it */
 	CLIENT_UNLEASED = 2, /* the lease is gone: take the address away; a lease of the same turn came after it */
 	CLIENT_IS_READY = 4, /* the state became CLIENT_READY */
 	CLIENT_IS_LOST = 8,  /* the state became CLIENT_LOST */
@@ -55,40 +55,42 @@ struct gateway_client_status {
 
 /*
  * Opens a client on the interface `ifname` of the network namespace that the calling thread is in. `hint` is an address
- * that DHCP asks to keep (an earlier lease's; NULL: none). What is to be sent is sent by the first client_turn(). The
- * caller frees with client_close(). Errors: -EINVAL (an address that is not IPv4, a static port with `probe` that lacks
- * the address or the router; key "address", "default_via" or "probe"), -ENODEV (no such interface, key "ifname"),
- * -EPERM (no CAP_NET_RAW), -ENOMEM and others of socket(2).
+ * that DHCP asks to keep (an earlier lease's; NULL: none). What is to be sent is sent by the first
+ * gateway_client_turn(). The caller frees with gateway_client_close(). Errors: -EINVAL (an address that is not IPv4, a
+ * static port with `probe` that lacks the address or the router; key "address", "default_via" or "probe"), -ENODEV (no
+ * such interface, key "ifname"), -EPERM (no CAP_NET_RAW), -ENOMEM and others of socket(2).
  */
 int gateway_client_open(struct gateway_client **out, const char *ifname, const struct gateway_client_config *config,
 			const struct address *hint, uint64_t now, struct failure *why);
 
-/* Takes what came, sends what is due, and tells what that changed (enum client_event). A bounded amount of work. */
-unsigned gateway_client_turn(struct gateway_client *gateway_client, uint64_t now);
+/* Takes what came, sends what is due, and tells what that changed (enum gateway_client_event). A bounded amount of
+ * work. */
+unsigned gateway_client_turn(struct gateway_client *client, uint64_t now);
 
 /*
  * The gateway behind the port is another one now. What still comes from the old one is forgotten, the router is probed
  * anew (the state becomes CLIENT_PROBING, without an event), and the new gateway is asked whether the lease may be
  * kept; until it says no the lease stays.
  */
-void gateway_client_moved(struct gateway_client *gateway_client, uint64_t now);
+void gateway_client_moved(struct gateway_client *client, uint64_t now);
 
-/* When client_turn() wants to be called even if nothing came, ms; UINT64_MAX: never. */
-uint64_t gateway_client_due(const struct gateway_client *gateway_client);
+/* When gateway_client_turn() wants to be called even if nothing came, ms; UINT64_MAX: never. */
+uint64_t gateway_client_due(const struct gateway_client *client);
 
-/* The descriptors to poll for reading: how many of `out` are filled. They stay the same until client_close(). */
-size_t gateway_client_fds(const struct gateway_client *gateway_client, int out[static CLIENT_FDS]);
+/* The descriptors to poll for reading: how many of `out` are filled. They stay the same until gateway_client_close().
+ */
+size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS]);
 
-/* What is known now. The state is that of the last client_turn(). */
-void gateway_client_report(const struct gateway_client *gateway_client, struct gateway_client_status *out);
+/* What is known now. The state is that of the last gateway_client_turn(). */
+void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out);
 
 /* "off", "waiting", "probing", "ready", "lost". */
 const char *gateway_client_state_name(enum gateway_client_state state);
 
-/* Gives the lease back to the server, if there is one; to be followed by client_close(). */
-void gateway_client_release(struct gateway_client *gateway_client, uint64_t now);
+/* Gives the lease back to the server, if there is one; to be followed by gateway_client_close(). */
+void gateway_client_release(struct gateway_client *client, uint64_t now);
 
-/* Frees; accepts NULL. The lease, if any, stays the client's at the server: see client_release(). */
-void gateway_client_close(struct gateway_client *gateway_client);
+/* Frees; accepts NULL. The lease, if any, stays the client's at the server: see gateway_client_release(). */
+void gateway_client_close(struct gateway_client *client);
 
 #endif

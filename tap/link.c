@@ -22,8 +22,6 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <stdio.h>
@@ -40,47 +38,31 @@ struct link_made {
 
 /* The interface itself */
 
-static int link_set_mac(struct link_target *t, const struct mac *mac)
-{
-	return link_set_attribute(t, IFLA_ADDRESS, mac->bytes, sizeof(mac->bytes));
-}
-
-static int link_set_mtu(struct link_target *t, uint32_t mtu)
-{
-	return link_set_attribute(t, IFLA_MTU, &mtu, sizeof(mtu));
-}
-
 static int apply_mac(struct link_target *t, const struct mac *mac, struct link_made *made, struct failure *why)
 {
 	char text[MAC_TEXT];
-	int code = link_set_mac(t, mac);
+	int code = link_set_attribute(t, IFLA_ADDRESS, mac, sizeof(*mac));
 
-	if (code)
-		return link_refuse(t, code, "mac", mac_format(mac, text), why);
-	made->mac = true;
-	return 0;
+	made->mac = !code;
+	return code ? link_refuse(t, code, "mac", mac_format(mac, text), why) : 0;
 }
 
 static int apply_mtu(struct link_target *t, unsigned mtu, struct link_made *made, struct failure *why)
 {
 	char text[16];
-	int code = link_set_mtu(t, mtu);
+	int code = link_set_attribute(t, IFLA_MTU, &mtu, sizeof(mtu));
 
+	made->mtu = !code;
 	snprintf(text, sizeof(text), "%u", mtu);
-	if (code)
-		return link_refuse(t, code, "mtu", text, why);
-	made->mtu = true;
-	return 0;
+	return code ? link_refuse(t, code, "mtu", text, why) : 0;
 }
 
 static int apply_up(struct link_target *t, struct link_made *made, struct failure *why)
 {
 	int code = t->up ? 0 : link_set_flags(t, IFF_UP, IFF_UP);
 
-	if (code)
-		return link_refuse(t, code, "ifname", t->ifname, why);
-	made->up = !t->up;
-	return 0;
+	made->up = !code && !t->up;
+	return code ? link_refuse(t, code, "ifname", t->ifname, why) : 0;
 }
 
 /* Addresses. */
@@ -92,19 +74,17 @@ static struct nl_msg *address_message(const struct link_target *t, int type, int
 				 .ifa_prefixlen = address->length,
 				 .ifa_flags = v6 ? IFA_F_NODAD : 0,
 				 .ifa_index = (unsigned)t->ifindex};
-	int size = (int)address_size(address->address.family);
-	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	size_t size = address_size(address->address.family);
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 	struct prefix broadcast = prefix_network(address);
 
 	for (unsigned bit = address->length; bit < 32; bit++)
 		broadcast.address.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
-	    !nla_put(msg, IFA_LOCAL, size, address->address.bytes) &&
-	    !nla_put(msg, IFA_ADDRESS, size, address->address.bytes) &&
-	    (v6 || address->length > 30 || !nla_put(msg, IFA_BROADCAST, size, broadcast.address.bytes)))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, IFA_LOCAL, address->address.bytes, size);
+	netlink_put(&msg, IFA_ADDRESS, address->address.bytes, size);
+	if (!v6 && address->length <= 30)
+		netlink_put(&msg, IFA_BROADCAST, broadcast.address.bytes, size);
+	return msg;
 }
 
 static int delete_address(struct link_target *t, const struct prefix *address)
@@ -143,16 +123,14 @@ static struct nl_msg *route_message(const struct link_target *t, int type, int f
 			     .rtm_scope = via || v6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
 			     .rtm_type = RTN_UNICAST,
 			     .rtm_flags = via ? RTNH_F_ONLINK : 0};
-	int size = (int)address_size(route->to.address.family);
-	uint32_t oif = (uint32_t)t->ifindex;
-	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	size_t size = address_size(route->to.address.family);
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
-	    !nla_put(msg, RTA_DST, size, route->to.address.bytes) && !nla_put(msg, RTA_OIF, sizeof(oif), &oif) &&
-	    (!via || !nla_put(msg, RTA_GATEWAY, size, route->via.bytes)))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, RTA_DST, route->to.address.bytes, size);
+	netlink_put(&msg, RTA_OIF, &t->ifindex, sizeof(t->ifindex));
+	if (via)
+		netlink_put(&msg, RTA_GATEWAY, route->via.bytes, size);
+	return msg;
 }
 
 static int link_delete_route(struct link_target *t, const struct link_route *route)
@@ -310,9 +288,9 @@ static void link_undo(struct link_target *t, const struct link_config *was, cons
 	if (made->up)
 		link_set_flags(t, 0, IFF_UP);
 	if (made->mtu)
-		link_set_mtu(t, t->mtu);
+		link_set_attribute(t, IFLA_MTU, &t->mtu, sizeof(t->mtu));
 	if (made->mac)
-		link_set_mac(t, &t->mac);
+		link_set_attribute(t, IFLA_ADDRESS, &t->mac, sizeof(t->mac));
 	ensure_addresses(t, was, &again, NULL);
 	ensure_routes(t, was, &again, NULL);
 }
@@ -354,11 +332,10 @@ int link_change(const char *ifname, const struct link_config *was, const struct 
 void link_limit_gso(const char *ifname, unsigned segments)
 {
 	struct link_target t;
-	uint32_t value = segments;
 
 	if (link_target_open(&t, ifname, NULL))
 		return;
-	(void)link_set_attribute(&t, IFLA_GSO_MAX_SEGS, &value, sizeof(value));
+	(void)link_set_attribute(&t, IFLA_GSO_MAX_SEGS, &segments, sizeof(segments));
 	netlink_close(&t.nl);
 }
 

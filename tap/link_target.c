@@ -4,8 +4,6 @@
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <string.h>
 
@@ -70,22 +68,15 @@ int link_refuse(struct link_target *t, int code, const char *key, const char *va
 struct nl_msg *link_message(const struct link_target *t, unsigned flags, unsigned mask)
 {
 	struct ifinfomsg head = {.ifi_index = t->ifindex, .ifi_flags = flags, .ifi_change = mask};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWLINK, 0);
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	return netlink_message(RTM_NEWLINK, 0, &head, sizeof(head));
 }
 
-int link_set_attribute(struct link_target *t, int attribute, const void *data, int size)
+int link_set_attribute(struct link_target *t, int attribute, const void *data, size_t size)
 {
 	struct nl_msg *msg = link_message(t, 0, 0);
 
-	if (msg && nla_put(msg, attribute, size, data)) {
-		nlmsg_free(msg);
-		msg = NULL;
-	}
+	netlink_put(&msg, attribute, data, size);
 	return netlink_request(&t->nl, msg);
 }
 

@@ -26,12 +26,12 @@ int link_target_open(struct link_target *t, const char *ifname, struct failure *
 int link_refuse(struct link_target *t, int code, const char *key, const char *value, struct failure *why);
 
 /* Changes the one attribute IFLA_... of the interface. 0 or a negative errno, which link_refuse() explains. */
-int link_set_attribute(struct link_target *t, int attribute, const void *data, int size);
+int link_set_attribute(struct link_target *t, int attribute, const void *data, size_t size);
 
 /* Sets, of the interface's flags (IFF_...), those in `mask` to what they are in `flags`. The same. */
 int link_set_flags(struct link_target *t, unsigned flags, unsigned mask);
 
-/* The head of a request to change the interface, to be completed; NULL when there is no memory. */
+/* The same as a request, for attributes to be added to. */
 struct nl_msg *link_message(const struct link_target *t, unsigned flags, unsigned mask);
 
 #endif

@@ -72,13 +72,10 @@ static struct nl_msg *underlay_address(const struct link_target *t)
 				 .ifa_prefixlen = 8 * sizeof(address),
 				 .ifa_scope = RT_SCOPE_HOST,
 				 .ifa_index = (unsigned)t->ifindex};
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+	struct nl_msg *msg = netlink_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &head, sizeof(head));
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
-	    !nla_put(msg, IFA_LOCAL, sizeof(address), address))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, IFA_LOCAL, address, sizeof(address));
+	return msg;
 }
 
 int link_setup_underlay(const char *ifname, struct failure *why)

@@ -120,3 +120,21 @@ struct address netlink_address(const struct nl_addr *from)
 		memcpy(out.bytes, nl_addr_get_binary_addr(from), nl_addr_get_len(from));
 	return out;
 }
+
+struct nl_msg *netlink_message(int type, int flags, void *head, size_t size)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	if (msg && !nlmsg_append(msg, head, size, NLMSG_ALIGNTO))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+void netlink_put(struct nl_msg **msg, int attribute, const void *data, size_t size)
+{
+	if (!*msg || !nla_put(*msg, attribute, (int)size, data))
+		return;
+	nlmsg_free(*msg);
+	*msg = NULL;
+}

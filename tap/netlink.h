@@ -32,6 +32,13 @@ int netlink_request(struct netlink *nl, struct nl_msg *msg);
 /* The negative errno for what a libnl function that used nl->sock returned; 0 for results that are no error. */
 int netlink_code(struct netlink *nl, int result);
 
+/*
+ * Builds a request: the header of the type's family in `head`, then attributes one by one. When there is no memory the
+ * message is NULL from then on, which every function here accepts, so only netlink_request() has to tell.
+ */
+struct nl_msg *netlink_message(int type, int flags, void *head, size_t size);
+void netlink_put(struct nl_msg **msg, int attribute, const void *data, size_t size);
+
 /* libnl's idea of an address as ours; family 0 for NULL and for anything that is no IP address. */
 struct address netlink_address(const struct nl_addr *from);
 

@@ -27,8 +27,6 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -367,14 +365,14 @@ static bool is_in_the_way(const struct session *s, const struct route *route)
 static struct nl_msg *rule_message(int type, int flags, const char *ifname)
 {
 	struct fib_rule_hdr head = {.family = AF_INET, .action = FR_ACT_TO_TBL};
-	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
+	uint32_t priority = RULE_PRIORITY, table = PRIMARY_BOUND_TABLE;
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
-	    !nla_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY) && !nla_put_u32(msg, FRA_TABLE, PRIMARY_BOUND_TABLE) &&
-	    (!ifname || !nla_put_string(msg, FRA_OIFNAME, ifname)))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, FRA_PRIORITY, &priority, sizeof(priority));
+	netlink_put(&msg, FRA_TABLE, &table, sizeof(table));
+	if (ifname)
+		netlink_put(&msg, FRA_OIFNAME, ifname, strlen(ifname) + 1);
+	return msg;
 }
 
 static int change_bound(struct session *s, int type, uint8_t kind, const struct prefix *to, unsigned ifindex)

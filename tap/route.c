@@ -262,12 +262,12 @@ struct nl_msg *route_stop(int type, int flags, uint8_t kind, const struct prefix
 			     .rtm_protocol = protocol,
 			     .rtm_scope = kind == RTN_UNREACHABLE ? RT_SCOPE_UNIVERSE : RT_SCOPE_HOST,
 			     .rtm_type = kind};
-	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) && !nla_put_u32(msg, RTA_TABLE, table) &&
-	    !nla_put(msg, RTA_DST, (int)address_size(to->address.family), to->address.bytes) &&
-	    !nla_put_u32(msg, RTA_PRIORITY, metric) && (!ifindex || !nla_put_u32(msg, RTA_OIF, ifindex)))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, RTA_TABLE, &table, sizeof(table));
+	netlink_put(&msg, RTA_DST, to->address.bytes, address_size(to->address.family));
+	netlink_put(&msg, RTA_PRIORITY, &metric, sizeof(metric));
+	if (ifindex)
+		netlink_put(&msg, RTA_OIF, &ifindex, sizeof(ifindex));
+	return msg;
 }

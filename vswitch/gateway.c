@@ -156,23 +156,23 @@ static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failu
 
 /* Gives the gateway this configuration and underlay; its ports follow one by one. */
 static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const struct gateway_config *config,
-			 const struct underlay_choice *underlay_choice, struct failure *why)
+			 const struct underlay_choice *choice, struct failure *why)
 {
-	bool rebind = underlay_choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
+	bool rebind = choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
 	workers_park(vs);
 	gateway->config = *config;
-	gateway->pod_underlay = underlay_choice->pod;
+	gateway->pod_underlay = choice->pod;
 	/* Until the last port has sockets of its own, the others send by the host's. */
-	if (underlay_choice->host)
-		gateway->host = underlay_choice->host;
+	if (choice->host)
+		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	workers_resume(vs);
 	/* From the last, as a port that is rebound changes places with it. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
-	if (!error && gateway->host != underlay_choice->host) {
+	if (!error && gateway->host != choice->host) {
 		workers_park(vs);
-		gateway->host = underlay_choice->host;
+		gateway->host = choice->host;
 		workers_resume(vs);
 	}
 	return error ? error : switch_rewire(vs, why);
@@ -238,7 +238,7 @@ static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 
 int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct underlay_choice underlay_choice;
+	struct underlay_choice choice;
 	const struct gateway *old = gateway_find(vs, config->name);
 	if (old && gateway_config_equal(&old->config, config))
 		return 0;
@@ -247,7 +247,7 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 			    config->name);
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = underlay_choose(vs, config, &underlay_choice, why);
+		error = underlay_choose(vs, config, &choice, why);
 	if (error)
 		return error;
 	struct gateway *gateway = gateway_new(vs);
@@ -257,10 +257,10 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 	}
 	gateway->is_hub = config->n_remotes == 0;
 	gateway->config.port = config->port;
-	gateway->pod_underlay = underlay_choice.pod;
+	gateway->pod_underlay = choice.pod;
 	vs->gateways[gateway->id] = gateway;
 	vs->gateway_order[vs->n_gateways++] = gateway->id;
-	error = gateway_apply(vs, gateway, config, &underlay_choice, why);
+	error = gateway_apply(vs, gateway, config, &choice, why);
 	if (error) {
 		gateway_discard(vs, gateway);
 		return error;
@@ -271,7 +271,7 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 
 int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct underlay_choice underlay_choice, was;
+	struct underlay_choice choice, was;
 	struct gateway *gateway = gateway_find(vs, config->name);
 	if (!gateway)
 		return fail(why, -ENOENT, "name", "there is no gateway '%s'", config->name);
@@ -279,12 +279,12 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 		return 0;
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = underlay_choose(vs, config, &underlay_choice, why);
+		error = underlay_choose(vs, config, &choice, why);
 	if (error)
 		return error;
 	struct gateway_config before = gateway->config;
 	was = (struct underlay_choice){.pod = gateway->pod_underlay, .host = gateway->host};
-	error = gateway_apply(vs, gateway, config, &underlay_choice, why);
+	error = gateway_apply(vs, gateway, config, &choice, why);
 	if (error) {
 		/* What worked before works again. */
 		struct failure again = {0};

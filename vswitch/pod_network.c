@@ -45,7 +45,7 @@ static struct link_config with_lease(const struct link_config *asked, const stru
 	return live;
 }
 
-static struct primary_config ways_kept(const struct port_config *config, const struct gateway *gateway)
+static struct primary_config primary_config_of(const struct port_config *config, const struct gateway *gateway)
 {
 	struct primary_config kept = {.n_keep = config->n_keep};
 	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
@@ -56,7 +56,7 @@ static struct primary_config ways_kept(const struct port_config *config, const s
 
 static int take_primary(const struct port_config *config, const struct gateway *gateway, struct failure *why)
 {
-	struct primary_config kept = ways_kept(config, gateway);
+	struct primary_config kept = primary_config_of(config, gateway);
 	return primary_take(config->ifname, &kept, why);
 }
 
@@ -165,8 +165,8 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 /* Changing */
 
 /* In the pod's namespace. */
-static int change_ways(const struct port *port, const struct port_config *config, const struct gateway *gateway,
-		       struct failure *why)
+static int change_exclusive(const struct port *port, const struct port_config *config, const struct gateway *gateway,
+			    struct failure *why)
 {
 	if (config->exclusive)
 		return take_primary(config, gateway, why);
@@ -174,18 +174,18 @@ static int change_ways(const struct port *port, const struct port_config *config
 }
 
 /* In the pod's namespace. */
-static int change_inside(struct vswitch *vs, struct port *port, const struct port_config *config,
-			 const struct gateway *gateway, bool moved, struct failure *why)
+static int pod_network_apply(struct vswitch *vs, struct port *port, const struct port_config *config,
+			     const struct gateway *gateway, bool moved, struct failure *why)
 {
 	const char *ifname = config->ifname;
 	bool same = is_same_client(&port->config, config);
 	struct link_config live = with_lease(&config->link, same ? port->gateway_client : NULL);
 	/* The other ways go before this one comes, and come back after it has gone. */
-	int error = config->exclusive ? change_ways(port, config, gateway, why) : 0;
+	int error = config->exclusive ? change_exclusive(port, config, gateway, why) : 0;
 	if (!error)
 		error = link_change(ifname, &port->live, &live, why);
 	if (!error && !config->exclusive)
-		error = change_ways(port, config, gateway, why);
+		error = change_exclusive(port, config, gateway, why);
 	if (error)
 		return error;
 	if (live.mtu != port->live.mtu)
@@ -206,7 +206,7 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 	int error = netns_enter(&port->netns, why);
 	if (error)
 		return error;
-	error = change_inside(vs, port, config, gateway, moved, why);
+	error = pod_network_apply(vs, port, config, gateway, moved, why);
 	netns_return(&vs->home);
 	if (!error && moved && port->gateway_client) {
 		gateway_client_moved(port->gateway_client, clock_ms());
@@ -218,7 +218,7 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 /* Ending */
 
 /* What was written to the TAP is a frame of the pod's; it is on its way when the worker has counted it. */
-static void wait_for_worker(const struct vswitch *vs, const struct port *port, uint64_t sent)
+static void wait_for_frame(const struct vswitch *vs, const struct port *port, uint64_t sent)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 	for (int i = 0; i < RELEASE_PATIENCE && port_count_rx_frames(vs, port) <= sent; i++)
@@ -234,7 +234,7 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 	if (status.has_lease && port->gateway) {
 		uint64_t before = port_count_rx_frames(vs, port);
 		gateway_client_release(port->gateway_client, clock_ms());
-		wait_for_worker(vs, port, before);
+		wait_for_frame(vs, port, before);
 	}
 	pod_network_forget(port);
 	if (!port->config.exclusive || port->stays_closed || port->tap < 0 || netns_enter(&port->netns, NULL))
@@ -269,7 +269,7 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 		port->live = live;
 }
 
-static void turn_client(struct vswitch *vs, struct port *port, uint64_t now)
+static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 {
 	unsigned events = gateway_client_turn(port->gateway_client, now);
 	if (events & (CLIENT_LEASE | CLIENT_UNLEASED))
@@ -288,13 +288,13 @@ void pod_network_turn(struct vswitch *vs)
 	for (int i = 0; i < n; i++) {
 		struct port *port = events[i].data.u32 < MAX_PORTS ? vs->ports[events[i].data.u32] : NULL;
 		if (port && port->gateway_client)
-			turn_client(vs, port, now);
+			pod_network_turn_client(vs, port, now);
 	}
 	for (struct port *port = vs->first_port; port; port = port->next) {
 		if (!port->gateway_client)
 			continue;
 		if (gateway_client_due(port->gateway_client) <= now)
-			turn_client(vs, port, now);
+			pod_network_turn_client(vs, port, now);
 		uint64_t next = gateway_client_due(port->gateway_client);
 		due = next < due ? next : due;
 	}

@@ -40,11 +40,12 @@ const struct port_config *switch_port_config(const struct vswitch *vs, const cha
 }
 
 /* One MAC can be only at one port of a gateway. */
-static int check_mac(const struct gateway *gateway, const struct mac *mac, const struct port *but, struct failure *why)
+static int check_mac(const struct gateway *gateway, const struct mac *mac, const struct port *except,
+		     struct failure *why)
 {
 	char text[MAC_TEXT];
 	for (unsigned i = 0; i < gateway->n_ports; i++)
-		if (gateway->ports[i] != but && mac_equal(&gateway->ports[i]->config.link.mac, mac))
+		if (gateway->ports[i] != except && mac_equal(&gateway->ports[i]->config.link.mac, mac))
 			return fail(why, -EEXIST, "mac", "%s is that of port '%s' of the same gateway; give another",
 				    mac_format(mac, text), gateway->ports[i]->config.name);
 	return 0;

@@ -223,15 +223,16 @@ void switch_alarm(const struct vswitch *vs, uint64_t at)
 
 static void report_learned(struct vswitch *vs, struct worker *worker)
 {
-	unsigned out = atomic_load_explicit(&worker->news_out, memory_order_relaxed);
-	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_acquire);
+	unsigned out = atomic_load_explicit(&worker->learned_out, memory_order_relaxed);
+	unsigned in = atomic_load_explicit(&worker->learned_in, memory_order_acquire);
 	for (; out != in; out++) {
-		const struct worker_learned *news = &worker->news[out % WORKER_NEWS];
-		const struct gateway *gateway = vs->gateways[news->gateway];
+		const struct worker_learned *learned = &worker->learned[out % WORKER_LEARNED];
+		const struct gateway *gateway = vs->gateways[learned->gateway];
 		if (gateway)
-			switch_notify(vs, news->moved ? "fdb.moved" : "fdb.learned", gateway->config.name, &news->mac);
+			switch_notify(vs, learned->moved ? "fdb.moved" : "fdb.learned", gateway->config.name,
+				      &learned->mac);
 	}
-	atomic_store_explicit(&worker->news_out, out, memory_order_release);
+	atomic_store_explicit(&worker->learned_out, out, memory_order_release);
 }
 
 static void check_ports(struct vswitch *vs)

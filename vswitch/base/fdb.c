@@ -483,7 +483,7 @@ bool fdb_remove(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6])
 	return slot != NULL;
 }
 
-size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb_entry *entry), void *context)
+size_t fdb_purge(struct fdb *fdb, bool (*should_remove)(void *context, const struct fdb_entry *entry), void *context)
 {
 	size_t purged = 0;
 	for (size_t i = 0; i < capacity(fdb); i++) {
@@ -493,7 +493,7 @@ size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb
 		struct fdb_entry entry;
 		lock(fdb);
 		unpack(atomic_load(&slot->key), atomic_load(&slot->value), &entry);
-		if (is_entry(atomic_load(&slot->key)) && doomed(context, &entry)) {
+		if (is_entry(atomic_load(&slot->key)) && should_remove(context, &entry)) {
 			erase(fdb, slot);
 			purged++;
 		}

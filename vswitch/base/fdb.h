@@ -83,8 +83,8 @@ int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum
 /* Removes the entry; whether there was one. */
 bool fdb_remove(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6]);
 
-/* Removes the entries for which `doomed` says so; how many. */
-size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb_entry *entry), void *context);
+/* Removes the entries for which `should_remove` says so; how many. */
+size_t fdb_purge(struct fdb *fdb, bool (*should_remove)(void *context, const struct fdb_entry *entry), void *context);
 
 /* Removes what has aged out by `now`; how many. */
 size_t fdb_expire(struct fdb *fdb, uint32_t now);

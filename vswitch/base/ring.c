@@ -8,9 +8,10 @@
  *
  * Sends and TAP writes are told not to wait (MSG_DONTWAIT, RWF_NOWAIT), so they are over when io_uring_enter() returns
  * from their submission, and all bytes are ours again. Successes post no completion (IOSQE_CQE_SKIP_SUCCESS): what has
- * the mark of a transmission in the completion queue is a refusal. That of a send is there at once. That of a write
- * comes by task work (io_rw_done), which with DEFER_TASKRUN is done no earlier than the ring is entered for events: the
- * transmissions of the last push are kept for it until ring_settle(), and that is before their places are reused.
+ * the mark of a transmission in the completion ring_queue is a refusal. That of a send is there at once. That of a
+ * write comes by task work (io_rw_done), which with DEFER_TASKRUN is done no earlier than the ring is entered for
+ * events: the transmissions of the last push are kept for it until ring_settle(), and that is before their places are
+ * reused.
  *
  * user_data is {what (8 bits), generation (24), slot (32)}. The generation tells a completion of an ended watch from
  * one of its successor in the same slot.
@@ -31,7 +32,7 @@
 #define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and want to be aligned */
 #define CONTROL_SIZE (CMSG_SPACE(sizeof(int)) * 3)
 
-enum what { WHAT_IGNORE, WHAT_TAP, WHAT_UDP, WHAT_SIGNAL, WHAT_TX };
+enum completion { COMPLETION_IGNORE, COMPLETION_TAP, COMPLETION_UDP, COMPLETION_SIGNAL, COMPLETION_TX };
 
 struct watched {
 	int fd;
@@ -72,21 +73,22 @@ struct ring {
 	uint32_t pushes;   /* marks the completions of a transmission: those of an earlier push are old news */
 };
 
-static uint64_t user_data(enum what what, uint32_t generation, uint32_t slot)
+static uint64_t user_data(enum completion completion, uint32_t generation, uint32_t slot)
 {
-	return (uint64_t)what << 56 | (uint64_t)(generation & 0xffffff) << 32 | slot;
+	return (uint64_t)completion << 56 | (uint64_t)(generation & 0xffffff) << 32 | slot;
 }
 
-static enum what what_of(uint64_t data)
+static enum completion completion_of(uint64_t data)
 {
-	return (enum what)(data >> 56);
+	return (enum completion)(data >> 56);
 }
 
 static uint64_t watch_user_data(const struct ring *ring, uint32_t slot)
 {
 	const struct watched *watched = &ring->watches[slot];
-	static const enum what whats[] = {[RING_TAP] = WHAT_TAP, [RING_UDP] = WHAT_UDP, [RING_SIGNAL] = WHAT_SIGNAL};
-	return user_data(whats[watched->kind], watched->generation, slot);
+	static const enum completion completions[] = {
+		[RING_TAP] = COMPLETION_TAP, [RING_UDP] = COMPLETION_UDP, [RING_SIGNAL] = COMPLETION_SIGNAL};
+	return user_data(completions[watched->kind], watched->generation, slot);
 }
 
 /* Opening */
@@ -190,7 +192,7 @@ void ring_close(struct ring *ring)
 
 /* Watches */
 
-static struct io_uring_sqe *get_sqe(struct ring *ring)
+static struct io_uring_sqe *ring_get_sqe(struct ring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
 	while (!sqe) {
@@ -200,10 +202,10 @@ static struct io_uring_sqe *get_sqe(struct ring *ring)
 	return sqe;
 }
 
-static void arm(struct ring *ring, uint32_t slot)
+static void ring_arm(struct ring *ring, uint32_t slot)
 {
 	struct watched *watched = &ring->watches[slot];
-	struct io_uring_sqe *sqe = get_sqe(ring);
+	struct io_uring_sqe *sqe = ring_get_sqe(ring);
 	watched->unarmed = false;
 	switch (watched->kind) {
 	case RING_TAP:
@@ -227,7 +229,7 @@ static void arm(struct ring *ring, uint32_t slot)
 	io_uring_sqe_set_data64(sqe, watch_user_data(ring, slot));
 }
 
-static void arm_later(struct ring *ring, uint32_t slot)
+static void ring_arm_later(struct ring *ring, uint32_t slot)
 {
 	if (ring->watches[slot].unarmed)
 		return;
@@ -276,7 +278,7 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 		.fd = fd, .generation = watched->generation + 1, .tag = tag, .kind = kind, .active = true};
 	if (kind == RING_TAP)
 		probe_nowait(ring, fd);
-	arm(ring, slot);
+	ring_arm(ring, slot);
 	io_uring_submit(&ring->uring);
 	return (int)slot;
 }
@@ -306,7 +308,7 @@ uint64_t ring_now(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-static void relax(void)
+static void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
@@ -330,7 +332,7 @@ bool ring_spin(struct ring *ring, uint64_t nanoseconds)
 		for (int i = 0; i < 16; i++) {
 			if (has_events(ring))
 				return true;
-			relax();
+			cpu_relax();
 		}
 	} while (ring_now() < end);
 	return false;
@@ -343,18 +345,19 @@ static void report_refusals(struct ring *ring, bool late)
 	unsigned at;
 	io_uring_for_each_cqe(&ring->uring, at, cqe)
 	{
-		if (what_of(cqe->user_data) != WHAT_TX)
+		if (completion_of(cqe->user_data) != COMPLETION_TX)
 			continue;
 		uint32_t slot = (uint32_t)cqe->user_data;
-		/* An overflowing completion queue hands some of them out later still, when their tx is another's. */
+		/* An overflowing completion ring_queue hands some of them out later still, when their tx is another's.
+		 */
 		if (cqe->res < 0 && slot < ring->n_pushed &&
-		    cqe->user_data == user_data(WHAT_TX, ring->pushes - 1, slot)) {
+		    cqe->user_data == user_data(COMPLETION_TX, ring->pushes - 1, slot)) {
 			if (late)
 				ring->tx[slot].frame = NULL;
 			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
 		}
-		/* Stays in the queue behind what has not been taken yet, as nothing. */
-		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
+		/* Stays in the ring_queue behind what has not been taken yet, as nothing. */
+		cqe->user_data = user_data(COMPLETION_IGNORE, 0, 0);
 	}
 }
 
@@ -383,7 +386,7 @@ static struct io_uring_cqe *ring_peek(struct ring *ring)
 	return NULL;
 }
 
-static uint8_t *hold(struct ring *ring, enum ring_kind kind, const struct io_uring_cqe *cqe)
+static uint8_t *ring_hold(struct ring *ring, enum ring_kind kind, const struct io_uring_cqe *cqe)
 {
 	struct group *group = &ring->groups[kind];
 	uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
@@ -426,7 +429,7 @@ static bool read_datagram(struct ring *ring, uint8_t *bytes, int length, struct 
 	return true;
 }
 
-static bool is_passing(enum ring_kind kind, int error)
+static bool is_transient(enum ring_kind kind, int error)
 {
 	/* A socket reports what ICMP said of an earlier datagram; that ends the multishot, but not the socket. */
 	return error == -ENOBUFS || error == -EINTR || error == -EAGAIN ||
@@ -438,14 +441,14 @@ static bool ring_take(struct ring *ring, const struct io_uring_cqe *cqe, enum ri
 {
 	uint32_t slot = (uint32_t)cqe->user_data;
 	struct watched *watched = &ring->watches[slot];
-	uint8_t *bytes = cqe->flags & IORING_CQE_F_BUFFER ? hold(ring, kind, cqe) : NULL;
+	uint8_t *bytes = cqe->flags & IORING_CQE_F_BUFFER ? ring_hold(ring, kind, cqe) : NULL;
 	if (!watched->active || cqe->user_data != watch_user_data(ring, slot))
 		return false;
 	*event = (struct ring_event){.kind = kind, .tag = watched->tag};
 	bool ended = !(cqe->flags & IORING_CQE_F_MORE);
-	if (cqe->res < 0 && is_passing(kind, cqe->res)) {
+	if (cqe->res < 0 && is_transient(kind, cqe->res)) {
 		ring->counters.starved += cqe->res == -ENOBUFS;
-		arm_later(ring, slot);
+		ring_arm_later(ring, slot);
 		return false;
 	}
 	if (cqe->res < 0 || (kind == RING_TAP && !bytes)) {
@@ -455,7 +458,7 @@ static bool ring_take(struct ring *ring, const struct io_uring_cqe *cqe, enum ri
 	}
 	watched->served = ring->flushes;
 	if (ended)
-		arm_later(ring, slot);
+		ring_arm_later(ring, slot);
 	if (kind == RING_UDP)
 		return bytes && read_datagram(ring, bytes, cqe->res, event);
 	event->data = bytes;
@@ -468,18 +471,18 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 	struct io_uring_cqe *cqe;
 	while ((cqe = ring_peek(ring))) {
 		bool taken = false;
-		switch (what_of(cqe->user_data)) {
-		case WHAT_TAP:
+		switch (completion_of(cqe->user_data)) {
+		case COMPLETION_TAP:
 			taken = ring_take(ring, cqe, RING_TAP, event);
 			break;
-		case WHAT_UDP:
+		case COMPLETION_UDP:
 			taken = ring_take(ring, cqe, RING_UDP, event);
 			break;
-		case WHAT_SIGNAL:
+		case COMPLETION_SIGNAL:
 			taken = ring_take(ring, cqe, RING_SIGNAL, event);
 			break;
-		case WHAT_TX:
-		case WHAT_IGNORE:
+		case COMPLETION_TX:
+		case COMPLETION_IGNORE:
 			break;
 		}
 		io_uring_cqe_seen(&ring->uring, cqe);
@@ -492,20 +495,20 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 /* Out */
 
 /*
- * What the kernel would not even look at (no memory for a request) must not stay in the submission queue, as its bytes
- * are about to be somebody else's.
+ * What the kernel would not even look at (no memory for a request) must not stay in the submission ring_queue, as its
+ * bytes are about to be somebody else's.
  */
-static void take_back(struct ring *ring)
+static void ring_refuse_unsubmitted(struct ring *ring)
 {
 	struct io_uring_sq *sq = &ring->uring.sq;
 	unsigned n = io_uring_sq_ready(&ring->uring), mask = *sq->kring_mask;
 	for (unsigned i = 0; i < n; i++) {
 		struct io_uring_sqe *sqe = &sq->sqes[(sq->sqe_tail - n + i) & mask];
-		if (what_of(sqe->user_data) != WHAT_TX)
+		if (completion_of(sqe->user_data) != COMPLETION_TX)
 			continue;
 		ring->options.refused(ring->options.context, &ring->tx[(uint32_t)sqe->user_data], -ENOBUFS);
 		io_uring_prep_nop(sqe);
-		io_uring_sqe_set_data64(sqe, user_data(WHAT_IGNORE, 0, 0));
+		io_uring_sqe_set_data64(sqe, user_data(COMPLETION_IGNORE, 0, 0));
 	}
 }
 
@@ -514,7 +517,7 @@ void ring_push(struct ring *ring)
 	while (io_uring_sq_ready(&ring->uring) > 0)
 		if (io_uring_submit(&ring->uring) < 0)
 			break;
-	take_back(ring);
+	ring_refuse_unsubmitted(ring);
 	ring->pushes++;
 	ring->n_pushed = ring->n_tx;
 	report_refusals(ring, false);
@@ -547,24 +550,24 @@ struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes)
 	return tx;
 }
 
-static void queue(struct ring *ring, struct io_uring_sqe *sqe, const struct ring_tx *tx)
+static void ring_queue(struct ring *ring, struct io_uring_sqe *sqe, const struct ring_tx *tx)
 {
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	io_uring_sqe_set_data64(sqe, user_data(WHAT_TX, ring->pushes, (uint32_t)(tx - ring->tx)));
+	io_uring_sqe_set_data64(sqe, user_data(COMPLETION_TX, ring->pushes, (uint32_t)(tx - ring->tx)));
 }
 
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
 {
-	struct io_uring_sqe *sqe = get_sqe(ring);
+	struct io_uring_sqe *sqe = ring_get_sqe(ring);
 	io_uring_prep_sendmsg(sqe, fd, &tx->message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	queue(ring, sqe, tx);
+	ring_queue(ring, sqe, tx);
 }
 
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 {
-	struct io_uring_sqe *sqe = get_sqe(ring);
+	struct io_uring_sqe *sqe = ring_get_sqe(ring);
 	io_uring_prep_writev2(sqe, fd, tx->message.msg_iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
-	queue(ring, sqe, tx);
+	ring_queue(ring, sqe, tx);
 }
 
 static void ring_return_buffers(struct group *group)
@@ -581,12 +584,12 @@ static void ring_return_buffers(struct group *group)
  * Whoever is armed first may take all the buffers: those that went without in this round come before those that did
  * not, so that one that floods leaves the others their turn.
  */
-static void arm_all(struct ring *ring)
+static void ring_arm_all(struct ring *ring)
 {
 	for (int served = 0; served <= 1; served++)
 		for (uint32_t i = 0; i < ring->n_unarmed; i++)
 			if ((ring->watches[ring->unarmed[i]].served == ring->flushes) == served)
-				arm(ring, ring->unarmed[i]);
+				ring_arm(ring, ring->unarmed[i]);
 	ring->n_unarmed = 0;
 }
 
@@ -595,7 +598,7 @@ void ring_flush(struct ring *ring)
 	ring_push(ring);
 	ring_return_buffers(&ring->groups[RING_TAP]);
 	ring_return_buffers(&ring->groups[RING_UDP]);
-	arm_all(ring);
+	ring_arm_all(ring);
 	ring->flushes++;
 }
 

@@ -20,7 +20,7 @@ struct egress_round {
 	size_t n;
 };
 
-static void turn_off(struct vswitch *vs, const char *why)
+static void egress_turn_off(struct vswitch *vs, const char *why)
 {
 	vs->offloads.underlay_tap = false;
 	log_line(LOG_WARNING, "underlay_tap is off, everything takes the sockets: %s", why);
@@ -30,7 +30,7 @@ void egress_open(struct vswitch *vs)
 {
 	struct failure why = {0};
 	if (vs->offloads.underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
-		turn_off(vs, why.text);
+		egress_turn_off(vs, why.text);
 }
 
 void egress_close(struct vswitch *vs)
@@ -59,7 +59,7 @@ static void egress_disable(struct vswitch *vs, const char *why)
 	}
 	workers_resume(vs);
 	egress_close(vs);
-	turn_off(vs, why);
+	egress_turn_off(vs, why);
 }
 
 static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
@@ -69,7 +69,7 @@ static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_
 }
 
 /* Asks for the path anew. When it begins elsewhere than before, it is to be probed first. */
-static void follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
+static void egress_follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
 {
 	struct egress *egress = &remote->egress;
 	struct sockaddr_storage from = {0};
@@ -92,7 +92,7 @@ static void follow_path(struct vswitch *vs, const struct underlay *underlay, str
 }
 
 static void egress_consider(struct vswitch *vs, const struct gateway *gateway, struct remote *remote, uint32_t now,
-			    struct egress_round *egress_round)
+			    struct egress_round *due)
 {
 	struct egress *egress = &remote->egress;
 	if (!gateway->host || gateway->pod_underlay || remote->local_hub) {
@@ -100,21 +100,21 @@ static void egress_consider(struct vswitch *vs, const struct gateway *gateway, s
 		return;
 	}
 	bool used = atomic_load(&egress->mtu) != 0;
-	follow_path(vs, gateway->host, remote);
-	if (!egress->from.ss_family || egress_round->n == PROBE_MAX)
+	egress_follow_path(vs, gateway->host, remote);
+	if (!egress->from.ss_family || due->n == PROBE_MAX)
 		return;
 	/* A worker that met a refusal has taken the remote back: that is looked into at once. */
 	bool withdrawn = !used && !egress->misses && !egress->logged;
 	if (now < egress->due && !withdrawn)
 		return;
-	egress_round->remotes[egress_round->n] = remote;
-	egress_round->targets[egress_round->n++] = (struct probe_target){
+	due->remotes[due->n] = remote;
+	due->targets[due->n++] = (struct probe_target){
 		.route = &egress->route,
 		.source_port = underlay_source_port(gateway->host, remote->to.ss_family, egress->turn),
 	};
 }
 
-static void log_lost(struct egress *egress, const struct remote *remote, int error)
+static void egress_log_lost(struct egress *egress, const struct remote *remote, int error)
 {
 	char text[ADDRESS_TEXT];
 	if (egress->logged)
@@ -157,16 +157,16 @@ static void egress_probe_missed(struct remote *remote, int error, uint32_t now)
 		return;
 	egress->due = now + RETRY_EVERY;
 	atomic_store(&egress->mtu, 0);
-	log_lost(egress, remote, error);
+	egress_log_lost(egress, remote, error);
 }
 
-static void egress_take_results(struct vswitch *vs, const struct egress_round *egress_round, uint32_t now)
+static void egress_take_results(struct vswitch *vs, const struct egress_round *due, uint32_t now)
 {
-	for (size_t i = 0; i < egress_round->n; i++) {
-		struct remote *remote = egress_round->remotes[i];
+	for (size_t i = 0; i < due->n; i++) {
+		struct remote *remote = due->remotes[i];
 		const struct underlay *underlay = vs->gateways[remote->gateway]->host;
 		struct sockaddr_storage from;
-		int error = egress_round->targets[i].error;
+		int error = due->targets[i].error;
 		int mtu = error ? 0 : underlay_path(underlay, &remote->to, &from);
 		if (mtu > 0)
 			egress_probe_passed(vs, remote, mtu, now);
@@ -177,7 +177,7 @@ static void egress_take_results(struct vswitch *vs, const struct egress_round *e
 
 void egress_check(struct vswitch *vs, uint32_t now)
 {
-	struct egress_round egress_round = {.n = 0};
+	struct egress_round due = {.n = 0};
 	struct failure why = {0};
 	if (!vs->underlay_tap)
 		return;
@@ -185,20 +185,20 @@ void egress_check(struct vswitch *vs, uint32_t now)
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *gateway = gateway_at(vs, (i + now) % vs->n_gateways);
 		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
-			egress_consider(vs, gateway, gateway->remotes[r], now, &egress_round);
+			egress_consider(vs, gateway, gateway->remotes[r], now, &due);
 	}
-	if (!egress_round.n)
+	if (!due.n)
 		return;
-	if (probe_run(vs->underlay_tap, egress_round.targets, egress_round.n, &why)) {
+	if (probe_run(vs->underlay_tap, due.targets, due.n, &why)) {
 		egress_disable(vs, why.text);
 		return;
 	}
-	for (size_t i = 0; i < egress_round.n; i++) {
+	for (size_t i = 0; i < due.n; i++) {
 		/* Somebody has removed the device. */
-		if (egress_round.targets[i].error == -EBADFD) {
+		if (due.targets[i].error == -EBADFD) {
 			egress_disable(vs, "its device was removed");
 			return;
 		}
 	}
-	egress_take_results(vs, &egress_round, now);
+	egress_take_results(vs, &due, now);
 }

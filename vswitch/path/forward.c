@@ -33,12 +33,12 @@ static void forward_to_port(struct worker *worker, struct port *port, const stru
 }
 
 /* A copy to every port of the gateway but the one it came from. Returns how many there were. */
-static unsigned forward_to_ports(struct worker *worker, const struct gateway *gateway, const struct port *but,
+static unsigned forward_to_ports(struct worker *worker, const struct gateway *gateway, const struct port *except,
 				 const struct packet *packet)
 {
 	unsigned delivered = 0;
 	for (unsigned i = 0; i < gateway->n_ports; i++) {
-		if (gateway->ports[i] == but)
+		if (gateway->ports[i] == except)
 			continue;
 		forward_to_port(worker, gateway->ports[i], packet);
 		delivered++;
@@ -63,13 +63,13 @@ static void forward_report_learned(struct worker *worker, const struct gateway *
 {
 	if (!atomic_load_explicit(&worker->listening, memory_order_relaxed))
 		return;
-	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_relaxed);
-	if (in - atomic_load_explicit(&worker->news_out, memory_order_acquire) == WORKER_NEWS)
+	unsigned in = atomic_load_explicit(&worker->learned_in, memory_order_relaxed);
+	if (in - atomic_load_explicit(&worker->learned_out, memory_order_acquire) == WORKER_LEARNED)
 		return;
-	struct worker_learned *news = &worker->news[in % WORKER_NEWS];
-	*news = (struct worker_learned){.gateway = gateway->id, .moved = moved};
-	memcpy(news->mac.bytes, frame_src(frame), sizeof(news->mac.bytes));
-	atomic_store_explicit(&worker->news_in, in + 1, memory_order_release);
+	struct worker_learned *learned = &worker->learned[in % WORKER_LEARNED];
+	*learned = (struct worker_learned){.gateway = gateway->id, .moved = moved};
+	memcpy(learned->mac.bytes, frame_src(frame), sizeof(learned->mac.bytes));
+	atomic_store_explicit(&worker->learned_in, in + 1, memory_order_release);
 }
 
 /* Learns where the frame's source is; a reason when it cannot be there. */

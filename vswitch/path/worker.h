@@ -20,8 +20,8 @@
 #define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
 #define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
 #define WORKER_IDLE_SPINS 8
-#define WORKER_GROUPS 8 /* flows that are put together at a time */
-#define WORKER_NEWS 64  /* events for the monitor that wait for the control thread */
+#define WORKER_GROUPS 8   /* flows that are put together at a time */
+#define WORKER_LEARNED 64 /* events for the monitor that wait for the control thread */
 
 struct vswitch;
 struct port;
@@ -63,9 +63,9 @@ struct worker {
 	unsigned n_groups;
 	struct worker_reply replies[WORKER_REPLIES];
 	unsigned n_replies;
-	/* The monitor's news: the worker writes at `news_in`, the control thread reads at `news_out`. */
-	struct worker_learned news[WORKER_NEWS];
-	atomic_uint news_in, news_out;
+	/* The monitor's news: the worker writes at `learned_in`, the control thread reads at `learned_out`. */
+	struct worker_learned learned[WORKER_LEARNED];
+	atomic_uint learned_in, learned_out;
 	atomic_bool listening;
 	/* Mail: one call at a time from the control thread. */
 	int mail; /* eventfd */
