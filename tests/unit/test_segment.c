@@ -186,7 +186,7 @@ static void test_complete(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(below(2) ? 6 : 17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, below(2) ? 6 : 17);
 		struct virtio_net_hdr vnet = {.csum_start = (uint16_t)rand(), .csum_offset = (uint16_t)rand()};
 		struct segment_plan plan;
 		bool super = true;
@@ -387,7 +387,7 @@ static void test_noise(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
-		struct recipe recipe = random_recipe(below(2) ? 6 : 17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, below(2) ? 6 : 17);
 		struct virtio_net_hdr vnet;
 		struct segment_plan plan;
 		bool super;
