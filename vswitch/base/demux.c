@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* demux.c - (UDP port, outer source, VNI) -> gateway and remote */
+/*
+ * demux.c - (UDP port, outer source, VNI) -> gateway and remote
+ *
+ * An open-addressing hash table with linear probing, half full at most. Nothing is ever removed: a change builds a
+ * new table. Three kinds of keys:
+ *
+ *    (port, source, VNI)       -> gateway and remote    a configured remote
+ *    (port, no source, VNI)    -> gateway               a hub
+ *    (port, source, ANY_VNI)   -> used                  some gateway has this source: tells unknown_vni from
+ * unknown_remote
+ *
+ * The hash has a secret, as the outer source of a datagram can be forged.
+ */
 #include "vswitch/base/demux.h"
 
 #include <errno.h>
@@ -10,13 +22,13 @@
 #include <xxhash.h>
 
 #define SECRET_SIZE 192
-#define ANY_VNI UINT32_MAX /* marks that a source is somebody's */
+#define ANY_VNI UINT32_MAX /* in place of a VNI: marks a source that some gateway has */
 
 struct demux_key {
 	uint8_t source[16];
 	uint32_t vni;
 	uint16_t port;
-	uint16_t family; /* 0: an own side */
+	uint16_t family; /* 0: a hub */
 };
 
 struct demux_entry {
@@ -45,7 +57,7 @@ static struct demux_key demux_make_key(uint16_t port, const struct address *sour
 
 struct demux *demux_new(size_t entries, const uint8_t *secret, size_t secret_size)
 {
-	/* Each remote takes two entries: its own, and the mark that its address is known. */
+	/* Each remote takes two entries: its own, and the mark of its source. */
 	size_t n = 16;
 	while (n < entries * 4)
 		n *= 2;
@@ -63,7 +75,7 @@ void demux_free(struct demux *demux)
 	free(demux);
 }
 
-/* The entry with this key, or the free one where it would be. */
+/* The entry with this key, or the free slot where it would be. */
 static struct demux_entry *demux_slot(const struct demux *demux, const struct demux_key *key)
 {
 	size_t i = XXH3_64bits_withSecret(key, sizeof(*key), demux->secret, SECRET_SIZE) & demux->mask;

@@ -2,19 +2,32 @@
 /*
  * ring.c - ring.h over io_uring
  *
- * Reads of TAPs and receives of sockets are multishot requests that pick their buffers from two shared groups. A
- * multishot ends when its group is empty (ENOBUFS); it is armed again once the round's buffers are back, so the size of
- * the group is also the burst that one turn takes.
+ * In: reads of TAPs and receives of sockets are multishot requests that pick their buffers from two shared groups. A
+ * multishot ends when its group is empty (ENOBUFS), and is armed again once the buffers of the round are back. So the
+ * size of a group is also the largest burst of one round.
  *
- * Sends and TAP writes are told not to wait (MSG_DONTWAIT, RWF_NOWAIT), so they are over when io_uring_enter() returns
- * from their submission, and all bytes are ours again. Successes post no completion (IOSQE_CQE_SKIP_SUCCESS): what has
- * the mark of a transmission in the completion ring_queue is a refusal. That of a send is there at once. That of a
- * write comes by task work (io_rw_done), which with DEFER_TASKRUN is done no earlier than the ring is entered for
- * events: the transmissions of the last push are kept for it until ring_settle(), and that is before their places are
- * reused.
+ * Out:
  *
- * user_data is {what (8 bits), generation (24), slot (32)}. The generation tells a completion of an ended watch from
- * one of its successor in the same slot.
+ *    ring_tx(), ring_send(), ring_write()      requests in the submission queue; the bytes stay where they are
+ *         |
+ *    ring_push(), ring_flush()                 io_uring_enter() submits and executes them
+ *         |
+ *         +-- taken                            no completion (IOSQE_CQE_SKIP_SUCCESS)
+ *         +-- a send was refused               completion is there at once    refused(tx)
+ *         +-- a TAP write was refused          completion by task work        refused(tx), tx->frame NULL:
+ *         |                                                                   in ring_settle() or ring_wait()
+ *         +-- the request was not looked at    ring_refuse_unsubmitted()      refused(tx, -ENOBUFS)
+ *         v
+ *    ring_flush(): buffers of the events go back, ended multishots are armed again
+ *
+ * Sends and TAP writes must not wait (MSG_DONTWAIT, RWF_NOWAIT). So they are over when io_uring_enter() returns, and
+ * all bytes are ours again. As successes post no completion, a completion of a transmission is a refusal. The refusal
+ * of a write is posted by task work (io_rw_done), and with DEFER_TASKRUN task work runs only when the ring is entered
+ * for events. The ring_tx of the last push are therefore kept until ring_settle(), which is called before they are used
+ * again.
+ *
+ * user_data is {completion (8 bits), generation (24), slot (32)}. The generation tells a completion of an ended watch
+ * from one of its successor in the same slot, and a refusal of the last push from one of an earlier push.
  */
 #include "vswitch/base/ring.h"
 
@@ -29,7 +42,7 @@
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
-#define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and want to be aligned */
+#define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and must be aligned */
 #define CONTROL_SIZE (CMSG_SPACE(sizeof(int)) * 3)
 
 enum completion { COMPLETION_IGNORE, COMPLETION_TAP, COMPLETION_UDP, COMPLETION_SIGNAL, COMPLETION_TX };
@@ -40,11 +53,11 @@ struct watched {
 	uint64_t tag;
 	enum ring_kind kind;
 	bool active;     /* the slot is in use */
-	uint32_t served; /* the flush before which it last brought something */
-	bool unarmed;    /* on the list to be armed */
+	uint32_t served; /* value of `flushes` in the round in which it last had an event */
+	bool unarmed;    /* on the list of those to be armed */
 };
 
-/* A buffer group and the buffers of it that the caller holds in this round. */
+/* A buffer group, and which of its buffers the caller holds in this round. */
 struct group {
 	struct uring_buffers buffers;
 	uint16_t held[RING_TAP_BUFFERS + RING_UDP_BUFFERS]; /* room for either kind */
@@ -57,20 +70,20 @@ struct ring {
 	struct ring_features features;
 	struct ring_counters counters;
 	struct group groups[2]; /* by ring_kind */
-	struct msghdr receive;  /* template of every multishot recvmsg */
-	uint64_t signal;        /* where eventfds are read to; nobody looks */
+	struct msghdr receive;  /* template of each multishot recvmsg */
+	uint64_t signal;        /* eventfds are read to here; nobody looks */
 	struct watched *watches;
 	uint32_t n_watches;
-	uint32_t *unarmed; /* slots, as many as there are watches */
+	uint32_t *unarmed; /* slots to be armed; room for all watches */
 	uint32_t n_unarmed;
-	int write_flags; /* of TAPs: RWF_NOWAIT where they know it */
+	int write_flags; /* of TAP writes: RWF_NOWAIT where TAPs know it */
 	struct ring_tx tx[RING_TX];
 	struct iovec iov[RING_IOV];
 	uint8_t bytes[RING_BYTES];
 	unsigned n_tx, n_iov, n_bytes;
-	unsigned n_pushed; /* of tx: pushed last, and may yet be refused */
+	unsigned n_pushed; /* of tx: those of the last push, which may yet be refused */
 	uint32_t flushes;  /* 1 and up */
-	uint32_t pushes;   /* marks the completions of a transmission: those of an earlier push are old news */
+	uint32_t pushes;   /* generation of transmissions: refusals of an earlier push are ignored */
 };
 
 static uint64_t user_data(enum completion completion, uint32_t generation, uint32_t slot)
@@ -93,7 +106,7 @@ static uint64_t watch_user_data(const struct ring *ring, uint32_t slot)
 
 /* Opening */
 
-/* kernel.io_uring_disabled: 0, 1, 2; 0 where there is no such thing. */
+/* kernel.io_uring_disabled: 0, 1 or 2; 0 where the sysctl does not exist. */
 static int read_disabled(void)
 {
 	char text[8] = "0";
@@ -131,7 +144,7 @@ static int ring_explain(int error, struct failure *why)
 
 static int ring_setup(struct ring *ring)
 {
-	/* SINGLE_ISSUER is Linux 6.0, like multishot recvmsg: a kernel that refuses it is too old for us. */
+	/* SINGLE_ISSUER came with Linux 6.0, as did multishot recvmsg: a kernel that refuses it is too old for us. */
 	struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL |
 						  IORING_SETUP_CQSIZE | IORING_SETUP_DEFER_TASKRUN |
 						  IORING_SETUP_TASKRUN_FLAG,
@@ -170,7 +183,7 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 		ring_close(ring);
 		return ring_explain(error, why);
 	}
-	/* Only spares a reference count a call; older kernels do without. */
+	/* Only saves a reference count per call; older kernels do without. */
 	(void)io_uring_register_ring_fd(&ring->uring);
 	ring->features.read_multishot = uring_has_read_multishot(&ring->uring);
 	*out = ring;
@@ -254,9 +267,9 @@ static int grow_watches(struct ring *ring)
 }
 
 /*
- * TAPs know RWF_NOWAIT since Linux 6.4; before, every write with it is refused (EOPNOTSUPP). Without it they complete
- * at submission just the same, as they are non-blocking and their send buffer has no bound. A write that is too short
- * to be a frame tells: it is refused in other words (EINVAL) where the flag is known.
+ * TAPs know RWF_NOWAIT since Linux 6.4; older kernels refuse every write with it (EOPNOTSUPP). Without the flag writes
+ * complete at submission all the same: TAPs are non-blocking and their send buffer has no bound. So we try it with a
+ * write that is too short to be a frame: where the flag is known, that is refused with EINVAL.
  */
 static void probe_nowait(struct ring *ring, int fd)
 {
@@ -291,7 +304,7 @@ void ring_unwatch(struct ring *ring, int handle)
 	io_uring_submit(&ring->uring);
 	struct io_uring_sync_cancel_reg cancel = {.addr = watch_user_data(ring, slot),
 						  .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-	/* -ENOENT: it was not armed just now. */
+	/* -ENOENT means that it was not armed, which is fine. */
 	(void)io_uring_register_sync_cancel(&ring->uring, &cancel);
 	ring->watches[slot].active = false;
 	for (uint32_t i = 0; i < ring->n_unarmed; i++)
@@ -315,7 +328,7 @@ static void cpu_relax(void)
 #endif
 }
 
-/* With DEFER_TASKRUN, what arrives only raises this flag until the ring is entered. */
+/* With DEFER_TASKRUN, arrivals only raise this flag until the ring is entered. */
 static bool has_events(struct ring *ring)
 {
 	return io_uring_cq_ready(&ring->uring) ||
@@ -324,7 +337,7 @@ static bool has_events(struct ring *ring)
 
 bool ring_spin(struct ring *ring, uint64_t nanoseconds)
 {
-	/* Reads that were armed a moment ago may bring something only once they are submitted. */
+	/* Reads that were armed just now can complete only after they are submitted. */
 	if (io_uring_sq_ready(&ring->uring))
 		io_uring_submit(&ring->uring);
 	uint64_t end = ring_now() + nanoseconds;
@@ -338,7 +351,10 @@ bool ring_spin(struct ring *ring, uint64_t nanoseconds)
 	return false;
 }
 
-/* Reports what the kernel refused of the last push, as far as it has said. Late, the frames may be somebody else's. */
+/*
+ * Reports the refusals of the last push that the kernel has posted so far. `late`: the frames may already be
+ * overwritten.
+ */
 static void report_refusals(struct ring *ring, bool late)
 {
 	struct io_uring_cqe *cqe;
@@ -348,7 +364,9 @@ static void report_refusals(struct ring *ring, bool late)
 		if (completion_of(cqe->user_data) != COMPLETION_TX)
 			continue;
 		uint32_t slot = (uint32_t)cqe->user_data;
-		/* An overflowing completion ring_queue hands some of them out later still, when their tx is another's.
+		/*
+		 * After an overflow of the completion queue some come even later, when their ring_tx is another
+		 * transmission's.
 		 */
 		if (cqe->res < 0 && slot < ring->n_pushed &&
 		    cqe->user_data == user_data(COMPLETION_TX, ring->pushes - 1, slot)) {
@@ -356,7 +374,7 @@ static void report_refusals(struct ring *ring, bool late)
 				ring->tx[slot].frame = NULL;
 			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
 		}
-		/* Stays in the ring_queue behind what has not been taken yet, as nothing. */
+		/* Not taken from the queue, as older completions are in front of it, but marked as done. */
 		cqe->user_data = user_data(COMPLETION_IGNORE, 0, 0);
 	}
 }
@@ -408,13 +426,13 @@ static void read_control(struct ring_event *event, struct io_uring_recvmsg_out *
 		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO && cmsg_int(c) > 0)
 			event->gro_size = (uint32_t)cmsg_int(c);
 		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
-			event->tos = *CMSG_DATA(c); /* one byte, while IPv6 sends an int */
+			event->tos = *CMSG_DATA(c); /* IPv4 sends one byte, IPv6 an int */
 		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
 			event->tos = (uint8_t)cmsg_int(c);
 	}
 }
 
-/* The datagram in `bytes`; false when the kernel's framing of it makes no sense. */
+/* Fills in the datagram in `bytes`; false when the kernel's framing makes no sense. */
 static bool read_datagram(struct ring *ring, uint8_t *bytes, int length, struct ring_event *event)
 {
 	struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(bytes, length, &ring->receive);
@@ -431,12 +449,12 @@ static bool read_datagram(struct ring *ring, uint8_t *bytes, int length, struct 
 
 static bool is_transient(enum ring_kind kind, int error)
 {
-	/* A socket reports what ICMP said of an earlier datagram; that ends the multishot, but not the socket. */
+	/* A socket reports ICMP errors of earlier datagrams. That ends the multishot, but the socket still works. */
 	return error == -ENOBUFS || error == -EINTR || error == -EAGAIN ||
 	       (kind == RING_UDP && error != -EBADF && error != -ECANCELED);
 }
 
-/* Turns a completion of a watch into an event; false when there is nothing in it for the caller. */
+/* Turns a completion of a watch into an event; false when there is nothing for the caller. */
 static bool ring_take(struct ring *ring, const struct io_uring_cqe *cqe, enum ring_kind kind, struct ring_event *event)
 {
 	uint32_t slot = (uint32_t)cqe->user_data;
@@ -452,7 +470,7 @@ static bool ring_take(struct ring *ring, const struct io_uring_cqe *cqe, enum ri
 		return false;
 	}
 	if (cqe->res < 0 || (kind == RING_TAP && !bytes)) {
-		/* The slot stays taken until ring_unwatch(): its owner still has the handle. */
+		/* The slot stays in use until ring_unwatch(), as its owner still has the handle. */
 		event->error = cqe->res < 0 ? cqe->res : -EIO;
 		return true;
 	}
@@ -495,8 +513,8 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 /* Out */
 
 /*
- * What the kernel would not even look at (no memory for a request) must not stay in the submission ring_queue, as its
- * bytes are about to be somebody else's.
+ * Requests that the kernel did not even look at, for lack of memory, must not stay in the submission queue: their bytes
+ * are about to be reused.
  */
 static void ring_refuse_unsubmitted(struct ring *ring)
 {
@@ -581,8 +599,8 @@ static void ring_return_buffers(struct group *group)
 }
 
 /*
- * Whoever is armed first may take all the buffers: those that went without in this round come before those that did
- * not, so that one that floods leaves the others their turn.
+ * A watch that is armed first may take all the buffers. So those that got nothing in this round come before those that
+ * did: one that floods leaves the others their turn.
  */
 static void ring_arm_all(struct ring *ring)
 {

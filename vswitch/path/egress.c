@@ -1,5 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* egress.c - by which way a remote's datagrams leave the node: the underlay TAP, or the sockets */
+/*
+ * egress.c - by which way a remote's datagrams leave the node: the underlay TAP, or the sockets
+ *
+ *    egress_reset()
+ *         |
+ *         v                a probe has left the node
+ *      sockets      --------------------------------------------->    TAP
+ *      mtu == 0                                                       mtu == the path's
+ *      probed every 30 s,                                             probed every 5 s; path MTU and
+ *      every second until 3 are lost                                  source address asked every second
+ *         ^                                                               |
+ *         |   3 probes lost in a row                                      |
+ *         |   a worker's write was refused: probed again at the next check|
+ *         |   the source address changed: probed again at once            |
+ *         |   the remote is served locally now, or by pod underlays       |
+ *         +---------------------------------------------------------------+
+ *
+ *    egress_disable(): the device or the packet socket is gone: all remotes to the sockets, for good
+ *
+ * A worker may be writing by the old route when the control thread is about to change it. So the control thread first
+ * sets mtu to 0 and then parks the workers once: afterwards no worker uses the route.
+ *
+ * Each probe has another source port. Connection tracking remembers a rule's verdict about a flow, so only a new flow
+ * meets the rules as they are today.
+ */
 #include "vswitch/path/egress.h"
 
 #include "tap/base/log.h"
@@ -9,11 +33,11 @@
 
 #include <string.h>
 
-#define PROBE_EVERY 5  /* seconds, while it works */
-#define RETRY_EVERY 30 /* seconds, while it does not */
-#define MISSES 3       /* lost in a row, a second apart, before it is held against the way */
+#define PROBE_EVERY 5  /* seconds, while the TAP is used */
+#define RETRY_EVERY 30 /* seconds, while it is not */
+#define MISSES 3       /* lost in a row, a second apart, until the remote takes the sockets */
 
-/* The remotes whose probes are due, with what probe_run() is to know. */
+/* The remotes that are due, with what probe_run() needs to know. */
 struct egress_round {
 	struct probe_target targets[PROBE_MAX];
 	struct remote *remotes[PROBE_MAX];
@@ -48,7 +72,7 @@ void egress_reset(struct egress *egress)
 	egress->logged = false;
 }
 
-/* No remote takes it any more, and no worker is just writing to it. */
+/* Parks the workers first, so that none of them is writing to the TAP. */
 static void egress_disable(struct vswitch *vs, const char *why)
 {
 	workers_park(vs);
@@ -68,7 +92,7 @@ static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_
 	return a->ss_family == b->ss_family && !memcmp(a, b, size);
 }
 
-/* Asks for the path anew. When it begins elsewhere than before, it is to be probed first. */
+/* Asks the kernel for the path. If it begins at another address than before, it must be probed first. */
 static void egress_follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
 {
 	struct egress *egress = &remote->egress;
@@ -80,7 +104,7 @@ static void egress_follow_path(struct vswitch *vs, const struct underlay *underl
 		return;
 	}
 	atomic_store(&egress->mtu, 0);
-	/* Also when it was 0: a worker may just have set it, while another is still writing by the route. */
+	/* Even when it was 0: a worker may just have set it while another is still writing by this route. */
 	if (egress->from.ss_family) {
 		workers_park(vs);
 		workers_resume(vs);
@@ -103,7 +127,7 @@ static void egress_consider(struct vswitch *vs, const struct gateway *gateway, s
 	egress_follow_path(vs, gateway->host, remote);
 	if (!egress->from.ss_family || due->n == PROBE_MAX)
 		return;
-	/* A worker that met a refusal has taken the remote back: that is looked into at once. */
+	/* When a worker has set mtu to 0 after a refusal, the remote is probed at once. */
 	bool withdrawn = !used && !egress->misses && !egress->logged;
 	if (now < egress->due && !withdrawn)
 		return;
@@ -136,7 +160,7 @@ static void egress_probe_passed(const struct vswitch *vs, struct remote *remote,
 	char text[ADDRESS_TEXT];
 	struct egress *egress = &remote->egress;
 	egress->misses = 0;
-	/* Connection tracking remembers what a rule said of a flow: another one meets the rules of today. */
+	/* The next probe has another source port. */
 	egress->turn++;
 	egress->due = now + PROBE_EVERY;
 	if (atomic_load(&egress->mtu))
@@ -181,7 +205,7 @@ void egress_check(struct vswitch *vs, uint32_t now)
 	struct failure why = {0};
 	if (!vs->underlay_tap)
 		return;
-	/* From another one each time, so that all have their turn where there are more than one run probes. */
+	/* Starts at another gateway each time, as one run probes only PROBE_MAX remotes. */
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *gateway = gateway_at(vs, (i + now) % vs->n_gateways);
 		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
@@ -194,7 +218,7 @@ void egress_check(struct vswitch *vs, uint32_t now)
 		return;
 	}
 	for (size_t i = 0; i < due.n; i++) {
-		/* Somebody has removed the device. */
+		/* EBADFD: the device was deleted. */
 		if (due.targets[i].error == -EBADFD) {
 			egress_disable(vs, "its device was removed");
 			return;

@@ -6,8 +6,8 @@
  * ECN, other way, longer than the others, or the train is full. A datagram shorter than the others joins and closes it.
  * As a flow always has the same socket (its source port), its order never changes.
  *
- *    train_add()        train_find(): the open train of this way, or a free one; when all are in use, the
- *                       oldest is closed to make room
+ *    train_add()        train_find(): the open train of this way, or a free one; when all are in use,
+ *                       one of them, in turn, is closed
  *    train_close()      one ring_tx of all the datagrams: queued, counted, `count` is 0 again
  *    train_add_super()  closes the train of its way, then sends the segments themselves as one or more trains
  *
