@@ -17,7 +17,7 @@ static struct remote *find_remote(const struct gateway *gateway, const struct en
 	return NULL;
 }
 
-/* The remote that a static entry names; an own side is given one that does not age. */
+/* The remote that a static entry names; a hub gets a new one, which does not age. */
 static struct remote *static_remote(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint)
 {
 	struct remote *remote = find_remote(gateway, endpoint);
@@ -54,7 +54,7 @@ static int resolve_place(struct vswitch *vs, struct gateway *gateway, const char
 	return 0;
 }
 
-/* Static entries for a MAC that belongs to a port here would cut that port off. */
+/* A static entry for the MAC of a port here would cut that port off. */
 static bool is_local(const struct vswitch *vs, const struct gateway *gateway, const struct mac *mac)
 {
 	struct fdb_entry entry;

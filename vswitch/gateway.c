@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gateway.c - gateways, their remotes, and the choice of an underlay
+ * gateway.c - gateways and their configured remotes
  *
- * A gateway's configuration changes in place while the workers are parked, so that its ports and what was learned about
- * its remaining remotes stay. The sockets of the host underlay are shared by all gateways of one UDP port: opened for
- * the first, closed after the last.
+ * A gateway's configuration is replaced in place while the workers are parked, so its ports stay, and so do the FDB
+ * entries of the remotes that it keeps.
+ *
+ *    add:     check -> choose underlay -> gateway_new() -> gateway_apply()    on error: gateway_discard()
+ *    set:     check -> choose underlay -> gateway_apply(new)                  on error: gateway_apply(old)
+ *             -> close unused sockets -> each port follows (MTU, routes, lease)
+ *    remove:  detach the ports -> gateway_discard()
+ *
+ *    gateway_apply():  park; configuration, remotes; resume
+ *                      rebind the ports, when underlay or UDP port change
+ *                      switch_rewire()
+ *
+ * While ports are rebound one by one, some already have sockets of their own and others still send by the host's: so
+ * gateway->host changes last when it goes away.
+ *
+ * Control thread. RFC 7348.
  */
 #include "vswitch/gateway.h"
 
@@ -22,7 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOPBACK_MTU 16384 /* no wire has more: such a path never leaves the node */
+#define LOOPBACK_MTU 16384 /* larger than any wire has: such a path stays on the node */
 #define LEAST_MTU 576
 
 struct gateway *gateway_find(const struct vswitch *vs, const char *name)
@@ -88,7 +101,7 @@ static int gateway_check_config(const struct gateway_config *config, struct fail
 	if (!config->port)
 		return fail(why, -EINVAL, "port", "a UDP port is 1 to 65535");
 	if (config->n_allow && config->n_remotes)
-		return fail(why, -EINVAL, "allow", "is for a gateway's own side, which has no remote");
+		return fail(why, -EINVAL, "allow", "is only for a hub: a gateway without remotes");
 	for (size_t i = 0; i < config->n_remotes; i++)
 		if (check_remote(config, i, why))
 			return why ? why->code : -EINVAL;
@@ -128,7 +141,7 @@ static bool remote_is_wanted(const struct gateway_config *config, const struct r
 	return false;
 }
 
-/* An own side keeps what it may go on learning and what static entries name, the others what is configured. */
+/* A hub keeps remotes that it may still learn and those that static entries name; others keep what is configured. */
 static bool keeps_remote(const struct gateway *gateway, const struct gateway_config *config,
 			 const struct remote *remote)
 {
@@ -138,7 +151,7 @@ static bool keeps_remote(const struct gateway *gateway, const struct gateway_con
 	       (!remote->learned || gateway_allows(config, &remote->endpoint.address));
 }
 
-/* Releases the remotes that the configuration lacks and claims those it adds. Frozen. */
+/* Releases the remotes that the configuration no longer has and claims the new ones. Workers parked. */
 static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failure *why)
 {
 	const struct gateway_config *config = &gateway->config;
@@ -154,7 +167,7 @@ static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failu
 	return 0;
 }
 
-/* Gives the gateway this configuration and underlay; its ports follow one by one. */
+/* Gives the gateway this configuration and underlay. Ports are rebound one by one. */
 static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const struct gateway_config *config,
 			 const struct underlay_choice *choice, struct failure *why)
 {
@@ -162,12 +175,12 @@ static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const stru
 	workers_park(vs);
 	gateway->config = *config;
 	gateway->pod_underlay = choice->pod;
-	/* Until the last port has sockets of its own, the others send by the host's. */
+	/* Ports without sockets of their own send by the host's until they are rebound. */
 	if (choice->host)
 		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	workers_resume(vs);
-	/* From the last, as a port that is rebound changes places with it. */
+	/* From the last to the first: a port that moves changes places with the last one. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
 	if (!error && gateway->host != choice->host) {
@@ -213,7 +226,7 @@ static bool is_of_gateway(void *context, const struct fdb_entry *entry)
 	return entry->gateway == gateway->id;
 }
 
-/* Takes the gateway, which has no ports any more, out of everything. */
+/* Removes a gateway that has no ports from everything, and frees it. */
 static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 {
 	unsigned at = 0;
@@ -225,7 +238,7 @@ static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 	struct failure why = {0};
 	if (switch_rewire(vs, &why))
 		log_line(LOG_ERROR, "%s", why.text);
-	/* Nothing leads to it any more, so that nothing can be learned for it behind our back. */
+	/* The demux no longer names it, so nothing can be learned for it after this. */
 	workers_park(vs);
 	fdb_purge(vs->fdb, is_of_gateway, gateway);
 	while (atomic_load(&gateway->n_remotes))
@@ -286,15 +299,16 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 	was = (struct underlay_choice){.pod = gateway->pod_underlay, .host = gateway->host};
 	error = gateway_apply(vs, gateway, config, &choice, why);
 	if (error) {
-		/* What worked before works again. */
+		/* Go back to what worked. */
 		struct failure again = {0};
 		if (gateway_apply(vs, gateway, &before, &was, &again))
-			log_line(LOG_ERROR, "gateway %s: taking back a change failed too: %s", before.name, again.text);
+			log_line(LOG_ERROR, "gateway %s: a change failed, and undoing it failed too: %s", before.name,
+				 again.text);
 	}
 	hosts_close_unused(vs);
 	if (error)
 		return error;
-	/* Another VNI, UDP port or remote is another network, or one that does not know us. */
+	/* With another VNI, UDP port or remote it is another network, or one that does not know our pods. */
 	bool moved = before.vni != config->vni || before.port != config->port || !same_remotes(&before, config);
 	for (unsigned i = 0; i < gateway->n_ports; i++)
 		port_follow_gateway(vs, gateway->ports[i], moved);

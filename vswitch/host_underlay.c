@@ -1,5 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_underlay.c - whose sockets a gateway's datagrams take, and the node's own, which gateways share */
+/*
+ * host_underlay.c - the node's own sockets, which gateways share, and the choice between them and a pod's
+ *
+ * All gateways of one UDP port on the host underlay share one set of sockets, a `struct host`. It is opened for the
+ * first such gateway and closed after the last. Each worker's ring watches a receiver of its own.
+ *
+ *    UNDERLAY_POD                        each port has sockets in its pod's namespace (port_binding.c)
+ *    UNDERLAY_HOST, UNDERLAY_AUTO
+ *      another gateway has this VNI      -EEXIST        The demux could not tell the two apart.
+ *      there?
+ *      a host of this UDP port is open?  use it
+ *      the port belongs to a vxlan       -EADDRINUSE    A kernel device that is only about to be made would fail.
+ *      device, or is 8472?
+ *      else open it
+ *    UNDERLAY_AUTO: after -EEXIST or -EADDRINUSE, the pod underlay
+ *
+ * Control thread.
+ */
 #include "vswitch/host_underlay.h"
 
 #include "tap/base/log.h"
@@ -7,7 +24,7 @@
 
 #include <string.h>
 
-#define KERNEL_VXLAN_PORT 8472 /* Linux's default before IANA gave 4789; flannel's and Cilium's */
+#define KERNEL_VXLAN_PORT 8472 /* Linux's default before IANA assigned 4789; flannel and Cilium use it */
 
 static struct host *host_find(struct vswitch *vs, uint16_t port)
 {
@@ -17,17 +34,18 @@ static struct host *host_find(struct vswitch *vs, uint16_t port)
 	return NULL;
 }
 
-/* A port that is, or will be, a kernel vxlan device's: taking it would keep the node's own network from coming up. */
+/* Refuses a UDP port that a kernel vxlan device uses or will use: with it, the node's own network would not come up. */
 static int host_check_port(uint16_t port, struct failure *why)
 {
 	char device[IFNAMSIZ];
 	if (port == KERNEL_VXLAN_PORT)
-		return fail(why, -EADDRINUSE, "port",
-			    "UDP port 8472 is left to the node's own network (flannel, Cilium); use --underlay pod");
+		return fail(
+			why, -EADDRINUSE, "port",
+			"UDP port 8472 is reserved for the node's own network (flannel, Cilium); use --underlay pod");
 	int used = link_vxlan_on_port(port, device, why);
 	if (used > 0)
 		return fail(why, -EADDRINUSE, "port",
-			    "UDP port %u is that of the node's vxlan device %s; use --underlay pod or another --port",
+			    "UDP port %u is used by the node's vxlan device %s; use --underlay pod or another --port",
 			    port, device);
 	return used;
 }
@@ -85,7 +103,7 @@ static int host_open(struct vswitch *vs, uint16_t port, struct host **out, struc
 	return 0;
 }
 
-/* On shared sockets, source and VNI must tell whose a datagram is. */
+/* Gateways that share sockets are told apart by source and VNI, so these must differ. */
 static int host_check_distinct(const struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
 	char text[ADDRESS_TEXT];
@@ -96,17 +114,17 @@ static int host_check_distinct(const struct vswitch *vs, const struct gateway_co
 			continue;
 		if (!config->n_remotes && other->is_hub)
 			return fail(why, -EEXIST, "vni",
-				    "VNI %u on UDP port %u is gateway '%s' own side already; use another "
+				    "VNI %u on UDP port %u is that of hub '%s' already; use another "
 				    "VNI or port, or --underlay pod",
 				    config->vni, config->port, other->config.name);
 		for (size_t a = 0; a < config->n_remotes; a++)
 			for (size_t b = 0; b < other->config.n_remotes; b++)
 				if (address_equal(&config->remotes[a].address, &other->config.remotes[b].address))
-					return fail(
-						why, -EEXIST, "remote",
-						"VNI %u of %s is gateway '%s' already; use that one, or --underlay pod",
-						config->vni, address_format(&config->remotes[a].address, text),
-						other->config.name);
+					return fail(why, -EEXIST, "remote",
+						    "VNI %u of %s belongs to gateway '%s' already; use that one, or "
+						    "--underlay pod",
+						    config->vni, address_format(&config->remotes[a].address, text),
+						    other->config.name);
 	}
 	return 0;
 }
@@ -127,7 +145,7 @@ int underlay_choose(struct vswitch *vs, const struct gateway_config *config, str
 		return 0;
 	}
 	if (config->underlay == UNDERLAY_AUTO && (error == -EADDRINUSE || error == -EEXIST)) {
-		log_line(LOG_INFO, "gateway %s: pod underlay, as %s", config->name, reason.text);
+		log_line(LOG_INFO, "gateway %s has the pod underlay: %s", config->name, reason.text);
 		return 0;
 	}
 	*why = reason;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_underlay.h - whose sockets a gateway's datagrams take, and the node's own, which gateways share. Control thread.
+/*
+ * host_underlay.h - the node's own sockets, which gateways share, and the choice between them and a pod's. Control
+ * thread.
  */
 #ifndef PODSWITCH_HOST_UNDERLAY_H
 #define PODSWITCH_HOST_UNDERLAY_H
@@ -12,9 +14,9 @@ struct underlay_choice {
 };
 
 /*
- * Decides what UNDERLAY_AUTO means for a gateway with this configuration, and opens the host underlay of its UDP port
- * when that is the choice. -EEXIST (another gateway has this VNI there; key "vni" or "remote"), -EADDRINUSE (the port
- * is somebody else's; key "port"), -ENOSPC.
+ * Decides whether a gateway with this configuration has the host or the pod underlay, and opens the sockets of its UDP
+ * port on the host underlay if need be. -EEXIST (another gateway has this VNI there; key "vni" or "remote"),
+ * -EADDRINUSE (the port is taken; key "port"), -ENOSPC.
  */
 int underlay_choose(struct vswitch *vs, const struct gateway_config *config, struct underlay_choice *out,
 		    struct failure *why);

@@ -2,11 +2,19 @@
 /*
  * pod_network.c - what a port has inside its pod: addresses and routes, the lease, and being the only way out
  *
- * What was asked for is port->config, what the interface has is port->live: the same and, once it is there, the lease.
- * The client (tap/client.h) only talks; what it learns is carried out here.
+ * port->config is what was asked for. port->live is what the interface has: the same and, once there is one, the lease.
+ * gateway_client.c only talks to servers and routers; what it learns is applied here.
  *
- * Of an exclusive port the order is what keeps the pod's packets in: the other ways go first and come back last, and in
- * between there is an unreachable default.
+ * The order matters for an exclusive port: at no time may the pod's packets leave another way.
+ *
+ *    open:    primary_take() -> link_setup() -> start the client
+ *    change:  becoming exclusive: primary_take() first, then link_change()
+ *             no longer:          link_change() first, then primary_restore()
+ *    close:   release the lease (its frame must still be forwarded) -> remove addresses and routes -> primary_restore()
+ *
+ * In between, an unreachable default route stops the packets (primary.c).
+ *
+ * Control thread. Clients run from pod_network_turn(), when one of their sockets is readable or the alarm fires.
  */
 #include "vswitch/pod_network.h"
 
@@ -24,9 +32,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RELEASE_PATIENCE 50 /* ms for the last frame to be taken from the TAP */
+#define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
 
-/* What the interface is to have */
+/* What the interface should have */
 
 static struct link_config with_lease(const struct link_config *asked, const struct gateway_client *client)
 {
@@ -105,7 +113,7 @@ static void watch_client(struct vswitch *vs, struct port *port)
 		(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
 }
 
-/* In the pod's namespace. A port that wants nothing of a client has none. */
+/* In the pod's namespace. A port that needs neither DHCP nor probes has no client. */
 static int start_client(struct vswitch *vs, struct port *port, const struct port_config *config,
 			const struct address *hint, struct failure *why)
 {
@@ -120,7 +128,7 @@ static int start_client(struct vswitch *vs, struct port *port, const struct port
 	return 0;
 }
 
-/* Its descriptors leave the epoll set as they are closed. */
+/* Its sockets leave the epoll set when they are closed. */
 void pod_network_forget(struct port *port)
 {
 	gateway_client_close(port->gateway_client);
@@ -129,7 +137,7 @@ void pod_network_forget(struct port *port)
 
 /* Setting up */
 
-/* An address that is on the interface and was not asked for: the lease of an earlier podswitchd. */
+/* An address on the interface that was not asked for is the lease of an earlier podswitchd. */
 static struct prefix find_lease(const struct port_config *config)
 {
 	struct prefix found[LINK_MAX_ADDRESSES];
@@ -180,7 +188,7 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 	const char *ifname = config->ifname;
 	bool same = is_same_client(&port->config, config);
 	struct link_config live = with_lease(&config->link, same ? port->gateway_client : NULL);
-	/* The other ways go before this one comes, and come back after it has gone. */
+	/* Other ways out go before this one comes, and come back only after it has gone. */
 	int error = config->exclusive ? change_exclusive(port, config, gateway, why) : 0;
 	if (!error)
 		error = link_change(ifname, &port->live, &live, why);
@@ -217,7 +225,7 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 
 /* Ending */
 
-/* What was written to the TAP is a frame of the pod's; it is on its way when the worker has counted it. */
+/* Packet sockets write to the TAP like the pod does, so the frame is on its way once a worker has counted it. */
 static void wait_for_frame(const struct vswitch *vs, const struct port *port, uint64_t sent)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -244,12 +252,12 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 	struct failure why = {0};
 	(void)link_change(port->config.ifname, &port->live, &bare, NULL);
 	if (primary_restore(port->config.ifname, &why))
-		log_line(LOG_WARNING, "port %s: the pod's own default route is not back: %s", port->config.name,
-			 why.text);
+		log_line(LOG_WARNING, "port %s: the pod's own default route could not be restored: %s",
+			 port->config.name, why.text);
 	netns_return(&vs->home);
 }
 
-/* What clients have to say */
+/* Running the clients */
 
 static void follow_lease(struct vswitch *vs, struct port *port)
 {
@@ -264,7 +272,7 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 	}
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");
 	if (error)
-		log_line(LOG_WARNING, "port %s: its lease cannot be used: %s", port->config.name, why.text);
+		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, why.text);
 	else
 		port->live = live;
 }

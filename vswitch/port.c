@@ -2,8 +2,25 @@
 /*
  * port.c - ports: a TAP in a pod, attached to a gateway
  *
- * States: "up" has a TAP and a gateway; "detached" has a TAP and no gateway, and drops what the pod sends; "gone" has
- * neither, as its namespace or TAP vanished, and waits to be removed or added again.
+ *                       TAP   gateway
+ *    "up"               yes   yes
+ *    "detached"         yes   no        drops what the pod sends
+ *    "gone"             no    no        namespace or TAP vanished; waits to be removed, or added again
+ *
+ *               add                             gateway removed, or set to "none"
+ *    (none) ----------> up <------------------------------------------------------> detached
+ *               adopt   |  ^                     add, or set --gateway                 |
+ *                 \     |  | add                                                       |
+ *                  \    v  |                                                           |
+ *                   +-> gone <----------------------------------------------------------+
+ *                                               its TAP or namespace vanished
+ *
+ * port_attach() makes a port work, in this order: namespace; TAP, underlay sockets and the pod's network (in the
+ * namespace, port_set_up()); membership and FDB entry (workers parked); reading. Errors undo what was done.
+ * port_release() is the reverse. A worker must not see a descriptor after it is closed: so it is taken out of the port
+ * while the workers are parked, then unwatched, then closed.
+ *
+ * Control thread.
  */
 #include "vswitch/port.h"
 
@@ -39,15 +56,15 @@ const struct port_config *switch_port_config(const struct vswitch *vs, const cha
 	return port ? &port->config : NULL;
 }
 
-/* One MAC can be only at one port of a gateway. */
+/* A MAC may be at only one port of a gateway. `except` is the port itself. */
 static int check_mac(const struct gateway *gateway, const struct mac *mac, const struct port *except,
 		     struct failure *why)
 {
 	char text[MAC_TEXT];
 	for (unsigned i = 0; i < gateway->n_ports; i++)
 		if (gateway->ports[i] != except && mac_equal(&gateway->ports[i]->config.link.mac, mac))
-			return fail(why, -EEXIST, "mac", "%s is that of port '%s' of the same gateway; give another",
-				    mac_format(mac, text), gateway->ports[i]->config.name);
+			return fail(why, -EEXIST, "mac", "port '%s' of the same gateway has the MAC %s; use another",
+				    gateway->ports[i]->config.name, mac_format(mac, text));
 	return 0;
 }
 
@@ -59,7 +76,7 @@ uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port)
 	return frames;
 }
 
-/* Birth and death of the object */
+/* The object */
 
 void port_free(struct port *port)
 {
@@ -117,7 +134,7 @@ static void port_list_remove(struct vswitch *vs, struct port *port)
 	vs->n_ports--;
 }
 
-/* Lets go of everything but the object: `destroy` makes the TAP vanish too. */
+/* Releases everything except the object; with `destroy` the TAP is deleted as well. */
 static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
@@ -143,7 +160,7 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 
 void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 {
-	log_line(LOG_INFO, "port %s: gone, as %s", port->config.name, reason);
+	log_line(LOG_INFO, "port %s is gone: %s", port->config.name, reason);
 	struct gateway *gateway = port->gateway;
 	port_release(vs, port, false);
 	if (gateway && gateway->is_hub)
@@ -154,8 +171,8 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 /* Attaching */
 
 /*
- * Makes the TAP; or takes up one that we left there ourselves, as when the process that named the namespace ended
- * before its pod: nobody holds it, and it has the MAC that this port is to have.
+ * Makes the TAP, or takes over one that we left there ourselves, as when the process that named the namespace ended
+ * before its pod did: nobody has it open, and it has this port's MAC.
  */
 static int make_tap(struct port *port, struct failure *why)
 {
@@ -174,14 +191,14 @@ unsigned port_gso_segments(unsigned mtu)
 	return segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments;
 }
 
-/* In the pod's namespace, before anything of ours is there. */
+/* In the pod's namespace, before we configure anything there. */
 static void note_vteps(struct port *port)
 {
 	int n = link_list_addresses(port->vteps, PORT_MAX_VTEPS, NULL);
 	port->n_vteps = n > 0 ? (unsigned)n : 0;
 }
 
-/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
+/* In the pod's namespace: TAP, sockets of the pod underlay, and what the TAP is given. */
 static int port_set_up(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		       struct failure *why)
 {
@@ -198,15 +215,14 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 	if (!port->config.has_mtu && gateway)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
-		log_line(LOG_INFO, "port %s: without tap_gso, as this kernel's TAPs do not offer it",
-			 port->config.name);
+		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
 	error = pod_network_open(vs, port, gateway, adopt, why);
 	if (!error)
 		link_limit_gso(ifname, port_gso_segments(port->config.link.mtu));
 	return error;
 }
 
-/* Undoes furnish(), however far it came. */
+/* Undoes port_set_up(), however far it came. */
 static void port_tear_down(struct vswitch *vs, struct port *port, bool adopt)
 {
 	if (!adopt)
@@ -249,7 +265,7 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 		port_tear_down(vs, port, adopt);
 		return error;
 	}
-	atomic_store(&port->lost, 0); /* of the TAP before this one */
+	atomic_store(&port->lost, 0); /* left from an earlier TAP */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	port_watch_underlay(port);
 	if (port->tap_watch < 0) {
@@ -261,15 +277,15 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 	return 0;
 }
 
-/* A port that the state directory speaks of, but whose pod did not outlive us. */
+/* Errors that mean that the pod is gone although the state directory has its port. */
 static bool is_vanished(int error)
 {
 	return error == -ENOENT || error == -ENODEV || error == -EINVAL;
 }
 
 /*
- * Taking up what an earlier podswitchd left. A TAP that vanished meanwhile is made anew where a name says for which
- * pod; a process id may be another process's by now, and a TAP there would be in the wrong namespace.
+ * Attaches a port whose TAP an earlier podswitchd left behind. A TAP that vanished is made again if a name or path says
+ * for which pod. A process id may belong to another process by now, and the TAP would be in the wrong namespace.
  */
 static int port_attach_adopted(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
 {
@@ -278,7 +294,7 @@ static int port_attach_adopted(struct vswitch *vs, struct port *port, struct gat
 	int error = port_attach(vs, port, gateway, true, why);
 	if (error == -ENODEV && gateway && !by_process)
 		error = port_attach(vs, port, gateway, false, why);
-	/* What the pod has put in the TAP's place is its own affair: the port is gone. */
+	/* The pod has put something of its own in the TAP's place: the port is gone. */
 	return error == -EEXIST ? -ENODEV : error;
 }
 
@@ -290,7 +306,7 @@ static int refuse_gateway(const struct port_config *config, struct failure *why)
 static int port_add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
-	/* A port that was detached when we stopped is so again; its TAP must not be lost to a later add. */
+	/* An adopted port without a gateway stays detached: a later add must find its TAP. */
 	if (!gateway && !adopt)
 		return refuse_gateway(config, why);
 	struct port *port = port_new(vs, config);
@@ -302,7 +318,7 @@ static int port_add_new(struct vswitch *vs, const struct port_config *config, bo
 		error = adopt ? port_attach_adopted(vs, port, gateway, why)
 			      : port_attach(vs, port, gateway, false, why);
 	if (error && adopt && is_vanished(error)) {
-		log_line(LOG_INFO, "port %s: gone, as %s", config->name, why ? why->text : "its pod is");
+		log_line(LOG_INFO, "port %s is gone: %s", config->name, why ? why->text : "its pod has ended");
 		error = 0;
 	}
 	if (error) {
@@ -376,19 +392,19 @@ void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 	if (now.link.mtu == port->config.link.mtu && !moved)
 		return;
 	if (pod_network_change(vs, port, &now, port->gateway, moved, &why))
-		log_line(LOG_WARNING, "port %s: does not follow its gateway: %s", port->config.name, why.text);
+		log_line(LOG_WARNING, "port %s could not be changed with its gateway: %s", port->config.name, why.text);
 	else
 		port->config.link.mtu = now.link.mtu;
 }
 
-/* Takes over the new configuration, the MAC's table entry included. */
+/* Puts the new configuration in force, with the FDB entry of the MAC. */
 static void port_apply_config(struct vswitch *vs, struct port *port, const struct port_config *config)
 {
 	const struct link_config *link = &config->link;
 	struct fdb_place place = {.is_port = true, .index = port->id};
 	workers_park(vs);
 	if (port->gateway && !mac_equal(&port->config.link.mac, &link->mac)) {
-		/* One comes, one goes: there is room. */
+		/* One entry goes as one comes, so there is room. */
 		fdb_remove(vs->fdb, port->gateway->id, port->config.link.mac.bytes);
 		(void)fdb_set(vs->fdb, port->gateway->id, link->mac.bytes, FDB_LOCAL, place);
 	}
@@ -397,7 +413,7 @@ static void port_apply_config(struct vswitch *vs, struct port *port, const struc
 	workers_resume(vs);
 }
 
-/* Cut off by will: what else is asked for is in force all the same. */
+/* Detached on request. Everything else that is asked for still applies. */
 static int set_detached(struct vswitch *vs, struct port *port, const struct port_config *config, struct failure *why)
 {
 	struct port_config now = *config;
@@ -419,7 +435,7 @@ static int set_detached(struct vswitch *vs, struct port *port, const struct port
 	return 0;
 }
 
-/* Moves the port, in a state that can still be taken back. */
+/* Moves the port to another gateway, in a way that can be undone. */
 static int port_move(struct vswitch *vs, struct port *port, struct gateway *to, struct failure *why)
 {
 	struct gateway *from = port->gateway;
@@ -443,7 +459,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (strcmp(port->config.ifname, config->ifname) != 0)
 		return fail(why, -EINVAL, "ifname", "cannot be changed; remove the port and add it again");
 	if (port->tap < 0)
-		return fail(why, -ENODEV, "name", "port '%s' is gone, as its namespace or interface is; remove it",
+		return fail(why, -ENODEV, "name", "port '%s' is gone, because its namespace or interface is; remove it",
 			    config->name);
 	if (!strcmp(config->gateway, GATEWAY_NONE))
 		return set_detached(vs, port, config, why);
@@ -456,7 +472,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	int error = port_check_config(config, why);
 	if (!error)
 		error = check_mac(to, &now.link.mac, port, why);
-	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
+	/* The port moves with its present MAC, which must not replace the FDB entry of another port there. */
 	if (!error && from != to)
 		error = check_mac(to, &port->config.link.mac, port, why);
 	if (!error)
@@ -465,7 +481,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 		return error;
 	if (!config->has_mtu)
 		now.link.mtu = gateway_mtu(to, port_underlay(port));
-	/* After the move: an answer of the old gateway that was on its way finds no port any more. */
+	/* After the move, so that a late answer of the old gateway no longer finds the port. */
 	error = pod_network_change(vs, port, &now, to, from != to, why);
 	if (error) {
 		if (from)

@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port_binding.c - a port's place on its gateway: membership, and the sockets of the pod underlay */
+/*
+ * port_binding.c - a port's place on its gateway: membership, and the sockets of the pod underlay
+ *
+ * Membership is an entry in gateway->ports, port->gateway, and a local FDB entry with the port's MAC. All three change
+ * together while the workers are parked.
+ *
+ * port_rebind() opens the new sockets before anything changes, so that it can still fail:
+ *
+ *    open new sockets -> park -> leave, join, port->underlay = new -> resume -> unwatch, close old ones -> watch new
+ * ones on error: join the old gateway again
+ *                                                                           -> port_announce_move()
+ *
+ * Control thread.
+ */
 #include "vswitch/port_binding.h"
 
 #include "tap/base/wire.h"
@@ -9,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Membership in a gateway. Workers parked. */
+/* Membership. Workers parked. */
 
 static int gateway_reserve_port(struct gateway *gateway)
 {
@@ -96,16 +109,16 @@ static int port_open_underlay(const struct vswitch *vs, const struct port *port,
 	return error;
 }
 
-/* Another receiver cannot be opened on a port that the old one holds: then the old one goes on. */
+/* Two receivers cannot be open on one UDP port: then the port keeps the sockets that it has. */
 static bool keeps_underlay(const struct port *port, const struct gateway *gateway)
 {
 	return port->underlay && gateway->pod_underlay && port->underlay->port == gateway->config.port;
 }
 
 /*
- * Tells the gateway that the pod is behind another address now, lest it go on sending to the old one until the pod has
- * something to say. A reverse ARP request (RFC 903) from the pod's MAC, as hypervisors send after a migration: it needs
- * no address, and nobody answers it.
+ * Tells the gateway that the pod has another outer address now, so that it does not send to the old one until the pod
+ * says something. This is a reverse ARP request (RFC 903) from the pod's MAC, as hypervisors send after a migration: it
+ * needs no IP address, and nobody answers it.
  */
 static void port_announce_move(const struct port *port)
 {
@@ -140,13 +153,13 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	if (error)
 		return error;
 	workers_park(vs);
-	/* Staying with its gateway, it keeps its place and the static entries at it. */
+	/* If it stays with its gateway, it keeps its place and its static FDB entries. */
 	if (from != gateway) {
 		port_leave_gateway(vs, port);
 		error = port_join_gateway(vs, port, gateway);
 	}
 	if (error && from)
-		(void)port_join_gateway(vs, port, from); /* it has been there: there is room */
+		(void)port_join_gateway(vs, port, from); /* there was room for it */
 	else if (!error && !keep)
 		port->underlay = fresh;
 	workers_resume(vs);

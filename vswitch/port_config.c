@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port_config.c - what was asked for of a port: whether it makes sense, and whether it is the same as before */
+/* port_config.c - a port as it was asked for: is it valid, and is it the same as before? */
 #include "vswitch/port_config.h"
 
 #include "vswitch/housekeeping.h"
@@ -60,12 +60,12 @@ int port_check_config(const struct port_config *config, struct failure *why)
 		return -EINVAL;
 	if (!config->netns[0])
 		return fail(why, -EINVAL, "netns",
-			    "say in which network namespace the pod is: a name, a path or a process id");
+			    "give the network namespace of the pod: a name, a path or a process id");
 	if (config->has_mac && !mac_is_unicast(&config->link.mac))
 		return fail(why, -EINVAL, "mac", "is a group address or zero; a port needs a unicast MAC");
 	if (config->probe && !config->dhcp && config->link.default_via.family != AF_INET)
-		return fail(why, -EINVAL, "probe", "there is no router to ask for; give default_via (IPv4) or dhcp");
+		return fail(why, -EINVAL, "probe", "there is no router to probe; give default_via (IPv4) or dhcp");
 	if (config->n_keep && !config->exclusive)
-		return fail(why, -EINVAL, "keep", "says what stays elsewhere of an exclusive port; give exclusive too");
+		return fail(why, -EINVAL, "keep", "is only for an exclusive port; give exclusive too");
 	return 0;
 }

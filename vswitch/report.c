@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report.c - what the switch tells about itself */
+/* report.c - what the switch reports about itself */
 #include "tap/base/clock.h"
 #include "vswitch/gateway.h"
 #include "vswitch/pod_network.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* Counters: one block a worker, of 64-bit words only, summed word by word. */
+/* Counters are blocks of 64-bit words, one for each worker, summed word by word. */
 static void sum_words(uint64_t *out, const uint64_t *block, size_t words)
 {
 	for (size_t i = 0; i < words; i++)
@@ -99,7 +99,7 @@ static void show_entry(void *context, const struct fdb_entry *entry)
 {
 	struct fdb_visit *walk = context;
 	const struct gateway *gateway = walk->vs->gateways[entry->gateway];
-	bool ages = entry->kind == FDB_LEARNED && entry->seen < walk->now; /* a worker may be ahead */
+	bool ages = entry->kind == FDB_LEARNED && entry->seen < walk->now; /* a worker's clock may be ahead */
 	uint32_t age = ages ? walk->now - entry->seen : 0;
 	if (!gateway || (walk->only && gateway != walk->only) || age > walk->vs->options.ageing)
 		return;

@@ -1,5 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* switch.c - the switch as a whole: start, stop, parking the workers, housekeeping */
+/*
+ * switch.c - the switch as a whole: start, stop, housekeeping
+ *
+ *    podswitchd's main loop                                          workers
+ *    epoll: switch_wakeup_fd() = vs->attention
+ *       +-- wakeup (eventfd)       <--- worker_wake_control() ---    a TAP is lost, the FDB is crowded,
+ *       +-- alarm (timerfd): a gateway client has something due      a train was refused
+ *       +-- packet sockets of gateway clients
+ *
+ *    switch_tick(), then and once a second:
+ *       ports whose TAP or namespace is gone     port_gone()
+ *       gateway clients                          pod_network_turn()
+ *       a kernel that refuses trains             udp_gso off, workers parked
+ *       MACs learned, for the listener           the workers' rings of struct worker_learned
+ *       a crowded FDB                            fdb_reserve(), workers parked
+ *       once a second                            egress_check()
+ *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
+ *
+ * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick: it is
+ * cleared before the eventfd is read, so a wake-up that comes in between is not lost.
+ */
 #include "vswitch/switch.h"
 
 #include "tap/base/clock.h"
@@ -22,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SETTLING 2 /* seconds after the start */
+#define SETTLING 2 /* seconds */
 
 bool switch_name_valid(const char *name)
 {
@@ -56,7 +76,7 @@ bool switch_settling(const struct vswitch *vs)
 
 static void *map_lazily(size_t size)
 {
-	/* Only the pages that are used cost memory. */
+	/* Pages cost memory only once they are used. */
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -78,7 +98,7 @@ static int open_tables(struct vswitch *vs, struct failure *why)
 	return 0;
 }
 
-/* Those of the kernel that were found, then the knobs as they are in force. */
+/* Kernel features that were found, then the offloads in force. */
 static void note_features(struct vswitch *vs)
 {
 	const struct ring_features *ring = ring_features(vs->workers[0].ring);
@@ -247,7 +267,7 @@ static void check_ports(struct vswitch *vs)
 	}
 }
 
-/* Own sides forget remotes from which nothing came for as long as a table entry lasts. */
+/* Hubs forget remotes from which nothing came for as long as an FDB entry lasts. */
 static void expire_remotes(struct vswitch *vs, uint32_t now)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
@@ -273,7 +293,7 @@ void switch_tick(struct vswitch *vs)
 	uint64_t wakeups;
 	uint32_t now = clock_seconds();
 	atomic_store(&vs->woken, false);
-	/* Either may have nothing to say; both are told off. */
+	/* Drain both; an empty one returns EAGAIN. */
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups)) + read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
 	check_ports(vs);
@@ -284,7 +304,7 @@ void switch_tick(struct vswitch *vs)
 	if (fdb_crowded(vs->fdb)) {
 		workers_park(vs);
 		if (fdb_reserve(vs->fdb))
-			log_line(LOG_WARNING, "the table has no memory to grow; new addresses are not learned");
+			log_line(LOG_WARNING, "no memory for a larger forwarding table; new addresses are not learned");
 		workers_resume(vs);
 	}
 	if (now != vs->ticked) {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * switch.h - the switch as its owner sees it: gateways, ports, the table, and the verbs that change them
+ * switch.h - the switch as its owner sees it: gateways, ports, the FDB, and the verbs that change them
  *
- * A gateway is a VXLAN network behind one or more remotes; a port is a TAP in a pod's network namespace, attached to
+ * A gateway is a VXLAN network behind one or more remotes. A port is a TAP in a pod's network namespace, attached to
  * one gateway. Gateways may share VNIs and address ranges: everything is kept per gateway.
  *
- * Threads: every function here is for the control thread alone, but for switch_open and switch_close, which start and
- * join the workers. A verb that returns has taken effect for every packet that is read afterwards. A verb that is
- * refused has changed nothing and left nothing half made.
+ * Threads: every function here is for the control thread, which also calls switch_open() and switch_close(); those
+ * start and join the workers. When a verb returns, it is in effect for every packet that is read afterwards. A verb
+ * that is refused has changed nothing.
  *
- * Errors are negative errno with `why` filled: -EEXIST (it exists with other settings), -ENOENT (no such gateway, port
- * or entry), -EBUSY (in use), -EINVAL (a value that cannot be), and what the kernel said.
+ * Errors are negative errno with `why` filled in: -EEXIST (it exists with other settings), -ENOENT (no such gateway,
+ * port or entry), -EBUSY (in use), -EINVAL (an invalid value), or what the kernel said.
  */
 #ifndef PODSWITCH_SWITCH_H
 #define PODSWITCH_SWITCH_H
@@ -20,79 +20,80 @@
 
 struct vswitch; /* `switch` alone is a keyword */
 
-/* Names of gateways and ports: 1 to 191 of [A-Za-z0-9._:@-], not starting with '.' or '-'. */
+/* A name of a gateway or port is 1 to 191 of [A-Za-z0-9._:@-] and does not start with '.' or '-'. */
 bool switch_name_valid(const char *name);
 
-/*
- * Starts the workers. When io_uring is forbidden here, the one line in `why` says what forbids it and what to set.
- */
+/* Starts the workers. When io_uring is forbidden here, `why` says in one line what forbids it and what to set. */
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why);
 
-/* Stops the workers and closes everything; TAPs stay in their pods, without carrier. NULL is accepted. */
+/* Stops the workers and closes everything. TAPs stay in their pods, without carrier. NULL is accepted. */
 void switch_close(struct vswitch *vs);
 
 /*
- * Gateways. Adding one that exists with the same settings succeeds and changes nothing. `set` takes the whole wanted
- * configuration and applies the difference to the gateway's ports while they are up. A gateway that ports use is
- * removed only by `force`: the ports stay, in state "detached", and drop everything.
+ * Gateways. Adding one that exists with the same settings succeeds and changes nothing. `set` takes the complete new
+ * configuration and applies the difference while the ports of the gateway are up. A gateway that ports use is removed
+ * only with `force`: its ports stay, in state "detached", and drop everything.
  */
 int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why);
 int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, struct failure *why);
 int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, struct failure *why);
 
 /*
- * Ports. `adopt` takes up the TAP that an earlier podswitchd left in the namespace, with whatever the pod has
- * configured on it (a TAP that vanished is made anew, unless the namespace was given by a process id, which may be
- * another process's by now; what is gone gives a port in state "gone", not an error). Adding a port that is "gone" or
- * "detached" with the same settings attaches it again. netns and ifname cannot be changed by `set`. What an exclusive
- * port kept from the pod comes back when it is removed, unless it is to stay `closed`.
+ * Ports. With `adopt`, a port gets the TAP that an earlier podswitchd left in the namespace, with whatever the pod has
+ * configured on it. If that TAP is gone a new one is made, unless the namespace is given by a process id, which may
+ * belong to another process by now. When namespace or TAP cannot be had, the port is added in state "gone"; that is not
+ * an error.
+ *
+ * Adding a port that is "gone" or "detached" with the same settings attaches it again. `set` cannot change netns and
+ * ifname. What an exclusive port took from the pod comes back when the port is removed, unless it is to stay `closed`.
  */
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why);
 int switch_port_set(struct vswitch *vs, const struct port_config *config, struct failure *why);
 int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why);
 
-/* The configuration as it is now, or NULL; valid until the next verb. */
+/* The current configuration, or NULL; valid until the next verb. */
 const struct gateway_config *switch_gateway_config(const struct vswitch *vs, const char *name);
 const struct port_config *switch_port_config(const struct vswitch *vs, const char *name);
 
-/* Static entries of the table. Exactly one of `port` (a port's name) and `remote` is given, the other is NULL. */
+/* Static entries of the FDB. Exactly one of `port` (a port's name) and `remote` is not NULL. */
 int switch_fdb_add(struct vswitch *vs, const char *gateway, const struct mac *mac, const char *port,
 		   const struct endpoint *remote, struct failure *why);
 int switch_fdb_remove(struct vswitch *vs, const char *gateway, const struct mac *mac, struct failure *why);
 
-/* Forgets learned entries, of one gateway or (NULL) of all; static and local ones stay. Returns how many, or -ENOENT.
+/*
+ * Forgets learned entries, of one gateway or (NULL) of all. Static and local ones stay. Returns how many, or -ENOENT.
  */
 int switch_fdb_flush(struct vswitch *vs, const char *gateway, struct failure *why);
 
 /*
- * Reports. Each visits the objects in the order of their creation, or the one called `name`, and returns how many it
- * visited. What the visitor is given is valid during the call only; it must not change the switch.
+ * Reports. Each visits the objects in the order of their creation, or only the one called `name`, and returns how many
+ * it visited. What is passed to the visitor is valid during the call only. The visitor must not change the switch.
  */
 struct remote_status {
 	struct endpoint endpoint;
-	const char *state; /* "configured", "learned", or "local": served on this node without the network */
-	bool by_tap;       /* its datagrams leave by the underlay TAP, else by the sockets */
+	const char *state; /* "configured", "learned", or "local": a hub of this node, reached without the network */
+	bool by_tap;       /* its datagrams leave by the underlay TAP, not by the sockets */
 };
 
 struct gateway_status {
 	const struct gateway_config *config;
-	bool pod_underlay; /* what auto was decided to be */
-	unsigned mtu;      /* that a port of it gets by default now, bytes */
+	bool pod_underlay; /* what UNDERLAY_AUTO was decided to be */
+	unsigned mtu;      /* what a port gets by default now, bytes */
 	unsigned ports;
 	const struct remote_status *remotes;
 	size_t n_remotes;
 	struct gateway_counters counters;
 };
 
-/* What a port has as a client of its gateway. */
+/* A port as a client of its gateway. */
 struct port_client {
 	const char *state; /* "off" (neither DHCP nor probes), "waiting" (for a lease), "probing" (for an answer),
-			      "ready", "lost" */
+			      "ready" or "lost" */
 	struct address router, server; /* family 0: none */
 	unsigned lease, expires_in;    /* seconds; lease 0: none */
 	bool has_answered;
 	unsigned answered; /* seconds since the router's last answer */
-	char trouble[160]; /* what stands in the way of the lease, or "" */
+	char trouble[160]; /* why the lease cannot be used, or "" */
 };
 
 struct port_status {
@@ -100,8 +101,8 @@ struct port_status {
 	const struct link_config *live;   /* what the interface has: config->link and the lease */
 	struct port_client client;
 	bool pod_underlay;
-	const char *state; /* "up", "gone" (the namespace or TAP vanished), "detached" (its gateway was removed, or is
-			      GATEWAY_NONE) */
+	const char
+		*state; /* "up", "gone" (namespace or TAP vanished) or "detached" (gateway removed, or GATEWAY_NONE) */
 	unsigned worker;
 	struct port_counters counters;
 };
@@ -117,19 +118,19 @@ struct fdb_status {
 };
 
 struct worker_status {
-	uint64_t rounds;  /* turns of the loop */
-	uint64_t events;  /* frames and datagrams taken from the ring */
-	uint64_t starved; /* times the receive buffers ran out and a read had to be armed again */
+	uint64_t rounds;  /* rounds of its loop */
+	uint64_t events;  /* frames and datagrams read */
+	uint64_t starved; /* times that the receive buffers ran out, so that a read had to be armed again */
 };
 
 struct switch_status {
 	double uptime; /* seconds */
 	unsigned workers;
 	struct worker_status worker[SWITCH_MAX_WORKERS];
-	uint64_t drops[DROP_COUNT]; /* all drops there were, of ports, of gateways, and of what belongs to neither */
+	uint64_t drops[DROP_COUNT]; /* all drops: of ports, of gateways, and of datagrams that belong to neither */
 	unsigned gateways, ports;
 	size_t fdb_entries;
-	uint64_t fdb_refused; /* addresses not learned because a bound was reached */
+	uint64_t fdb_refused; /* addresses not learned because a limit was reached */
 };
 
 unsigned switch_visit_gateways(const struct vswitch *vs, const char *name,
@@ -140,13 +141,16 @@ unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 			  void (*visit)(void *context, const struct fdb_status *status), void *context);
 void switch_report(const struct vswitch *vs, struct switch_status *out);
 
-/* What the kernel offers and the switch uses; ends with a NULL name. */
+/* What the kernel offers, and the offloads in force; ends with a NULL name. */
 const struct switch_feature *switch_features(const struct vswitch *vs);
 
-/* Has `listener` called for every event from now on; NULL ends it. */
+/* Calls `listener` for every event from now on; NULL ends it. */
 void switch_listen(struct vswitch *vs, switch_listener *listener, void *context);
 
-/* Housekeeping. Readable when a worker wants the control thread's attention; then, and once a second, call the tick. */
+/*
+ * Housekeeping: call switch_tick() once a second, and whenever this descriptor is readable: a worker or a gateway
+ * client then needs the control thread.
+ */
 int switch_wakeup_fd(const struct vswitch *vs);
 void switch_tick(struct vswitch *vs);
 

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wiring.c - which gateways of this node reach each other without the network, and whose datagrams are whose */
+/*
+ * wiring.c - which gateways of this node reach each other without the network, and whose datagrams are whose
+ *
+ * Three things depend on all gateways together, so they are worked out again after each change:
+ *
+ *    demux             (UDP port, source, VNI) -> gateway, for what the host underlay receives
+ *    remote->local_hub a remote that is a hub of this node: frames are handed over, without a datagram
+ *    hub->peers        the reverse: gateways of this node that have the hub as a remote, for its broadcasts
+ *
+ * The demux is built, and addresses are looked up with rtnetlink, while the workers still run. They are parked only to
+ * put the results in place.
+ *
+ * Control thread.
+ */
 #include "vswitch/wiring.h"
 
 #include "vswitch/path/parking.h"
 
 #include <stdlib.h>
 
-/* Whether `own`, an own side, has this address: on the node, or in a pod of it. */
+/* Whether a hub has this address: on the node or, with the pod underlay, in the pod of one of its ports. */
 static bool hub_has_address(const struct gateway *hub, const struct address *address)
 {
 	if (!hub->pod_underlay)
@@ -19,8 +32,8 @@ static bool hub_has_address(const struct gateway *hub, const struct address *add
 }
 
 /*
- * The own side on this node that a remote of `client` stands for, or 0. One that allows only some is reached by the
- * wire, which shows where a frame comes from.
+ * The hub on this node that a remote of `client` stands for, or 0. A hub that allows only some sources is reached by
+ * the network, where the source of a datagram shows.
  */
 static uint16_t find_local_hub(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
 {
@@ -46,7 +59,7 @@ static int build_demux(const struct vswitch *vs, struct demux **out)
 		const struct gateway_config *config = &gateway->config;
 		if (gateway->pod_underlay)
 			continue;
-		/* Gateways that would share an entry were refused, or given the pod underlay. */
+		/* Two gateways never share an entry: such were refused, or given the pod underlay. */
 		if (gateway->is_hub)
 			(void)demux_add(demux, config->port, NULL, config->vni, gateway->id, 0, NULL);
 		unsigned n = gateway->is_hub ? 0 : atomic_load(&gateway->n_remotes);
@@ -58,7 +71,7 @@ static int build_demux(const struct vswitch *vs, struct demux **out)
 	return 0;
 }
 
-/* Notes at each own side which gateways here have a remote that stands for it. Frozen. */
+/* Notes at the hub that `client` has it as a remote. Workers parked. */
 static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t hub_id)
 {
 	struct gateway *hub = vs->gateways[hub_id];
@@ -67,7 +80,7 @@ static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t
 			return;
 	uint16_t *peers = realloc(hub->peers, (hub->n_peers + 1) * sizeof(*peers));
 	if (!peers)
-		return; /* its broadcasts miss these clients until the next change */
+		return; /* until the next change its broadcasts do not reach this client */
 	hub->peers = peers;
 	hub->peers[hub->n_peers++] = client->id;
 }
@@ -77,7 +90,10 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 	struct demux *fresh, *old = vs->demux;
 	if (build_demux(vs, &fresh))
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	/* Asking for addresses takes a while: before the workers are parked. One slot a remote that is in use. */
+	/*
+	 * Looking up addresses takes a while, so it comes before the workers are parked. Indexed by the id of the
+	 * remote.
+	 */
 	uint16_t *local = calloc(MAX_REMOTES, sizeof(*local));
 	if (!local) {
 		demux_free(fresh);
