@@ -2,22 +2,31 @@
 /*
  * dhcp.c - the client side of DHCP (RFC 2131, RFC 2132) as a state machine over whole Ethernet frames
  *
- * The states are those of RFC 2131, figure 5, and the lease in force is kept beside them: a client that asks somebody
- * else (after a change of the gateway, or because nobody answered) goes on using what it has until it expires or is
- * denied.
+ * The states are those of RFC 2131, figure 5:
  *
- * The BROADCAST flag is never set. A gateway that is a kernel vxlan device knows only those it has heard, and has
- * nobody to send a broadcast to: an answer to it would die there (and a NAK, which is always broadcast, does: silence
- * to INIT-REBOOT therefore means the same as a NAK).
+ *    INIT -> SELECTING --offer--> REQUESTING --ACK--> BOUND --T1--> RENEWING --T2--> REBINDING
+ *     ^       DISCOVER              REQUEST             ^  server      |  anyone        |
+ *     |                              | NAK              +-----ACK------+-------ACK------+
+ *     +------------------------------+-- NAK, expired --+
+ *    REBOOTING: REQUEST for a known address; ACK -> BOUND; NAK, or three times no answer -> INIT
  *
- * Exchanges begin with a new transaction id and keep it over retransmissions, so that an answer that was long under way
- * is still one: dnsmasq takes three seconds to see whether an address is free before it offers it.
+ * The lease in force is kept beside the state. A client that asks for another lease, after a change of the gateway or
+ * because nobody answered, keeps using the one it has until that expires or is denied.
  *
- * What is asked of a lease: an address of one host that is neither the network's own nor its broadcast address
- * (pod-gateway's dnsmasq would give away .255), the router, if any, another such address of the same network. Without a
- * subnet mask the network is a /24. T1 and T2 that are not in order are taken as not given. An offer that is not good
- * enough is followed by asking for another address, as a server that picks by hashing the MAC would offer the same one
- * for ever.
+ * The BROADCAST flag is never set. A gateway that is a kernel vxlan device knows only those clients that it has heard
+ * from, and cannot flood: a broadcast answer would be lost. A NAK is always broadcast, so it is lost; therefore silence
+ * to INIT-REBOOT means the same as a NAK.
+ *
+ * An exchange begins with a new transaction id and keeps it over retransmissions, so that a slow answer still counts:
+ * dnsmasq takes three seconds to check that an address is free before it offers it.
+ *
+ * A lease is accepted only if it can work. Its address is that of one host, neither the network's own nor its broadcast
+ * address (pod-gateway's dnsmasq would give away .255). The router, if any, is another such address of the same
+ * network. Without a subnet mask the network is a /24. T1 and T2 that are not in order are ignored. After an offer that
+ * cannot work the client asks for another address, as a server that derives addresses from MACs would offer the same
+ * one for ever.
+ *
+ * One thread at a time; the state is the caller's struct dhcp.
  */
 #include "tap/dhcp.h"
 
@@ -40,7 +49,7 @@ enum {
 	BOOTP_FILE = 108,
 	BOOTP_COOKIE = 236,
 	BOOTP_OPTIONS = 240,
-	BOOTP_MIN = 300, /* RFC 951; some servers drop what is shorter */
+	BOOTP_MIN = 300, /* RFC 951; some servers drop shorter ones */
 
 	SNAME_SIZE = BOOTP_FILE - BOOTP_SNAME,
 	FILE_SIZE = BOOTP_COOKIE - BOOTP_FILE,
@@ -80,13 +89,13 @@ enum dhcp_option {
 #define SECOND 1000ULL /* ms */
 #define NEVER UINT64_MAX
 #define LONGEST_BACKOFF 4         /* doublings of a second */
-#define ANOTHER_WAIT (SECOND / 4) /* after an offer that was not good enough */
+#define ANOTHER_WAIT (SECOND / 4) /* after an offer that cannot work */
 #define SHORTEST_LEASE 10         /* s */
 #define REBOOT_TRIES 3
 #define REQUEST_TRIES 4
-#define LEAST_MTU 576 /* what every host takes (RFC 791); with less a server could stop all traffic */
+#define LEAST_MTU 576 /* what every host accepts (RFC 791); a server could stop all traffic with less */
 
-/* An answer, as far as it is understood. */
+/* The parts of an answer that we use. */
 struct dhcp_answer {
 	uint8_t message; /* enum message; 0: none */
 	uint8_t overload;
@@ -131,7 +140,7 @@ static uint64_t backoff(struct dhcp *dhcp, unsigned before)
 
 static void dhcp_enter(struct dhcp *dhcp, enum dhcp_state state, uint64_t now)
 {
-	/* A REQUEST belongs to the DISCOVER that it ends; everything else is an exchange of its own. */
+	/* A REQUEST continues the exchange of its DISCOVER; every other state starts a new one. */
 	if (state != DHCP_REQUESTING && state != DHCP_BOUND) {
 		dhcp->xid = next_random(dhcp);
 		dhcp->began = now;
@@ -147,7 +156,7 @@ void dhcp_init(struct dhcp *dhcp, const struct mac *mac, const char *hostname, u
 	*dhcp = (struct dhcp){.mac = *mac, .random = seed ? seed : 1};
 	for (size_t i = 0; hostname && hostname[i] && i < sizeof(dhcp->hostname) - 1; i++)
 		dhcp->hostname[i] = hostname[i];
-	/* Seeds that differ in a bit only soon differ in all. */
+	/* After a few rounds, seeds that differ in one bit give entirely different numbers. */
 	for (int i = 0; i < 8; i++)
 		next_random(dhcp);
 	if (hint && hint->family == AF_INET)
@@ -187,7 +196,7 @@ const struct dhcp_lease *dhcp_lease(const struct dhcp *dhcp)
 	return dhcp->has_lease ? &dhcp->lease : NULL;
 }
 
-/* Building. There is room for every option that is ever put (checked at the end of build_options). */
+/* Building. There is room for all options together (asserted in build_options). */
 
 static uint8_t *dhcp_put_option(uint8_t *at, enum dhcp_option option, const void *value, size_t length)
 {
@@ -232,7 +241,7 @@ static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message
 	return at;
 }
 
-/* The headers around the `length` bytes of message that are there already. `from` 0: broadcast, from nowhere. */
+/* Writes the headers in front of a message of `length` bytes. `from` 0: a broadcast without a source address. */
 static size_t dhcp_wrap(const struct dhcp *dhcp, uint8_t *frame, size_t length, uint32_t from)
 {
 	static const struct mac everyone = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
@@ -288,7 +297,7 @@ static void dhcp_extend(struct dhcp *dhcp, uint64_t now)
 		dhcp_enter(dhcp, state, now);
 }
 
-/* What the time has made of the state, before something is sent. */
+/* Changes the state if it is time to, before something is sent. */
 static void dhcp_advance(struct dhcp *dhcp, uint64_t now)
 {
 	unsigned tries = dhcp->state == DHCP_REBOOTING ? REBOOT_TRIES : REQUEST_TRIES;
@@ -320,7 +329,7 @@ static void dhcp_plan_next(struct dhcp *dhcp, uint64_t now)
 
 	if (dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING)
 		dhcp->due = now + renewal_wait(dhcp, now);
-	else if (dhcp->state == DHCP_REBOOTING) /* who knows the address answers at once */
+	else if (dhcp->state == DHCP_REBOOTING) /* a server that knows the address answers at once */
 		dhcp->due = now + jitter(dhcp, SECOND);
 	else
 		dhcp->due = now + backoff(dhcp, before);
@@ -333,7 +342,7 @@ size_t dhcp_send(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAM
 	*event = DHCP_NOTHING;
 	if (dhcp->has_lease && now >= dhcp->lease.expires_at) {
 		*event = dhcp_lose_lease(dhcp);
-		/* Who asks for a new one already goes on. */
+		/* A client that is already asking for a new one goes on. */
 		if (dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING || dhcp->state == DHCP_BOUND)
 			dhcp_enter(dhcp, DHCP_INIT, now);
 	}
@@ -378,9 +387,9 @@ size_t dhcp_release(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_F
 	return length;
 }
 
-/* Reading. */
+/* Reading */
 
-/* One option; false when its length cannot be right. The first of two counts. */
+/* Reads one option; false when its length is invalid. If it comes twice, the first one counts. */
 static bool dhcp_take_option(struct dhcp_answer *answer, uint8_t option, const uint8_t *value, size_t length)
 {
 	uint32_t *field = NULL;
@@ -430,7 +439,7 @@ static bool dhcp_take_option(struct dhcp_answer *answer, uint8_t option, const u
 	return true;
 }
 
-/* False when an option does not end in the `length` bytes. The end mark may be missing. */
+/* False when an option extends beyond the `length` bytes. The end mark may be missing. */
 static bool take_options(struct dhcp_answer *answer, const uint8_t *at, size_t length)
 {
 	while (length && at[0] != OPT_END) {
@@ -447,7 +456,7 @@ static bool take_options(struct dhcp_answer *answer, const uint8_t *at, size_t l
 	return true;
 }
 
-/* The UDP checksum is right, absent, or left to a device that was never met (frame.h: frame_checksum_is_partial). */
+/* Whether the UDP checksum is right, absent, or left partial (see frame_checksum_is_partial() in frame.h). */
 static bool dhcp_checksums_valid(const uint8_t *ip, const uint8_t *udp, uint16_t length)
 {
 	uint16_t check = load_word(udp + UDP_CHECKSUM);
@@ -456,7 +465,7 @@ static bool dhcp_checksums_valid(const uint8_t *ip, const uint8_t *udp, uint16_t
 	return !check || check == checksum_fold(pseudo) || checksum_valid(checksum_add(pseudo, udp, length));
 }
 
-/* The DHCP message in a frame to this client or to all, and its length; NULL if there is none that holds together. */
+/* The DHCP message, and its length, in a frame to this client or to all; NULL when there is no valid one. */
 static const uint8_t *dhcp_unwrap(const struct dhcp *dhcp, const uint8_t *frame, size_t length, size_t *inner)
 {
 	static const uint8_t everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
@@ -480,7 +489,7 @@ static const uint8_t *dhcp_unwrap(const struct dhcp *dhcp, const uint8_t *frame,
 	return udp + UDP_HEADER;
 }
 
-/* Whether the frame is an answer to the last question of this client. */
+/* Whether the frame answers the last question of this client. */
 static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct dhcp_answer *answer)
 {
 	size_t size;
@@ -504,7 +513,7 @@ static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t len
 	return mac_is_unicast(&answer->from) && !mac_equal(&answer->from, &dhcp->mac);
 }
 
-/* Whether it is the address of one host of the network, as far as can be told. */
+/* Whether it is the address of one host of the network, as far as one can tell. */
 static bool is_host(uint32_t address, uint32_t mask)
 {
 	uint32_t top = address >> 24;
@@ -515,13 +524,13 @@ static bool is_host(uint32_t address, uint32_t mask)
 	return ~mask <= 1 || ((address & ~mask) && (address & ~mask) != ~mask);
 }
 
-/* The lease that the answer offers or grants; false if it would not work. */
+/* The lease that the answer offers or grants; false if it cannot work. */
 static bool make_lease(const struct dhcp_answer *answer, uint64_t now, struct dhcp_lease *out)
 {
 	uint32_t mask = answer->mask ? answer->mask : 0xffffff00, seconds = answer->seconds;
 	uint64_t span, t1 = answer->t1, t2 = answer->t2;
 
-	/* Contiguous, and with room for a neighbour. */
+	/* The mask must be contiguous and leave room for a neighbour. */
 	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(answer->yours, mask) ||
 	    !is_host(answer->server, UINT32_MAX) || answer->yours == answer->server || !seconds)
 		return false;
@@ -550,7 +559,7 @@ static bool make_lease(const struct dhcp_answer *answer, uint64_t now, struct dh
 	return true;
 }
 
-/* An offer that would not work: ask soon for some other address of that network. */
+/* After an offer that cannot work: ask soon for some other address of that network. */
 static void ask_for_another(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
 	uint32_t mask = answer->mask ? answer->mask : 0xffffff00;
@@ -588,7 +597,7 @@ static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *ans
 
 	if (!make_lease(answer, now, &granted))
 		return DHCP_NOTHING;
-	/* Whoever asks for an address gets that one or none. */
+	/* A server grants the address that was asked for, or none. */
 	const struct address *asked = dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING
 					      ? &dhcp->lease.address.address
 					      : &dhcp->wanted;
@@ -607,10 +616,10 @@ static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 {
 	enum dhcp_event event = dhcp_lose_lease(dhcp);
 
-	/* Asking for it again would be denied again. */
+	/* Asking for the same address again would be denied again. */
 	dhcp->wanted = (struct address){0};
 	dhcp_enter(dhcp, DHCP_INIT, now);
-	/* At once, but a server that offers and denies in a circle is not to be followed so fast. */
+	/* Try again at once, but not so fast with a server that keeps offering and denying. */
 	if (dhcp->denied)
 		dhcp->due = now + backoff(dhcp, dhcp->denied - 1);
 	dhcp->denied++;
@@ -633,7 +642,7 @@ enum dhcp_event dhcp_receive(struct dhcp *dhcp, const uint8_t *frame, size_t len
 {
 	struct dhcp_answer answer;
 
-	/* Without a transmission in this state there is no question to answer. */
+	/* Nothing has been asked in this state yet. */
 	if (!dhcp->tries || !dhcp_parse(dhcp, frame, length, &answer))
 		return DHCP_NOTHING;
 	if (dhcp->state == DHCP_SELECTING)

@@ -2,20 +2,31 @@
 /*
  * gateway_client.c - a port as a client of its gateway: its lease, and whether the router answers
  *
- * Two packet sockets on the TAP, opened in the pod's network namespace: a socket stays in the namespace it was made in,
- * so that nobody has to enter it again.
+ * Two packet sockets on the TAP, opened in the pod's network namespace. A socket stays in the namespace in which it was
+ * made, so nobody has to enter that again.
  *
- * The one for DHCP is bound to IPv4 only while an answer may come. Otherwise it is bound to an ethertype that nobody
- * sends (IDLE), so that the pod's traffic does not pass its filter. Protocol 0 would not do: with it, bind(2) leaves
- * the protocol as it was. Turning the socket waits for an RCU grace period, hence LINGER: when many pods start at once,
- * each gets its lease first.
+ *    config      lease   router answers      state
+ *    neither                                 CLIENT_OFF
+ *    dhcp        no                          CLIENT_WAITING
+ *    dhcp alone  yes                         CLIENT_READY
+ *    probe       yes     not yet             CLIENT_PROBING
+ *                or      yes                 CLIENT_READY
+ *                static  missed 3 probes     CLIENT_LOST
  *
- * The router is probed by ARP requests (RFC 826) that are broadcast from the pod's own MAC and address. They also keep
- * alive what a gateway knows of its client (a kernel vxlan device forgets after 300 s), and their answers show the
- * pod's kernel a router whose MAC has changed. An unanswered probe is repeated every second; the third miss means lost.
- * Being lost, probes go on every second and after a while every fourth, so that a return is seen within five.
+ * The DHCP socket is bound to IPv4 only while an answer is expected. Otherwise it is bound to an ethertype that nobody
+ * sends (IDLE), so that the pod's traffic does not run through its filter. Protocol 0 would not do: bind(2) then leaves
+ * the protocol as it was. Binding waits for an RCU grace period. So it is delayed by LINGER: when many pods start at
+ * once, each gets its lease first.
  *
- * A router that answers with another MAC than before is another gateway, or has lost its memory: the lease is rebooted.
+ * The router is probed by ARP requests (RFC 826), broadcast from the pod's own MAC and address. They also keep the
+ * gateway's entry for its client alive (a kernel vxlan device forgets after 300 s), and their answers show the pod's
+ * kernel when the router's MAC has changed. An unanswered probe is repeated every second; three misses mean lost. A
+ * lost router is probed every second, and after a while every fourth, so that its return is noticed within five.
+ *
+ * A router that answers with another MAC is another gateway, or one that lost its memory: then the lease is confirmed
+ * with INIT-REBOOT.
+ *
+ * One thread at a time, the control thread.
  */
 #include "tap/gateway_client.h"
 
@@ -34,11 +45,11 @@
 #define SECOND 1000ULL /* ms */
 #define NEVER UINT64_MAX
 #define MISSES 3
-#define LOST_EAGER 30 /* probes of a lost router before they become fewer */
+#define LOST_EAGER 30 /* probes of a lost router until they become rarer */
 #define LOST_WAIT (4 * SECOND)
 #define LINGER (5 * SECOND)
-#define BATCH 16       /* frames read from a socket in a turn */
-#define FRAME_MAX 2048 /* bytes; what is longer is neither ARP nor DHCP of ours */
+#define BATCH 16       /* frames read from a socket in one turn */
+#define FRAME_MAX 2048 /* bytes; our ARP and DHCP frames are not longer */
 #define RECEIVE_BUFFER 32768
 
 enum {
@@ -68,13 +79,13 @@ struct gateway_client {
 	int arp_fd; /* -1: no probes */
 	struct dhcp dhcp;
 	bool listening;   /* ip_fd is bound to IPv4 */
-	uint64_t idle_at; /* ms, when it need no longer be; NEVER: not yet known */
+	uint64_t idle_at; /* ms, when it can be unbound; NEVER: not yet known */
 
 	struct prefix own;     /* in force; family 0: no address */
 	struct address router; /* family 0: none */
 	enum gateway_client_state state;
-	bool unanswered; /* the last probe */
-	bool answered;   /* since the router was last another one, or lost */
+	bool unanswered; /* the last probe was not answered */
+	bool answered;   /* since the router last changed, or was lost */
 	unsigned misses;
 	uint64_t sent_at, probe_at, answered_at; /* ms */
 	struct mac router_mac;                   /* all zero: not known */
@@ -93,7 +104,7 @@ static int open_packet_socket(const struct gateway_client *client, uint16_t prot
 {
 	struct sock_fprog program = {length, code};
 	int size = RECEIVE_BUFFER;
-	/* Protocol 0: nothing comes before the filter is there. */
+	/* Protocol 0: nothing arrives before the filter is attached. */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -154,7 +165,7 @@ static void probe_restart(struct gateway_client *client, uint64_t now)
 	client->router_mac = (struct mac){{0}};
 }
 
-/* Which address and router are in force; new ones are probed anew. */
+/* Works out which address and router are in force. New ones are probed from the beginning. */
 static void update_addresses(struct gateway_client *client, uint64_t now)
 {
 	const struct dhcp_lease *lease = client->config.dhcp ? dhcp_lease(&client->dhcp) : NULL;
@@ -189,11 +200,13 @@ static void send_frame(const struct gateway_client *client, int fd, uint16_t pro
 	struct sockaddr_ll to = {
 		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = client->ifindex};
 
-	/* What does not get out is like what gets lost on the way: it is sent again in time. */
+	/* A frame that is not sent is like one that is lost on the way: it will be repeated. */
 	(void)sendto(fd, frame, length, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
 }
 
-/* The next frame that came, its length; -1: none. An error of the interface (it went down) is only taken note of. */
+/*
+ * Reads the next frame and returns its length; -1: there is none. After an error of the interface, which went down, 0.
+ */
 static ssize_t next_frame(int fd, uint8_t frame[static FRAME_MAX])
 {
 	ssize_t length = recv(fd, frame, FRAME_MAX, MSG_DONTWAIT);
@@ -214,7 +227,7 @@ static void listen_if_needed(struct gateway_client *client, uint64_t now)
 	} else if (client->listening && client->idle_at == NEVER) {
 		client->idle_at = now + LINGER;
 	} else if (client->listening && now >= client->idle_at) {
-		/* Fails when the interface is gone, and then nothing comes anyway. */
+		/* Fails when the interface is gone; then nothing arrives anyway. */
 		(void)bind_to(client, client->ip_fd, IDLE);
 		client->listening = false;
 		client->idle_at = NEVER;
@@ -288,7 +301,7 @@ static void probe_if_due(struct gateway_client *client, uint64_t now)
 	client->probe_at = now + (client->misses < MISSES + LOST_EAGER ? SECOND : LOST_WAIT);
 }
 
-/* Whether it is the router's answer to the pod; *from is its MAC then. */
+/* Whether it is the router's answer to the pod. If so, *from is its MAC. */
 static bool is_answer(const struct gateway_client *client, const uint8_t *frame, size_t length, struct mac *from)
 {
 	const uint8_t *arp = frame + ETH_HEADER, *mac = client->config.mac.bytes;
@@ -311,11 +324,11 @@ static void take_arp_answer(struct gateway_client *client, const struct mac *fro
 	client->answered = true;
 	client->answered_at = now;
 	client->misses = 0;
-	/* The pod's kernel asks as well: its answers are as good, but come without a probe. */
+	/* The pod's kernel asks, too. Those answers are just as good, but they answer no probe. */
 	if (client->unanswered)
 		client->probe_at = client->sent_at + client->config.probe * SECOND;
 	client->unanswered = false;
-	/* Not while an exchange is under way: it would never end if two routers answered in turn. */
+	/* Not during an exchange: with two routers that answer in turn it would never end. */
 	if (other && client->config.dhcp && !dhcp_listens(&client->dhcp))
 		dhcp_reboot(&client->dhcp, now);
 }
@@ -356,7 +369,7 @@ static void drain_frames(int fd)
 {
 	uint8_t frame[FRAME_MAX];
 
-	/* The receive buffer holds far fewer: what keeps coming is news. */
+	/* The receive buffer holds far fewer frames: what comes after that is new. */
 	for (int i = 0; fd >= 0 && i < RECEIVE_BUFFER / ETH_HEADER && next_frame(fd, frame) >= 0; i++)
 		;
 }
@@ -456,7 +469,7 @@ static uint64_t seed_for(const struct mac *mac, uint64_t now)
 {
 	uint64_t seed = 0;
 
-	/* Early in the boot there may be none; ids that can be guessed are better than waiting. */
+	/* Early in the boot there may be no random numbers. Guessable ids are better than waiting. */
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed = (uint64_t)load32(mac->bytes + 2) << 32 ^ now;
 	return seed;

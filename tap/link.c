@@ -27,7 +27,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IPV6_DEFAULT_PRIORITY 1024 /* what the kernel makes of a route without one, IP6_RT_PRIO_USER */
+#define IPV6_DEFAULT_PRIORITY 1024 /* priority of an IPv6 route without one: IP6_RT_PRIO_USER */
 
 /* What link_apply() has made so far. */
 struct link_made {
@@ -94,7 +94,7 @@ static int delete_address(struct link_target *t, const struct prefix *address)
 	return code == -EADDRNOTAVAIL ? 0 : code;
 }
 
-/* 1 when the address was added, 0 when it was there. */
+/* 1 when the address was added, 0 when it was there already. */
 static int ensure_address(struct link_target *t, const struct prefix *address, struct failure *why)
 {
 	char text[ADDRESS_TEXT];
@@ -108,9 +108,10 @@ static int ensure_address(struct link_target *t, const struct prefix *address, s
 /* Routes. */
 
 /*
- * Gateways are reachable by our word for it (RTNH_F_ONLINK), as an address that covers them may come later or never.
- * Routes are taken away only when they are static, as we make them: the kernel's own for an address looks just like an
- * on-link route that a user asked for as well.
+ * Gateways of routes are marked as on link (RTNH_F_ONLINK): an address that covers them may come later, or never.
+ *
+ * Only static routes are deleted, as ours are: the kernel's own route for an address looks like an on-link route that
+ * the user asked for as well.
  */
 static struct nl_msg *route_message(const struct link_target *t, int type, int flags, const struct link_route *route)
 {
@@ -140,7 +141,7 @@ static int link_delete_route(struct link_target *t, const struct link_route *rou
 	return code == -ESRCH ? 0 : code;
 }
 
-/* Whether `other` is what the kernel means when it says that `route` exists. */
+/* Whether `other` is the route that the kernel means when it says that `route` exists. */
 static bool is_rival(struct rtnl_route *other, const struct link_route *route)
 {
 	uint32_t priority = route->to.address.family == AF_INET6 ? IPV6_DEFAULT_PRIORITY : 0;
@@ -152,8 +153,8 @@ static bool is_rival(struct rtnl_route *other, const struct link_route *route)
 }
 
 /*
- * The kernel says that a route of this destination exists. 0 when it is this very one, else -EEXIST with a text that
- * says where the other goes.
+ * The kernel says that a route to this destination exists. 0 when it is just this route, else -EEXIST with a text that
+ * says where the other one goes.
  */
 static int explain_rival(struct link_target *t, const struct link_route *route, const char *key,
 			 struct rtnl_route *rival, struct failure *why)
@@ -190,7 +191,7 @@ static int find_rival(struct link_target *t, const struct link_route *route, con
 	return code;
 }
 
-/* 1 when the route was added, 0 when it was there. */
+/* 1 when the route was added, 0 when it was there already. */
 static int ensure_route(struct link_target *t, const struct link_route *route, const char *key, struct failure *why)
 {
 	char text[LINK_ROUTE_TEXT];
@@ -323,7 +324,7 @@ int link_setup(const char *ifname, const struct link_config *config, struct fail
 
 int link_change(const char *ifname, const struct link_config *was, const struct link_config *now, struct failure *why)
 {
-	/* Not even to put back what the pod has taken off since: what did not change here is the pod's business. */
+	/* Does not even restore what the pod has removed since: what did not change here is the pod's business. */
 	if (link_config_equal(was, now))
 		return 0;
 	return link_apply_or_undo(ifname, was, now, false, why);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * link_config.c - what an interface is to have, as a value
+ * link_config.c - the configuration of an interface as a value
  *
- * The default route is the last of an interface's routes; only the key in a refusal tells it apart.
+ * The default route is the last of the routes. Only the key in a refusal tells it apart.
  */
 #include "tap/link_config.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5; with less the kernel takes IPv6 off the interface */
+#define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5; with less, the kernel removes IPv6 from the interface */
 
 size_t link_count_routes(const struct link_config *config)
 {

@@ -11,7 +11,7 @@
 #include <netlink/route/neighbour.h>
 #include <stdio.h>
 
-/* Multicast addresses have no neighbour behind them; their entries say what the address itself says. */
+/* NUD_NOARP entries of multicast addresses are not learned: they follow from the address itself. */
 static bool is_learnt(struct rtnl_neigh *neighbour, int ifindex)
 {
 	int state = rtnl_neigh_get_state(neighbour);
@@ -29,7 +29,7 @@ static int forget(struct link_target *t, struct rtnl_neigh *neighbour)
 
 	if (!code)
 		code = netlink_request(&t->nl, msg);
-	/* It may have aged out meanwhile. */
+	/* It may have aged out in the meantime. */
 	return code == -ENOENT ? 0 : code;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link_underlay.c - the underlay TAP's interface: how the node comes to forward what is written to it */
+/* link_underlay.c - the interface of the underlay TAP: makes the node forward what is written to it */
 #include "tap/link.h"
 #include "tap/link_target.h"
 
@@ -11,7 +11,7 @@
 #include <netlink/msg.h>
 #include <stdio.h>
 
-/* IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { id: value } } }: needs no writable /proc/sys. */
+/* IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { id: value } } } works without a writable /proc/sys. */
 static int put_devconf(struct nl_msg *msg)
 {
 	static const struct {
@@ -45,8 +45,8 @@ static int set_devconf(struct link_target *t)
 }
 
 /*
- * IPv6 forwards from one interface alone since Linux 6.17 (force_forwarding), before only where the node forwards from
- * all. Where it cannot be said, IPv6's datagrams take the sockets, as the probe finds out.
+ * Since Linux 6.17 IPv6 can forward from a single interface (force_forwarding); older kernels forward from all or none.
+ * Where it cannot be set, the probes are lost and IPv6 datagrams take the sockets.
  */
 static void force_ip6_forwarding(const char *ifname)
 {
@@ -61,9 +61,9 @@ static void force_ip6_forwarding(const char *ifname)
 }
 
 /*
- * An interface without any address fails the reverse path filter, however loose (fib_validate_source), and the filter
- * cannot be turned off for one interface where it is on for all. The address serves nothing else: scope host keeps it
- * from being chosen as a source.
+ * An interface without any address fails even a loose reverse path filter (fib_validate_source), and the filter cannot
+ * be turned off for one interface while it is on for all. The address has no other use: with scope host it is never
+ * chosen as a source.
  */
 static struct nl_msg *underlay_address(const struct link_target *t)
 {

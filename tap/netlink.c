@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netlink.c - a route netlink socket that keeps the kernel's own words */
+/* netlink.c - a route netlink socket that keeps the kernel's own error messages */
 #include "tap/netlink.h"
 
 #include <linux/netlink.h>
@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 
 /*
- * Called by libnl for an answer that is an error. The text follows the copy of our request, of which NETLINK_CAP_ACK
- * leaves the header only.
+ * Called by libnl for an error answer. The text follows the copy of our request, of which NETLINK_CAP_ACK leaves only
+ * the header.
  */
 static int keep_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *context)
 {
@@ -32,7 +32,7 @@ static int keep_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *c
 	return NL_STOP;
 }
 
-/* For what fails inside libnl, without an answer from the kernel. */
+/* The errno for a failure inside libnl, without an answer from the kernel. */
 static int netlink_errno_of(int result)
 {
 	switch (-result) {
@@ -80,7 +80,7 @@ int netlink_open(struct netlink *nl, struct failure *why)
 		netlink_close(nl);
 		return fail(why, code, NULL, "cannot open a netlink socket: %s", strerror(-code));
 	}
-	/* Linux before 4.12 knows neither; then strerror() must do. */
+	/* Linux before 4.12 has neither; then strerror() has to do. */
 	setsockopt(nl_socket_get_fd(nl->sock), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	setsockopt(nl_socket_get_fd(nl->sock), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	nl_socket_modify_err_cb(nl->sock, NL_CB_CUSTOM, keep_error, nl);
