@@ -376,7 +376,7 @@ static void test_port_refused(void **state)
 		{"'netns':'n','exclusive':'yes'", "exclusive", "exclusive: "},
 		{"'netns':'n','exclusive':true,'keep':'0.0.0.0/0'", "keep", "not a network"},
 		{"'netns':'n','exclusive':true,'keep':'10.0.0.0'", "keep", "ADDRESS/LENGTH"},
-		{"'netns':'n','mtu':100", "mtu", "too small"},
+		{"'netns':'n','mtu':100", "mtu", "give 576 to 65000, or 0"},
 		{"'netns':'n','default-via':'10.0.0.1'", "default-via", "no such key"},
 		{"'ifname':'vx1'", "netns", "missing"},
 	};
