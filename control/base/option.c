@@ -383,7 +383,7 @@ void option_help(const struct option_spec *table, unsigned commands, int width, 
 		letters = letters || option->letter;
 	for (; table && table->name; table++) {
 		char left[80], letter[8] = "    ";
-		if (table->positional || (commands && table->commands != commands))
+		if (table->positional || !table->help || (commands && table->commands != commands))
 			continue;
 		if (table->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", table->letter);

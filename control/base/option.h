@@ -113,11 +113,6 @@ struct option_spec {
 		.most = (most_), .parse = (parse_), __VA_ARGS__                                                        \
 	}
 
-/* --help and --version, which every program has; `member` is a bool each. */
-#define OPTION_HELP(letter_, member_) OPTION_FLAG("help", letter_, member_, "print this", .line_only = true)
-#define OPTION_VERSION(letter_, member_)                                                                               \
-	OPTION_FLAG("version", letter_, member_, "print the version", .line_only = true)
-
 /* The words of a command line, and how far they have been read. */
 struct option_line {
 	char **next;         /* NULL-terminated */

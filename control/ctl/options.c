@@ -19,7 +19,7 @@ struct cursor {
 #define OPTIONS struct invocation
 static const struct option_spec global_options[] = {
 	OPTION_TEXT("socket", 's', "SOCKET", socket,
-		    "podswitchd's control socket (else $PODSWITCH_SOCKET, else the default)"),
+		    "podswitchd's control socket ($PODSWITCH_SOCKET, else /run/podswitch/control.sock)"),
 	OPTION_FLAG("json", 'j', json, "print one JSON document instead of a table"),
 	OPTION_FLAG("help", 'h', help, "print this; after an object or a command, its options"),
 	OPTION_FLAG("version", 'V', version, "print the version of podswitchctl"),

@@ -314,18 +314,17 @@ const struct option_spec fdb_filter_options[] = {
 	{0},
 };
 
-#define FDB_KEY                                                                                                        \
-	OPTION_VALUE("gateway", 0, "GATEWAY", gateway, parse_name, "the gateway in whose network the MAC is",          \
-		     .required = "the gateway it belongs to"),                                                         \
-		OPTION_VALUE("mac", 0, "MAC", mac, parse_fdb_mac, "the MAC address", .required = "its MAC address")
-
 const struct option_spec fdb_key_options[] = {
-	FDB_KEY,
+	OPTION_VALUE("gateway", 0, "GATEWAY", gateway, parse_name, "the gateway in whose network the MAC is",
+		     .required = "the gateway it belongs to"),
+	OPTION_VALUE("mac", 0, "MAC", mac, parse_fdb_mac, "the MAC address", .required = "its MAC address"),
 	{0},
 };
 
 const struct option_spec fdb_entry_options[] = {
-	FDB_KEY,
+	OPTION_VALUE("gateway", 0, "GATEWAY", gateway, parse_name, "the gateway in whose network the MAC is",
+		     .required = "the gateway it belongs to"),
+	OPTION_VALUE("mac", 0, "MAC", mac, parse_fdb_mac, "the MAC address", .required = "its MAC address"),
 	OPTION_VALUE("port", 0, "PORT", port, parse_name, "it is behind this port of the gateway"),
 	OPTION_VALUE("remote", 0, "ADDRESS[:PORT]", remote, parse_fdb_remote, "it is behind this remote"),
 	{0},

@@ -22,7 +22,7 @@ static int parse_keep(const char *label, const char *text, void *into, struct fa
 
 #define OPTIONS struct settings
 static const struct option_spec settings_options[] = {
-	OPTION_TEXT("node", 0, "NAME", node, "this node's name in the cluster (else $NODE_NAME)"),
+	OPTION_TEXT("node", 0, "NAME", node, "this node's name in the cluster ($NODE_NAME)"),
 	OPTION_TEXT("socket", 's', "SOCKET", socket, "podswitchd's control socket (/run/podswitch/control.sock)"),
 	OPTION_TEXT("agent-socket", 0, "SOCKET", agent_socket, "where podswitch-cni asks (agent.sock beside it)"),
 	OPTION_TEXT("api", 0, "URL", api, "the API server (as a pod is told)"),
@@ -48,8 +48,8 @@ static const struct option_spec settings_options[] = {
 	OPTION_NUMBER("cni-timeout", 0, "SECONDS", cni_timeout, 1, 250,
 		      "how long the plugin waits for a gateway, 1 to 250 (20)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
-	OPTION_HELP(0, help),
-	OPTION_VERSION(0, version),
+	OPTION_FLAG("help", 0, help, "print this"),
+	OPTION_FLAG("version", 0, version, "print the version"),
 	{0},
 };
 #undef OPTIONS
