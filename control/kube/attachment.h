@@ -13,8 +13,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define TENANT_SUSPECTS 8
-#define TENANT_SUSPICION 60000 /* ms for which an endpoint that did not answer is not tried again */
+#define ATTACHMENT_SUSPECTS 8
+#define ATTACHMENT_SUSPICION 60000 /* ms for which an endpoint that did not answer is not tried again */
 
 enum attachment_state {
 	ATTACHMENT_PENDING, /* something is missing, `reason` says what */
@@ -51,13 +51,17 @@ struct attachment {
 	struct suspect {
 		struct address address;
 		uint64_t until; /* ms */
-	} suspects[TENANT_SUSPECTS];
+	} suspects[ATTACHMENT_SUSPECTS];
 	unsigned next_suspect;
 };
 
 /* NULL without memory, or when a part of its name is not valid. */
 struct attachment *attachment_new(const char *namespace, const char *pod, const char *id, const char *ifname);
 void attachment_free(struct attachment *attachment);
+
+/* Sets state and reason, and returns the state. `reason` is for people; it may be attachment->reason itself. */
+enum attachment_state attachment_set_state(struct attachment *attachment, enum attachment_state state,
+					   const char *reason);
 
 /* Its endpoint did not answer: others are to be preferred for a while. */
 void attachment_suspect(struct attachment *attachment, uint64_t now);

@@ -7,10 +7,10 @@
  */
 #include "control/base/rpc.h"
 #include "control/cni/install.h"
+#include "control/kube/agent_methods.h"
 #include "control/kube/chain.h"
 #include "control/kube/health.h"
 #include "control/kube/metrics.h"
-#include "control/kube/reconcile.h"
 #include "control/kube/settings.h"
 #include "tap/base/clock.h"
 #include "tap/base/signals.h"

@@ -102,9 +102,9 @@ static json_t *keep_list(const struct podswitchd_ports *podswitchd_ports, const 
 {
 	char text[ADDRESS_TEXT];
 	json_t *keep = json_array();
-	for (size_t i = 0; i < spec->n_not_routed && json_array_size(keep) < ORDERS_MAX_KEEP; i++)
+	for (size_t i = 0; i < spec->n_not_routed && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
 		json_array_append_new(keep, json_string(prefix_format(&spec->not_routed[i], text)));
-	for (size_t i = 0; i < podswitchd_ports->n_networks && json_array_size(keep) < ORDERS_MAX_KEEP; i++)
+	for (size_t i = 0; i < podswitchd_ports->n_networks && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
 		json_array_append_new(keep, json_string(prefix_format(&podswitchd_ports->networks[i], text)));
 	return keep;
 }

@@ -13,7 +13,7 @@
 #include "control/kube/cluster.h"
 #include "control/kube/podswitchd.h"
 
-#define ORDERS_MAX_KEEP 64 /* podswitchd's PORT_MAX_KEEP */
+#define PODSWITCHD_PORTS_MAX_KEEP 64 /* podswitchd's PORT_MAX_KEEP */
 
 struct podswitchd_ports {
 	struct podswitchd *podswitchd;
