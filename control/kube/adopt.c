@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* NAMESPACE.POD@ID[.IFNAME]; a namespace has no '.'. A POD that was cut is found among the pods that there are. */
+/* Reads NAMESPACE.POD@ID[.IFNAME]. If POD was cut to fit, it is looked up among the pods of this node. */
 static struct attachment *attachment_of_port(const struct reconciler *reconciler, const char *port, const char *ifname)
 {
 	char namespace[64], pod[NAMES_SIZE], id[NAMES_ID + 1], name[NAMES_SIZE];
@@ -38,7 +38,7 @@ static struct attachment *attachment_of_port(const struct reconciler *reconciler
 	return attachment_new(namespace, pod, id, ifname);
 }
 
-/* What the CNI configuration named. When that cannot be read it is nothing that could be had, nor "no gateway". */
+/* The gateway that the CNI configuration named. Unreadable, it must not pass for "none": "?" is never found. */
 static void recall_configured(const struct reconciler *reconciler, struct attachment *attachment)
 {
 	int error = memory_recall(reconciler->config.memory, attachment->port, attachment->configured,
@@ -50,7 +50,7 @@ static void recall_configured(const struct reconciler *reconciler, struct attach
 	snprintf(attachment->configured, sizeof(attachment->configured), "?");
 }
 
-/* Where the port is, by the name of its gateway: NAMESPACE.SERVICE@ADDRESS, or none. */
+/* Reads where the port is from its gateway's name: NAMESPACE.SERVICE@ADDRESS, or none. */
 static void recall_gateway(struct attachment *attachment, const char *gateway)
 {
 	size_t dot = strcspn(gateway, "."), at = strcspn(gateway, "@");
@@ -95,7 +95,8 @@ static void adopt_port(struct reconciler *reconciler, json_t *status)
 	attachment->exists = true;
 	json_decref(attachment->status);
 	attachment->status = json_incref(status);
-	/* Also of one that the plugin has asked for again: it stays where it is, and what was told is no news. */
+	/* The plugin may have asked for it again already. It stays where it is, and sends no Event for what is not new.
+	 */
 	const char *client = attachment_client(attachment, "state");
 	if (*attachment->at)
 		return;
@@ -109,7 +110,7 @@ static void forget_ports(struct reconciler *reconciler)
 		attachment->exists = false;
 }
 
-/* Every port that podswitchd has; false when it does not answer. */
+/* False when podswitchd does not answer. */
 bool adopt_ports(struct reconciler *reconciler)
 {
 	json_t *list = NULL, *status;
@@ -122,8 +123,7 @@ bool adopt_ports(struct reconciler *reconciler)
 		adopt_port(reconciler, status);
 	}
 	json_decref(list);
-	/* A podswitchd that was started anew has its old ports, unless its state was lost; then they are given again.
-	 */
+	/* A restarted podswitchd has its old ports, unless its state was lost: then they are added again. */
 	if (reconciler->epoch != podswitchd_epoch(reconciler->config.podswitchd)) {
 		for (struct attachment *attachment = reconciler->attachments; attachment;
 		     attachment = attachment->next) {

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ATTACH_REFUSED (-32020) /* JSON-RPC: not as things are; asking again is of no use */
+#define ATTACH_REFUSED (-32020) /* JSON-RPC: refused for as long as nothing changes, so asking again is no use */
 
 struct plugin_request {
 	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
@@ -38,7 +38,7 @@ static int plugin_request_read(json_t *params, bool add, struct plugin_request *
 	return 0;
 }
 
-/* What only the plugin says, and does not say again once the pod runs. */
+/* Keeps what only the plugin knows; it does not say it again once the pod runs. */
 static int note_plugin_request(const struct reconciler *reconciler, struct attachment *attachment,
 			       const struct plugin_request *plugin_request, struct failure *why)
 {
@@ -76,7 +76,7 @@ static json_t *ready_answer(const struct attachment *attachment)
 			 attachment_client(attachment, "router"));
 }
 
-/* A question that is asked again for a silent gateway is the moment to say so in an Event, once. */
+/* The plugin has waited for a while: says in an Event, once, what it waits for. */
 static void report_silence(struct reconciler *reconciler, struct attachment *attachment)
 {
 	if (attachment->exists && *attachment->reason && reconciler->now - attachment->began > 5000 &&
@@ -131,7 +131,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	case ATTACHMENT_PENDING:
 		break;
 	}
-	/* The kubelet cannot take a pod away whose sandbox it is still waiting for. */
+	/* The kubelet cannot delete a pod while it waits for its sandbox. */
 	if (pod_is_ending(attachment_pod(reconciler, attachment)))
 		return fail(why, ATTACH_REFUSED, NULL, "the pod is being deleted; %.200s", attachment->reason);
 	report_silence(reconciler, attachment);
@@ -175,7 +175,7 @@ static int answer_check(struct reconciler *reconciler, json_t *params, json_t **
 	return 0;
 }
 
-/* Whether the list of valid attachments has the tenant's. */
+/* Whether the list of valid attachments has this one. */
 static bool is_valid(const json_t *valid, const struct attachment *attachment)
 {
 	size_t i;
@@ -184,7 +184,7 @@ static bool is_valid(const json_t *valid, const struct attachment *attachment)
 	{
 		const char *container = json_string_value(json_object_get(entry, "container_id"));
 		const char *ifname = json_string_value(json_object_get(entry, "ifname"));
-		/* The plugin's interface has another name than the primary's, which a runtime's list has. */
+		/* By container alone: the list names the primary's interface, and ours has another name. */
 		if (container && ifname && !strncmp(container, attachment->id, strlen(attachment->id)))
 			return true;
 	}
@@ -192,8 +192,8 @@ static bool is_valid(const json_t *valid, const struct attachment *attachment)
 }
 
 /*
- * A network's list lacks the attachments of all other networks, so that a pod that is there is not given up for it. Its
- * earlier sandboxes were removed when this one was added.
+ * The list of one network lacks the attachments of all others, so a pod that still exists is never garbage. Its earlier
+ * sandboxes were removed when the present one was added.
  */
 static bool is_garbage(const struct reconciler *reconciler, const json_t *valid, const struct attachment *attachment)
 {

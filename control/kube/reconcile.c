@@ -25,10 +25,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SILENCE_LIMIT 8000 /* ms that an endpoint may be silent before another one is tried */
+#define SILENCE_LIMIT 8000 /* ms without an answer before another endpoint is tried */
 
-/* Rendezvous hashing: each pod has its own order of endpoints, so that they share the pods and none moves needlessly.
- */
+/* Rendezvous hashing: each pod has its own order of endpoints. They share the pods, and a pod moves only if it must. */
 static uint64_t endpoint_rank(const struct attachment *attachment, const struct cluster_endpoint *endpoint)
 {
 	char text[ADDRESS_TEXT];
@@ -36,7 +35,7 @@ static uint64_t endpoint_rank(const struct attachment *attachment, const struct 
 	return XXH3_64bits_withSeed(text, strlen(text), XXH3_64bits(attachment->pod, strlen(attachment->pod)));
 }
 
-/* The endpoint to be at: where it is, if that is ready and answers, else the best of those that are not suspected. */
+/* Stays at its endpoint while that is ready and answers; else the best one that is not suspected. */
 static const struct cluster_endpoint *endpoint_pick(const struct reconciler *reconciler,
 						    const struct attachment *attachment,
 						    const struct cluster_endpoint *list, size_t n)
@@ -55,7 +54,7 @@ static const struct cluster_endpoint *endpoint_pick(const struct reconciler *rec
 	return best ? best : n ? &list[0] : NULL;
 }
 
-/* What podswitchd says of the port's client becomes the tenant's state. */
+/* Derives the state from podswitchd's report of the port's client, and sends the Events that go with it. */
 static enum attachment_state reconcile_status(struct reconciler *reconciler, struct attachment *attachment,
 					      const struct choice *choice)
 {
@@ -105,8 +104,8 @@ static void report_lost(struct reconciler *reconciler, struct attachment *attach
 }
 
 /*
- * An endpoint that stopped answering, or that has been silent since the port came to it, is not the one to be at. By
- * podswitchd's report rather than its news, which may be missed.
+ * Suspects an endpoint that stopped answering, or that has been silent since the port came to it. Goes by podswitchd's
+ * report and not by its events, which may be missed.
  */
 static void check_silence(struct reconciler *reconciler, struct attachment *attachment)
 {
@@ -125,7 +124,7 @@ static void check_silence(struct reconciler *reconciler, struct attachment *atta
 		report_lost(reconciler, attachment);
 }
 
-/* A port that waits is asked after each time; of one that is ready, news and the periodic list tell. */
+/* Asks for the report of a port that waits. For one that is ready, events and the periodic list are enough. */
 static void refresh_status(struct reconciler *reconciler, struct attachment *attachment)
 {
 	if (!attachment->exists || !strcmp(attachment->at, "none"))
@@ -171,7 +170,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	return reconcile_status(reconciler, attachment, choice);
 }
 
-/* The pod is to have no gateway: what it had goes, and its own default route comes back. */
+/* The pod has no gateway any more: removes its port, which gives it its own default route back. */
 static enum attachment_state reconcile_none(struct reconciler *reconciler, struct attachment *attachment,
 					    const struct choice *choice)
 {
@@ -186,7 +185,7 @@ static enum attachment_state reconcile_none(struct reconciler *reconciler, struc
 	return attachment_set_state(attachment, ATTACHMENT_NONE, choice->reason);
 }
 
-/* Why a decision is no gateway: in an Event, and for what waits. A port that is there stays, unless it may not. */
+/* There is no gateway to be had: says why. An existing port stays, unless the pod may not use its gateway any more. */
 static enum attachment_state reconcile_refusal(struct reconciler *reconciler, struct attachment *attachment,
 					       const struct choice *choice)
 {

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_PASS 20  /* ms that a look at everything may take at every change */
-#define PAUSE_FACTOR 4 /* times as long as a longer one took, the next one waits: the plugin is waiting, too */
+#define SHORT_PASS 20  /* ms: a pass that takes no longer is made at every change */
+#define PAUSE_FACTOR 4 /* the pause after a longer pass, in multiples of what it took */
 
 int reconciler_open(const struct reconciler_config *config, struct reconciler **out, struct failure *why)
 {
@@ -112,8 +112,8 @@ const char *pod_uid(const json_t *pod)
 }
 
 /*
- * Whether the runtime's pod of that UID ("": it did not say) is this one. A pod of a file on the node has another UID
- * there than its mirror in the API, which says in an annotation whose mirror it is.
+ * Whether the runtime's pod with that UID ("": not known) is this one. A static pod has another UID on the node than
+ * its mirror in the API; the mirror's annotation has the node's.
  */
 bool pod_has_uid(const json_t *pod, const char *uid)
 {
@@ -122,7 +122,6 @@ bool pod_has_uid(const json_t *pod, const char *uid)
 	return !*uid || !strcmp(uid, pod_uid(pod)) || (mirrored && !strcmp(uid, mirrored));
 }
 
-/* The pod that the tenant is of, not an earlier or later one of the same name. */
 const json_t *attachment_pod(const struct reconciler *reconciler, const struct attachment *attachment)
 {
 	const json_t *pod = cluster_pod(reconciler->config.cluster, attachment->namespace, attachment->pod);
@@ -143,7 +142,7 @@ static void reconciler_read_networks(struct reconciler *reconciler)
 	reconciler->ports.n_networks = n;
 }
 
-/* "port.ready", "port.lost" and "port.gone" of a tenant's port. */
+/* Handles port.ready, port.lost and port.gone. */
 static void reconciler_on_event(void *context, const json_t *event)
 {
 	struct reconciler *reconciler = context;

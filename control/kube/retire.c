@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ORPHAN_AGE 30000 /* ms after which the port of a pod that is gone is cut off, without the plugin */
+#define ORPHAN_AGE 30000 /* ms after which a pod's port is cut off when the pod is gone and no DEL came */
 
 void removed_remember(struct reconciler *reconciler, const char *port)
 {
@@ -41,17 +41,13 @@ int attachment_remove(struct reconciler *reconciler, const char *port, struct fa
 	return 0;
 }
 
-/* Its namespace or interface is gone: there is nothing left that could send. */
+/* Its namespace or interface is gone, so nothing is left that could send. */
 static bool attachment_is_gone(const struct attachment *attachment)
 {
 	const char *state = json_string_value(json_object_get(attachment->status, "state"));
 	return attachment->exists && state && !strcmp(state, "gone");
 }
 
-/*
- * To remove a port gives the pod its own way out again. So as long as its namespace is there (a pod deleted by force
- * runs on for its grace period) and the plugin has not said DEL, it is only cut off.
- */
 static void cut_off_or_remove(struct reconciler *reconciler, struct attachment *attachment)
 {
 	struct failure why = {0};
@@ -62,8 +58,8 @@ static void cut_off_or_remove(struct reconciler *reconciler, struct attachment *
 }
 
 /*
- * An earlier sandbox of the same pod has the MAC at the gateway that the new one is to have. A plugin that still asks
- * for it must not take the place back.
+ * An earlier sandbox of the same pod holds the MAC that the new one needs at the gateway. A plugin that still asks for
+ * the earlier one is refused.
  */
 void remove_earlier(struct reconciler *reconciler, const struct attachment *newest)
 {
@@ -80,7 +76,7 @@ void remove_earlier(struct reconciler *reconciler, const struct attachment *newe
 	}
 }
 
-/* What the plugin noted while nobody answered. A note may be of a container of which not even the pod was known. */
+/* Carries out a DEL that the plugin noted while nobody answered. The pod may never have been known here. */
 static int remove_tombstoned(void *context, const char *port, const json_t *content)
 {
 	(void)content;

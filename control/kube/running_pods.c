@@ -24,14 +24,14 @@ static bool has_attachment(const struct reconciler *reconciler, const json_t *po
 	return false;
 }
 
-/* Runs, and is not about to end. A pod that is only being made is the plugin's. */
+/* A pod that is still being created belongs to the plugin. */
 static bool pod_is_running(const json_t *pod)
 {
 	const char *phase = json_string_value(json_object_get(json_object_get(pod, "status"), "phase"));
 	return phase && !strcmp(phase, "Running") && !pod_is_ending(pod);
 }
 
-/* The pod's network namespace, passed for once in RECONCILER_PERIOD at most. */
+/* Looks for the pod's network namespace, at most once in RECONCILER_PERIOD. */
 static int find_running_netns(struct reconciler *reconciler, const char *uid, char *out, size_t size)
 {
 	uint64_t pod = XXH3_64bits(uid, strlen(uid));
