@@ -258,7 +258,7 @@ scenario() { # scenario FILE: in a shell of its own, so that one that ends early
 }
 
 [ -n "${TESTBED:-}${KUBECONFIG:-}" ] || usage
-for tool in jq python3 dnsmasq tcpdump busybox socat; do
+for tool in busybox dnsmasq ip jq python3 socat tcpdump xtables-nft-multi xz; do
 	PATH=$PATH:/usr/sbin command -v $tool >/dev/null || die "$tool is not installed: run tests/deps.sh k8s as root"
 done
 TMP=$(mktemp -d /tmp/podswitch-k8s.XXXXXX)
