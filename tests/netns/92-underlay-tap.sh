@@ -99,6 +99,8 @@ suite() { # suite whole|cut: gateway a goes by the TAP
 	p ping -q -c1 -W3 172.16.0.1 >/dev/null || miss "no way to the gateway"
 	p ping -q -c1 -W3 fd42::1 >/dev/null || miss "no way to the gateway, IPv6"
 	was=$(drops) errors=$(checksum_errors)
+	# With GRO vxlan0 queues packets that a capture still holds apart from the others, and they change places.
+	a ethtool -K vxlan0 gro off
 	bgpkt gwa "$TMP/wire" watch eth0
 	watcher=$!
 	check "TCP to the gateway, 3 MB" transfer pod1 gwa 172.16.0.1 "$(random_file 3)"
