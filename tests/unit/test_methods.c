@@ -6,6 +6,8 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/quotes.h"
 #undef fail /* cmocka has a macro of the name of our function */
 
 #include "tests/unit/fake_switch.h"
@@ -56,12 +58,6 @@ static unsigned restart(struct fixture *f)
 	assert_int_equal(switch_open(&f->config.options, &f->methods.vs, &why), 0);
 	assert_int_equal(state_open(f->directory, &f->methods.state, &why), 0);
 	return methods_restore(&f->methods);
-}
-
-static void swap_quotes(char *text, char from, char to)
-{
-	for (char *c = strchr(text, from); c; c = strchr(c, from))
-		*c = to;
 }
 
 /* The code; a result goes to *result, if wanted. Single quotes in `params` stand for double ones. */
