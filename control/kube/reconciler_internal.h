@@ -2,12 +2,13 @@
 /*
  * reconciler_internal.h - what the files of the reconciler share
  *
- *     reconciler.c     the list of attachments, and the turns
- *     reconcile.c      one attachment: from what the cluster says to what podswitchd has
- *     agent_methods.c  the plugin's questions
- *     adopt.c          ports that podswitchd has already
- *     running_pods.c   pods that were not started through the plugin
+ * From the top down; each calls only those below it:
+ *
+ *     agent_methods.c  the plugin's questions              reconciler.c   the turns
+ *     running_pods.c   pods not started by the plugin      adopt.c        ports that podswitchd has already
  *     retire.c         attachments whose pod or sandbox is gone
+ *     reconcile.c      one attachment: from what the cluster says to what podswitchd has
+ *     attachments.c    the list, and what is asked about its entries
  */
 #ifndef PODSWITCH_RECONCILER_INTERNAL_H
 #define PODSWITCH_RECONCILER_INTERNAL_H
@@ -43,7 +44,7 @@ struct reconciler {
 	struct histogram seconds;
 };
 
-/* reconciler.c */
+/* attachments.c */
 
 /* The attachment of a port by that name, or NULL. */
 struct attachment *reconciler_find(const struct reconciler *reconciler, const char *port);

@@ -8,6 +8,7 @@
  */
 #include "control/kube/adopt.c"
 #include "control/kube/agent_methods.c"
+#include "control/kube/attachments.c"
 #include "control/kube/reconcile.c"
 #include "control/kube/reconciler.c"
 #include "control/kube/retire.c"
