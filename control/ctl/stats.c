@@ -251,17 +251,22 @@ static int stats(struct ctl *ctl, json_t *params, struct failure *why)
 	return error ? fail(why, error, NULL, "cannot print the answer: %s", strerror(-error)) : 0;
 }
 
-static const struct option_spec options[] = {
-	{"watch", OPTION_FLAG, NULL, "again every second, as rates, until it is stopped; with -j a line a second"},
+#define OPTIONS struct stats_options
+struct stats_options {
+	bool watch;
+};
+static const struct option_spec stats_options[] = {
+	OPTION_FLAG("watch", 0, watch, "again every second, as rates, until it is stopped; with -j a line a second"),
 	{0},
 };
+#undef OPTIONS
 
 const struct command stats_commands[] = {
 	{
 		.object = "stats",
 		.method = "stats.get",
 		.help = "shows what the switch has done: per worker, per gateway, and what it dropped",
-		.options = options,
+		.options = stats_options,
 		.run = stats,
 	},
 	{0},

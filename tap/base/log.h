@@ -12,8 +12,8 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* Sets which levels are written from now on. Before the first thread is started. */
 void log_set_level(enum log_level level);
 
-/* "error", "warning", "info" or "debug" -> *level; -EINVAL for another word. */
-int log_parse_level(const char *word, enum log_level *level);
+/* Their names, in order; ends with NULL. */
+extern const char *const log_levels[];
 
 /* Writes "podswitchd: error: ..." (the program's name, the level, the text) and a newline. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
