@@ -45,8 +45,7 @@
 #define CONF "/proc/sys/net/ipv6/conf" /* is that of the reading thread's network namespace */
 
 #define PARK_TURNS 8       /* tries, as default routes may come back while they are removed */
-#define RULE_PRIORITY 1000 /* before the main table's 32766, and before rules that other plugins put just before that  \
-			    */
+#define RULE_PRIORITY 1000 /* before the main table (32766), and before rules of other plugins just before it */
 #define MAX_RULES 256
 
 struct session {
