@@ -34,7 +34,7 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
  */
 void pod_network_close(struct vswitch *vs, struct port *port);
 
-/* Closes the client without telling anybody; the pod keeps what it has. */
+/* Closes the client without a word to the server; the pod keeps what it has. */
 void pod_network_forget(struct port *port);
 
 /* Runs the clients that have something to do, and sets the alarm for the next. From switch_tick(). */

@@ -168,6 +168,11 @@ const char *mac_format(const struct mac *mac, char out[static MAC_TEXT])
 	return out;
 }
 
+socklen_t sockaddr_size(sa_family_t family)
+{
+	return family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
 bool address_is_any(const struct address *address)
 {
 	static const uint8_t zero[16];

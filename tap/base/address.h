@@ -53,6 +53,9 @@ const char *mac_format(const struct mac *mac, char out[static MAC_TEXT]);
 /* How many of `bytes` an address of this family has. */
 size_t address_size(uint8_t family);
 
+/* How many bytes a struct sockaddr of this family has. */
+socklen_t sockaddr_size(sa_family_t family);
+
 /* All zero (INADDR_ANY, ::), and multicast. */
 bool address_is_any(const struct address *address);
 bool address_is_multicast(const struct address *address);

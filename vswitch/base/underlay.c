@@ -214,7 +214,7 @@ static int path_mtu(int fd, const struct sockaddr_storage *to)
 	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	bool ip6 = to->ss_family == AF_INET6;
 	int mtu = 0;
-	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), size = sizeof(mtu);
+	socklen_t length = sockaddr_size(to->ss_family), size = sizeof(mtu);
 	/*
 	 * A connected socket keeps its source address when it is connected elsewhere, even one that the node no longer
 	 * has. So it is disconnected first.

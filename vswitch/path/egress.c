@@ -21,8 +21,8 @@
  * A worker may be writing by the old route when the control thread is about to change it. So the control thread first
  * sets mtu to 0 and then parks the workers once: afterwards no worker uses the route.
  *
- * Each probe has another source port. Connection tracking remembers a rule's verdict about a flow, so only a new flow
- * meets the rules as they are today.
+ * After a probe that passed, the next one has another source port: connection tracking remembers a rule's verdict about
+ * a flow, so only a new flow meets the rules as they are today.
  */
 #include "vswitch/path/egress.h"
 
@@ -88,8 +88,7 @@ static void egress_disable(struct vswitch *vs, const char *why)
 
 static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-	size_t size = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	return a->ss_family == b->ss_family && !memcmp(a, b, size);
+	return a->ss_family == b->ss_family && !memcmp(a, b, sockaddr_size(a->ss_family));
 }
 
 /* Asks the kernel for the path. If it begins at another address than before, it must be probed first. */
@@ -160,7 +159,7 @@ static void egress_probe_passed(const struct vswitch *vs, struct remote *remote,
 	char text[ADDRESS_TEXT];
 	struct egress *egress = &remote->egress;
 	egress->misses = 0;
-	/* The next probe has another source port. */
+	/* The next probe is a new flow. */
 	egress->turn++;
 	egress->due = now + PROBE_EVERY;
 	if (atomic_load(&egress->mtu))

@@ -489,7 +489,7 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 }
 
 /*
- * Whether this shows that a kernel or device cannot cut trains: then the control thread turns them off for everybody.
+ * Whether this shows that a kernel or device cannot cut trains: then the control thread turns them off altogether.
  * Refusals in a pod's own namespace do not count, as a pod could provoke them and slow down all the others.
  */
 static bool is_train_refused(const struct ring_tx *tx, const struct port *port, int error)

@@ -3,7 +3,7 @@
  * probe.h - does what is written to the underlay TAP leave the node unchanged?
  *
  * The node forwards those datagrams like anybody's: a FORWARD policy may drop them, NAT may rewrite them, forwarding
- * may be off. The writer hears nothing of it. So a probe of the same kind is written, a super-frame in a tunnel, and a
+ * may be off. The writer does not notice. So a probe of the same kind is written, a super-frame in a tunnel, and a
  * packet socket watches whether it leaves by one of the node's devices. ETH_P_ALL sockets see what leaves after
  * netfilter and the queueing discipline.
  *

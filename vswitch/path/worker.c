@@ -3,7 +3,7 @@
  * worker.c - one thread, one ring
  *
  * A worker alone touches its ring, its trains, its held groups and its replies, so none of them has a lock. The model
- * (model.h) is shared with the other workers and only read, but for counters, the FDB and the remotes that a hub
+ * (model.h) is shared with the other workers and only read, except for counters, the FDB and the remotes that a hub
  * learns.
  *
  * A round:
@@ -17,7 +17,7 @@
  *        v
  *    forward_finish()     queues every group and every train: nothing waits for the next round
  *        |
- *    ring_flush()         hands all of it to the kernel; forward_refused() hears of what it refused;
+ *    ring_flush()         hands all of it to the kernel; forward_refused() is called for what it refused;
  *        |                the buffers of the events go back to the kernel
  *        v
  *    forward_replies()    the ICMP errors that refusals led to, and another flush, until there are none
