@@ -238,8 +238,8 @@ static int refuse_advertisements(struct failure *why)
 		code = write_zero(path);
 		if (code)
 			fail(why, code, NULL,
-			     "cannot set the sysctl net.ipv6.conf.%.20s.accept_ra to 0 (%s), so that IPv6 would find "
-			     "a way around: give podswitchd a /proc/sys that it may write",
+			     "cannot set the sysctl net.ipv6.conf.%.20s.accept_ra to 0 (%s), without which IPv6 has "
+			     "a way around; give podswitchd a writable /proc/sys",
 			     entry->d_name, strerror(-code));
 	}
 	closedir(directory);

@@ -89,7 +89,7 @@ static int explain_create(int code, const char *ifname, struct failure *why)
 	switch (code) {
 	case -EBUSY:
 	case -EEXIST:
-		return fail(why, -EEXIST, "ifname", "an interface %s is already there: choose another name", ifname);
+		return fail(why, -EEXIST, "ifname", "there is already an interface %s; choose another name", ifname);
 	case -EPERM:
 		return fail(why, -EPERM, NULL, "making a TAP needs CAP_NET_ADMIN");
 	case -EINVAL:

@@ -48,7 +48,7 @@ static int resolve_place(struct vswitch *vs, struct gateway *gateway, const char
 	}
 	const struct remote *remote = static_remote(vs, gateway, endpoint);
 	if (!remote)
-		return fail(why, -ENOENT, "remote", "%s is no remote of gateway '%s'; add it with gateway set",
+		return fail(why, -ENOENT, "remote", "%s is not a remote of gateway '%s'; add it with gateway set",
 			    endpoint_format(endpoint, text), gateway->config.name);
 	*out = (struct fdb_place){.index = remote->id};
 	return 0;

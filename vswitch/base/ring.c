@@ -129,7 +129,7 @@ static int ring_explain(int error, struct failure *why)
 			    disabled);
 	if (error == -EPERM || error == -EACCES)
 		return fail(why, error, NULL,
-			    "io_uring is forbidden here, by a seccomp profile as it seems; use one that "
+			    "io_uring is forbidden here, probably by a seccomp profile; use one that "
 			    "allows io_uring_setup, io_uring_enter and io_uring_register, or Unconfined");
 	if (error == -ENOSYS)
 		return fail(why, error, NULL,

@@ -148,7 +148,7 @@ static int underlay_explain(int error, uint16_t port, struct failure *why)
 {
 	if (error == -EADDRINUSE)
 		return fail(why, error, "port",
-			    "UDP port %u is taken there by another program or a kernel vxlan device; "
+			    "UDP port %u is in use there by another program or a kernel vxlan device; "
 			    "free it, or use --underlay pod or another --port",
 			    port);
 	if (error == -EADDRNOTAVAIL)

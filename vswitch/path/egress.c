@@ -145,9 +145,9 @@ static void egress_log_lost(struct egress *egress, const struct remote *remote, 
 	egress->logged = true;
 	if (error == -ENETUNREACH)
 		log_line(LOG_WARNING,
-			 "remote %s is reached by the sockets, not by underlay_tap: what is forwarded to it does not "
-			 "leave the node as it was written; look for a FORWARD policy or NAT (nft list ruleset), or "
-			 "whether it answers ARP",
+			 "remote %s is reached by the sockets, not by underlay_tap: forwarded datagrams do not leave "
+			 "the node unchanged; look for a FORWARD policy or NAT (nft list ruleset), or "
+			 "check whether it answers ARP",
 			 endpoint_format(&remote->endpoint, text));
 	else
 		log_line(LOG_WARNING, "remote %s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
