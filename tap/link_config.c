@@ -7,7 +7,6 @@
 #include "tap/link_config.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5; with less, the kernel removes IPv6 from the interface */
 

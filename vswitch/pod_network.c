@@ -28,9 +28,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
 
