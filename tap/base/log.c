@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.c - one line on stderr an event */
+/* log.c - log lines on stderr */
 #include "tap/base/log.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ void log_line(enum log_level level, const char *format, ...)
 	if (used > (int)sizeof(line) - 2)
 		used = (int)sizeof(line) - 2;
 	line[used] = '\n';
-	/* Nothing sensible can be done when stderr is gone. */
+	/* When stderr is gone there is nothing to be done. */
 	ssize_t ignored = write(STDERR_FILENO, line, (size_t)used + 1);
 	(void)ignored;
 }

@@ -119,6 +119,19 @@ static inline void packet_random(struct test_packet *packet, const struct recipe
 	packet_fix_l4(packet, recipe->protocol, recipe->partial);
 }
 
+/* A super-frame as a TAP hands it over, with all that may come between its headers. */
+static inline struct recipe random_recipe(uint8_t version, uint8_t protocol)
+{
+	return (struct recipe){.version = version,
+			       .protocol = protocol,
+			       .tos = (uint8_t)rand(),
+			       .ip_options = (unsigned)below(3) * 4,
+			       .extensions = (unsigned)below(3),
+			       .tcp_options = (unsigned)below(11) * 4,
+			       .padding = below(4) ? 0 : 5,
+			       .partial = true};
+}
+
 /* The virtio header of a super-frame that is cut at `size`. */
 static inline struct virtio_net_hdr super_vnet(const struct test_packet *packet, size_t size)
 {

@@ -1,8 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker.c - one thread, one ring */
+/*
+ * worker.c - one thread, one ring
+ *
+ * A worker alone touches its ring, its trains, its held groups and its replies, so none of them has a lock. The model
+ * (model.h) is shared with the other workers and only read, except for counters, the FDB and the remotes that a hub
+ * learns.
+ *
+ * A round:
+ *
+ *    ring_wait()          sleep, or spin, until the kernel has something
+ *        |
+ *    ring_next() ...      each event is a frame of a TAP or a datagram of a socket
+ *        |  forward_*()   decides where it goes; most of them are not queued at once, but held:
+ *        |                   for a remote  in a train (train.c)
+ *        |                   for a pod     in a group (deliver.c, coalesce.c)
+ *        v
+ *    forward_finish()     queues every group and every train: nothing waits for the next round
+ *        |
+ *    ring_flush()         hands all of it to the kernel; forward_refused() is called for what it refused;
+ *        |                the buffers of the events go back to the kernel
+ *        v
+ *    forward_replies()    the ICMP errors that refusals led to, and another flush, until there are none
+ *        |
+ *    read_mail()          the call of the control thread, if there is one
+ *
+ * A write that a TAP refuses may be reported as late as in the next ring_wait(), and then without its frame: see
+ * ring.c.
+ *
+ * Mail, one call at a time:
+ *
+ *    control thread                                    worker
+ *    worker_post():
+ *      wait until `call` is NULL
+ *      set `call`, `argument`, has_mail
+ *      write to the eventfd       ---------------->    ring_wait() returns, the round ends
+ *                                                      ring_settle(), call(worker, argument)
+ *    worker_run():                                     call = NULL
+ *      wait until `call` is NULL  <--- answered ---
+ *
+ * ring_settle() comes before the call because the call may free ports and remotes that late refusals point to.
+ */
 #include "vswitch/path/worker.h"
 
-#include "tap/base/log.h"
+#include "tap/base/clock.h"
 #include "vswitch/path/forward.h"
 
 #include <signal.h>
@@ -21,7 +61,7 @@ void worker_wake_control(const struct worker *worker)
 	(void)ignored;
 }
 
-/* The TAP is no more: its namespace or somebody in it has removed it. The control thread sorts it out. */
+/* The TAP vanished with its namespace, or somebody in the pod deleted it. The control thread closes the port. */
 static void tap_lost(struct worker *worker, struct port *port, int error)
 {
 	atomic_store(&port->lost, -error);
@@ -68,15 +108,16 @@ static void read_mail(struct worker *worker)
 }
 
 /*
- * Spinning spares a wake-up, which costs more than a packet. It is worth it only while packets come in quick
- * succession: after a few spins for nothing it is left until a sleep turns out to have been shorter than a spin.
+ * Spinning saves a wake-up, which costs more than handling a packet, but pays only while packets follow each other
+ * closely. After WORKER_IDLE_SPINS spins in a row that found nothing the worker sleeps instead, until a sleep turns out
+ * to have been shorter than a spin.
  */
 static void wait_for_events(struct worker *worker)
 {
 	uint64_t spin = (uint64_t)worker->vs->options.spin * 1000;
 	if (spin && worker->idle_spins < WORKER_IDLE_SPINS) {
 		worker->idle_spins = ring_spin(worker->ring, spin) ? 0 : worker->idle_spins + 1;
-		(void)ring_wait(worker->ring); /* an interrupted wait is a round with nothing in it */
+		(void)ring_wait(worker->ring); /* an interrupted wait makes an empty round */
 		return;
 	}
 	uint64_t asleep = spin ? ring_now() : 0;
@@ -89,7 +130,7 @@ static void run_round(struct worker *worker)
 {
 	struct ring_event event;
 	wait_for_events(worker);
-	worker->now = switch_now();
+	worker->now = clock_seconds();
 	count(&worker->rounds, 1);
 	while (ring_next(worker->ring, &event)) {
 		count(&worker->events, 1);
@@ -102,7 +143,7 @@ static void run_round(struct worker *worker)
 		ring_flush(worker->ring);
 	}
 	if (atomic_load_explicit(&worker->has_mail, memory_order_acquire)) {
-		/* Ports and remotes may be gone afterwards. */
+		/* The call may free ports and remotes that late refusals would point to. */
 		ring_settle(worker->ring);
 		read_mail(worker);
 	}
@@ -131,7 +172,7 @@ static void *worker_main(void *argument)
 	return NULL;
 }
 
-/* Its owner */
+/* Called by the control thread */
 
 int worker_start(struct worker *worker, struct vswitch *vs, unsigned index, struct failure *why)
 {
@@ -190,7 +231,8 @@ void worker_post(struct worker *worker, void (*call)(struct worker *worker, void
 	worker->argument = argument;
 	atomic_store_explicit(&worker->has_mail, true, memory_order_release);
 	pthread_mutex_unlock(&worker->mailbox);
-	ssize_t ignored = write(worker->mail, &one, sizeof(one)); /* fails only when it is readable anyway */
+	ssize_t ignored = write(worker->mail, &one,
+				sizeof(one)); /* fails only when the counter is full, and then it is readable */
 	(void)ignored;
 }
 

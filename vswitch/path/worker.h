@@ -2,17 +2,17 @@
 /*
  * worker.h - one thread, one ring
  *
- * A worker takes what its ring has, forwards it (forward.h), flushes, and waits. Between two rounds it does what the
- * control thread asked for: only the owner of a ring may watch and unwatch descriptors, so those requests are calls
- * that run on the worker's thread, and parking all workers is how the control thread gets to change shared state.
+ * A worker takes what its ring has, forwards it (forward.h), flushes, and waits. Only the thread that opened a ring may
+ * use it, so the control thread asks a worker by mail: a call that runs on the worker's thread between two rounds.
+ * Parking all workers (parking.h) is such a call, and how the control thread gets to change shared state.
  */
 #ifndef PODSWITCH_WORKER_H
 #define PODSWITCH_WORKER_H
 
 #include "vswitch/base/ring.h"
+#include "vswitch/base/switch_config.h"
 #include "vswitch/path/coalesce.h"
 #include "vswitch/path/train.h"
-#include "vswitch/switch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,14 +20,14 @@
 #define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
 #define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
 #define WORKER_IDLE_SPINS 8
-#define WORKER_GROUPS 8 /* flows that are put together at a time */
-#define WORKER_NEWS 64  /* events for the monitor that wait for the control thread */
+#define WORKER_GROUPS 8   /* flows that are coalesced */
+#define WORKER_LEARNED 64 /* learned MACs that wait */
 
 struct vswitch;
 struct port;
 struct remote;
 
-/* What an event's tag says: which object the descriptor belongs to. */
+/* The upper half of an event's tag: what the descriptor belongs to. The lower half is the id of that object. */
 enum tag_kind { TAG_TAP, TAG_HOST, TAG_POD, TAG_MAIL };
 
 static inline uint64_t make_tag(enum tag_kind kind, uint32_t id)
@@ -41,7 +41,7 @@ struct worker_learned {
 	struct mac mac;
 };
 
-/* A frame that was too big for the path, kept until the pod can be told. */
+/* The ICMP error for a frame that was too big for the path, kept until it can be queued. */
 struct worker_reply {
 	struct port *port;
 	uint32_t length;
@@ -55,7 +55,7 @@ struct worker {
 	bool started;
 	struct ring *ring;
 	uint32_t now;        /* seconds, of this round */
-	unsigned idle_spins; /* spins for nothing, one after the other */
+	unsigned idle_spins; /* spins in a row that found nothing */
 	uint64_t rounds, events;
 	uint64_t drops[DROP_COUNT];
 	struct trains trains;
@@ -63,11 +63,13 @@ struct worker {
 	unsigned n_groups;
 	struct worker_reply replies[WORKER_REPLIES];
 	unsigned n_replies;
-	/* The monitor's news: the worker writes at `news_in`, the control thread reads at `news_out`. */
-	struct worker_learned news[WORKER_NEWS];
-	atomic_uint news_in, news_out;
+	/*
+	 * MACs learned, for the monitor: the worker writes at `learned_in`, the control thread reads at `learned_out`.
+	 */
+	struct worker_learned learned[WORKER_LEARNED];
+	atomic_uint learned_in, learned_out;
 	atomic_bool listening;
-	/* Mail: one call at a time from the control thread. */
+	/* Mail: one call of the control thread at a time. */
 	int mail; /* eventfd */
 	pthread_mutex_t mailbox;
 	pthread_cond_t answered;
@@ -75,30 +77,28 @@ struct worker {
 	void *argument;
 	atomic_bool has_mail;
 	bool stopping;
-	struct failure failure; /* why it could not start */
-	int start_result;       /* 1: not known yet */
+	struct failure failure; /* why the thread could not start */
+	int start_result;       /* 1 until it is known */
 };
 
 /* Starts the thread and waits until its ring is open. */
 int worker_start(struct worker *worker, struct vswitch *vs, unsigned index, struct failure *why);
 void worker_stop(struct worker *worker);
 
-/* Runs `call` on the worker's thread between two rounds, and returns when it is done. Control thread. */
+/* Runs `call` on the worker's thread between two rounds and waits until it has returned. Control thread. */
 void worker_run(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument);
 
-/* The same without waiting for the end; one at a time a worker. */
+/* The same without waiting for the end. Waits for an earlier call to end first. */
 void worker_post(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument);
 
-/* Makes the control thread call switch_tick() soon: once, until it has. From a worker. */
+/* Makes the control thread call switch_tick() soon. Repeated calls cost nothing until it has. From a worker. */
 void worker_wake_control(const struct worker *worker);
 
-/* Watches, or stops watching, on the worker's ring. Control thread. */
+/* Starts or ends watching a descriptor on the worker's ring, as ring_watch() and ring_unwatch(). Control thread. */
 int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag);
 void worker_unwatch(struct worker *worker, int handle);
 
-/*
- * Counters have one writer, the worker; the control thread reads them at any time.
- */
+/* A counter has one writer, its worker. The control thread may read it at any time. */
 static inline void count(uint64_t *counter, uint64_t by)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
