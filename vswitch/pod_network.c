@@ -21,6 +21,7 @@
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
 #include "tap/gateway_client.h"
+#include "tap/link.h"
 #include "tap/primary.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/port.h"
