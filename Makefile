@@ -24,7 +24,7 @@ LDFLAGS_ALL  := $(CFLAGS) $(SANITIZERS) -pie -Wl,-z,relro,-z,now,-z,noexecstack 
 LIBS         := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(KUBE) 2>/dev/null)
 
 # Every .c of these rooms goes into one archive, but for the files that hold a main().
-ROOMS := vswitch tap control control/ctl control/cni control/kube control/webhook
+ROOMS := tap/base tap vswitch/base vswitch/path vswitch control/base $(addprefix control/,daemon ctl cni kube webhook)
 MAINS := $(wildcard $(ROOMS:=/main.c))
 PROGRAMS := $(addprefix $(BUILD)/podswitch,d ctl -cni -agent -webhook)
 SRCS  := $(filter-out $(MAINS),$(wildcard $(ROOMS:=/*.c)))
@@ -39,7 +39,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) '$@';)
 .PHONY: all tools
 all: $(PROGRAMS) $(MAN) ## build the programs and their man pages (the default)
 
-$(BUILD)/podswitchd: $(BUILD)/vswitch/main.o $(BUILD)/podswitch.a
+$(BUILD)/podswitchd: $(BUILD)/control/daemon/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitchctl: $(BUILD)/control/ctl/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitch-cni: $(BUILD)/control/cni/main.o $(BUILD)/podswitch.a
 # The plugin is copied out of its container and run by the node, which need not have our libraries.
@@ -75,13 +75,13 @@ $(BUILD)/bench/machine: $(BUILD)/bench/machine.o
 $(BENCH):
 	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-# A man page's line @DROPS@ becomes the list of drop reasons.
+# The lists of options and of drop reasons in a man page come from the tables in the code.
+MAN_FROM := control/base/man.awk vswitch/base/drops.def $(wildcard $(addprefix control/,daemon/config.c daemon/options.c \
+	    ctl/options.c ctl/stats.c cni/main.c kube/settings.c webhook/usage.c))
 vpath %.in $(ROOMS)
-$(BUILD)/man/%: %.in vswitch/drops.def Makefile
+$(BUILD)/man/%: %.in $(MAN_FROM) Makefile
 	@mkdir -p $(@D)
-	@sed -n 's/--/\\-\\-/g; s/^DROP([A-Z0-9_]*, *\([a-z0-9_]*\), *"\(.*\)").*/.It Cm \1\n\2/p' \
-		vswitch/drops.def >$(BUILD)/man/drops
-	$(call say,MAN)sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
+	$(call say,MAN)awk -f control/base/man.awk -v version=$(VERSION) -v drops=vswitch/base/drops.def $< >$@.tmp && mv $@.tmp $@
 
 tools:
 	@command -v $(CC) >/dev/null && pkg-config --exists $(PKGS) $(KUBE) || \

@@ -6,7 +6,7 @@
  * list that is read in order. At 1,000,000 addresses nearly every look-up is a cache miss, as the table does not fit in
  * the caches, and that is what is to be seen. Prints one JSON object: each figure with its rounds, ns a look-up.
  */
-#include "vswitch/fdb.h"
+#include "vswitch/base/fdb.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@ for kind; do
 	demo) wanted+=(iproute2 curl python3) ;;
 	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox-static openssl) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
-	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck shfmt) ;;
+	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck shfmt universal-ctags) ;;
 	image) wanted+=(mmdebstrap jq git binutils) ;;
 	k8s) wanted+=(iproute2 procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
 	fresh) wanted+=(mmdebstrap git) ;;

@@ -6,9 +6,9 @@
 set -eu
 shopt -s nullglob globstar
 
-sources=(vswitch/*.c tap/*.c control/**/*.c)
+sources=(vswitch/**/*.c tap/**/*.c control/**/*.c)
 tests=(tests/**/*.c bench/*.c)
-headers=(vswitch/*.h tap/*.h control/**/*.h tests/**/*.h bench/*.h)
+headers=(vswitch/**/*.h tap/**/*.h control/**/*.h tests/**/*.h bench/*.h)
 pythons=(bench/*.py tests/**/*.py)
 scripts=(.ci/run tests/**/*.sh bench/**/*.sh deploy/**/*.sh)
 flags=("$@")
@@ -64,6 +64,8 @@ lint 'clang-tidy of the tests' tidy '-clang-analyzer-*,-bugprone-macro-parenthes
 lint cppcheck check_cpp
 lint shellcheck shellcheck -x -P SCRIPTDIR "${scripts[@]}"
 lint 'programs and their packages' programs
+lint 'rooms and names' tests/rooms.sh
+lint 'rooms and names: that they are checked' tests/rooms.sh selftest
 lint limits limits
 
 [ ${#failed[@]} = 0 ] || { echo "lint: ${failed[*]} failed" && exit 1; }

@@ -2,11 +2,11 @@
 /* attach.c - a pod's attachment to its gateway: asked for, taken back and looked at through the agent */
 #include "control/cni/attach.h"
 
-#include "control/cni/agent.h"
+#include "control/base/jsonrpc.h"
+#include "control/base/names.h"
+#include "control/cni/agent_client.h"
 #include "control/cni/result.h"
 #include "control/cni/tombstone.h"
-#include "control/jsonrpc.h"
-#include "control/kube/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,8 +61,8 @@ static enum cni_code no_gateway(const struct attach *attach, json_t **out, struc
 }
 
 /* Takes an answer apart. 0 with *out filled: done; 0 without: ask again. */
-static enum cni_code take_answer(const struct attach *attach, const char *ifname, const json_t *answer,
-				 struct waiting *waiting, json_t **out, struct refusal *why)
+static enum cni_code attach_take_answer(const struct attach *attach, const char *ifname, const json_t *answer,
+					struct waiting *waiting, json_t **out, struct refusal *why)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
 	const char *reason = json_string_value(json_object_get(answer, "reason"));
@@ -78,7 +78,7 @@ static enum cni_code take_answer(const struct attach *attach, const char *ifname
 	return 0;
 }
 
-static enum cni_code take_refusal(const struct agent *agent, const struct failure *failure, struct refusal *why)
+static enum cni_code take_refusal(const struct agent_client *agent, const struct failure *failure, struct refusal *why)
 {
 	if (agent->client.refused == AGENT_REFUSED)
 		return refuse(why, CNI_REFUSED, "%s", failure->text);
@@ -86,8 +86,8 @@ static enum cni_code take_refusal(const struct agent *agent, const struct failur
 }
 
 /* 0 while there is time. */
-static enum cni_code check_time(const struct attach *attach, const struct agent *agent, const struct waiting *waiting,
-				struct refusal *why)
+static enum cni_code check_time(const struct attach *attach, const struct agent_client *agent,
+				const struct waiting *waiting, struct refusal *why)
 {
 	long long now = agent_now();
 
@@ -97,7 +97,7 @@ static enum cni_code check_time(const struct attach *attach, const struct agent 
 			      waiting->reason);
 	if (now < waiting->deadline && now < waiting->heard + SILENCE)
 		return 0;
-	return agent_away(agent, CNI_TRY_AGAIN, &waiting->away, why);
+	return agent_client_away(agent, CNI_TRY_AGAIN, &waiting->away, why);
 }
 
 static enum cni_code stopped(const struct attach *attach, struct refusal *why)
@@ -107,8 +107,8 @@ static enum cni_code stopped(const struct attach *attach, struct refusal *why)
 }
 
 /* One question. 0 with *out filled: done; 0 without: ask again. */
-static enum cni_code ask(const struct attach *attach, struct agent *agent, const char *ifname, struct waiting *waiting,
-			 json_t **out, struct refusal *why)
+static enum cni_code attach_ask(const struct attach *attach, struct agent_client *agent, const char *ifname,
+				struct waiting *waiting, json_t **out, struct refusal *why)
 {
 	long long silence = waiting->heard + SILENCE;
 	long long limit = waiting->deadline < silence ? waiting->deadline : silence;
@@ -116,7 +116,7 @@ static enum cni_code ask(const struct attach *attach, struct agent *agent, const
 	json_t *answer = NULL;
 	enum cni_code code = 0;
 
-	int error = agent_call(agent, "attachment.add", add_params(attach, ifname), limit, &answer, &failure);
+	int error = agent_client_call(agent, "attachment.add", add_params(attach, ifname), limit, &answer, &failure);
 	if (error == -ECANCELED)
 		return stopped(attach, why);
 	if (error == -EREMOTEIO)
@@ -125,24 +125,24 @@ static enum cni_code ask(const struct attach *attach, struct agent *agent, const
 		waiting->away = failure;
 	} else {
 		waiting->heard = agent_now();
-		code = take_answer(attach, ifname, answer, waiting, out, why);
+		code = attach_take_answer(attach, ifname, answer, waiting, out, why);
 	}
 	json_decref(answer);
 	return code || *out ? code : check_time(attach, agent, waiting, why);
 }
 
-static enum cni_code ask_until_ready(const struct attach *attach, struct agent *agent, const char *ifname, json_t **out,
-				     struct refusal *why)
+static enum cni_code ask_until_ready(const struct attach *attach, struct agent_client *agent, const char *ifname,
+				     json_t **out, struct refusal *why)
 {
 	struct waiting waiting = {.heard = agent_now()};
 	long long pause = FIRST_PAUSE;
 
 	waiting.deadline = waiting.heard + attach->request->timeout * 1000LL;
 	for (;;) {
-		enum cni_code code = ask(attach, agent, ifname, &waiting, out, why);
+		enum cni_code code = attach_ask(attach, agent, ifname, &waiting, out, why);
 		if (code || *out)
 			return code;
-		if (agent_pause(agent, pause))
+		if (agent_client_pause(agent, pause))
 			return stopped(attach, why);
 		pause = pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
 	}
@@ -157,14 +157,14 @@ static const char *added_ifname(const struct attach *attach)
 enum cni_code attach_add(const struct attach *attach, json_t **out, struct refusal *why)
 {
 	const char *ifname = added_ifname(attach);
-	struct agent agent = {.path = attach->request->agent_socket, .stop_fd = attach->stop_fd};
+	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = attach->stop_fd};
 
 	if (result_has_interface(attach->request->previous, ifname))
 		return refuse(why, CNI_BAD_CONFIG,
 			      "ifname: another plugin has made an interface %s in pod %s/%s; give another name", ifname,
 			      attach->environment->namespace, attach->environment->pod);
 	enum cni_code code = ask_until_ready(attach, &agent, ifname, out, why);
-	agent_close(&agent);
+	agent_client_close(&agent);
 	if (code && agent.reached)
 		attach_undo(attach);
 	return code;
@@ -173,7 +173,7 @@ enum cni_code attach_add(const struct attach *attach, json_t **out, struct refus
 /* ---- DEL ---- */
 
 /* What names an attachment to the agent. */
-static json_t *which(const struct attach *attach, const char *ifname)
+static json_t *attachment_params(const struct attach *attach, const char *ifname)
 {
 	const struct environment *e = attach->environment;
 
@@ -182,7 +182,7 @@ static json_t *which(const struct attach *attach, const char *ifname)
 }
 
 /* A part of the time that a DEL may take, but never so little that nobody could answer. */
-static long long until(const struct attach *attach, long long part)
+static long long attach_deadline(const struct attach *attach, long long part)
 {
 	long long least = agent_now() + LEAST_DEL, deadline = attach->started + part;
 
@@ -191,14 +191,14 @@ static long long until(const struct attach *attach, long long part)
 
 static int remove_from_switch(const struct attach *attach, const char *port, struct failure *why)
 {
-	struct agent podswitchd = {.path = attach->request->socket, .stop_fd = -1};
+	struct agent_client podswitchd = {.path = attach->request->socket, .stop_fd = -1};
 	json_t *result = NULL;
 
-	int error = agent_call(&podswitchd, "port.remove", json_pack("{s:s, s:b}", "name", port, "closed", true),
-			       until(attach, DEL_SWITCH), &result, why);
+	int error = agent_client_call(&podswitchd, "port.remove", json_pack("{s:s, s:b}", "name", port, "closed", true),
+				      attach_deadline(attach, DEL_SWITCH), &result, why);
 	if (error == -EREMOTEIO && podswitchd.client.refused == JSONRPC_NOT_FOUND)
 		error = 0;
-	agent_close(&podswitchd);
+	agent_client_close(&podswitchd);
 	json_decref(result);
 	return error;
 }
@@ -217,19 +217,20 @@ static void remove_alone(const struct attach *attach, const char *ifname)
 		snprintf(port, sizeof(port), "@%.*s.%s", NAMES_ID, e->container_id, ifname);
 	if (!error)
 		return;
-	json_t *content = which(attach, ifname);
+	json_t *content = attachment_params(attach, ifname);
 	if (tombstone_put(attach->request->socket, port, content, &why))
 		fprintf(stderr, "podswitch-cni: what is left of pod %s/%s cannot be noted: %s\n", e->namespace, e->pod,
 			why.text);
 	json_decref(content);
 }
 
-static void remove_one(const struct attach *attach, struct agent *agent, const char *ifname)
+static void remove_one(const struct attach *attach, struct agent_client *agent, const char *ifname)
 {
 	struct failure why = {0};
 	json_t *result = NULL;
 
-	if (agent_call(agent, "attachment.remove", which(attach, ifname), until(attach, DEL_AGENT), &result, &why))
+	if (agent_client_call(agent, "attachment.remove", attachment_params(attach, ifname),
+			      attach_deadline(attach, DEL_AGENT), &result, &why))
 		remove_alone(attach, ifname);
 	json_decref(result);
 }
@@ -237,17 +238,17 @@ static void remove_one(const struct attach *attach, struct agent *agent, const c
 void attach_undo(const struct attach *attach)
 {
 	struct attach undo = *attach;
-	struct agent agent = {.path = attach->request->agent_socket, .stop_fd = -1};
+	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = -1};
 
 	undo.started = agent_now();
 	remove_one(&undo, &agent, added_ifname(attach));
-	agent_close(&agent);
+	agent_client_close(&agent);
 }
 
 void attach_remove(const struct attach *attach)
 {
 	const char *given = attach->environment->ifname, *ours = attach->request->ifname;
-	struct agent agent = {.path = attach->request->agent_socket, .stop_fd = -1};
+	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = -1};
 	bool chained = result_has_interface(attach->request->previous, ours);
 
 	/*
@@ -259,23 +260,23 @@ void attach_remove(const struct attach *attach)
 		remove_one(attach, &agent, ours);
 	if (!chained)
 		remove_one(attach, &agent, given);
-	agent_close(&agent);
+	agent_client_close(&agent);
 }
 
 /* ---- CHECK, GC, STATUS ---- */
 
 /* One call, without insisting. `code` is for an agent that does not answer. */
-static enum cni_code call(const struct attach *attach, const char *method, json_t *params, enum cni_code code,
-			  json_t **answer, struct refusal *why)
+static enum cni_code attach_call_agent(const struct attach *attach, const char *method, json_t *params,
+				       enum cni_code code, json_t **answer, struct refusal *why)
 {
-	struct agent agent = {.path = attach->request->agent_socket, .stop_fd = attach->stop_fd};
+	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = attach->stop_fd};
 	struct failure failure = {0};
 
-	int error = agent_call(&agent, method, params, agent_now() + SILENCE, answer, &failure);
-	agent_close(&agent);
+	int error = agent_client_call(&agent, method, params, agent_now() + SILENCE, answer, &failure);
+	agent_client_close(&agent);
 	if (error == -EREMOTEIO)
 		return take_refusal(&agent, &failure, why);
-	return error ? agent_away(&agent, code, &failure, why) : 0;
+	return error ? agent_client_away(&agent, code, &failure, why) : 0;
 }
 
 static const char *checked_ifname(const struct attach *attach)
@@ -313,7 +314,8 @@ enum cni_code attach_check(const struct attach *attach, struct refusal *why)
 
 	if (!attach->request->previous)
 		return refuse(why, CNI_BAD_CONFIG, "prevResult: missing; CHECK is about the result of an ADD");
-	enum cni_code code = call(attach, "attachment.check", which(attach, ifname), CNI_TRY_AGAIN, &answer, why);
+	enum cni_code code = attach_call_agent(attach, "attachment.check", attachment_params(attach, ifname),
+					       CNI_TRY_AGAIN, &answer, why);
 	if (!code)
 		code = take_check(attach, ifname, answer, why);
 	json_decref(answer);
@@ -346,9 +348,9 @@ enum cni_code attach_collect(const struct attach *attach, struct refusal *why)
 	enum cni_code code = attach->request->valid ? list_valid(attach->request, valid, why)
 						    : refuse(why, CNI_BAD_CONFIG, "cni.dev/valid-attachments: missing");
 	if (!code)
-		code = call(attach, "attachment.gc",
-			    json_pack("{s:O, s:s}", "valid", valid, "network", attach->request->network), CNI_TRY_AGAIN,
-			    &answer, why);
+		code = attach_call_agent(attach, "attachment.gc",
+					 json_pack("{s:O, s:s}", "valid", valid, "network", attach->request->network),
+					 CNI_TRY_AGAIN, &answer, why);
 	json_decref(valid);
 	json_decref(answer);
 	return code;
@@ -358,7 +360,7 @@ enum cni_code attach_status(const struct attach *attach, struct refusal *why)
 {
 	json_t *answer = NULL;
 
-	enum cni_code code = call(attach, "agent.status", json_object(), CNI_UNAVAILABLE, &answer, why);
+	enum cni_code code = attach_call_agent(attach, "agent.status", json_object(), CNI_UNAVAILABLE, &answer, why);
 	bool synced = json_is_true(json_object_get(answer, "synced"));
 	bool podswitchd = json_is_true(json_object_get(answer, "switch"));
 	const char *reason = json_string_value(json_object_get(answer, "reason"));

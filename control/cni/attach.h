@@ -9,8 +9,8 @@
  *
  * One thread.
  */
-#ifndef PODSWITCH_CNI_ATTACH_H
-#define PODSWITCH_CNI_ATTACH_H
+#ifndef PODSWITCH_ATTACH_H
+#define PODSWITCH_ATTACH_H
 
 #include "control/cni/environment.h"
 #include "control/cni/request.h"

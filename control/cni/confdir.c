@@ -62,7 +62,7 @@ static void free_list(struct dirent **names, int count)
 
 /* ---- texts ---- */
 
-static bool is_ours(const json_t *plugin)
+static bool plugin_is_ours(const json_t *plugin)
 {
 	const char *type = json_string_value(json_object_get(plugin, "type"));
 
@@ -75,13 +75,13 @@ static size_t find_ours(const json_t *document)
 	const json_t *plugins = json_object_get(document, "plugins");
 	size_t index = 0;
 
-	while (index < json_array_size(plugins) && !is_ours(json_array_get(plugins, index)))
+	while (index < json_array_size(plugins) && !plugin_is_ours(json_array_get(plugins, index)))
 		index++;
 	return index;
 }
 
 /* A network that has nothing but the loopback interface: the pods' one is still to come. */
-static bool is_loopback(const json_t *document)
+static bool confdir_is_loopback(const json_t *document)
 {
 	const json_t *plugins = json_object_get(document, "plugins");
 	const json_t *only = plugins && json_array_size(plugins) == 1 ? json_array_get(plugins, 0) : document;
@@ -111,7 +111,7 @@ static json_t *as_read(const json_t *value)
 }
 
 /* `text` with `entry` (a text) at `index` of its plugins, in place of what is there or behind the last. */
-static char *put_entry(const char *text, size_t index, const char *entry)
+static char *confdir_put_entry(const char *text, size_t index, const char *entry)
 {
 	struct span plugins, there;
 
@@ -156,7 +156,7 @@ static char *list_of_single(const char *text)
 
 /* ---- chaining ---- */
 
-static int check_version(const struct conffile *file, struct failure *why)
+static int confdir_check_version(const struct conffile *file, struct failure *why)
 {
 	const char *version = json_string_value(json_object_get(file->document, "cniVersion"));
 
@@ -177,7 +177,7 @@ static int check_plugins(const struct conffile *file, const json_t *document, st
 
 	if (!json_is_array(plugins) || !json_array_size(plugins))
 		return fail(why, -EBADMSG, "plugins", "%.160s has no plugins", file->path);
-	if (is_ours(json_array_get(plugins, 0)))
+	if (plugin_is_ours(json_array_get(plugins, 0)))
 		return fail(why, -EEXIST, "plugins",
 			    "%.120s has podswitch-cni as its first plugin: put the plugin that makes the pods' network "
 			    "before "
@@ -193,7 +193,7 @@ static int edit_by_hand(const struct conffile *file, struct failure *why)
 
 /* Our entry as it is to be: what is there at `index`, if anything, with the values of `entry`; true: it is so already.
  */
-static bool merge(const char *text, size_t index, const json_t *entry, json_t **out)
+static bool confdir_merge(const char *text, size_t index, const json_t *entry, json_t **out)
 {
 	json_t *present = present_entry(text, index);
 
@@ -223,10 +223,10 @@ static int chain_text(const struct conffile *file, const char *path, const char 
 	size_t index = find_ours(document);
 
 	int error = check_plugins(file, document, why);
-	bool done = !error && merge(text, index, entry, &merged) && !strcmp(path, file->path);
+	bool done = !error && confdir_merge(text, index, entry, &merged) && !strcmp(path, file->path);
 	if (!error && !done) {
 		char *entry_text = json_dumps(merged, 0);
-		char *chained = entry_text ? put_entry(text, index, entry_text) : NULL;
+		char *chained = entry_text ? confdir_put_entry(text, index, entry_text) : NULL;
 		put_into_tree(document, index, merged);
 		error = means(chained, document) ? conffile_write(file, path, chained, why) : edit_by_hand(file, why);
 		free(chained);
@@ -298,10 +298,10 @@ static int chain_file(const char *dir, const char *name, const json_t *entry, st
 	struct conffile file;
 
 	int error = conffile_read(dir, name, &file, why);
-	if (!error && is_loopback(file.document))
+	if (!error && confdir_is_loopback(file.document))
 		error = -ENOENT;
 	if (!error)
-		error = check_version(&file, why);
+		error = confdir_check_version(&file, why);
 	if (!error && is_single(name))
 		error = chain_single(dir, name, &file, entry, why);
 	else if (!error)
@@ -366,7 +366,7 @@ static bool made_of(const char *saved, const char *text)
 }
 
 /* `text` is the list of `file` without our entry. */
-static int give_back(const struct conffile *file, const char *text, struct failure *why)
+static int confdir_restore(const struct conffile *file, const char *text, struct failure *why)
 {
 	char single[PATH_MAX], saved[PATH_MAX];
 
@@ -390,7 +390,7 @@ static int unchain_file(const char *dir, const char *name, struct failure *why)
 	if (ours) {
 		char *text = take_entry(file.text, index);
 		json_array_remove(plugins, index);
-		error = means(text, file.document) ? give_back(&file, text, why) : edit_by_hand(&file, why);
+		error = means(text, file.document) ? confdir_restore(&file, text, why) : edit_by_hand(&file, why);
 		free(text);
 	} else if (!file.text || !strstr(file.text, CONFDIR_TYPE)) {
 		error = 0; /* what cannot be read has nothing of ours in it */

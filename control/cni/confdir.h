@@ -9,10 +9,10 @@
  *
  * Whoever changes a file at the same moment wins: our change then begins anew. Any process; one thread.
  */
-#ifndef PODSWITCH_CNI_CONFDIR_H
-#define PODSWITCH_CNI_CONFDIR_H
+#ifndef PODSWITCH_CONFDIR_H
+#define PODSWITCH_CONFDIR_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conffile.h - one file with the configuration of a network: read whole, replaced whole. One thread. */
-#ifndef PODSWITCH_CNI_CONFFILE_H
-#define PODSWITCH_CNI_CONFFILE_H
+#ifndef PODSWITCH_CONFFILE_H
+#define PODSWITCH_CONFFILE_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 #include <limits.h>

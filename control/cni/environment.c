@@ -2,7 +2,7 @@
 /* environment.c - what a container runtime says in CNI_* variables, checked before anything is named after it */
 #include "control/cni/environment.h"
 
-#include "control/kube/names.h"
+#include "control/base/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  *
  * Any thread.
  */
-#ifndef PODSWITCH_CNI_ENVIRONMENT_H
-#define PODSWITCH_CNI_ENVIRONMENT_H
+#ifndef PODSWITCH_ENVIRONMENT_H
+#define PODSWITCH_ENVIRONMENT_H
 
 #include "control/cni/refusal.h"
 

@@ -2,11 +2,11 @@
 /* install.c - the CNI plugin on a node: the program, and its entry behind the node's own plugins */
 #include "control/cni/install.h"
 
+#include "control/base/names.h"
 #include "control/cni/confdir.h"
 #include "control/cni/conffile.h"
 #include "control/cni/request.h"
 #include "control/cni/tombstone.h"
-#include "control/kube/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define MAX_PROGRAM (256UL << 20) /* bytes; a sanitizer's build has some ten million */
 #define AGAIN 200                 /* milliseconds between two looks for a configuration */
 
-static struct cni_install complete(const struct cni_install *options)
+static struct cni_install install_defaults(const struct cni_install *options)
 {
 	struct cni_install all = *options;
 
@@ -31,7 +31,7 @@ static struct cni_install complete(const struct cni_install *options)
 }
 
 /* What the plugin would refuse in the entry is refused before it is there. */
-static int check(const struct cni_install *all, struct failure *why)
+static int install_check(const struct cni_install *all, struct failure *why)
 {
 	char agent[108];
 	struct refusal refusal;
@@ -97,7 +97,7 @@ static bool may_change(int error)
 	return error == -ENOENT || error == -EBADMSG || error == -EAGAIN;
 }
 
-static int put_entry(const struct cni_install *all, const json_t *entry, struct failure *why)
+static int install_put_entry(const struct cni_install *all, const json_t *entry, struct failure *why)
 {
 	static const struct timespec pause = {.tv_nsec = AGAIN * 1000000L};
 	long long deadline = now_ms() + all->wait * 1000LL;
@@ -120,9 +120,9 @@ static int put_entry(const struct cni_install *all, const json_t *entry, struct 
 
 int cni_install(const struct cni_install *options, struct failure *why)
 {
-	struct cni_install all = complete(options);
+	struct cni_install all = install_defaults(options);
 
-	int error = check(&all, why);
+	int error = install_check(&all, why);
 	/* The program first: with the entry there every pod needs it. */
 	if (!error)
 		error = put_program(&all, why);
@@ -130,7 +130,7 @@ int cni_install(const struct cni_install *options, struct failure *why)
 		return error;
 	json_t *entry = json_pack("{s:s, s:s, s:s, s:i}", "type", CONFDIR_TYPE, "socket", all.socket, "ifname",
 				  all.ifname, "timeout", (int)all.timeout);
-	error = entry ? put_entry(&all, entry, why) : fail(why, -ENOMEM, NULL, "out of memory");
+	error = entry ? install_put_entry(&all, entry, why) : fail(why, -ENOMEM, NULL, "out of memory");
 	json_decref(entry);
 	return error;
 }
@@ -150,7 +150,7 @@ static int remove_program(const struct cni_install *all, struct failure *why)
 
 int cni_uninstall(const struct cni_install *options, struct failure *why)
 {
-	struct cni_install all = complete(options);
+	struct cni_install all = install_defaults(options);
 	struct failure further;
 
 	int first = confdir_unchain(all.conf_dir, why);

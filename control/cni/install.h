@@ -4,10 +4,10 @@
  *
  * Both may be done again at any time, by several programs. Any process; one thread.
  */
-#ifndef PODSWITCH_CNI_INSTALL_H
-#define PODSWITCH_CNI_INSTALL_H
+#ifndef PODSWITCH_INSTALL_H
+#define PODSWITCH_INSTALL_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 /* Zero-initialise: 0 and NULL stand for what is said here. The paths are as seen from here, `socket` as on the node. */
 struct cni_install {

@@ -2,11 +2,11 @@
 /* plugin.c - one CNI command from its environment and standard input to what it prints */
 #include "control/cni/plugin.h"
 
-#include "control/buffer.h"
-#include "control/cni/agent.h"
+#include "control/cni/agent_client.h"
 #include "control/cni/attach.h"
 #include "control/cni/request.h"
 #include "control/cni/result.h"
+#include "tap/base/buffer.h"
 
 #include <poll.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 #define INPUT_PATIENCE 5000 /* milliseconds for all of standard input; on a busy node a runtime is slow */
 
-static enum cni_code read_all(int in, long long deadline, struct buffer *text, struct refusal *why)
+static enum cni_code plugin_read_stdin(int in, long long deadline, struct buffer *text, struct refusal *why)
 {
 	for (;;) {
 		struct pollfd ready = {.fd = in, .events = POLLIN};
@@ -38,10 +38,10 @@ static enum cni_code read_all(int in, long long deadline, struct buffer *text, s
 	}
 }
 
-static enum cni_code read_request(int in, long long deadline, struct request *out, struct refusal *why)
+static enum cni_code plugin_read_request(int in, long long deadline, struct request *out, struct refusal *why)
 {
 	struct buffer text = {0};
-	enum cni_code code = read_all(in, deadline, &text, why);
+	enum cni_code code = plugin_read_stdin(in, deadline, &text, why);
 
 	request_defaults(out);
 	if (!code)
@@ -50,8 +50,8 @@ static enum cni_code read_request(int in, long long deadline, struct request *ou
 	return code;
 }
 
-static enum cni_code check_version(const struct environment *environment, const struct request *request,
-				   struct refusal *why)
+static enum cni_code plugin_check_version(const struct environment *environment, const struct request *request,
+					  struct refusal *why)
 {
 	static const enum cni_version since[CNI_COMMANDS] = {
 		[CNI_CHECK] = CNI_0_4_0, [CNI_GC] = CNI_1_1_0, [CNI_STATUS] = CNI_1_1_0};
@@ -106,7 +106,7 @@ static enum cni_code add(const struct attach *attach, FILE *out, struct refusal 
 
 static enum cni_code run_command(const struct attach *attach, FILE *out, struct refusal *why)
 {
-	enum cni_code code = check_version(attach->environment, attach->request, why);
+	enum cni_code code = plugin_check_version(attach->environment, attach->request, why);
 
 	if (code)
 		return code;
@@ -164,7 +164,7 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 	}
 	bool del = environment.command == CNI_DEL;
 	int status = 0;
-	code = read_request(in, attach.started + INPUT_PATIENCE, &request, &why);
+	code = plugin_read_request(in, attach.started + INPUT_PATIENCE, &request, &why);
 	attach.started = agent_now();
 	if (del) {
 		status = delete (&attach, code, &why, err);

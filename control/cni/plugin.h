@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plugin.h - one CNI command from its environment and standard input to what it prints */
-#ifndef PODSWITCH_CNI_PLUGIN_H
-#define PODSWITCH_CNI_PLUGIN_H
+#ifndef PODSWITCH_PLUGIN_H
+#define PODSWITCH_PLUGIN_H
 
 #include "control/cni/environment.h"
 

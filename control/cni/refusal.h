@@ -4,8 +4,8 @@
  *
  * Any thread.
  */
-#ifndef PODSWITCH_CNI_REFUSAL_H
-#define PODSWITCH_CNI_REFUSAL_H
+#ifndef PODSWITCH_REFUSAL_H
+#define PODSWITCH_REFUSAL_H
 
 /* In the order of their age; CNI_VERSIONS is their number and, as a version, stands for one that is not known. */
 enum cni_version { CNI_0_3_1, CNI_0_4_0, CNI_1_0_0, CNI_1_1_0, CNI_VERSIONS };

@@ -2,7 +2,7 @@
 /* request.c - a network configuration as a container runtime gives it on standard input */
 #include "control/cni/request.h"
 
-#include "control/kube/names.h"
+#include "control/base/names.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  *
  * Keys that we do not know are left alone, as runtimes and other programs add theirs. Any thread.
  */
-#ifndef PODSWITCH_CNI_REQUEST_H
-#define PODSWITCH_CNI_REQUEST_H
+#ifndef PODSWITCH_REQUEST_H
+#define PODSWITCH_REQUEST_H
 
 #include "control/cni/refusal.h"
 

@@ -5,8 +5,8 @@
  * What the plugins before us have made stays as it is: our interface and addresses go behind theirs, so that their
  * indexes stay right, and the runtime goes on taking the pod's address from its first interface. Any thread.
  */
-#ifndef PODSWITCH_CNI_RESULT_H
-#define PODSWITCH_CNI_RESULT_H
+#ifndef PODSWITCH_RESULT_H
+#define PODSWITCH_RESULT_H
 
 #include "control/cni/environment.h"
 #include "control/cni/request.h"

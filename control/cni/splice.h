@@ -8,8 +8,8 @@
  * The texts must be valid JSON, which a parser has to have found before; of others the answers are wrong, but nothing
  * is read beyond the end. Keys with escapes in them are not recognised. Any thread.
  */
-#ifndef PODSWITCH_CNI_SPLICE_H
-#define PODSWITCH_CNI_SPLICE_H
+#ifndef PODSWITCH_SPLICE_H
+#define PODSWITCH_SPLICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

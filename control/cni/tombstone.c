@@ -2,7 +2,7 @@
 /* tombstone.c - attachments that were deleted while nobody was there to take them away */
 #include "control/cni/tombstone.h"
 
-#include "control/directory.h"
+#include "tap/base/directory.h"
 
 #include <dirent.h>
 #include <fcntl.h>

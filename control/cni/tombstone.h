@@ -5,10 +5,10 @@
  * A file each in the directory "tombstones" beside podswitchd's socket, written whole or not at all. The CNI plugin
  * puts them there, and the agent carries them out when it starts.
  */
-#ifndef PODSWITCH_CNI_TOMBSTONE_H
-#define PODSWITCH_CNI_TOMBSTONE_H
+#ifndef PODSWITCH_TOMBSTONE_H
+#define PODSWITCH_TOMBSTONE_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 

@@ -66,7 +66,7 @@ static int call_and_print(struct ctl *ctl, const struct command *command, json_t
 	return error ? fail(why, error, NULL, "cannot print the answer: %s", strerror(-error)) : 0;
 }
 
-static int run(struct ctl *ctl, const struct command *command, json_t *params, struct failure *why)
+static int ctl_run(struct ctl *ctl, const struct command *command, json_t *params, struct failure *why)
 {
 	int error = 0;
 	if (command != version_commands) /* which is also of use without a podswitchd */
@@ -122,7 +122,7 @@ int ctl_main(char **argv, FILE *out, FILE *err)
 	else if (invocation.version)
 		fprintf(out, "podswitchctl %s\n", PODSWITCH_VERSION);
 	else
-		error = run(&ctl, invocation.command, invocation.params, &why);
+		error = ctl_run(&ctl, invocation.command, invocation.params, &why);
 	json_decref(invocation.params);
 	if (!error)
 		error = ctl_flush(&ctl, &why);

@@ -2,10 +2,10 @@
 /*
  * ctl.h - podswitchctl as a whole: the commands there are, and what they share
  */
-#ifndef PODSWITCH_CTL_CTL_H
-#define PODSWITCH_CTL_CTL_H
+#ifndef PODSWITCH_CTL_H
+#define PODSWITCH_CTL_H
 
-#include "control/ctl/client.h"
+#include "control/base/client.h"
 #include "control/ctl/options.h"
 
 #include <stdbool.h>

@@ -5,29 +5,12 @@
 
 #include <string.h>
 
-static const struct option_spec settings[] = {
-	{"vni", OPTION_NUMBER, "N", "the VXLAN network identifier, 0 to 16777215"},
-	{"remote", OPTION_LIST, "ADDRESS[:PORT]", "where the gateway is; none: this is the gateway's own side"},
-	{"port", OPTION_NUMBER, "N", "the UDP port to receive on and to send to (4789)"},
-	{"underlay", OPTION_STRING, "auto|host|pod", "whose network carries the datagrams (auto)"},
-	{"mtu", OPTION_NUMBER, "N", "of the pods' interfaces, in bytes; 0: as the path allows (0)"},
-	{"learning", OPTION_STRING, "on|off", "learn MAC addresses from what arrives (on)"},
-	{"isolate", OPTION_STRING, "on|off", "keep the gateway's pods apart from each other (on)"},
-	{"allow", OPTION_LIST, "CIDR", "own side only: whom to learn remotes from (anyone)"},
-	{0},
-};
-
-static const struct option_spec removal[] = {
-	{"force", OPTION_FLAG, NULL, "even if ports use it; they stay, detached, and drop everything"},
-	{0},
-};
-
 static const struct table_column columns[] = {
 	{"NAME", false}, {"VNI", true},   {"PORT", true},     {"UNDERLAY", false},
 	{"MTU", true},   {"PORTS", true}, {"REMOTES", false},
 };
 
-static int print_list(FILE *out, json_t *list)
+static int gateway_print_list(FILE *out, json_t *list)
 {
 	struct table table;
 	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -49,7 +32,7 @@ static int print_list(FILE *out, json_t *list)
 }
 
 /* "10.0.0.2:4789,configured" would read as two remotes: the state stands in brackets. */
-static void add_remote(struct table *table, const json_t *remote)
+static void add_remote_row(struct table *table, const json_t *remote)
 {
 	const char *address = json_string_value(json_object_get(remote, "address"));
 	const char *state = json_string_value(json_object_get(remote, "state"));
@@ -65,7 +48,7 @@ static void add_remote(struct table *table, const json_t *remote)
 		   state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
 }
 
-static int print_one(FILE *out, json_t *gateway)
+static int gateway_print(FILE *out, json_t *gateway)
 {
 	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
 					    "learning", "isolate", "allow", "ports"};
@@ -82,7 +65,7 @@ static int print_one(FILE *out, json_t *gateway)
 		table_pair(&table, "remote", "%s", "");
 	json_array_foreach(remotes, i, remote)
 	{
-		add_remote(&table, remote);
+		add_remote_row(&table, remote);
 	}
 	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
 		table_pair_member(&table, counted[i], counters);
@@ -99,7 +82,7 @@ const struct command gateway_commands[] = {
 		.method = "gateway.add",
 		.help = "adds a gateway: a VXLAN network behind its remotes",
 		.takes_name = true,
-		.options = settings,
+		.options = gateway_options,
 		.required = {"vni"},
 	},
 	{
@@ -109,14 +92,14 @@ const struct command gateway_commands[] = {
 		.help = "changes a gateway while its ports are up",
 		.takes_name = true,
 		.clears = true,
-		.options = settings,
+		.options = gateway_options,
 	},
 	{
 		.object = "gateway",
 		.name = "list",
 		.method = "gateway.list",
 		.help = "lists the gateways",
-		.print = print_list,
+		.print = gateway_print_list,
 	},
 	{
 		.object = "gateway",
@@ -124,7 +107,7 @@ const struct command gateway_commands[] = {
 		.method = "gateway.show",
 		.help = "shows one gateway with its counters and what it dropped",
 		.takes_name = true,
-		.print = print_one,
+		.print = gateway_print,
 	},
 	{
 		.object = "gateway",
@@ -132,7 +115,7 @@ const struct command gateway_commands[] = {
 		.method = "gateway.remove",
 		.help = "removes a gateway; refused while ports use it",
 		.takes_name = true,
-		.options = removal,
+		.options = gateway_removal_options,
 	},
 	{0},
 };

@@ -3,29 +3,6 @@
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
-static const struct option_spec settings[] = {
-	{"gateway", OPTION_STRING, "GATEWAY", "the gateway it is attached to; none detaches it"},
-	{"netns", OPTION_STRING, "NETNS",
-	 "the pod's network namespace: a name under /run/netns, a path, or a process id"},
-	{"ifname", OPTION_STRING, "NAME", "the interface in the pod, fixed once added (vx0)"},
-	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
-	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
-	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address and the default route by DHCP"},
-	{"hostname", OPTION_STRING, "NAME", "the name that the DHCP server is told"},
-	{"probe", OPTION_NUMBER, "SECONDS", "ask so often by ARP whether the router is there; 0: never (0)"},
-	{"exclusive", OPTION_STRING, "on|off", "the pod's only way out: no other default route is left in force (off)"},
-	{"keep", OPTION_LIST, "CIDR", "with exclusive: a network that stays on the pod's first interface"},
-	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
-	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
-	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes; 0: the gateway's (0)"},
-	{0},
-};
-
-static const struct option_spec removal[] = {
-	{"closed", OPTION_FLAG, NULL, "of an exclusive port: the pod's own default route does not come back"},
-	{0},
-};
-
 static const struct table_column columns[] = {
 	{"NAME", false},      {"STATE", false},    {"GATEWAY", false},  {"NETNS", false},
 	{"IFNAME", false},    {"MAC", false},      {"MTU", true},       {"UNDERLAY", false},
@@ -44,7 +21,7 @@ static void add_row(struct table *table, const json_t *port)
 	table_add_number(table, json_sum(json_object_get(counters, "drops")));
 }
 
-static int print_list(FILE *out, json_t *list)
+static int port_print_list(FILE *out, json_t *list)
 {
 	struct table table;
 	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -59,7 +36,7 @@ static int print_list(FILE *out, json_t *list)
 	return error;
 }
 
-static int print_one(FILE *out, json_t *port)
+static int port_print(FILE *out, json_t *port)
 {
 	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",     "mac",
 					    "mtu",  "underlay", "worker",  "addresses", "default_via"};
@@ -93,7 +70,7 @@ const struct command port_commands[] = {
 		.method = "port.add",
 		.help = "puts an interface into a pod and attaches it to a gateway",
 		.takes_name = true,
-		.options = settings,
+		.options = port_options,
 		.required = {"gateway", "netns"},
 	},
 	{
@@ -103,14 +80,14 @@ const struct command port_commands[] = {
 		.help = "changes a port while it is up, also to another gateway",
 		.takes_name = true,
 		.clears = true,
-		.options = settings,
+		.options = port_options,
 	},
 	{
 		.object = "port",
 		.name = "list",
 		.method = "port.list",
 		.help = "lists the ports",
-		.print = print_list,
+		.print = port_print_list,
 	},
 	{
 		.object = "port",
@@ -118,7 +95,7 @@ const struct command port_commands[] = {
 		.method = "port.show",
 		.help = "shows one port with its counters and what it dropped",
 		.takes_name = true,
-		.print = print_one,
+		.print = port_print,
 	},
 	{
 		.object = "port",
@@ -126,7 +103,7 @@ const struct command port_commands[] = {
 		.method = "port.remove",
 		.help = "takes the interface out of the pod",
 		.takes_name = true,
-		.options = removal,
+		.options = port_removal_options,
 	},
 	{0},
 };

@@ -15,7 +15,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Two reports of which the differences are shown; `before` is NULL, and seconds 0, when there is but one. */
-struct span {
+struct interval {
 	const json_t *now;
 	const json_t *before;
 	double seconds;
@@ -56,12 +56,12 @@ static double uptime_of(const json_t *report)
 	return json_number_value(json_object_get(report, "uptime"));
 }
 
-static struct span span_between(const json_t *now, const json_t *before)
+static struct interval span_between(const json_t *now, const json_t *before)
 {
 	double seconds = before ? uptime_of(now) - uptime_of(before) : 0;
 	if (seconds <= 0) /* the first report, or podswitchd was started anew */
-		return (struct span){.now = now};
-	return (struct span){.now = now, .before = before, .seconds = seconds};
+		return (struct interval){.now = now};
+	return (struct interval){.now = now, .before = before, .seconds = seconds};
 }
 
 static void add_rate(struct table *table, long long difference, double seconds)
@@ -80,11 +80,11 @@ static void add_counter(struct table *table, long long now, long long before, do
 		table_add_number(table, now);
 }
 
-static void add_members(struct table *table, const struct span *span, const char *const *keys, size_t n)
+static void add_members(struct table *table, const struct interval *interval, const char *const *keys, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		add_counter(table, json_integer_value(json_object_get(span->now, keys[i])),
-			    json_integer_value(json_object_get(span->before, keys[i])), span->seconds);
+		add_counter(table, json_integer_value(json_object_get(interval->now, keys[i])),
+			    json_integer_value(json_object_get(interval->before, keys[i])), interval->seconds);
 }
 
 static void print_uptime(double uptime, FILE *out)
@@ -108,7 +108,7 @@ static void print_fdb(const json_t *now, FILE *out)
 			(long long)json_integer_value(refused));
 }
 
-static int finish(struct table *table, FILE *out)
+static int stats_print_table(struct table *table, FILE *out)
 {
 	int error = 0;
 	if (table->n_cells) {
@@ -119,20 +119,20 @@ static int finish(struct table *table, FILE *out)
 	return error;
 }
 
-static int print_workers(const struct span *span, FILE *out)
+static int print_workers(const struct interval *interval, FILE *out)
 {
-	const json_t *before = json_object_get(span->before, "workers");
+	const json_t *before = json_object_get(interval->before, "workers");
 	struct table table;
-	table_open(&table, worker_columns[span->before != NULL], COUNT(worker_columns[0]));
+	table_open(&table, worker_columns[interval->before != NULL], COUNT(worker_columns[0]));
 	size_t i;
 	const json_t *worker;
-	json_array_foreach(json_object_get(span->now, "workers"), i, worker)
+	json_array_foreach(json_object_get(interval->now, "workers"), i, worker)
 	{
-		struct span one = {worker, json_array_get(before, i), span->seconds};
+		struct interval one = {worker, json_array_get(before, i), interval->seconds};
 		table_add_number(&table, (long long)i);
 		add_members(&table, &one, worker_keys, COUNT(worker_keys));
 	}
-	return finish(&table, out);
+	return stats_print_table(&table, out);
 }
 
 /* A gateway's counters stand in its entry, or one level down. */
@@ -142,54 +142,55 @@ static const json_t *counters_of(const json_t *gateway)
 	return counters ? counters : gateway;
 }
 
-static int print_gateways(const struct span *span, FILE *out)
+static int print_gateways(const struct interval *interval, FILE *out)
 {
-	const json_t *before = json_object_get(span->before, "gateways");
+	const json_t *before = json_object_get(interval->before, "gateways");
 	struct table table;
-	table_open(&table, gateway_columns[span->before != NULL], COUNT(gateway_columns[0]));
+	table_open(&table, gateway_columns[interval->before != NULL], COUNT(gateway_columns[0]));
 	const char *name;
 	json_t *gateway;
-	json_object_foreach(json_object_get(span->now, "gateways"), name, gateway)
+	json_object_foreach(json_object_get(interval->now, "gateways"), name, gateway)
 	{
-		struct span one = {counters_of(gateway), counters_of(json_object_get(before, name)), span->seconds};
+		struct interval one = {counters_of(gateway), counters_of(json_object_get(before, name)),
+				       interval->seconds};
 		table_add(&table, name);
 		add_members(&table, &one, gateway_keys, COUNT(gateway_keys));
 		add_counter(&table, json_sum(json_object_get(one.now, "drops")),
-			    json_sum(json_object_get(one.before, "drops")), span->seconds);
+			    json_sum(json_object_get(one.before, "drops")), interval->seconds);
 	}
-	return finish(&table, out);
+	return stats_print_table(&table, out);
 }
 
-static int print_drops(const struct span *span, FILE *out)
+static int print_drops(const struct interval *interval, FILE *out)
 {
-	const json_t *before = json_object_get(span->before, "drops");
+	const json_t *before = json_object_get(interval->before, "drops");
 	struct table table;
-	table_open(&table, drop_columns, span->before ? 3 : 2);
+	table_open(&table, drop_columns, interval->before ? 3 : 2);
 	const char *reason;
 	json_t *count;
-	json_object_foreach(json_object_get(span->now, "drops"), reason, count)
+	json_object_foreach(json_object_get(interval->now, "drops"), reason, count)
 	{
 		long long now = json_integer_value(count);
 		if (!now)
 			continue;
 		table_add(&table, reason);
 		table_add_number(&table, now);
-		if (span->before)
-			add_rate(&table, now - json_integer_value(json_object_get(before, reason)), span->seconds);
+		if (interval->before)
+			add_rate(&table, now - json_integer_value(json_object_get(before, reason)), interval->seconds);
 	}
-	return finish(&table, out);
+	return stats_print_table(&table, out);
 }
 
 static int print_report(const json_t *now, const json_t *before, FILE *out)
 {
-	struct span span = span_between(now, before);
+	struct interval interval = span_between(now, before);
 	print_uptime(uptime_of(now), out);
 	print_fdb(now, out);
-	int error = print_workers(&span, out);
+	int error = print_workers(&interval, out);
 	if (!error)
-		error = print_gateways(&span, out);
+		error = print_gateways(&interval, out);
 	if (!error)
-		error = print_drops(&span, out);
+		error = print_drops(&interval, out);
 	if (!json_sum(json_object_get(now, "drops")))
 		fputs("\nno drops\n", out);
 	return error;
@@ -213,7 +214,7 @@ static int print_block(struct ctl *ctl, const json_t *now, const json_t *before,
 	return ctl_flush(ctl, why);
 }
 
-static int watch(struct ctl *ctl, struct failure *why)
+static int stats_watch(struct ctl *ctl, struct failure *why)
 {
 	json_t *before = NULL, *now = NULL;
 	int error = ctl_stop_on_signals(ctl, why);
@@ -238,7 +239,7 @@ static int stats(struct ctl *ctl, json_t *params, struct failure *why)
 {
 	json_t *now;
 	if (json_is_true(json_object_get(params, "watch")))
-		return watch(ctl, why);
+		return stats_watch(ctl, why);
 	int error = client_call(&ctl->client, "stats.get", NULL, &now, why);
 	if (error)
 		return error;
@@ -250,17 +251,22 @@ static int stats(struct ctl *ctl, json_t *params, struct failure *why)
 	return error ? fail(why, error, NULL, "cannot print the answer: %s", strerror(-error)) : 0;
 }
 
-static const struct option_spec options[] = {
-	{"watch", OPTION_FLAG, NULL, "again every second, as rates, until it is stopped; with -j a line a second"},
+#define OPTIONS struct stats_options
+struct stats_options {
+	bool watch;
+};
+static const struct option_spec stats_options[] = {
+	OPTION_FLAG("watch", 0, watch, "again every second, as rates, until it is stopped; with -j a line a second"),
 	{0},
 };
+#undef OPTIONS
 
 const struct command stats_commands[] = {
 	{
 		.object = "stats",
 		.method = "stats.get",
 		.help = "shows what the switch has done: per worker, per gateway, and what it dropped",
-		.options = options,
+		.options = stats_options,
 		.run = stats,
 	},
 	{0},

@@ -6,8 +6,8 @@
  * blanks. What comes from outside cannot steer the terminal: control characters are shown as '?'. A failed allocation
  * is remembered and returned by table_print.
  */
-#ifndef PODSWITCH_CTL_TABLE_H
-#define PODSWITCH_CTL_TABLE_H
+#ifndef PODSWITCH_TABLE_H
+#define PODSWITCH_TABLE_H
 
 #include <jansson.h>
 #include <stdbool.h>

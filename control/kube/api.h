@@ -15,10 +15,10 @@
  * addresses alone, as `kubectl proxy` and tests use it, since everything else would show the token to the network.
  * Proxies of the environment are not used. The log has one line when the server goes away and one when it is back.
  */
-#ifndef PODSWITCH_KUBE_API_H
-#define PODSWITCH_KUBE_API_H
+#ifndef PODSWITCH_API_H
+#define PODSWITCH_API_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <curl/curl.h>
 #include <jansson.h>

@@ -2,9 +2,9 @@
 /*
  * choose.c - which gateway a pod's traffic leaves through, and why
  *
- * In two steps: who says what (the first of the pod, the namespace, the CNI configuration and setGateway that says
- * anything), then whether that can be had. Whatever is not understood is malformed, never "no gateway": a pod whose
- * owner meant one must not start without.
+ * Two steps: who names a gateway (the first of pod, namespace, CNI configuration and setGateway that says anything),
+ * then whether the pod can have it. What cannot be understood is malformed and never "no gateway": a pod whose owner
+ * meant one must not start without it.
  */
 #include "control/kube/choose.h"
 
@@ -16,8 +16,8 @@
 #define ADDRESS_KEY "podswitch.io/address"
 #define SET_GATEWAY_KEY "setGateway"
 
-/* What is asked of many functions here. */
-struct question {
+/* What most functions here need. */
+struct choosing {
 	const struct choose_input *in;
 	struct choice *out;
 	const char *namespace; /* the pod's */
@@ -33,11 +33,12 @@ static const char *annotation_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(metadata_of(object, "annotations"), key));
 }
 
-/* Settles the question. Every way out of it ends here. */
-static void settle(struct question *q, enum choice_verdict verdict, enum choice_source source, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+/* Fills in the choice. Every path ends here. */
+static void choose_settle(struct choosing *q, enum choice_verdict verdict, enum choice_source source,
+			  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void settle(struct question *q, enum choice_verdict verdict, enum choice_source source, const char *format, ...)
+static void choose_settle(struct choosing *q, enum choice_verdict verdict, enum choice_source source,
+			  const char *format, ...)
 {
 	va_list args;
 
@@ -48,10 +49,10 @@ static void settle(struct question *q, enum choice_verdict verdict, enum choice_
 	va_end(args);
 }
 
-static void settle_malformed(struct question *q, enum choice_source source, const struct failure *why)
+static void settle_malformed(struct choosing *q, enum choice_source source, const struct failure *why)
 {
 	snprintf(q->out->key, sizeof(q->out->key), "%s", why->key);
-	settle(q, CHOICE_MALFORMED, source, "%s", why->text);
+	choose_settle(q, CHOICE_MALFORMED, source, "%s", why->text);
 }
 
 /* Pods never to touch. */
@@ -77,22 +78,22 @@ static const char *find_pod_gateway(const json_t *pod)
 	return found ? found : find_container(pod, "containers", "gateway-sidecar");
 }
 
-/* Whether the pod is one; it is settled then. */
-static bool is_untouchable(struct question *q)
+/* Whether the pod is one of those; then the choice is made. */
+static bool is_untouchable(struct choosing *q)
 {
 	const json_t *pod = q->in->pod;
 	const char *container = find_pod_gateway(pod);
 
 	if (json_is_true(json_object_get(json_object_get(pod, "spec"), "hostNetwork")))
-		settle(q, CHOICE_NONE, SOURCE_POD, "the pod is in the node's own network (hostNetwork)");
+		choose_settle(q, CHOICE_NONE, SOURCE_POD, "the pod is in the node's own network (hostNetwork)");
 	else if (container)
-		settle(q, CHOICE_NONE, SOURCE_POD, "the pod has pod-gateway's own container %s", container);
+		choose_settle(q, CHOICE_NONE, SOURCE_POD, "the pod has pod-gateway's own container %s", container);
 	else
 		return false;
 	return true;
 }
 
-/* Whether what is asked for can be had. */
+/* Whether the pod can have what it asks for. */
 
 static const char *source_text(enum choice_source source)
 {
@@ -113,8 +114,8 @@ static const char *source_text(enum choice_source source)
 	return "nothing";
 }
 
-/* Whether the address that the pod asks for can be had, or none is asked for; settled otherwise. */
-static bool take_address(struct question *q, const struct gateway_spec *spec, enum choice_source source)
+/* True when the pod asks for no address, or for one that it can have; else the choice is made. */
+static bool take_address(struct choosing *q, const struct gateway_spec *spec, enum choice_source source)
 {
 	const char *text = annotation_of(q->in->pod, ADDRESS_KEY);
 	char network[ADDRESS_TEXT];
@@ -136,20 +137,20 @@ static bool take_address(struct question *q, const struct gateway_spec *spec, en
 	return false;
 }
 
-static void settle_missing(struct question *q, enum choice_source source, const char *error)
+static void settle_missing(struct choosing *q, enum choice_source source, const char *error)
 {
 	const struct choice *out = q->out;
 
 	if (error)
-		settle(q, CHOICE_NOT_FOUND, source, "the gateway's Service %s/%s: %s", out->namespace, out->name,
-		       error);
+		choose_settle(q, CHOICE_NOT_FOUND, source, "the gateway's Service %s/%s: %s", out->namespace, out->name,
+			      error);
 	else
-		settle(q, CHOICE_NOT_FOUND, source,
-		       "there is no Service %s in namespace %s, which %s asks for as a gateway", out->name,
-		       out->namespace, source_text(source));
+		choose_settle(q, CHOICE_NOT_FOUND, source,
+			      "there is no Service %s in namespace %s, which %s asks for as a gateway", out->name,
+			      out->namespace, source_text(source));
 }
 
-static void settle_service(struct question *q, enum choice_source source)
+static void settle_service(struct choosing *q, enum choice_source source)
 {
 	struct choice *out = q->out;
 	const char *error = NULL;
@@ -158,22 +159,22 @@ static void settle_service(struct question *q, enum choice_source source)
 	if (!spec) {
 		settle_missing(q, source, error);
 	} else if (spec_selects(spec, q->namespace, metadata_of(q->in->pod, "labels"))) {
-		settle(q, CHOICE_NONE, source, "the pod is itself an endpoint of the gateway %s/%s", out->namespace,
-		       out->name);
+		choose_settle(q, CHOICE_NONE, source, "the pod is itself an endpoint of the gateway %s/%s",
+			      out->namespace, out->name);
 	} else if (!spec_allows(spec, q->namespace)) {
-		settle(q, CHOICE_NOT_ALLOWED, source,
-		       "the gateway %s/%s does not take pods of namespace %s: its annotation "
-		       "podswitch.io/allow-namespaces does not name it",
-		       out->namespace, out->name, q->namespace);
+		choose_settle(q, CHOICE_NOT_ALLOWED, source,
+			      "the gateway %s/%s does not take pods of namespace %s: its annotation "
+			      "podswitch.io/allow-namespaces does not name it",
+			      out->namespace, out->name, q->namespace);
 	} else if (take_address(q, spec, source)) {
 		out->spec = spec;
-		settle(q, CHOICE_GATEWAY, source, "%s chooses the gateway %s/%s", source_text(source), out->namespace,
-		       out->name);
+		choose_settle(q, CHOICE_GATEWAY, source, "%s chooses the gateway %s/%s", source_text(source),
+			      out->namespace, out->name);
 	}
 }
 
-/* `text` names a Service, of `namespace` when it names none (NULL: it has to). */
-static void settle_name(struct question *q, const char *text, const char *namespace, enum choice_source source,
+/* `text` names a Service. Without a namespace in it, that is `namespace` (NULL: it must have one). */
+static void settle_name(struct choosing *q, const char *text, const char *namespace, enum choice_source source,
 			const char *key)
 {
 	const char *domain = q->in->policy->cluster_domain;
@@ -187,7 +188,7 @@ static void settle_name(struct question *q, const char *text, const char *namesp
 		settle_service(q, source);
 		return;
 	}
-	/* What setGateway leads to is not the pod's to write. */
+	/* The name comes from the settings, not from the pod. */
 	fail(&why, -EINVAL, key,
 	     "%s: %s is not the name of a Service; write %sNAME.NAMESPACE or NAME.NAMESPACE.svc.%.64s",
 	     source >= SOURCE_SET_GATEWAY ? "the default gateway" : source_text(source), name_quote(text, quoted),
@@ -195,15 +196,15 @@ static void settle_name(struct question *q, const char *text, const char *namesp
 	settle_malformed(q, source, &why);
 }
 
-static void settle_annotation(struct question *q, const char *text, const char *namespace, enum choice_source source)
+static void settle_annotation(struct choosing *q, const char *text, const char *namespace, enum choice_source source)
 {
 	if (!*text || !strcmp(text, "none"))
-		settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
+		choose_settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
 	else
 		settle_name(q, text, namespace, source, GATEWAY_KEY);
 }
 
-/* setGateway, pod-gateway's own switch: the label, over it the annotation, and what Go's strconv.ParseBool takes. */
+/* pod-gateway's own switch: the annotation wins over the label; values as Go's strconv.ParseBool takes them. */
 
 static int parse_bool(const char *text, bool *out)
 {
@@ -223,7 +224,7 @@ static int parse_bool(const char *text, bool *out)
 	return -EINVAL;
 }
 
-static void settle_set_gateway(struct question *q)
+static void settle_set_gateway(struct choosing *q)
 {
 	const struct choose_policy *policy = q->in->policy;
 	const char *label = json_string_value(json_object_get(metadata_of(q->in->pod, "labels"), SET_GATEWAY_KEY));
@@ -242,21 +243,22 @@ static void settle_set_gateway(struct question *q)
 	} else if (on) {
 		settle_name(q, policy->default_gateway, NULL, source, "default-gateway");
 	} else if (text) {
-		settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
+		choose_settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
 	} else {
-		settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
+		choose_settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
 	}
 }
 
-/* Who says what. */
+/* Who names a gateway. */
 
-static void settle_beyond_pod(struct question *q)
+static void settle_beyond_pod(struct choosing *q)
 {
 	const struct choose_input *in = q->in;
 	const char *text = annotation_of(in->namespace, GATEWAY_KEY);
 
 	if (!json_is_object(in->namespace))
-		settle(q, CHOICE_UNDECIDED, SOURCE_NAMESPACE, "the namespace %s has not been seen yet", q->namespace);
+		choose_settle(q, CHOICE_UNDECIDED, SOURCE_NAMESPACE, "the namespace %s has not been seen yet",
+			      q->namespace);
 	else if (text)
 		settle_annotation(q, text, q->namespace, SOURCE_NAMESPACE);
 	else if (in->configured && *in->configured)
@@ -264,11 +266,11 @@ static void settle_beyond_pod(struct question *q)
 	else if (in->policy->default_gateway && *in->policy->default_gateway)
 		settle_set_gateway(q);
 	else
-		settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
+		choose_settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
 }
 
-/* A pod that is still being made may not say its namespace itself. */
-static const char *find_namespace(const struct choose_input *in)
+/* In a review, a pod may not have its namespace yet. */
+static const char *choose_namespace(const struct choose_input *in)
 {
 	const char *text = json_string_value(metadata_of(in->pod, "namespace"));
 
@@ -279,7 +281,7 @@ static const char *find_namespace(const struct choose_input *in)
 
 void choose(const struct choose_input *in, struct choice *out)
 {
-	struct question q = {.in = in, .out = out, .namespace = find_namespace(in)};
+	struct choosing q = {.in = in, .out = out, .namespace = choose_namespace(in)};
 	struct failure why;
 
 	*out = (struct choice){0};

@@ -74,7 +74,7 @@ static const char *text_at(const json_t *object, const char *outer, const char *
 }
 
 /* NULL when the object has no name. */
-static const char *key_of(const json_t *object, char out[static 512])
+static const char *object_key(const json_t *object, char out[static 512])
 {
 	const char *namespace = text_at(object, "metadata", "namespace"), *name = text_at(object, "metadata", "name");
 	snprintf(out, 512, "%s%s%s", namespace, *namespace ? "/" : "", name);
@@ -127,7 +127,7 @@ static void keep_metadata(json_t *kept)
 	json_object_set_new(kept, "metadata", metadata);
 }
 
-static json_t *slim(enum kind kind, const json_t *object)
+static json_t *object_slim(enum kind kind, const json_t *object)
 {
 	json_t *kept = json_object();
 	for (size_t i = 0; i < sizeof(kinds[0].keep) / sizeof(kinds[0].keep[0]) && kinds[kind].keep[i]; i++)
@@ -163,7 +163,7 @@ static void note_daemonset(struct cluster *cluster)
 	cluster->uninstalled = cluster->saw_daemonset && (!own || *text_at(own, "metadata", "deletionTimestamp"));
 }
 
-static void tell(struct store *store)
+static void store_notify(struct store *store)
 {
 	if (store->kind == DAEMONSETS)
 		note_daemonset(store->cluster);
@@ -179,33 +179,33 @@ static void on_replace(void *context, json_t *items)
 	const json_t *object;
 	json_array_foreach(items, i, object)
 	{
-		if (key_of(object, key))
-			json_object_set_new(fresh, key, slim(store->kind, object));
+		if (object_key(object, key))
+			json_object_set_new(fresh, key, object_slim(store->kind, object));
 	}
 	json_decref(store->objects);
 	store->objects = fresh;
-	tell(store);
+	store_notify(store);
 }
 
-static void on_changed(void *context, json_t *object)
+static void store_on_changed(void *context, json_t *object)
 {
 	struct store *store = context;
 	char key[512];
-	if (!key_of(object, key))
+	if (!object_key(object, key))
 		return;
-	json_t *fresh = slim(store->kind, object);
+	json_t *fresh = object_slim(store->kind, object);
 	bool same = json_equal(fresh, json_object_get(store->objects, key));
 	json_object_set_new(store->objects, key, fresh);
 	if (!same)
-		tell(store);
+		store_notify(store);
 }
 
 static void on_deleted(void *context, json_t *object)
 {
 	struct store *store = context;
 	char key[512];
-	if (key_of(object, key) && !json_object_del(store->objects, key))
-		tell(store);
+	if (object_key(object, key) && !json_object_del(store->objects, key))
+		store_notify(store);
 }
 
 /* ---- opening ---- */
@@ -216,7 +216,7 @@ static int start_watch(struct kube *kube, struct store *store, const char *path,
 		.paths = {path ? path : kinds[store->kind].paths[0], kinds[store->kind].paths[1]},
 		.field_selector = field,
 		.what = kinds[store->kind].what,
-		.callbacks = {on_replace, on_changed, on_deleted},
+		.callbacks = {on_replace, store_on_changed, on_deleted},
 		.context = store,
 	};
 	return watch_start(kube, &config, &store->watch, why);
@@ -292,7 +292,8 @@ bool cluster_hears_namespaces(const struct cluster *cluster)
 	return watch_live(cluster->stores[NAMESPACES].watch) || !watch_live(cluster->stores[PODS].watch);
 }
 
-static const json_t *find(const struct cluster *cluster, enum kind kind, const char *namespace, const char *name)
+static const json_t *cluster_find(const struct cluster *cluster, enum kind kind, const char *namespace,
+				  const char *name)
 {
 	char key[512];
 	snprintf(key, sizeof(key), "%s%s%s", namespace, *namespace ? "/" : "", name);
@@ -301,17 +302,17 @@ static const json_t *find(const struct cluster *cluster, enum kind kind, const c
 
 const json_t *cluster_pod(const struct cluster *cluster, const char *namespace, const char *name)
 {
-	return find(cluster, PODS, namespace, name);
+	return cluster_find(cluster, PODS, namespace, name);
 }
 
 const json_t *cluster_namespace(const struct cluster *cluster, const char *name)
 {
-	return find(cluster, NAMESPACES, "", name);
+	return cluster_find(cluster, NAMESPACES, "", name);
 }
 
 const json_t *cluster_service(const struct cluster *cluster, const char *namespace, const char *name)
 {
-	return find(cluster, SERVICES, namespace, name);
+	return cluster_find(cluster, SERVICES, namespace, name);
 }
 
 const json_t *cluster_pods(const struct cluster *cluster)
@@ -341,7 +342,7 @@ void cluster_count(const struct cluster *cluster,
 /* ---- endpoints ---- */
 
 /* Absent means ready (the API's own words); an endpoint that is going away is not a place to go to. */
-static bool is_ready(const json_t *endpoint)
+static bool endpoint_is_ready(const json_t *endpoint)
 {
 	const json_t *conditions = json_object_get(endpoint, "conditions");
 	const json_t *ready = json_object_get(conditions, "ready");
@@ -367,7 +368,7 @@ static size_t add_endpoint(struct cluster_endpoint *out, size_t n, const json_t 
 	/* All addresses of an endpoint mean the same; the first is the one to use (EndpointSlice's documentation). */
 	const char *text = json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
 	struct cluster_endpoint found = {.port = port};
-	if (n >= CLUSTER_MAX_ENDPOINTS || !is_ready(endpoint) || !text || address_parse(text, &found.address))
+	if (n >= CLUSTER_MAX_ENDPOINTS || !endpoint_is_ready(endpoint) || !text || address_parse(text, &found.address))
 		return n;
 	for (size_t i = 0; i < n; i++)
 		if (address_equal(&out[i].address, &found.address))
@@ -562,7 +563,7 @@ static void add_service_networks(const struct cluster *cluster, struct networks 
 	}
 	if (json_object_size(known))
 		return;
-	each_cluster_ip(find(cluster, SERVICES, "default", "kubernetes"), start_range, ranges);
+	each_cluster_ip(cluster_find(cluster, SERVICES, "default", "kubernetes"), start_range, ranges);
 	json_object_foreach(cluster->stores[SERVICES].objects, key, object)
 	{
 		each_cluster_ip(object, stretch_range, ranges);

@@ -8,11 +8,11 @@
  *
  * JSON values that are handed out are borrowed, and valid until the next kube_turn.
  */
-#ifndef PODSWITCH_KUBE_CLUSTER_H
-#define PODSWITCH_KUBE_CLUSTER_H
+#ifndef PODSWITCH_CLUSTER_H
+#define PODSWITCH_CLUSTER_H
 
 #include "control/kube/watch.h"
-#include "vswitch/address.h"
+#include "tap/base/address.h"
 
 #define CLUSTER_MAX_ENDPOINTS 64 /* of one Service that are looked at */
 

@@ -2,7 +2,7 @@
 /* credentials.c - the token and the authority certificates that the kubelet keeps current in files */
 #include "control/kube/credentials.h"
 #include "control/kube/api.h"
-#include "vswitch/log.h"
+#include "tap/base/log.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

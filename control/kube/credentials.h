@@ -5,10 +5,10 @@
  * Both are replaced while a pod runs (tokens live for about an hour, authorities are rotated), so that each use looks
  * whether they have changed. What cannot be read any more stays as it was. One thread.
  */
-#ifndef PODSWITCH_KUBE_CREDENTIALS_H
-#define PODSWITCH_KUBE_CREDENTIALS_H
+#ifndef PODSWITCH_CREDENTIALS_H
+#define PODSWITCH_CREDENTIALS_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -39,7 +39,7 @@ static bool has_name(const json_t *object)
 }
 
 /* As long as everything else of an object, and of no use to us. */
-static void slim(const json_t *object)
+static void drop_managed_fields(const json_t *object)
 {
 	json_object_del(json_object_get(object, "metadata"), "managedFields");
 }
@@ -64,7 +64,7 @@ static int take_items(json_t *root, struct page *page)
 	{
 		if (!has_name(item))
 			return -EBADMSG;
-		slim(item);
+		drop_managed_fields(item);
 	}
 	return 0;
 }
@@ -154,7 +154,7 @@ static int event_decode(const char *bytes, size_t length, struct event *out)
 		if (event.kind != EVENT_ERROR && event.kind != EVENT_UNKNOWN)
 			event.version = version_of(json_object_get(object, "metadata"));
 		if (is_whole(&event)) {
-			slim(json_incref(object));
+			drop_managed_fields(json_incref(object));
 			*out = event;
 		} else {
 			error = -EBADMSG;
@@ -164,7 +164,7 @@ static int event_decode(const char *bytes, size_t length, struct event *out)
 	return error;
 }
 
-static bool is_blank(const char *bytes, size_t length)
+static bool decode_is_blank(const char *bytes, size_t length)
 {
 	size_t i = 0;
 
@@ -188,7 +188,7 @@ int event_next(struct event_reader *reader, struct buffer *in, struct event *out
 		if (!newline)
 			return 0;
 		/* A keep-alive of some proxies. */
-		bool blank = is_blank(bytes, length);
+		bool blank = decode_is_blank(bytes, length);
 		int error = blank ? 0 : event_decode(bytes, length, out);
 		buffer_consume(in, length + 1);
 		if (!blank)

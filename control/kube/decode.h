@@ -5,10 +5,10 @@
  * Nothing is believed: what comes out has the shape that is promised here, or does not come out. No state but the
  * caller's; one thread.
  */
-#ifndef PODSWITCH_KUBE_DECODE_H
-#define PODSWITCH_KUBE_DECODE_H
+#ifndef PODSWITCH_DECODE_H
+#define PODSWITCH_DECODE_H
 
-#include "control/buffer.h"
+#include "tap/base/buffer.h"
 
 #include <jansson.h>
 

@@ -5,8 +5,8 @@
  * Sent without waiting, and lost when the API server is away for long: they inform, nothing depends on them. One
  * thread, the agent's.
  */
-#ifndef PODSWITCH_KUBE_EVENTS_H
-#define PODSWITCH_KUBE_EVENTS_H
+#ifndef PODSWITCH_EVENTS_H
+#define PODSWITCH_EVENTS_H
 
 #include "control/kube/api.h"
 

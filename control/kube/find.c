@@ -39,7 +39,7 @@ static bool is_of_pod(const char *pid, const char *uid)
 	return names_pod(cgroups, uid);
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+static bool find_same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
@@ -54,7 +54,7 @@ static bool find_name(const struct stat *wanted, char *out, size_t size)
 		char path[sizeof(RUNTIME_DIRECTORY) + 257];
 		struct stat here;
 		snprintf(path, sizeof(path), RUNTIME_DIRECTORY "/%s", entry->d_name);
-		if (entry->d_name[0] == '.' || stat(path, &here) || !is_same(&here, wanted))
+		if (entry->d_name[0] == '.' || stat(path, &here) || !find_same_file(&here, wanted))
 			continue;
 		found = strlen(path) < size;
 		if (found)
@@ -82,7 +82,7 @@ int find_netns(const char *uid, char *out, size_t size)
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_of_pod(entry->d_name, uid))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%.20s/ns/net", entry->d_name);
-		if (stat(path, &theirs) || is_same(&own, &theirs))
+		if (stat(path, &theirs) || find_same_file(&own, &theirs))
 			continue;
 		named = find_name(&theirs, out, size);
 		if (!named && !found)

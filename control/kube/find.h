@@ -5,8 +5,8 @@
  * The kubelet puts a pod's UID into the path of its processes' control groups, whatever the container runtime; the
  * agent sees them when it shares the node's process ids (hostPID).
  */
-#ifndef PODSWITCH_KUBE_FIND_H
-#define PODSWITCH_KUBE_FIND_H
+#ifndef PODSWITCH_FIND_H
+#define PODSWITCH_FIND_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* health.c - what is asked over HTTP */
 #include "control/kube/health.h"
-#include "vswitch/address.h"
+#include "tap/base/address.h"
 
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct health {
 	int fd;
 };
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, char *text)
+static enum MHD_Result health_respond(struct MHD_Connection *connection, unsigned status, char *text)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY);
 	if (!response)
@@ -29,16 +29,16 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 	return result;
 }
 
-static enum MHD_Result answer_ready(const struct health *health, struct MHD_Connection *connection)
+static enum MHD_Result health_answer_ready(const struct health *health, struct MHD_Connection *connection)
 {
 	const char *reason = "";
 	char text[300];
 	bool ready = health->config.ready(health->config.context, &reason);
 	snprintf(text, sizeof(text), "%.290s\n", ready ? "ok" : reason);
-	return answer(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
+	return health_respond(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
 
-static enum MHD_Result answer_metrics(const struct health *health, struct MHD_Connection *connection)
+static enum MHD_Result health_answer_metrics(const struct health *health, struct MHD_Connection *connection)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -46,13 +46,14 @@ static enum MHD_Result answer_metrics(const struct health *health, struct MHD_Co
 	if (!out)
 		return MHD_NO;
 	health->config.metrics(health->config.context, out);
-	enum MHD_Result result = fclose(out) ? MHD_NO : answer(connection, MHD_HTTP_OK, text);
+	enum MHD_Result result = fclose(out) ? MHD_NO : health_respond(connection, MHD_HTTP_OK, text);
 	free(text);
 	return result;
 }
 
-static enum MHD_Result serve(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-			     const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result health_serve(void *context, struct MHD_Connection *connection, const char *path,
+				    const char *method, const char *version, const char *upload, size_t *upload_size,
+				    void **state)
 {
 	static char ok[] = "ok\n", get_only[] = "only GET\n", where[] = "there is /healthz, /readyz and /metrics\n";
 	static int begun;
@@ -68,14 +69,14 @@ static enum MHD_Result serve(void *context, struct MHD_Connection *connection, c
 		return MHD_YES;
 	}
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, get_only);
+		return health_respond(connection, MHD_HTTP_METHOD_NOT_ALLOWED, get_only);
 	if (!strcmp(path, "/healthz"))
-		return answer(connection, MHD_HTTP_OK, ok);
+		return health_respond(connection, MHD_HTTP_OK, ok);
 	if (!strcmp(path, "/readyz"))
-		return answer_ready(health, connection);
+		return health_answer_ready(health, connection);
 	if (!strcmp(path, "/metrics"))
-		return answer_metrics(health, connection);
-	return answer(connection, MHD_HTTP_NOT_FOUND, where);
+		return health_answer_metrics(health, connection);
+	return health_respond(connection, MHD_HTTP_NOT_FOUND, where);
 }
 
 static socklen_t socket_address(const struct endpoint *from, struct sockaddr_storage *out)
@@ -107,7 +108,7 @@ int health_open(const struct health_config *config, struct health **out, struct 
 	health->config = *config;
 	unsigned flags = MHD_USE_EPOLL | (endpoint.address.family == AF_INET6 ? MHD_USE_IPv6 : 0);
 	errno = 0;
-	health->server = MHD_start_daemon(flags, endpoint.port, NULL, NULL, serve, health, MHD_OPTION_SOCK_ADDR,
+	health->server = MHD_start_daemon(flags, endpoint.port, NULL, NULL, health_serve, health, MHD_OPTION_SOCK_ADDR,
 					  &address, MHD_OPTION_CONNECTION_LIMIT, CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT,
 					  TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
 	if (!health->server) {

@@ -4,10 +4,10 @@
  *
  * Served by the caller's own thread, between its other work: that /healthz answers at all says that the loop turns.
  */
-#ifndef PODSWITCH_KUBE_HEALTH_H
-#define PODSWITCH_KUBE_HEALTH_H
+#ifndef PODSWITCH_HEALTH_H
+#define PODSWITCH_HEALTH_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* histogram.h - how long something took, as Prometheus counts it: cumulative buckets, sum and number */
-#ifndef PODSWITCH_KUBE_HISTOGRAM_H
-#define PODSWITCH_KUBE_HISTOGRAM_H
+#ifndef PODSWITCH_HISTOGRAM_H
+#define PODSWITCH_HISTOGRAM_H
 
 #include <stdint.h>
 

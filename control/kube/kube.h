@@ -5,8 +5,8 @@
  * A task is something that kube_turn has to look after: a watch. It may remove itself, and any other, from its own
  * turn.
  */
-#ifndef PODSWITCH_KUBE_KUBE_H
-#define PODSWITCH_KUBE_KUBE_H
+#ifndef PODSWITCH_KUBE_H
+#define PODSWITCH_KUBE_H
 
 #include "control/kube/api.h"
 #include "control/kube/transport.h"

@@ -5,15 +5,15 @@
  * One thread, one loop: it sleeps in kube_wait() for the API server, the plugin's questions, podswitchd's news, HTTP
  * and signals, then lets each do what it has to do.
  */
+#include "control/base/rpc.h"
 #include "control/cni/install.h"
-#include "control/kube/attach.h"
+#include "control/kube/agent_methods.h"
 #include "control/kube/chain.h"
 #include "control/kube/health.h"
 #include "control/kube/metrics.h"
 #include "control/kube/settings.h"
-#include "control/rpc.h"
-#include "vswitch/clock.h"
-#include "vswitch/signals.h"
+#include "tap/base/clock.h"
+#include "tap/base/signals.h"
 
 #include <ftw.h>
 #include <libgen.h>
@@ -23,9 +23,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define NAP 1000      /* ms that the loop sleeps at most */
-#define SHORT_NAP 20  /* ms when something waits for its turn */
-#define HINDSIGHT 500 /* ms after the order to stop in which the reason for it may arrive */
+#define NAP 1000      /* ms: the longest sleep of the loop */
+#define SHORT_NAP 20  /* ms while a pass waits for its turn */
+#define HINDSIGHT 500 /* ms to wait, when told to stop, for the news that the DaemonSet is deleted */
 
 struct agent {
 	struct settings settings;
@@ -34,8 +34,8 @@ struct agent {
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;
-	struct daemon *daemon;
-	struct attach *attach;
+	struct podswitchd *podswitchd;
+	struct reconciler *reconciler;
 	struct rpc *rpc;
 	struct health *health;
 	struct chain *chain;
@@ -44,7 +44,7 @@ struct agent {
 
 /* ---- starting ---- */
 
-/* The agent's socket, and what it keeps, are beside podswitchd's. */
+/* The agent's socket and files are beside podswitchd's socket. */
 static void name_paths(struct agent *agent)
 {
 	char copy[PATH_MAX];
@@ -57,40 +57,42 @@ static void name_paths(struct agent *agent)
 		snprintf(agent->socket, sizeof(agent->socket), "%.4000s/agent.sock", directory);
 }
 
-static void on_changed(void *context)
+static void agent_cluster_changed(void *context)
 {
 	struct agent *agent = context;
-	if (agent->attach)
-		attach_wake(agent->attach);
+	if (agent->reconciler)
+		reconciler_wake(agent->reconciler);
 }
 
-static bool is_ready(void *context, const char **reason)
+static bool agent_is_ready(void *context, const char **reason)
 {
 	const struct agent *agent = context;
-	return attach_ready(agent->attach, reason);
+	return reconciler_ready(agent->reconciler, reason);
 }
 
 static void write_metrics(void *context, FILE *out)
 {
 	const struct agent *agent = context;
-	metrics_write(out, agent->attach, agent->cluster, agent->kube, agent->daemon);
+	metrics_write(out, agent->reconciler, agent->cluster, agent->kube, agent->podswitchd);
 }
 
-static int open_cluster(struct agent *agent, struct failure *why)
+static int agent_open_cluster(struct agent *agent, struct failure *why)
 {
 	const struct settings *settings = &agent->settings;
-	/* client-go waits up to a minute after an outage, for the sake of servers with many clients; a node is one. */
+	/* client-go backs off for up to a minute, to spare servers with many clients. There is one agent per node. */
 	const struct kube_options api = {.server = settings->api,
 					 .token_file = settings->token_file,
 					 .ca_file = settings->ca_file,
 					 .backoff_max_ms = 5000};
-	const struct cluster_config config = {
-		.node = settings->node, .daemonset = settings->daemonset, .changed = on_changed, .context = agent};
+	const struct cluster_config config = {.node = settings->node,
+					      .daemonset = settings->daemonset,
+					      .changed = agent_cluster_changed,
+					      .context = agent};
 	int error = kube_open(&api, &agent->kube, why);
 	return error ? error : cluster_open(agent->kube, &config, &agent->cluster, why);
 }
 
-static int open_attach(struct agent *agent, struct failure *why)
+static int agent_open_reconciler(struct agent *agent, struct failure *why)
 {
 	const struct settings *settings = &agent->settings;
 	agent->policy = (struct choose_policy){
@@ -99,10 +101,10 @@ static int open_attach(struct agent *agent, struct failure *why)
 		.pod_annotations = settings->pod_annotations,
 		.cluster_domain = settings->cluster_domain,
 	};
-	const struct attach_config config = {
+	const struct reconciler_config config = {
 		.kube = agent->kube,
 		.cluster = agent->cluster,
-		.daemon = agent->daemon,
+		.podswitchd = agent->podswitchd,
 		.node = settings->node,
 		.policy = &agent->policy,
 		.keep = settings->keep,
@@ -112,23 +114,23 @@ static int open_attach(struct agent *agent, struct failure *why)
 		.socket = settings->socket,
 		.memory = agent->memory,
 	};
-	return attach_open(&config, &agent->attach, why);
+	return reconciler_open(&config, &agent->reconciler, why);
 }
 
-static int start(struct agent *agent, struct failure *why)
+static int agent_start(struct agent *agent, struct failure *why)
 {
 	name_paths(agent);
 	agent->signals = signals_open();
-	agent->daemon = daemon_new(agent->settings.socket);
-	if (agent->signals < 0 || !agent->daemon)
+	agent->podswitchd = podswitchd_new(agent->settings.socket);
+	if (agent->signals < 0 || !agent->podswitchd)
 		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
-	int error = open_cluster(agent, why);
+	int error = agent_open_cluster(agent, why);
 	if (!error)
-		error = open_attach(agent, why);
+		error = agent_open_reconciler(agent, why);
 	if (!error)
-		error = rpc_open(agent->socket, attach_call, agent->attach, &agent->rpc, why);
+		error = rpc_open(agent->socket, agent_methods_call, agent->reconciler, &agent->rpc, why);
 	const struct health_config health = {
-		.listen = agent->settings.listen, .ready = is_ready, .metrics = write_metrics, .context = agent};
+		.listen = agent->settings.listen, .ready = agent_is_ready, .metrics = write_metrics, .context = agent};
 	if (!error && agent->settings.listen)
 		error = health_open(&health, &agent->health, why);
 	if (!error)
@@ -136,27 +138,27 @@ static int start(struct agent *agent, struct failure *why)
 	return error;
 }
 
-/* Accepts what start() left half done. */
-static void stop(struct agent *agent)
+/* Accepts what agent_start() left half done. */
+static void agent_stop(struct agent *agent)
 {
 	chain_close(agent->chain);
 	health_close(agent->health);
 	rpc_close(agent->rpc);
-	attach_close(agent->attach);
+	reconciler_close(agent->reconciler);
 	cluster_close(agent->cluster);
 	kube_close(agent->kube);
-	daemon_free(agent->daemon);
+	podswitchd_free(agent->podswitchd);
 	if (agent->signals >= 0)
 		close(agent->signals);
 }
 
 /* ---- the loop ---- */
 
-static void turn(struct agent *agent)
+static void agent_turn(struct agent *agent)
 {
 	uint64_t now = clock_ms();
 	kube_turn(agent->kube);
-	attach_turn(agent->attach, now);
+	reconciler_turn(agent->reconciler, now);
 	rpc_serve(agent->rpc);
 	if (agent->health)
 		health_turn(agent->health);
@@ -168,7 +170,7 @@ static void turn(struct agent *agent)
 	}
 }
 
-static void loop(struct agent *agent)
+static void agent_loop(struct agent *agent)
 {
 	struct signalfd_siginfo signal;
 	for (;;) {
@@ -177,11 +179,11 @@ static void loop(struct agent *agent)
 			{.fd = rpc_fd(agent->rpc), .events = CURL_WAIT_POLLIN},
 			{.fd = agent->health ? health_fd(agent->health) : -1, .events = CURL_WAIT_POLLIN},
 			{.fd = chain_fd(agent->chain), .events = CURL_WAIT_POLLIN},
-			{.fd = daemon_news_fd(agent->daemon), .events = CURL_WAIT_POLLIN},
+			{.fd = podswitchd_events_fd(agent->podswitchd), .events = CURL_WAIT_POLLIN},
 		};
 		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]),
-				attach_waits(agent->attach) ? SHORT_NAP : NAP);
-		turn(agent);
+				reconciler_waits(agent->reconciler) ? SHORT_NAP : NAP);
+		agent_turn(agent);
 		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
 			return;
 	}
@@ -189,7 +191,7 @@ static void loop(struct agent *agent)
 
 /* ---- the end ---- */
 
-/* Our DaemonSet may be deleted a moment before the watch has told, as its pods are told to stop by others. */
+/* The kubelet may stop this pod a moment before the watch says that the DaemonSet is deleted. */
 static bool is_uninstalled(struct agent *agent)
 {
 	uint64_t end = clock_ms() + HINDSIGHT;
@@ -200,7 +202,7 @@ static bool is_uninstalled(struct agent *agent)
 	return cluster_uninstalled(agent->cluster);
 }
 
-/* What is left of a file in our directory on the node. podswitchd's own files go when it does not serve any more. */
+/* Removes what is in our directory on the node. */
 static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *walk)
 {
 	(void)stat;
@@ -211,8 +213,8 @@ static int remove_entry(const char *path, const struct stat *stat, int type, str
 }
 
 /*
- * The node as it was. Pods that have a gateway keep their interface, dead, and no other way out: what is left of them
- * is not to leak, and they are made anew when they are to go on without.
+ * Uninstalls. Pods that have a gateway keep their interface, which is dead, and get no other way out: they must not
+ * leak. Recreate them to run them without a gateway.
  */
 static void clean_up(struct agent *agent)
 {
@@ -235,7 +237,8 @@ int main(int argc, char **argv)
 {
 	struct agent agent = {.signals = -1};
 	struct failure why = {0};
-	if (settings_read(argc, argv, &agent.settings, &why)) {
+	(void)argc;
+	if (settings_read(argv + 1, &agent.settings, &why)) {
 		fprintf(stderr, "podswitch-agent: %s\n", why.text);
 		return 2;
 	}
@@ -247,15 +250,15 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_set_level(agent.settings.log_level);
-	int code = start(&agent, &why) ? 1 : 0;
+	int code = agent_start(&agent, &why) ? 1 : 0;
 	if (code) {
 		log_line(LOG_ERROR, "%s", why.text);
 	} else {
 		log_line(LOG_INFO, "version %s, node %s, socket %s", PODSWITCH_VERSION, agent.settings.node,
 			 agent.socket);
-		loop(&agent);
+		agent_loop(&agent);
 		clean_up(&agent);
 	}
-	stop(&agent);
+	agent_stop(&agent);
 	return code;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory.c - the gateways that the CNI configuration named */
 #include "control/kube/memory.h"
-#include "control/directory.h"
+#include "tap/base/directory.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -5,10 +5,10 @@
  * podswitchd keeps the ports, the API server all annotations; this alone only the plugin says, once. A file for each
  * port, named as it, with the gateway's name as its text. One thread, the agent's.
  */
-#ifndef PODSWITCH_KUBE_MEMORY_H
-#define PODSWITCH_KUBE_MEMORY_H
+#ifndef PODSWITCH_MEMORY_H
+#define PODSWITCH_MEMORY_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <stddef.h>
 

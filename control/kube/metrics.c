@@ -11,7 +11,7 @@ static void head(FILE *out, const char *name, const char *type, const char *help
 	fprintf(out, "# HELP podswitch_%s %s\n# TYPE podswitch_%s %s\n", name, help, name, type);
 }
 
-static void write_pods(FILE *out, const struct attach_counters *counters)
+static void write_pods(FILE *out, const struct reconciler_counters *counters)
 {
 	head(out, "pods", "gauge", "Pods of this node that have or want a gateway, by state.");
 	fprintf(out, "podswitch_pods{state=\"ready\"} %u\n", counters->ready);
@@ -39,7 +39,7 @@ struct watch_metric {
 	size_t member; /* of watch_counters; SIZE_MAX: whether it is live */
 };
 
-static void write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
+static void metrics_write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
 {
 	const struct watch_metric *metric = context;
 	uint64_t value = live;
@@ -62,7 +62,7 @@ static void write_watches(FILE *out, const struct cluster *cluster)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		struct watch_metric metric = {out, all[i].name, all[i].member};
 		head(out, all[i].name, all[i].type, all[i].help);
-		cluster_count(cluster, write_watch, &metric);
+		cluster_count(cluster, metrics_write_watch, &metric);
 	}
 }
 
@@ -76,11 +76,11 @@ static void write_api(FILE *out, const struct kube *kube)
 	fprintf(out, "podswitch_api_failures_total %" PRIu64 "\n", counters.failures);
 }
 
-static void write_switch(FILE *out, struct daemon *daemon)
+static void write_switch(FILE *out, struct podswitchd *podswitchd)
 {
 	json_t *stats = NULL, *value;
 	const char *key;
-	int error = daemon_call(daemon, "stats.get", NULL, &stats, NULL, NULL);
+	int error = podswitchd_call(podswitchd, "stats.get", NULL, &stats, NULL, NULL);
 	head(out, "switch_up", "gauge", "Whether podswitchd answers.");
 	fprintf(out, "podswitch_switch_up %d\n", !error);
 	if (error)
@@ -94,16 +94,16 @@ static void write_switch(FILE *out, struct daemon *daemon)
 	json_decref(stats);
 }
 
-void metrics_write(FILE *out, const struct attach *attach, const struct cluster *cluster, const struct kube *kube,
-		   struct daemon *daemon)
+void metrics_write(FILE *out, const struct reconciler *reconciler, const struct cluster *cluster,
+		   const struct kube *kube, struct podswitchd *podswitchd)
 {
-	struct attach_counters counters;
-	attach_count(attach, &counters);
+	struct reconciler_counters counters;
+	reconciler_count(reconciler, &counters);
 	head(out, "agent_info", "gauge", "The agent's version.");
 	fprintf(out, "podswitch_agent_info{version=\"%s\"} 1\n", PODSWITCH_VERSION);
 	write_pods(out, &counters);
 	write_histogram(out, counters.seconds);
 	write_api(out, kube);
 	write_watches(out, cluster);
-	write_switch(out, daemon);
+	write_switch(out, podswitchd);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.h - the agent's figures in Prometheus' text format */
-#ifndef PODSWITCH_KUBE_METRICS_H
-#define PODSWITCH_KUBE_METRICS_H
+#ifndef PODSWITCH_METRICS_H
+#define PODSWITCH_METRICS_H
 
-#include "control/kube/attach.h"
+#include "control/kube/reconciler.h"
 
 #include <stdio.h>
 
 /* Asks podswitchd for its own, too; without an answer those are left out. */
-void metrics_write(FILE *out, const struct attach *attach, const struct cluster *cluster, const struct kube *kube,
-		   struct daemon *daemon);
+void metrics_write(FILE *out, const struct reconciler *reconciler, const struct cluster *cluster,
+		   const struct kube *kube, struct podswitchd *podswitchd);
 
 #endif

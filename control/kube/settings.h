@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settings.h - podswitch-agent's options, from the command line and the environment */
-#ifndef PODSWITCH_KUBE_SETTINGS_H
-#define PODSWITCH_KUBE_SETTINGS_H
+#ifndef PODSWITCH_SETTINGS_H
+#define PODSWITCH_SETTINGS_H
 
-#include "vswitch/address.h"
-#include "vswitch/failure.h"
-#include "vswitch/log.h"
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
+#include "tap/base/log.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,9 +30,10 @@ struct settings {
 
 /*
  * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'; NODE_NAME serves as --node too), then the
- * command line, which wins. Strings stay those of argv and the environment. -EINVAL with a text for wrong usage.
+ * command line `words` (NULL-terminated, without the program's name), which wins. Strings stay those of the words and
+ * the environment. -EINVAL with a text for wrong usage.
  */
-int settings_read(int argc, char **argv, struct settings *out, struct failure *why);
+int settings_read(char **words, struct settings *out, struct failure *why);
 
 void settings_help(FILE *out);
 

@@ -23,7 +23,7 @@ static const char *annotation(const json_t *service, const char *key)
 }
 
 /* -EINVAL with "KEY: 'VALUE' ADVICE". */
-static int refuse(struct failure *why, const char *key, const char *value, const char *advice)
+static int spec_refuse(struct failure *why, const char *key, const char *value, const char *advice)
 {
 	char quoted[NAME_QUOTE];
 
@@ -46,33 +46,34 @@ static int parse_number(const char *text, unsigned long least, unsigned long mos
 	return 0;
 }
 
-static int parse_vni(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+static int spec_parse_vni(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
 {
 	unsigned long value;
 
 	if (parse_number(text, 0, MAX_VNI, &value))
-		return refuse(why, key, text, "is no VXLAN network identifier; write a number from 0 to 16777215");
+		return spec_refuse(why, key, text, "is no VXLAN network identifier; write a number from 0 to 16777215");
 	spec->vni = (uint32_t)value;
 	return 0;
 }
 
-static int parse_port(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+static int spec_parse_port(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
 {
 	unsigned long value;
 
 	if (parse_number(text, 1, UINT16_MAX, &value))
-		return refuse(why, key, text, "is no UDP port; write a number from 1 to 65535");
+		return spec_refuse(why, key, text, "is no UDP port; write a number from 1 to 65535");
 	spec->port = (uint16_t)value;
 	spec->port_given = true;
 	return 0;
 }
 
-static int parse_mtu(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+static int spec_parse_mtu(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
 {
 	unsigned long value;
 
 	if (parse_number(text, 0, MAX_MTU, &value) || (value && value < LEAST_MTU))
-		return refuse(why, key, text, "is no MTU; write 576 to 65000 bytes, or 0 for what the path allows");
+		return spec_refuse(why, key, text,
+				   "is no MTU; write 576 to 65000 bytes, or 0 for what the path allows");
 	spec->mtu = (unsigned)value;
 	return 0;
 }
@@ -106,9 +107,9 @@ static int parse_network(const char *key, const char *text, struct gateway_spec 
 	char network[ADDRESS_TEXT], quoted[NAME_QUOTE];
 
 	if (parse_three_octets(text, &found) && (!strchr(text, '/') || prefix_parse(text, &found)))
-		return refuse(why, key, text, advice);
+		return spec_refuse(why, key, text, advice);
 	if (found.address.family != AF_INET || found.length < 8 || found.length > 30 || !is_unicast(&found))
-		return refuse(why, key, text, advice);
+		return spec_refuse(why, key, text, advice);
 	spec->network = prefix_network(&found);
 	if (!prefix_equal(&found, &spec->network))
 		return fail(why, -EINVAL, key, "%s: %s is an address in a network; write the network itself, %s", key,
@@ -130,11 +131,11 @@ static int parse_mode(const char *key, const char *text, struct gateway_spec *sp
 	else if (!strcmp(text, "static"))
 		spec->mode = SPEC_STATIC;
 	else
-		return refuse(why, key, text, "is neither dhcp nor static; write one of them");
+		return spec_refuse(why, key, text, "is neither dhcp nor static; write one of them");
 	return 0;
 }
 
-static int parse_underlay(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+static int spec_parse_underlay(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
 {
 	if (!strcmp(text, "auto"))
 		spec->underlay = SPEC_UNDERLAY_AUTO;
@@ -143,12 +144,12 @@ static int parse_underlay(const char *key, const char *text, struct gateway_spec
 	else if (!strcmp(text, "pod"))
 		spec->underlay = SPEC_UNDERLAY_POD;
 	else
-		return refuse(why, key, text, "is none of auto, host and pod; write one of them");
+		return spec_refuse(why, key, text, "is none of auto, host and pod; write one of them");
 	return 0;
 }
 
-/* Takes the next word off the list at *text. False when there is none; one that is too long is cut. */
-static bool next_word(const char **text, char out[static WORD])
+/* Takes the next word off the list at *text, cut if it is too long. False at the end. */
+static bool spec_next_word(const char **text, char out[static WORD])
 {
 	const char *start = *text + strspn(*text, BLANKS);
 	size_t length = strcspn(start, BLANKS), cut = length < WORD ? length : WORD - 1;
@@ -164,13 +165,14 @@ static int add_not_routed(const char *key, const char *word, struct gateway_spec
 	struct prefix network;
 
 	if (prefix_parse(word, &network))
-		return refuse(why, key, word, "is no network; write networks such as 10.0.0.0/8, commas between them");
+		return spec_refuse(why, key, word,
+				   "is no network; write networks such as 10.0.0.0/8, commas between them");
 	if (!network.length)
-		return refuse(why, key, word,
-			      "would leave nothing to the gateway; to opt pods out, annotate them with "
-			      "podswitch.io/gateway: none");
+		return spec_refuse(why, key, word,
+				   "would leave nothing to the gateway; to opt pods out, annotate them with "
+				   "podswitch.io/gateway: none");
 	if (spec->n_not_routed == SPEC_MAX_NOT_ROUTED)
-		return refuse(why, key, word, "is one network too many; write 32 at most, larger ones instead");
+		return spec_refuse(why, key, word, "is one network too many; write 32 at most, larger ones instead");
 	spec->not_routed[spec->n_not_routed++] = prefix_network(&network);
 	return 0;
 }
@@ -180,23 +182,23 @@ static int parse_not_routed(const char *key, const char *text, struct gateway_sp
 	char word[WORD];
 	int code = 0;
 
-	while (!code && next_word(&text, word))
+	while (!code && spec_next_word(&text, word))
 		code = add_not_routed(key, word, spec, why);
 	return code;
 }
 
-static int parse_allow(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+static int spec_parse_allow(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
 {
 	const char *rest = text;
 	char word[WORD];
 	bool all = false;
 
-	while (next_word(&rest, word)) {
+	while (spec_next_word(&rest, word)) {
 		if (!strcmp(word, "*"))
 			all = true;
 		else if (!name_is_label(word, strlen(word)))
-			return refuse(why, key, word,
-				      "is no namespace; write names of namespaces, commas between them, or *");
+			return spec_refuse(why, key, word,
+					   "is no namespace; write names of namespaces, commas between them, or *");
 	}
 	if (all)
 		return 0;
@@ -208,14 +210,10 @@ static const struct {
 	const char *key;
 	int (*parse)(const char *key, const char *text, struct gateway_spec *spec, struct failure *why);
 } known[] = {
-	{"podswitch.io/vni", parse_vni},
-	{"podswitch.io/port", parse_port},
-	{"podswitch.io/network", parse_network},
-	{"podswitch.io/mode", parse_mode},
-	{"podswitch.io/mtu", parse_mtu},
-	{"podswitch.io/underlay", parse_underlay},
-	{"podswitch.io/not-routed", parse_not_routed},
-	{"podswitch.io/allow-namespaces", parse_allow},
+	{"podswitch.io/vni", spec_parse_vni},          {"podswitch.io/port", spec_parse_port},
+	{"podswitch.io/network", parse_network},       {"podswitch.io/mode", parse_mode},
+	{"podswitch.io/mtu", spec_parse_mtu},          {"podswitch.io/underlay", spec_parse_underlay},
+	{"podswitch.io/not-routed", parse_not_routed}, {"podswitch.io/allow-namespaces", spec_parse_allow},
 };
 
 static uint16_t port_of(const json_t *entry)
@@ -253,14 +251,14 @@ static int read_selector(const json_t *service, struct gateway_spec *spec, struc
 {
 	const json_t *selector = json_object_get(json_object_get(service, "spec"), "selector");
 
-	/* An empty one selects nothing: the endpoints are made by hand. */
+	/* An empty selector selects nothing: such endpoints are made by hand. */
 	if (!json_is_object(selector) || !json_object_size(selector))
 		return 0;
 	spec->selector = json_deep_copy(selector);
 	return spec->selector ? 0 : fail(why, -ENOMEM, NULL, "%s", no_memory);
 }
 
-static int read_all(const json_t *service, struct gateway_spec *spec, struct failure *why)
+static int spec_read_all(const json_t *service, struct gateway_spec *spec, struct failure *why)
 {
 	uint16_t port = find_udp_port(service);
 	int code = read_name(service, "name", spec->name, why);
@@ -285,7 +283,7 @@ int spec_read(const json_t *service, struct gateway_spec *out, struct failure *w
 		.port = SPEC_PORT,
 		.network = {.address = {.bytes = {172, 16, 0, 0}, .family = AF_INET}, .length = 24},
 	};
-	int code = read_all(service, out, why);
+	int code = spec_read_all(service, out, why);
 	if (code)
 		spec_free(out);
 	return code;
@@ -319,7 +317,7 @@ bool spec_allows(const struct gateway_spec *spec, const char *namespace)
 
 	if (!rest || !strcmp(namespace, spec->namespace))
 		return true;
-	while (next_word(&rest, word)) {
+	while (spec_next_word(&rest, word)) {
 		if (!strcmp(word, namespace))
 			return true;
 	}

@@ -11,7 +11,7 @@
  */
 #include "control/kube/transport.h"
 #include "control/kube/api.h"
-#include "vswitch/log.h"
+#include "tap/base/log.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -29,7 +29,7 @@
 
 /* ---- the server's name ---- */
 
-static bool is_loopback(const char *host)
+static bool host_is_loopback(const char *host)
 {
 	struct in_addr v4;
 
@@ -50,7 +50,7 @@ static int check_parts(const char *server, const char *scheme, const char *host,
 	if (!scheme || !host || extra || (strcmp(scheme, "https") && strcmp(scheme, "http")))
 		return fail(why, -EINVAL, "server", "%s is not the address of an API server: https://HOST:PORT",
 			    server);
-	if (!strcmp(scheme, "http") && !is_loopback(host))
+	if (!strcmp(scheme, "http") && !host_is_loopback(host))
 		return fail(why, -EINVAL, "server", "%s would show the token to the network: use https", server);
 	return 0;
 }
@@ -174,7 +174,7 @@ static size_t take_header(char *bytes, size_t size, size_t n, void *context)
 	return size * n;
 }
 
-static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+static curl_socket_t transport_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	int probe = PEER_PROBE, idle = PEER_TIMEOUT, on = 1;
 	unsigned unanswered = PEER_TIMEOUT * 1000;
@@ -276,7 +276,7 @@ static int set_limits(struct transfer *transfer, const struct transfer_request *
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_PIPEWAIT, 1L); /* what starts together shares one connection */
-	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETFUNCTION, transport_open_socket);
 	SET(CURLOPT_FRESH_CONNECT, transfer->transport->failures ? 1L : 0L);
 	if (request->idle_seconds) {
 		SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -393,7 +393,7 @@ static void set_text(struct transfer_end *end, const char *text)
 }
 
 /* The server explains itself by a Status, a proxy before it by a page that nobody wants in a log. */
-static void explain(const struct transfer *transfer, struct transfer_end *end, CURLcode code)
+static void transfer_explain(const struct transfer *transfer, struct transfer_end *end, CURLcode code)
 {
 	char fallback[64];
 
@@ -418,7 +418,7 @@ static void transfer_end(struct transfer *transfer, CURLcode code)
 	if (!end.error && end.status != 200 && buffer_length(&transfer->in))
 		end.answer =
 			json_loadb(buffer_bytes(&transfer->in), buffer_length(&transfer->in), JSON_ALLOW_NUL, NULL);
-	explain(transfer, &end, code);
+	transfer_explain(transfer, &end, code);
 	transfer_detach(transfer);
 	if (!end.status && end.error != -ENOMEM)
 		transport_failed(transfer->transport, end.text);

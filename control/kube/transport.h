@@ -5,11 +5,11 @@
  * A transfer is one request and its answer. libcurl's callbacks only append to `in` and take note that the server
  * lives: everything else is done between libcurl's calls, as it must not be called from its own callbacks. One thread.
  */
-#ifndef PODSWITCH_KUBE_TRANSPORT_H
-#define PODSWITCH_KUBE_TRANSPORT_H
+#ifndef PODSWITCH_TRANSPORT_H
+#define PODSWITCH_TRANSPORT_H
 
-#include "control/buffer.h"
 #include "control/kube/credentials.h"
+#include "tap/base/buffer.h"
 
 #include <curl/curl.h>
 #include <jansson.h>

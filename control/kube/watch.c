@@ -20,7 +20,7 @@
 #include "control/kube/watch.h"
 #include "control/kube/decode.h"
 #include "control/kube/kube.h"
-#include "vswitch/log.h"
+#include "tap/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,7 +189,7 @@ static void unauthorized(struct watch *watch, const char *said)
 	back_off(watch);
 }
 
-static void not_found(struct watch *watch)
+static void watch_not_found(struct watch *watch)
 {
 	list_again(watch);
 	if (watch->paths[1] && watch->path == 0) {
@@ -251,7 +251,7 @@ static void failed_status(struct watch *watch, long status, unsigned retry_ms, c
 	if (status == 401)
 		unauthorized(watch, said);
 	else if (status == 404)
-		not_found(watch);
+		watch_not_found(watch);
 	else if (status == 410)
 		history_expired(watch);
 	else if (status == 429 || retry_ms)
@@ -283,7 +283,7 @@ static void nonsense(struct watch *watch, int error, const char *part)
 
 /* ---- lists ---- */
 
-static void complete(struct watch *watch)
+static void watch_finish_list(struct watch *watch)
 {
 	json_t *items = watch->items;
 
@@ -339,7 +339,7 @@ static void list_ended(struct watch *watch)
 	else if (watch->next)
 		watch_begin(watch);
 	else
-		complete(watch);
+		watch_finish_list(watch);
 }
 
 /* ---- streams ---- */
@@ -487,7 +487,7 @@ static void watch_free(struct watch *watch)
 	free(watch);
 }
 
-static void leave(struct watch *watch)
+static void watch_leave_stream(struct watch *watch)
 {
 	watch->busy = false;
 	if (watch->stopped)
@@ -506,7 +506,7 @@ static void transfer_ended(struct transfer *transfer, struct transfer_end *end)
 	else
 		transfer_failed(watch, end);
 	json_decref(end->answer);
-	leave(watch);
+	watch_leave_stream(watch);
 }
 
 /* ---- what is asked for ---- */
@@ -630,7 +630,7 @@ static void watch_turn(struct kube_task *task, uint64_t now)
 		stream_turn(watch, now);
 	else if (watch->phase == WATCH_RESTING && now >= task->due)
 		watch_begin(watch);
-	leave(watch);
+	watch_leave_stream(watch);
 }
 
 static int encode_selectors(const struct watch_config *config, char **out)

@@ -8,8 +8,8 @@
  *
  * Everything happens in kube_turn, in the thread that calls it.
  */
-#ifndef PODSWITCH_KUBE_WATCH_H
-#define PODSWITCH_KUBE_WATCH_H
+#ifndef PODSWITCH_WATCH_H
+#define PODSWITCH_WATCH_H
 
 #include "control/kube/api.h"
 

@@ -89,7 +89,7 @@ static void settle_code(const struct choice *choice, struct review_answer *answe
 	}
 }
 
-static int refuse(const struct admit_context *context, struct admission *out)
+static int admission_refuse(const struct admit_context *context, struct admission *out)
 {
 	const struct choice *choice = &out->choice;
 	bool warn = profiles_find(context->profiles, choice->namespace, choice->name)->warn;
@@ -103,7 +103,7 @@ static int refuse(const struct admit_context *context, struct admission *out)
 	return 0;
 }
 
-static int decide(const struct admit_context *context, const struct review *review, struct admission *out)
+static int admission_decide(const struct admit_context *context, const struct review *review, struct admission *out)
 {
 	int error = choose_gateway(context, review, &out->choice);
 	if (error)
@@ -119,7 +119,7 @@ static int decide(const struct admit_context *context, const struct review *revi
 	case CHOICE_UNDECIDED:
 		break;
 	}
-	return refuse(context, out);
+	return admission_refuse(context, out);
 }
 
 int admit(const struct admit_context *context, const struct review *review, struct admission *out)
@@ -127,7 +127,7 @@ int admit(const struct admit_context *context, const struct review *review, stru
 	*out = (struct admission){.verdict = ADMIT_UNTOUCHED, .warnings = json_array()};
 	int error = out->warnings ? 0 : -ENOMEM;
 	if (!error && review->pod)
-		error = decide(context, review, out);
+		error = admission_decide(context, review, out);
 	if (error) {
 		admission_free(out);
 		return error;

@@ -4,8 +4,8 @@
  *
  * From a review and what is known of the cluster to an answer, without network, clock or state.
  */
-#ifndef PODSWITCH_WEBHOOK_ADMIT_H
-#define PODSWITCH_WEBHOOK_ADMIT_H
+#ifndef PODSWITCH_ADMIT_H
+#define PODSWITCH_ADMIT_H
 
 #include "control/kube/choose.h"
 #include "control/webhook/profile.h"

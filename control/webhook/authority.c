@@ -102,7 +102,7 @@ static int make_server(struct draft *server, const struct draft *ca, const struc
 }
 
 /* GnuTLS's memory as our own text. */
-static int take(int error, gnutls_datum_t *datum, char **out)
+static int authority_take(int error, gnutls_datum_t *datum, char **out)
 {
 	if (error)
 		return error;
@@ -119,13 +119,14 @@ static int take(int error, gnutls_datum_t *datum, char **out)
 static int export_all(const struct draft *ca, const struct draft *server, struct authority *out)
 {
 	gnutls_datum_t datum;
-	int error = take(gnutls_x509_crt_export2(ca->cert, GNUTLS_X509_FMT_PEM, &datum), &datum, &out->ca);
+	int error = authority_take(gnutls_x509_crt_export2(ca->cert, GNUTLS_X509_FMT_PEM, &datum), &datum, &out->ca);
 	if (!error)
-		error = take(gnutls_x509_crt_export2(server->cert, GNUTLS_X509_FMT_PEM, &datum), &datum, &out->cert);
+		error = authority_take(gnutls_x509_crt_export2(server->cert, GNUTLS_X509_FMT_PEM, &datum), &datum,
+				       &out->cert);
 	if (!error)
-		error = take(gnutls_x509_privkey_export2_pkcs8(server->key, GNUTLS_X509_FMT_PEM, NULL,
-							       GNUTLS_PKCS_PLAIN, &datum),
-			     &datum, &out->key);
+		error = authority_take(gnutls_x509_privkey_export2_pkcs8(server->key, GNUTLS_X509_FMT_PEM, NULL,
+									 GNUTLS_PKCS_PLAIN, &datum),
+				       &datum, &out->key);
 	return error;
 }
 

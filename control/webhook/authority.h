@@ -5,10 +5,10 @@
  * The authority's key is forgotten at once: there is none that could be stolen, and each renewal makes another. By
  * GnuTLS, which libmicrohttpd is linked with. Any thread.
  */
-#ifndef PODSWITCH_WEBHOOK_AUTHORITY_H
-#define PODSWITCH_WEBHOOK_AUTHORITY_H
+#ifndef PODSWITCH_AUTHORITY_H
+#define PODSWITCH_AUTHORITY_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <stdbool.h>
 #include <stdint.h>

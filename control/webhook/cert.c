@@ -21,7 +21,7 @@
 #define MAX_NAMES 4
 #define NAME 320
 
-struct errand {
+struct renewal {
 	const struct usage *usage;
 	struct kube *kube;
 	int signals;
@@ -35,7 +35,7 @@ struct errand {
 
 /* ---- asking, and waiting for the answer ---- */
 
-struct answer {
+struct cert_answer {
 	bool done;
 	long status;
 	json_t *body;
@@ -44,46 +44,46 @@ struct answer {
 
 static void on_done(void *context, long status, json_t *body, const char *text)
 {
-	struct answer *answer = context;
-	answer->done = true;
-	answer->status = status;
-	answer->body = json_incref(body);
-	snprintf(answer->text, sizeof(answer->text), "%s", text);
+	struct cert_answer *cert_answer = context;
+	cert_answer->done = true;
+	cert_answer->status = status;
+	cert_answer->body = json_incref(body);
+	snprintf(cert_answer->text, sizeof(cert_answer->text), "%s", text);
 }
 
 /* The HTTP status, with *body (may be NULL) to json_decref; or a negative errno. */
-static long ask(struct errand *errand, const char *method, const char *path, json_t *body, json_t **out,
-		struct failure *why)
+static long renewal_request(struct renewal *renewal, const char *method, const char *path, json_t *body, json_t **out,
+			    struct failure *why)
 {
-	struct answer answer = {0};
+	struct cert_answer cert_answer = {0};
 	const struct kube_request request = {
 		.method = method,
 		.path = path,
 		.body = body,
 		.content_type = !strcmp(method, "PATCH") ? "application/json-patch+json" : NULL,
 		.done = on_done,
-		.context = &answer,
+		.context = &cert_answer,
 	};
-	int error = kube_request(errand->kube, &request, why);
+	int error = kube_request(renewal->kube, &request, why);
 	if (error)
 		return error;
-	while (!answer.done) {
-		struct curl_waitfd stop = {.fd = errand->signals, .events = CURL_WAIT_POLLIN};
-		(void)kube_wait(errand->kube, &stop, errand->signals >= 0, 1000);
-		kube_turn(errand->kube);
-		if (stop.revents && !answer.done) {
-			kube_cancel(errand->kube, &answer);
+	while (!cert_answer.done) {
+		struct curl_waitfd stop = {.fd = renewal->signals, .events = CURL_WAIT_POLLIN};
+		(void)kube_wait(renewal->kube, &stop, renewal->signals >= 0, 1000);
+		kube_turn(renewal->kube);
+		if (stop.revents && !cert_answer.done) {
+			kube_cancel(renewal->kube, &cert_answer);
 			return fail(why, -EINTR, NULL, "told to stop");
 		}
 	}
-	if (answer.status < 0 || answer.status >= 400)
-		fail(why, answer.status < 0 ? (int)answer.status : -EIO, NULL, "%s %.100s: %.120s", method, path,
-		     answer.text);
+	if (cert_answer.status < 0 || cert_answer.status >= 400)
+		fail(why, cert_answer.status < 0 ? (int)cert_answer.status : -EIO, NULL, "%s %.100s: %.120s", method,
+		     path, cert_answer.text);
 	if (out)
-		*out = answer.body;
+		*out = cert_answer.body;
 	else
-		json_decref(answer.body);
-	return answer.status;
+		json_decref(cert_answer.body);
+	return cert_answer.status;
 }
 
 /* ---- the Secret ---- */
@@ -120,13 +120,13 @@ static void read_secret(const json_t *secret, struct authority *out)
 }
 
 /* A new one, or the one that is there with other contents. */
-static json_t *make_secret(const struct errand *errand, const json_t *old, const struct authority *authority)
+static json_t *renewal_make_secret(const struct renewal *renewal, const json_t *old, const struct authority *authority)
 {
-	const char *slash = strchr(errand->usage->secret, '/');
+	const char *slash = strchr(renewal->usage->secret, '/');
 	json_t *secret = old ? json_deep_copy(old)
 			     : json_pack("{s:s, s:s, s:s, s:{s:s, s:s#, s:{s:s}}}", "apiVersion", "v1", "kind",
 					 "Secret", "type", "kubernetes.io/tls", "metadata", "name", slash + 1,
-					 "namespace", errand->usage->secret, (int)(slash - errand->usage->secret),
+					 "namespace", renewal->usage->secret, (int)(slash - renewal->usage->secret),
 					 "labels", "app.kubernetes.io/name", "podswitch-webhook");
 	int error = json_object_set_new(secret, "data",
 					json_pack("{s:o, s:o, s:o}", "ca.crt", encode(authority->ca), "tls.crt",
@@ -138,12 +138,14 @@ static json_t *make_secret(const struct errand *errand, const json_t *old, const
 }
 
 /* 0; -EAGAIN when another was faster. */
-static int keep(struct errand *errand, const json_t *old, const struct authority *authority, struct failure *why)
+static int renewal_store_secret(struct renewal *renewal, const json_t *old, const struct authority *authority,
+				struct failure *why)
 {
-	json_t *secret = make_secret(errand, old, authority);
+	json_t *secret = renewal_make_secret(renewal, old, authority);
 	if (!secret)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	long status = ask(errand, old ? "PUT" : "POST", old ? errand->secret : errand->secrets, secret, NULL, why);
+	long status = renewal_request(renewal, old ? "PUT" : "POST", old ? renewal->secret : renewal->secrets, secret,
+				      NULL, why);
 	json_decref(secret);
 	if (status == 409 || (old && status == 404))
 		return -EAGAIN;
@@ -153,18 +155,18 @@ static int keep(struct errand *errand, const json_t *old, const struct authority
 /* ---- the MutatingWebhookConfiguration ---- */
 
 /* Whether the entry is about our Service, or about a URL, whoever may be behind it. */
-static bool is_ours(const struct errand *errand, const json_t *webhook)
+static bool webhook_is_ours(const struct renewal *renewal, const json_t *webhook)
 {
 	const json_t *client = json_object_get(webhook, "clientConfig"), *service = json_object_get(client, "service");
 	const char *name = json_string_value(json_object_get(service, "name"));
 	const char *namespace = json_string_value(json_object_get(service, "namespace"));
 	if (!service)
 		return client;
-	return name && namespace && !strcmp(name, errand->service_name) &&
-	       !strcmp(namespace, errand->service_namespace);
+	return name && namespace && !strcmp(name, renewal->service_name) &&
+	       !strcmp(namespace, renewal->service_namespace);
 }
 
-static bool trusts(const json_t *webhook, const char *ca)
+static bool webhook_trusts(const json_t *webhook, const char *ca)
 {
 	const json_t *bundle = json_object_get(json_object_get(webhook, "clientConfig"), "caBundle");
 	json_t *holder = json_pack("{s:{s:O*}}", "data", "x", bundle);
@@ -176,7 +178,8 @@ static bool trusts(const json_t *webhook, const char *ca)
 }
 
 /* The patch by which all our entries trust `ca`, and `old` beside it; empty when they do. NULL without memory. */
-static json_t *make_patch(const struct errand *errand, const json_t *configuration, const char *ca, const char *old)
+static json_t *renewal_make_patch(const struct renewal *renewal, const json_t *configuration, const char *ca,
+				  const char *old)
 {
 	json_t *patch = json_array(), *webhook;
 	char *bundle = NULL, path[64];
@@ -185,7 +188,7 @@ static json_t *make_patch(const struct errand *errand, const json_t *configurati
 		bundle = NULL;
 	json_array_foreach(json_object_get(configuration, "webhooks"), i, webhook)
 	{
-		if (!bundle || !is_ours(errand, webhook) || trusts(webhook, ca))
+		if (!bundle || !webhook_is_ours(renewal, webhook) || webhook_trusts(webhook, ca))
 			continue;
 		/* Someone may have put another entry there meanwhile. */
 		snprintf(path, sizeof(path), "/webhooks/%zu/name", i);
@@ -203,21 +206,21 @@ static json_t *make_patch(const struct errand *errand, const json_t *configurati
 	return patch;
 }
 
-static int tell(struct errand *errand, const char *ca, const char *old, struct failure *why)
+static int renewal_trust_authority(struct renewal *renewal, const char *ca, const char *old, struct failure *why)
 {
 	json_t *configuration = NULL;
-	long status = ask(errand, "GET", errand->configuration, NULL, &configuration, why);
-	json_t *patch = status == 200 ? make_patch(errand, configuration, ca, old) : NULL;
+	long status = renewal_request(renewal, "GET", renewal->configuration, NULL, &configuration, why);
+	json_t *patch = status == 200 ? renewal_make_patch(renewal, configuration, ca, old) : NULL;
 	json_decref(configuration);
 	if (status != 200)
 		return status < 0 ? (int)status : -EIO;
 	if (!patch)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	if (json_array_size(patch)) {
-		status = ask(errand, "PATCH", errand->configuration, patch, NULL, why);
+		status = renewal_request(renewal, "PATCH", renewal->configuration, patch, NULL, why);
 		if (status == 200)
 			log_line(LOG_INFO, "the MutatingWebhookConfiguration %s trusts the certificate",
-				 errand->usage->configuration);
+				 renewal->usage->configuration);
 	}
 	json_decref(patch);
 	if (status == 409 || status == 422)
@@ -227,28 +230,29 @@ static int tell(struct errand *errand, const char *ca, const char *old, struct f
 
 /* ---- the errand ---- */
 
-static int renew(struct errand *errand, const json_t *secret, const struct authority *old, struct failure *why)
+static int renewal_make_certificate(struct renewal *renewal, const json_t *secret, const struct authority *old,
+				    struct failure *why)
 {
 	struct authority fresh = {0};
-	int error = authority_make(&errand->order, &fresh, why);
+	int error = authority_make(&renewal->order, &fresh, why);
 	if (error)
 		return error;
-	error = tell(errand, fresh.ca, authority_reads(old->ca) ? old->ca : NULL, why);
+	error = renewal_trust_authority(renewal, fresh.ca, authority_reads(old->ca) ? old->ca : NULL, why);
 	if (!error)
-		error = keep(errand, secret, &fresh, why);
+		error = renewal_store_secret(renewal, secret, &fresh, why);
 	if (!error)
-		log_line(LOG_INFO, "the Secret %s has a new certificate, good for %u days", errand->usage->secret,
-			 errand->usage->days);
+		log_line(LOG_INFO, "the Secret %s has a new certificate, good for %u days", renewal->usage->secret,
+			 renewal->usage->days);
 	authority_free(&fresh);
 	return error;
 }
 
-static int try(struct errand *errand, struct failure *why)
+static int renewal_run(struct renewal *renewal, struct failure *why)
 {
 	json_t *secret = NULL;
 	struct authority there = {0};
 	struct failure matter = {0};
-	long status = ask(errand, "GET", errand->secret, NULL, &secret, why);
+	long status = renewal_request(renewal, "GET", renewal->secret, NULL, &secret, why);
 	if (status != 200 && status != 404) {
 		json_decref(secret);
 		return status < 0 ? (int)status : -EIO;
@@ -258,80 +262,81 @@ static int try(struct errand *errand, struct failure *why)
 		secret = NULL;
 	}
 	read_secret(secret, &there);
-	errand->order.now = time(NULL);
-	bool good = secret && !authority_check(&errand->order, &there, &matter);
+	renewal->order.now = time(NULL);
+	bool good = secret && !authority_check(&renewal->order, &there, &matter);
 	if (secret && !good)
-		log_line(LOG_INFO, "the certificate in the Secret %s: %s: another is made", errand->usage->secret,
+		log_line(LOG_INFO, "the certificate in the Secret %s: %s: another is made", renewal->usage->secret,
 			 matter.text);
-	int error = good ? tell(errand, there.ca, NULL, why) : renew(errand, secret, &there, why);
+	int error = good ? renewal_trust_authority(renewal, there.ca, NULL, why)
+			 : renewal_make_certificate(renewal, secret, &there, why);
 	authority_free(&there);
 	json_decref(secret);
 	return error;
 }
 
-static int run_once(struct errand *errand, struct failure *why)
+static int renewal_run_retrying(struct renewal *renewal, struct failure *why)
 {
 	int error = -EAGAIN;
 	for (int i = 0; i < TRIES && error == -EAGAIN; i++)
-		error = try(errand, why);
+		error = renewal_run(renewal, why);
 	return error;
 }
 
 /* The names by which the API server and pods reach the Service. */
-static void name_all(struct errand *errand)
+static void renewal_set_names(struct renewal *renewal)
 {
-	const struct usage *usage = errand->usage;
+	const struct usage *usage = renewal->usage;
 	const char *slash = strchr(usage->service, '/'), *at = strchr(usage->secret, '/');
-	errand->service_name = slash + 1;
-	snprintf(errand->service_namespace, sizeof(errand->service_namespace), "%.*s", (int)(slash - usage->service),
+	renewal->service_name = slash + 1;
+	snprintf(renewal->service_namespace, sizeof(renewal->service_namespace), "%.*s", (int)(slash - usage->service),
 		 usage->service);
-	const char *name = errand->service_name, *namespace = errand->service_namespace;
-	snprintf(errand->names[0], NAME, "%.63s.%.63s.svc", name, namespace);
-	snprintf(errand->names[1], NAME, "%.63s.%.63s", name, namespace);
-	snprintf(errand->names[2], NAME, "%.63s.%.63s.svc.%.150s", name, namespace,
+	const char *name = renewal->service_name, *namespace = renewal->service_namespace;
+	snprintf(renewal->names[0], NAME, "%.63s.%.63s.svc", name, namespace);
+	snprintf(renewal->names[1], NAME, "%.63s.%.63s", name, namespace);
+	snprintf(renewal->names[2], NAME, "%.63s.%.63s.svc.%.150s", name, namespace,
 		 usage->cluster_domain ? usage->cluster_domain : "cluster.local");
 	for (size_t i = 0; i < 3; i++)
-		errand->list[i] = errand->names[i];
-	snprintf(errand->secrets, sizeof(errand->secrets), "/api/v1/namespaces/%.*s/secrets",
+		renewal->list[i] = renewal->names[i];
+	snprintf(renewal->secrets, sizeof(renewal->secrets), "/api/v1/namespaces/%.*s/secrets",
 		 (int)(at - usage->secret < 64 ? at - usage->secret : 64), usage->secret);
-	snprintf(errand->secret, sizeof(errand->secret), "%s/%.180s", errand->secrets, at + 1);
-	snprintf(errand->configuration, sizeof(errand->configuration),
+	snprintf(renewal->secret, sizeof(renewal->secret), "%s/%.180s", renewal->secrets, at + 1);
+	snprintf(renewal->configuration, sizeof(renewal->configuration),
 		 "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/%.200s", usage->configuration);
-	errand->order = (struct authority_order){
-		.names = errand->list, .days = usage->days, .renew_before = usage->renew_before};
+	renewal->order = (struct authority_order){
+		.names = renewal->list, .days = usage->days, .renew_before = usage->renew_before};
 }
 
 /* Whether it is time to stop. */
-static bool nap(struct errand *errand, uint64_t ms)
+static bool renewal_sleep(struct renewal *renewal, uint64_t ms)
 {
 	uint64_t now = kube_now(), end = now + ms;
-	struct curl_waitfd stop = {.fd = errand->signals, .events = CURL_WAIT_POLLIN};
+	struct curl_waitfd stop = {.fd = renewal->signals, .events = CURL_WAIT_POLLIN};
 	for (; now < end && !stop.revents; now = kube_now()) {
-		(void)kube_wait(errand->kube, &stop, errand->signals >= 0,
+		(void)kube_wait(renewal->kube, &stop, renewal->signals >= 0,
 				(int)(end - now < 60000 ? end - now : 60000));
-		kube_turn(errand->kube);
+		kube_turn(renewal->kube);
 	}
 	return stop.revents;
 }
 
 int cert_run(const struct usage *usage, int signals, struct failure *why)
 {
-	struct errand errand = {.usage = usage, .signals = signals};
+	struct renewal renewal = {.usage = usage, .signals = signals};
 	const struct kube_options api = {
 		.server = usage->api, .token_file = usage->token_file, .ca_file = usage->ca_file};
-	name_all(&errand);
-	int error = kube_open(&api, &errand.kube, why);
+	renewal_set_names(&renewal);
+	int error = kube_open(&api, &renewal.kube, why);
 	if (error)
 		return error;
 	for (;;) {
-		error = run_once(&errand, why);
+		error = renewal_run_retrying(&renewal, why);
 		if (!usage->every || error == -EINTR)
 			break;
 		if (error)
 			log_line(LOG_WARNING, "%s: tried again in %d s", why->text, AGAIN / 1000);
-		if (nap(&errand, error ? AGAIN : usage->every * 1000ull))
+		if (renewal_sleep(&renewal, error ? AGAIN : usage->every * 1000ull))
 			break;
 	}
-	kube_close(errand.kube);
+	kube_close(renewal.kube);
 	return usage->every ? 0 : error;
 }

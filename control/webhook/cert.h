@@ -5,8 +5,8 @@
  * Keeps a certificate for the Service's names in a Secret and its authority in the MutatingWebhookConfiguration. What
  * is good is left alone, so that it may be run as often as one likes, and by several at once.
  */
-#ifndef PODSWITCH_WEBHOOK_CERT_H
-#define PODSWITCH_WEBHOOK_CERT_H
+#ifndef PODSWITCH_CERT_H
+#define PODSWITCH_CERT_H
 
 #include "control/webhook/usage.h"
 

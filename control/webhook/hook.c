@@ -11,7 +11,7 @@
 #include "control/kube/events.h"
 #include "control/webhook/admit.h"
 #include "control/webhook/server.h"
-#include "vswitch/clock.h"
+#include "tap/base/clock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ struct hook {
 	json_t *cluster_dns;
 	struct gateway_spec spec; /* that a lookup handed out last */
 	char spec_error[256], instance[254];
-	uint64_t looked, told; /* ms; told to stop */
+	uint64_t looked, stopping_since; /* ms; told to stop */
 	uint64_t verdicts[ADMIT_VERDICTS], malformed;
 };
 
@@ -83,7 +83,8 @@ static void send_event(struct hook *hook, const struct review *review, const str
 	json_decref(pod);
 }
 
-static unsigned settle(struct hook *hook, const struct review *review, const struct admission *admission, char **answer)
+static unsigned hook_finish_review(struct hook *hook, const struct review *review, const struct admission *admission,
+				   char **answer)
 {
 	*answer = review_answer(review, &admission->answer);
 	if (!*answer)
@@ -97,7 +98,7 @@ static unsigned settle(struct hook *hook, const struct review *review, const str
 	return 200;
 }
 
-static unsigned refuse(struct hook *hook, const struct failure *why, char **answer)
+static unsigned hook_refuse(struct hook *hook, const struct failure *why, char **answer)
 {
 	hook->malformed++;
 	*answer = strdup(why->text);
@@ -128,10 +129,10 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 	if (!cluster_synced(hook->cluster))
 		return final ? 503 : 0;
 	if (review_read(body, length, &review, &why))
-		return refuse(hook, &why, answer);
+		return hook_refuse(hook, &why, answer);
 	unsigned status = 503;
 	if (!admit(&known, &review, &admission)) {
-		status = admission.may_change && !final ? 0 : settle(hook, &review, &admission, answer);
+		status = admission.may_change && !final ? 0 : hook_finish_review(hook, &review, &admission, answer);
 		admission_free(&admission);
 	}
 	review_free(&review);
@@ -140,10 +141,10 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 
 /* ---- health and figures ---- */
 
-static bool is_ready(void *context, const char **reason)
+static bool hook_is_ready(void *context, const char **reason)
 {
 	const struct hook *hook = context;
-	if (hook->told)
+	if (hook->stopping_since)
 		*reason = "it is being stopped";
 	else if (!cluster_synced(hook->cluster))
 		*reason = cluster_missing(hook->cluster);
@@ -174,7 +175,7 @@ static void write_seconds(FILE *out, const struct histogram *seconds)
 		seconds->sum, seconds->n);
 }
 
-static void write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
+static void hook_write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
 {
 	FILE *out = context;
 	fprintf(out, "podswitch_webhook_watch_live{of=\"%s\"} %d\n", what, live);
@@ -203,7 +204,7 @@ static void on_metrics(void *context, FILE *out)
 		write_value(out, "certificate_expires", "gauge", "When the certificate ends, in seconds since 1970.",
 			    (double)keypair_expires(hook->keypair));
 	write_value(out, "api_reachable", "gauge", "Whether the API server answers.", kube_reachable(hook->kube));
-	cluster_count(hook->cluster, write_watch, out);
+	cluster_count(hook->cluster, hook_write_watch, out);
 }
 
 /* ---- files ---- */
@@ -268,21 +269,21 @@ static int open_files(struct hook *hook, struct failure *why)
 
 /* ---- opening and closing ---- */
 
-static void on_changed(void *context)
+static void hook_cluster_changed(void *context)
 {
 	struct hook *hook = context;
 	if (hook->server)
 		server_wake(hook->server);
 }
 
-static int open_cluster(struct hook *hook, struct failure *why)
+static int hook_open_cluster(struct hook *hook, struct failure *why)
 {
 	const struct usage *usage = hook->usage;
 	const struct kube_options api = {.server = usage->api,
 					 .token_file = usage->token_file,
 					 .ca_file = usage->ca_file,
 					 .backoff_max_ms = 5000};
-	const struct cluster_config config = {.changed = on_changed, .context = hook};
+	const struct cluster_config config = {.changed = hook_cluster_changed, .context = hook};
 	int error = kube_open(&api, &hook->kube, why);
 	return error ? error : cluster_open(hook->kube, &config, &hook->cluster, why);
 }
@@ -294,7 +295,7 @@ static int open_server(struct hook *hook, struct failure *why)
 		.keypair = hook->keypair,
 		.patience = hook->usage->patience,
 		.review = on_review,
-		.ready = is_ready,
+		.ready = hook_is_ready,
 		.metrics = on_metrics,
 		.context = hook,
 	};
@@ -317,7 +318,7 @@ int hook_open(const struct usage *usage, struct hook **out, struct failure *why)
 		hook->instance[0] = '\0';
 	int error = open_files(hook, why);
 	if (!error)
-		error = open_cluster(hook, why);
+		error = hook_open_cluster(hook, why);
 	if (!error)
 		error = open_server(hook, why);
 	if (error) {
@@ -368,12 +369,14 @@ void hook_turn(struct hook *hook)
 
 void hook_drain(struct hook *hook)
 {
-	hook->told = hook->told ? hook->told : clock_ms();
+	hook->stopping_since = hook->stopping_since ? hook->stopping_since : clock_ms();
 	server_drain(hook->server);
 }
 
 bool hook_drained(const struct hook *hook)
 {
-	uint64_t since = hook->told ? clock_ms() - hook->told : 0, linger = hook->usage->linger * 1000ull;
-	return hook->told && since >= linger && (!server_count(hook->server)->requests || since >= linger + PATIENCE);
+	uint64_t since = hook->stopping_since ? clock_ms() - hook->stopping_since : 0,
+		 linger = hook->usage->linger * 1000ull;
+	return hook->stopping_since && since >= linger &&
+	       (!server_count(hook->server)->requests || since >= linger + PATIENCE);
 }

@@ -4,8 +4,8 @@
  *
  * One thread. The caller's loop is hook_wait, hook_turn, as of kube.
  */
-#ifndef PODSWITCH_WEBHOOK_HOOK_H
-#define PODSWITCH_WEBHOOK_HOOK_H
+#ifndef PODSWITCH_HOOK_H
+#define PODSWITCH_HOOK_H
 
 #include "control/webhook/usage.h"
 

@@ -36,7 +36,7 @@ struct job {
 
 /* ---- small steps ---- */
 
-static void check(struct job *job, int error)
+static void job_note_error(struct job *job, int error)
 {
 	if (error)
 		job->error = -ENOMEM;
@@ -55,7 +55,7 @@ static void warn(struct job *job, const char *format, ...)
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c >= 0x80)
 			*c = '?';
-	check(job, json_array_append_new(job->warnings, json_string(text)));
+	job_note_error(job, json_array_append_new(job->warnings, json_string(text)));
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -69,7 +69,8 @@ static json_t *member(struct job *job, json_t *object, const char *key, json_typ
 {
 	json_t *found = json_object_get(object, key);
 	if (!found || json_is_null(found)) {
-		check(job, json_object_set_new(object, key, type == JSON_ARRAY ? json_array() : json_object()));
+		job_note_error(job,
+			       json_object_set_new(object, key, type == JSON_ARRAY ? json_array() : json_object()));
 		found = json_object_get(object, key);
 	}
 	return json_typeof(found) == type ? found : NULL;
@@ -93,7 +94,7 @@ static bool holds(const json_t *list, const json_t *value)
 	return false;
 }
 
-static void join(const json_t *list, const char *between, char out[VALUE])
+static void join_strings(const json_t *list, const char *between, char out[VALUE])
 {
 	size_t used = 0;
 	out[0] = '\0';
@@ -127,9 +128,9 @@ static void make_variables(struct job *job)
 		return;
 	const char *first = json_string_value(json_array_get(profile->nameservers, 0));
 	snprintf(add_variable(job, "DNS")->value, VALUE, "%s", profile->dns_name ? profile->dns_name : first);
-	join(profile->nameservers, ",", add_variable(job, "DNS_ips")->value);
+	join_strings(profile->nameservers, ",", add_variable(job, "DNS_ips")->value);
 	if (json_array_size(own))
-		join(own, " ", add_variable(job, "K8S_DNS_ips")->value);
+		join_strings(own, " ", add_variable(job, "K8S_DNS_ips")->value);
 }
 
 static bool has_value(const json_t *entry, const char *value)
@@ -150,7 +151,7 @@ static size_t replace_variable(struct job *job, json_t *env, const struct variab
 		if (job->profile->env_keep || has_value(entry, variable->value))
 			continue;
 		json_object_del(entry, "valueFrom");
-		check(job, json_object_set_new(entry, "value", json_string(variable->value)));
+		job_note_error(job, json_object_set_new(entry, "value", json_string(variable->value)));
 		replaced++;
 	}
 	return replaced;
@@ -168,9 +169,9 @@ static void give_variables(struct job *job, json_t *container, bool tell)
 			warn(job, "container %.63s: its own variable %s is replaced by the gateway's",
 			     text_of(container, "name"), variable->name);
 		if (!found)
-			check(job, json_array_insert_new(
-					   env, place++,
-					   json_pack("{s:s, s:s}", "name", variable->name, "value", variable->value)));
+			job_note_error(job, json_array_insert_new(env, place++,
+								  json_pack("{s:s, s:s}", "name", variable->name,
+									    "value", variable->value)));
 	}
 }
 
@@ -206,13 +207,13 @@ static bool set_merged(struct job *job, json_t *config, const char *key, const j
 			if (holds(merged, element))
 				continue;
 			if (json_array_size(merged) < most)
-				check(job, json_array_append(merged, element));
+				job_note_error(job, json_array_append(merged, element));
 			else
 				whole = false;
 		}
 	}
 	if (json_array_size(merged))
-		check(job, json_object_set(config, key, merged));
+		job_note_error(job, json_object_set(config, key, merged));
 	json_decref(merged);
 	return whole;
 }
@@ -246,7 +247,7 @@ static json_t *without_repeats(struct job *job, const json_t *list)
 	json_t *out = json_array();
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (!holds(out, json_array_get(list, i)))
-			check(job, json_array_append(out, json_array_get(list, i)));
+			job_note_error(job, json_array_append(out, json_array_get(list, i)));
 	return out;
 }
 
@@ -286,7 +287,7 @@ static void set_options(struct job *job, json_t *config)
 	for (size_t i = 0; own && i < json_array_size(wanted); i++) {
 		const json_t *option = json_array_get(wanted, i);
 		if (!find_named(own, text_of(option, "name")))
-			check(job, json_array_append_new(own, json_deep_copy(option)));
+			job_note_error(job, json_array_append_new(own, json_deep_copy(option)));
 	}
 	json_decref(usual);
 }
@@ -300,7 +301,7 @@ static void set_dns(struct job *job)
 	set_searches(job, config);
 	set_options(job, config);
 	if (job->profile->dns_policy)
-		check(job, json_object_set_new(job->spec, "dnsPolicy", json_string(job->profile->dns_policy)));
+		job_note_error(job, json_object_set_new(job->spec, "dnsPolicy", json_string(job->profile->dns_policy)));
 }
 
 /* ---- pod-gateway's containers ---- */
@@ -319,7 +320,7 @@ static void lay_over(struct job *job, json_t *there, const json_t *wanted)
 			continue;
 		}
 		if (!json_is_array(old) || !json_object_get(json_array_get(value, 0), "name")) {
-			check(job, json_object_set_new(there, key, json_deep_copy(value)));
+			job_note_error(job, json_object_set_new(there, key, json_deep_copy(value)));
 			continue;
 		}
 		for (size_t i = 0; i < json_array_size(value); i++) {
@@ -328,7 +329,7 @@ static void lay_over(struct job *job, json_t *there, const json_t *wanted)
 			if (same)
 				lay_over(job, same, element);
 			else
-				check(job, json_array_append_new(old, json_deep_copy(element)));
+				job_note_error(job, json_array_append_new(old, json_deep_copy(element)));
 		}
 	}
 }
@@ -361,7 +362,7 @@ static void set_container(struct job *job, const char *list, size_t place, const
 		json_decref(wanted);
 	} else if (containers) {
 		size_t size = json_array_size(containers);
-		check(job, json_array_insert_new(containers, place < size ? place : size, wanted));
+		job_note_error(job, json_array_insert_new(containers, place < size ? place : size, wanted));
 		there = find_named(containers, name);
 	} else {
 		json_decref(wanted);
@@ -381,7 +382,7 @@ static void set_volume(struct job *job)
 	else if (there)
 		lay_over(job, there, wanted);
 	else if (volumes)
-		check(job, json_array_append(volumes, wanted));
+		job_note_error(job, json_array_append(volumes, wanted));
 	json_decref(wanted);
 }
 
@@ -414,7 +415,7 @@ static void set_classic(struct job *job)
 	json_t *annotations = metadata ? member(job, metadata, "annotations", JSON_OBJECT) : NULL;
 	snprintf(mark, sizeof(mark), "%s/%s", job->order->gateway_namespace, job->order->gateway_name);
 	if (annotations)
-		check(job, json_object_set_new(annotations, INJECT_MARK, json_string(mark)));
+		job_note_error(job, json_object_set_new(annotations, INJECT_MARK, json_string(mark)));
 }
 
 int inject(json_t *pod, const struct inject_order *order, json_t *warnings)

@@ -5,8 +5,8 @@
  * Doing it again changes nothing, also after the API server has filled in defaults and other webhooks have added what
  * is theirs. No network, no clock. Any thread.
  */
-#ifndef PODSWITCH_WEBHOOK_INJECT_H
-#define PODSWITCH_WEBHOOK_INJECT_H
+#ifndef PODSWITCH_INJECT_H
+#define PODSWITCH_INJECT_H
 
 #include "control/webhook/profile.h"
 

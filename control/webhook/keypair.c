@@ -6,7 +6,7 @@
  * (server.h), therefore a pair is kept for RETIRED_FOR after its successor came.
  */
 #include "control/webhook/keypair.h"
-#include "vswitch/log.h"
+#include "tap/base/log.h"
 
 #include <gnutls/x509.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ static int read_key(const char *path, struct pair *pair, struct failure *why)
 }
 
 /* Whether the key is that of the first certificate. */
-static bool fits(const struct pair *pair)
+static bool keypair_matches(const struct pair *pair)
 {
 	unsigned char one[64], other[64];
 	size_t one_size = sizeof(one), other_size = sizeof(other);
@@ -117,7 +117,7 @@ static int pair_load(const struct keypair *keypair, struct pair **out, struct fa
 	int error = read_certs(keypair->cert_file, pair, why);
 	if (!error)
 		error = read_key(keypair->key_file, pair, why);
-	if (!error && !fits(pair))
+	if (!error && !keypair_matches(pair))
 		error = fail(why, -EINVAL, NULL, "%.90s is not the key of the certificate %.90s", keypair->key_file,
 			     keypair->cert_file);
 	if (error) {
@@ -131,19 +131,19 @@ static int pair_load(const struct keypair *keypair, struct pair **out, struct fa
 
 /* ---- the files ---- */
 
-static bool looks_same(const struct stat *a, const struct stat *b)
+static bool keypair_file_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 /* Whether they are others than the last time. What cannot be seen now will be seen later. */
-static bool look(struct keypair *keypair)
+static bool keypair_reload(struct keypair *keypair)
 {
 	struct stat now[2];
 	if (stat(keypair->cert_file, &now[0]) || stat(keypair->key_file, &now[1]))
 		return false;
-	bool same = looks_same(&now[0], &keypair->seen[0]) && looks_same(&now[1], &keypair->seen[1]);
+	bool same = keypair_file_same(&now[0], &keypair->seen[0]) && keypair_file_same(&now[1], &keypair->seen[1]);
 	memcpy(keypair->seen, now, sizeof(now));
 	return !same;
 }
@@ -159,7 +159,7 @@ int keypair_open(const char *cert_file, const char *key_file, struct keypair **o
 		keypair_close(keypair);
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
-	look(keypair);
+	keypair_reload(keypair);
 	int error = pair_load(keypair, &keypair->in_force, why);
 	if (error) {
 		keypair_close(keypair);
@@ -204,7 +204,7 @@ bool keypair_refresh(struct keypair *keypair, uint64_t now)
 	struct failure why = {0};
 	forget_retired(keypair, now);
 	/* Half an exchange seen once is looked at again, although nothing may change any more. */
-	if (!look(keypair) && !keypair->complained)
+	if (!keypair_reload(keypair) && !keypair->complained)
 		return false;
 	if (pair_load(keypair, &fresh, &why) || !fresh) {
 		if (!keypair->complained)

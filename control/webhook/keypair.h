@@ -5,10 +5,10 @@
  * The kubelet exchanges the files of a Secret as one, but two reads may still see an old one and a new one: a pair that
  * does not fit together is not taken, and what was in force stays. One thread.
  */
-#ifndef PODSWITCH_WEBHOOK_KEYPAIR_H
-#define PODSWITCH_WEBHOOK_KEYPAIR_H
+#ifndef PODSWITCH_KEYPAIR_H
+#define PODSWITCH_KEYPAIR_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <gnutls/abstract.h>
 #include <stdbool.h>

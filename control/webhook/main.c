@@ -2,13 +2,13 @@
 /* main.c - podswitch-webhook: tells pods that are made which gateway they have, and what else that takes */
 #include "control/webhook/cert.h"
 #include "control/webhook/hook.h"
-#include "vswitch/signals.h"
+#include "tap/base/signals.h"
 
 #include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static int serve(const struct usage *usage, int signals, struct failure *why)
+static int webhook_serve(const struct usage *usage, int signals, struct failure *why)
 {
 	struct signalfd_siginfo signal;
 	struct hook *hook = NULL;
@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 {
 	struct usage usage;
 	struct failure why = {0};
-	if (usage_read(argc, argv, &usage, &why)) {
+	(void)argc;
+	if (usage_read(argv + 1, &usage, &why)) {
 		fprintf(stderr, "podswitch-webhook: %s\n", why.text);
 		return 2;
 	}
@@ -44,7 +45,8 @@ int main(int argc, char **argv)
 	}
 	log_set_level(usage.log_level);
 	int signals = signals_open();
-	int error = usage.command == USAGE_SERVE ? serve(&usage, signals, &why) : cert_run(&usage, signals, &why);
+	int error =
+		usage.command == USAGE_SERVE ? webhook_serve(&usage, signals, &why) : cert_run(&usage, signals, &why);
 	if (error)
 		log_line(LOG_ERROR, "%s", why.text);
 	if (signals >= 0)

@@ -7,7 +7,7 @@
  * decides only how short the patch gets.
  */
 #include "control/webhook/patch.h"
-#include "control/buffer.h"
+#include "tap/base/buffer.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -74,7 +74,7 @@ static void operate(struct patch *patch, const char *operation, const json_t *va
 		patch->error = -ENOMEM;
 }
 
-static void compare(struct patch *patch, const json_t *from, const json_t *to);
+static void patch_compare(struct patch *patch, const json_t *from, const json_t *to);
 
 static void compare_objects(struct patch *patch, const json_t *from, const json_t *to)
 {
@@ -86,7 +86,7 @@ static void compare_objects(struct patch *patch, const json_t *from, const json_
 		const json_t *wanted = json_object_get(to, key);
 		push_member(patch, key);
 		if (wanted)
-			compare(patch, value, wanted);
+			patch_compare(patch, value, wanted);
 		else
 			operate(patch, "remove", NULL);
 		pop(patch, here);
@@ -101,7 +101,7 @@ static void compare_objects(struct patch *patch, const json_t *from, const json_
 	}
 }
 
-static bool is_same(const json_t *a, const json_t *b)
+static bool patch_is_same(const json_t *a, const json_t *b)
 {
 	const json_t *name = json_object_get(a, "name"), *other = json_object_get(b, "name");
 	return json_is_string(name) && json_is_string(other) ? json_equal(name, other) : json_equal(a, b);
@@ -110,7 +110,7 @@ static bool is_same(const json_t *a, const json_t *b)
 static bool is_among(const json_t *element, const json_t *list, size_t from)
 {
 	for (; from < json_array_size(list); from++)
-		if (is_same(json_array_get(list, from), element))
+		if (patch_is_same(json_array_get(list, from), element))
 			return true;
 	return false;
 }
@@ -121,8 +121,8 @@ static void compare_arrays(struct patch *patch, const json_t *from, const json_t
 	while (i < size || j < wanted) {
 		const json_t *old = json_array_get(from, i), *new = json_array_get(to, j);
 		push_place(patch, j);
-		if (new &&old && is_same(old, new)) {
-			compare(patch, old, new);
+		if (new &&old && patch_is_same(old, new)) {
+			patch_compare(patch, old, new);
 			i++, j++;
 		} else if (new && !(old && is_among(new, from, i))) {
 			operate(patch, "add", new);
@@ -135,7 +135,7 @@ static void compare_arrays(struct patch *patch, const json_t *from, const json_t
 	}
 }
 
-static void compare(struct patch *patch, const json_t *from, const json_t *to)
+static void patch_compare(struct patch *patch, const json_t *from, const json_t *to)
 {
 	if (json_equal(from, to))
 		return;
@@ -152,7 +152,7 @@ json_t *patch_make(const json_t *from, const json_t *to)
 	struct patch patch = {.operations = json_array()};
 	if (!patch.operations)
 		return NULL;
-	compare(&patch, from, to);
+	patch_compare(&patch, from, to);
 	buffer_free(&patch.path);
 	if (!patch.error)
 		return patch.operations;

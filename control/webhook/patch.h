@@ -4,8 +4,8 @@
  *
  * Of "add", "remove" and "replace" alone, with the paths of RFC 6901. Any thread.
  */
-#ifndef PODSWITCH_WEBHOOK_PATCH_H
-#define PODSWITCH_WEBHOOK_PATCH_H
+#ifndef PODSWITCH_PATCH_H
+#define PODSWITCH_PATCH_H
 
 #include <jansson.h>
 

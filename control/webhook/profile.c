@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* profile.c - what a gateway's pods are given, as the configuration file says */
 #include "control/webhook/profile.h"
-#include "control/kube/name.h"
-#include "control/params.h"
+#include "control/base/name.h"
+#include "control/base/option.h"
+#include "tap/base/address.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,15 +20,6 @@ struct profiles {
 };
 
 /* ---- values ---- */
-
-static int take_text(const char *key, const json_t *value, const char **out, struct failure *why)
-{
-	const char *text = json_string_value(value);
-	if (!text || strlen(text) != json_string_length(value))
-		return fail(why, -EINVAL, key, "%s: give a text in quotes", key);
-	*out = *text ? text : NULL;
-	return 0;
-}
 
 static int take_list(const char *key, const json_t *value, size_t most, const json_t **out, struct failure *why)
 {
@@ -46,7 +38,12 @@ static int take_list(const char *key, const json_t *value, size_t most, const js
 	return 0;
 }
 
-static int take_addresses(const char *key, const json_t *value, const json_t **out, struct failure *why)
+static int parse_texts(const char *key, const json_t *value, void *into, struct failure *why)
+{
+	return take_list(key, value, MAX_LIST, into, why);
+}
+
+static int take_addresses(const char *key, const json_t *value, void *out, struct failure *why)
 {
 	struct address address;
 	size_t i;
@@ -64,20 +61,9 @@ static int take_addresses(const char *key, const json_t *value, const json_t **o
 	return 0;
 }
 
-#define TEXT(function, member)                                                                                         \
-	static int function(const char *key, const json_t *value, void *into, struct failure *why)                     \
-	{                                                                                                              \
-		struct profile *profile = into;                                                                        \
-		return take_text(key, value, &profile->member, why);                                                   \
-	}
-
-TEXT(parse_gateway, gateway)
-TEXT(parse_dns_name, dns_name)
-TEXT(parse_configmap, configmap)
-TEXT(parse_init_image, init.image)
-TEXT(parse_init_mount, init.mount_point)
-TEXT(parse_sidecar_image, sidecar.image)
-TEXT(parse_sidecar_mount, sidecar.mount_point)
+/* The lines of the tables: JSON alone, without help. */
+#define OPTIONS struct profile
+#define PROFILE_TEXT(name, member) OPTION_TEXT(name, 0, NULL, member, NULL)
 
 /* ---- the variables ---- */
 
@@ -93,23 +79,9 @@ static int parse_env(const char *key, const json_t *value, void *into, struct fa
 	return take_list(key, value, MAX_LIST, &profile->env_names, why);
 }
 
-static int parse_env_conflict(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	static const char *const words[] = {"replace", "keep", NULL};
-	struct profile *profile = into;
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	profile->env_keep = choice == 1;
-	return error;
-}
+static const char *const env_conflict_words[] = {"replace", "keep", NULL};
 
 /* ---- dns ---- */
-
-static int parse_inject(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return param_switch(key, value, &profile->dns, why);
-}
 
 static int parse_nameservers(const char *key, const json_t *value, void *into, struct failure *why)
 {
@@ -120,28 +92,7 @@ static int parse_nameservers(const char *key, const json_t *value, void *into, s
 	return error;
 }
 
-static int parse_cluster_dns(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_addresses(key, value, &profile->cluster_dns, why);
-}
-
-static int parse_policy(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	static const char *const words[] = {"None", "ClusterFirst", "ClusterFirstWithHostNet", "Default", NULL};
-	struct profile *profile = into;
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	if (!error)
-		profile->dns_policy = words[choice];
-	return error;
-}
-
-static int parse_searches(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_list(key, value, MAX_LIST, &profile->searches, why);
-}
+static const char *const policy_words[] = {"None", "ClusterFirst", "ClusterFirstWithHostNet", "Default", NULL};
 
 static int parse_options(const char *key, const json_t *value, void *into, struct failure *why)
 {
@@ -162,15 +113,15 @@ static int parse_options(const char *key, const json_t *value, void *into, struc
 	return 0;
 }
 
-static const struct param dns_table[] = {
-	{"nameservers", parse_nameservers, NULL},
-	{"inject", parse_inject, NULL}, /* comes after the nameservers, which say so too */
-	{"policy", parse_policy, NULL},
-	{"searches", parse_searches, NULL},
-	{"options", parse_options, NULL},
-	{"DNS", parse_dns_name, NULL},
-	{"K8S_DNS_ips", parse_cluster_dns, NULL},
-	{NULL, NULL, NULL},
+static const struct option_spec dns_options[] = {
+	OPTION_JSON("nameservers", parse_nameservers),
+	OPTION_SWITCH("inject", dns, NULL), /* comes after the nameservers, which say so too */
+	OPTION_WORD("policy", dns_policy, policy_words),
+	OPTION_JSON("searches", parse_texts, OPTION_MEMBER(searches)),
+	OPTION_JSON("options", parse_options),
+	PROFILE_TEXT("DNS", dns_name),
+	OPTION_JSON("K8S_DNS_ips", take_addresses, OPTION_MEMBER(cluster_dns)),
+	{0},
 };
 
 static int parse_dns(const char *key, const json_t *value, void *into, struct failure *why)
@@ -178,7 +129,7 @@ static int parse_dns(const char *key, const json_t *value, void *into, struct fa
 	struct profile *profile = into;
 	if (!json_is_object(value))
 		return fail(why, -EINVAL, key, "%s: give an object", key);
-	int error = params_read(dns_table, value, false, into, why);
+	int error = option_read_json(dns_options, value, false, into, why);
 	if (!error && profile->dns && !json_array_size(profile->nameservers) && profile->dns_policy &&
 	    !strcmp(profile->dns_policy, "None"))
 		error = fail(why, -EINVAL, "nameservers", "nameservers: with the policy None at least one is needed");
@@ -187,59 +138,20 @@ static int parse_dns(const char *key, const json_t *value, void *into, struct fa
 
 /* ---- classic ---- */
 
-static int take_pull_policy(const char *key, const json_t *value, const char **out, struct failure *why)
-{
-	static const char *const words[] = {"Always", "IfNotPresent", "Never", "", NULL};
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	if (!error)
-		*out = *words[choice] ? words[choice] : NULL;
-	return error;
-}
+static const char *const pull_policy_words[] = {"Always", "IfNotPresent", "Never", "", NULL};
 
-static int parse_init_pull(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_pull_policy(key, value, &profile->init.pull_policy, why);
-}
-
-static int parse_sidecar_pull(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_pull_policy(key, value, &profile->sidecar.pull_policy, why);
-}
-
-/* One text has been made a list of one when this is called: see merge(). */
-static int parse_init_command(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_list(key, value, MAX_LIST, &profile->init.command, why);
-}
-
-static int parse_sidecar_command(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_list(key, value, MAX_LIST, &profile->sidecar.command, why);
-}
-
-static int parse_native(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return param_switch(key, value, &profile->native, why);
-}
-
-static const struct param classic_table[] = {
-	{"initImage", parse_init_image, NULL},
-	{"initImagePullPol", parse_init_pull, NULL},
-	{"initCmd", parse_init_command, NULL},
-	{"initMountPoint", parse_init_mount, NULL},
-	{"sidecarImage", parse_sidecar_image, NULL},
-	{"sidecarImagePullPol", parse_sidecar_pull, NULL},
-	{"sidecarCmd", parse_sidecar_command, NULL},
-	{"sidecarMountPoint", parse_sidecar_mount, NULL},
-	{"sidecarAsInit", parse_native, NULL},
-	{"configmapName", parse_configmap, NULL},
-	{NULL, NULL, NULL},
+static const struct option_spec classic_options[] = {
+	PROFILE_TEXT("initImage", init.image),
+	OPTION_WORD("initImagePullPol", init.pull_policy, pull_policy_words),
+	OPTION_JSON("initCmd", parse_texts, OPTION_MEMBER(init.command)),
+	PROFILE_TEXT("initMountPoint", init.mount_point),
+	PROFILE_TEXT("sidecarImage", sidecar.image),
+	OPTION_WORD("sidecarImagePullPol", sidecar.pull_policy, pull_policy_words),
+	OPTION_JSON("sidecarCmd", parse_texts, OPTION_MEMBER(sidecar.command)),
+	PROFILE_TEXT("sidecarMountPoint", sidecar.mount_point),
+	OPTION_SWITCH("sidecarAsInit", native, NULL),
+	PROFILE_TEXT("configmapName", configmap),
+	{0},
 };
 
 static int check_mount(const char *key, const char *path, struct failure *why)
@@ -252,7 +164,7 @@ static int parse_classic(const char *key, const json_t *value, void *into, struc
 	struct profile *profile = into;
 	if (!json_is_object(value))
 		return fail(why, -EINVAL, key, "%s: give an object", key);
-	int error = params_read(classic_table, value, false, into, why);
+	int error = option_read_json(classic_options, value, false, into, why);
 	if (!error)
 		error = check_mount("initMountPoint", profile->init.mount_point, why);
 	return error ? error : check_mount("sidecarMountPoint", profile->sidecar.mount_point, why);
@@ -260,24 +172,16 @@ static int parse_classic(const char *key, const json_t *value, void *into, struc
 
 /* ---- a profile ---- */
 
-static int parse_on_error(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	static const char *const words[] = {"deny", "warn", NULL};
-	struct profile *profile = into;
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	profile->warn = choice == 1;
-	return error;
-}
+static const char *const on_error_words[] = {"deny", "warn", NULL};
 
-static const struct param profile_table[] = {
-	{"gateway", parse_gateway, NULL},
-	{"env", parse_env, NULL},
-	{"env_conflict", parse_env_conflict, NULL},
-	{"dns", parse_dns, NULL},
-	{"classic", parse_classic, NULL},
-	{"on_error", parse_on_error, NULL},
-	{NULL, NULL, NULL},
+static const struct option_spec profile_options[] = {
+	PROFILE_TEXT("gateway", gateway),
+	OPTION_JSON("env", parse_env),
+	OPTION_CHOICE("env_conflict", 0, NULL, env_keep, env_conflict_words, NULL),
+	OPTION_JSON("dns", parse_dns),
+	OPTION_JSON("classic", parse_classic),
+	OPTION_CHOICE("on_error", 0, NULL, warn, on_error_words, NULL),
+	{0},
 };
 
 /* "initCmd": "/bin/x" is short for ["/bin/x"]; "" for none at all, as today's flag. */
@@ -291,7 +195,7 @@ static void list_command(json_t *classic, const char *key)
 }
 
 /* `own` over `fallback`; of "dns" and "classic" member by member. NULL without memory. */
-static json_t *merge(const json_t *fallback, const json_t *own)
+static json_t *profile_merge(const json_t *fallback, const json_t *own)
 {
 	json_t *merged = fallback ? json_deep_copy(fallback) : json_object();
 	json_t *copy = json_deep_copy(own);
@@ -315,10 +219,10 @@ static int profile_read(const char *what, const json_t *fallback, const json_t *
 	*out = (struct profile){.env = true};
 	if ((own && !json_is_object(own)) || (fallback && !json_is_object(fallback)))
 		return fail(why, -EINVAL, what, "%.140s: give an object", what);
-	out->source = merge(fallback, own);
+	out->source = profile_merge(fallback, own);
 	if (!out->source)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	int error = params_read(profile_table, out->source, false, out, &inner);
+	int error = option_read_json(profile_options, out->source, false, out, &inner);
 	return error ? fail(why, error, inner.key, "%.140s: %s", what, inner.text) : 0;
 }
 
@@ -357,7 +261,7 @@ static int read_gateways(struct profiles *profiles, const json_t *fallback, cons
 	return 0;
 }
 
-static int read_root(struct profiles *profiles, const json_t *root, struct failure *why)
+static int profiles_read_root(struct profiles *profiles, const json_t *root, struct failure *why)
 {
 	const char *key;
 	json_t *value;
@@ -380,7 +284,7 @@ int profiles_read(const json_t *root, struct profiles **out, struct failure *why
 	struct profiles *profiles = calloc(1, sizeof(*profiles));
 	if (!profiles)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	int error = read_root(profiles, root, why);
+	int error = profiles_read_root(profiles, root, why);
 	if (error)
 		profiles_free(profiles);
 	else

@@ -5,10 +5,10 @@
  * The file is one JSON object: "default", and "gateways" with what is other for single ones. Any thread, as long as
  * none changes it.
  */
-#ifndef PODSWITCH_WEBHOOK_PROFILE_H
-#define PODSWITCH_WEBHOOK_PROFILE_H
+#ifndef PODSWITCH_PROFILE_H
+#define PODSWITCH_PROFILE_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 #include <stdbool.h>

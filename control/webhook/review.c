@@ -42,7 +42,7 @@ static bool is_new_pod(const json_t *request)
 	       (!sub || !*sub) && says(request, "operation", "CREATE");
 }
 
-static int read_request(const json_t *request, struct review *out, struct failure *why)
+static int review_read_request(const json_t *request, struct review *out, struct failure *why)
 {
 	out->uid = text_of(request, "uid");
 	if (!out->uid || !*out->uid || strlen(out->uid) > LONGEST_UID)
@@ -59,7 +59,7 @@ static int read_request(const json_t *request, struct review *out, struct failur
 	return 0;
 }
 
-static int read_root(struct review *out, struct failure *why)
+static int review_read_root(struct review *out, struct failure *why)
 {
 	const char *version = text_of(out->root, "apiVersion");
 	if (!says(out->root, "kind", "AdmissionReview") || !version ||
@@ -67,7 +67,7 @@ static int read_root(struct review *out, struct failure *why)
 		return fail(why, -EINVAL, "apiVersion",
 			    "this is no AdmissionReview of admission.k8s.io/v1 or admission.k8s.io/v1beta1");
 	out->version = version;
-	return read_request(json_object_get(out->root, "request"), out, why);
+	return review_read_request(json_object_get(out->root, "request"), out, why);
 }
 
 int review_read(const char *bytes, size_t length, struct review *out, struct failure *why)
@@ -84,7 +84,7 @@ int review_read(const char *bytes, size_t length, struct review *out, struct fai
 			       ? fail(why, -ENOMEM, NULL, "out of memory")
 			       : fail(why, -EINVAL, NULL, "this is not JSON: line %d, column %d: %.100s", where.line,
 				      where.column, where.text);
-	int error = read_root(&review, why);
+	int error = review_read_root(&review, why);
 	if (error)
 		review_free(&review);
 	else

@@ -4,10 +4,10 @@
  *
  * Of admission.k8s.io/v1 and v1beta1, which differ in nothing that is used here. No network, no clock. Any thread.
  */
-#ifndef PODSWITCH_WEBHOOK_REVIEW_H
-#define PODSWITCH_WEBHOOK_REVIEW_H
+#ifndef PODSWITCH_REVIEW_H
+#define PODSWITCH_REVIEW_H
 
-#include "vswitch/failure.h"
+#include "tap/base/failure.h"
 
 #include <jansson.h>
 #include <stdbool.h>

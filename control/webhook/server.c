@@ -12,7 +12,7 @@
  */
 #include "control/webhook/server.h"
 #include "control/webhook/review.h"
-#include "vswitch/address.h"
+#include "tap/base/address.h"
 
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -28,8 +28,8 @@
 #define TURNS 32     /* of libmicrohttpd in one of ours */
 #define PRIORITIES "SECURE128:%PROFILE_MEDIUM:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
 
-struct client {
-	struct client *next;
+struct http_client {
+	struct http_client *next;
 	struct MHD_Connection *connection;
 	int fd;
 	uint64_t opened, finished; /* ms; the last request's end, 0: there was none */
@@ -37,11 +37,11 @@ struct client {
 	uint64_t suspected;        /* since when there are bytes without a request */
 };
 
-struct request {
-	struct request *next;
+struct http_request {
+	struct http_request *next;
 	struct server *server;
 	struct MHD_Connection *connection;
-	struct client *client;
+	struct http_client *http_client;
 	char *body;
 	size_t length, received;
 	size_t share;     /* of the budget */
@@ -55,8 +55,8 @@ struct server {
 	struct server_config config;
 	struct MHD_Daemon *daemon;
 	int fd;
-	struct client *clients;
-	struct request *suspended;
+	struct http_client *clients;
+	struct http_request *suspended;
 	struct server_counters counters;
 	size_t used; /* of the budget */
 	uint64_t now, swept;
@@ -66,8 +66,8 @@ struct server {
 /* ---- answers ---- */
 
 /* `text` is the response's to free. */
-static enum MHD_Result answer(struct server *server, struct MHD_Connection *connection, unsigned status,
-			      const char *type, char *text)
+static enum MHD_Result server_respond(struct server *server, struct MHD_Connection *connection, unsigned status,
+				      const char *type, char *text)
 {
 	struct MHD_Response *response =
 		text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) : NULL;
@@ -87,22 +87,22 @@ static enum MHD_Result answer(struct server *server, struct MHD_Connection *conn
 	return result;
 }
 
-static enum MHD_Result answer_text(struct server *server, struct MHD_Connection *connection, unsigned status,
-				   const char *text)
+static enum MHD_Result server_respond_text(struct server *server, struct MHD_Connection *connection, unsigned status,
+					   const char *text)
 {
-	return answer(server, connection, status, "text/plain; charset=utf-8", strdup(text));
+	return server_respond(server, connection, status, "text/plain; charset=utf-8", strdup(text));
 }
 
-static enum MHD_Result answer_ready(struct server *server, struct MHD_Connection *connection)
+static enum MHD_Result server_answer_ready(struct server *server, struct MHD_Connection *connection)
 {
 	const char *reason = "";
 	char text[300];
 	bool ready = server->config.ready(server->config.context, &reason);
 	snprintf(text, sizeof(text), "%.290s\n", ready ? "ok" : reason);
-	return answer_text(server, connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
+	return server_respond_text(server, connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
 
-static enum MHD_Result answer_metrics(struct server *server, struct MHD_Connection *connection)
+static enum MHD_Result server_answer_metrics(struct server *server, struct MHD_Connection *connection)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -111,58 +111,59 @@ static enum MHD_Result answer_metrics(struct server *server, struct MHD_Connecti
 		return MHD_NO;
 	server->config.metrics(server->config.context, out);
 	if (!fclose(out))
-		return answer(server, connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text);
+		return server_respond(server, connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+				      text);
 	free(text);
 	return MHD_NO;
 }
 
-static enum MHD_Result answer_get(struct server *server, struct MHD_Connection *connection, const char *path)
+static enum MHD_Result server_answer_get(struct server *server, struct MHD_Connection *connection, const char *path)
 {
 	if (!strcmp(path, "/healthz"))
-		return answer_text(server, connection, MHD_HTTP_OK, "ok\n");
+		return server_respond_text(server, connection, MHD_HTTP_OK, "ok\n");
 	if (!strcmp(path, "/wh/health")) /* today's */
-		return answer(server, connection, MHD_HTTP_OK, "application/json", strdup("{\"ok\":true}"));
+		return server_respond(server, connection, MHD_HTTP_OK, "application/json", strdup("{\"ok\":true}"));
 	if (!strcmp(path, "/readyz"))
-		return answer_ready(server, connection);
+		return server_answer_ready(server, connection);
 	if (!strcmp(path, "/metrics"))
-		return answer_metrics(server, connection);
+		return server_answer_metrics(server, connection);
 	if (!strcmp(path, SERVER_REVIEWS))
-		return answer_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "reviews come by POST\n");
-	return answer_text(server, connection, MHD_HTTP_NOT_FOUND,
-			   "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
+		return server_respond_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "reviews come by POST\n");
+	return server_respond_text(server, connection, MHD_HTTP_NOT_FOUND,
+				   "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
 }
 
 /* ---- a review's request ---- */
 
-static enum MHD_Result suspend(struct request *request)
+static enum MHD_Result request_suspend(struct http_request *http_request)
 {
-	struct server *server = request->server;
-	MHD_suspend_connection(request->connection);
-	request->suspended = true;
-	request->next = server->suspended;
-	server->suspended = request;
+	struct server *server = http_request->server;
+	MHD_suspend_connection(http_request->connection);
+	http_request->suspended = true;
+	http_request->next = server->suspended;
+	server->suspended = http_request;
 	return MHD_YES;
 }
 
-static bool find_room(struct request *request)
+static bool request_find_room(struct http_request *http_request)
 {
-	struct server *server = request->server;
-	size_t share = request->length > SERVER_SMALL ? request->length : 0;
+	struct server *server = http_request->server;
+	size_t share = http_request->length > SERVER_SMALL ? http_request->length : 0;
 	if (share && server->used + share > SERVER_BUDGET)
 		return false;
-	request->body = malloc(request->length + 1);
-	if (!request->body)
+	http_request->body = malloc(http_request->length + 1);
+	if (!http_request->body)
 		return false;
-	request->share = share;
+	http_request->share = share;
 	server->used += share;
-	request->admitted = true;
+	http_request->admitted = true;
 	return true;
 }
 
 /* What there is to say of its head; 0 when all is well. */
-static unsigned judge_head(struct request *request)
+static unsigned request_check_head(struct http_request *http_request)
 {
-	struct MHD_Connection *connection = request->connection;
+	struct MHD_Connection *connection = http_request->connection;
 	const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type");
 	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
 	char *end;
@@ -175,7 +176,7 @@ static unsigned judge_head(struct request *request)
 		return MHD_HTTP_BAD_REQUEST;
 	if (bytes > REVIEW_MAX)
 		return 413;
-	request->length = (size_t)bytes;
+	http_request->length = (size_t)bytes;
 	return 0;
 }
 
@@ -196,27 +197,28 @@ static const char *refusal_text(unsigned status)
 }
 
 /* What is refused is read to its end, too: a client that still writes would not see the answer. */
-static enum MHD_Result begin(struct request *request, const char *path)
+static enum MHD_Result request_begin(struct http_request *http_request, const char *path)
 {
-	request->refusal = strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : judge_head(request);
-	return request->refusal || find_room(request) ? MHD_YES : suspend(request);
+	http_request->refusal =
+		strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : request_check_head(http_request);
+	return http_request->refusal || request_find_room(http_request) ? MHD_YES : request_suspend(http_request);
 }
 
-static enum MHD_Result refuse(struct request *request, size_t *length)
+static enum MHD_Result request_refuse(struct http_request *http_request, size_t *length)
 {
 	if (!*length)
-		return answer_text(request->server, request->connection, request->refusal,
-				   refusal_text(request->refusal));
+		return server_respond_text(http_request->server, http_request->connection, http_request->refusal,
+					   refusal_text(http_request->refusal));
 	*length = 0;
 	return MHD_YES;
 }
 
-static enum MHD_Result take(struct request *request, const char *bytes, size_t *length)
+static enum MHD_Result request_take(struct http_request *http_request, const char *bytes, size_t *length)
 {
-	if (*length > request->length - request->received)
+	if (*length > http_request->length - http_request->received)
 		return MHD_NO; /* libmicrohttpd does not let it come to this */
-	memcpy(request->body + request->received, bytes, *length);
-	request->received += *length;
+	memcpy(http_request->body + http_request->received, bytes, *length);
+	http_request->received += *length;
 	*length = 0;
 	return MHD_YES;
 }
@@ -228,131 +230,132 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static enum MHD_Result finish(struct request *request)
+static enum MHD_Result request_finish(struct http_request *http_request)
 {
-	struct server *server = request->server;
+	struct server *server = http_request->server;
 	char *text = NULL;
-	if (!request->complete) {
-		request->complete = seconds_now();
-		request->deadline = server->now + server->config.patience;
+	if (!http_request->complete) {
+		http_request->complete = seconds_now();
+		http_request->deadline = server->now + server->config.patience;
 	}
-	request->body[request->received] = '\0';
-	unsigned status = server->config.review(server->config.context, request->body, request->received,
-						server->now >= request->deadline, &text);
+	http_request->body[http_request->received] = '\0';
+	unsigned status = server->config.review(server->config.context, http_request->body, http_request->received,
+						server->now >= http_request->deadline, &text);
 	if (!status)
-		return suspend(request);
-	histogram_add(&server->counters.seconds, seconds_now() - request->complete);
+		return request_suspend(http_request);
+	histogram_add(&server->counters.seconds, seconds_now() - http_request->complete);
 	if (!text)
-		return answer_text(server, request->connection, status, "this cannot be answered now\n");
-	return answer(server, request->connection, status,
-		      status == MHD_HTTP_OK ? "application/json" : "text/plain; charset=utf-8", text);
+		return server_respond_text(server, http_request->connection, status, "this cannot be answered now\n");
+	return server_respond(server, http_request->connection, status,
+			      status == MHD_HTTP_OK ? "application/json" : "text/plain; charset=utf-8", text);
 }
 
-static enum MHD_Result go_on(struct request *request, const char *bytes, size_t *length)
+static enum MHD_Result request_continue(struct http_request *http_request, const char *bytes, size_t *length)
 {
-	if (request->refusal)
-		return refuse(request, length);
-	if (!request->admitted && !find_room(request))
-		return suspend(request);
+	if (http_request->refusal)
+		return request_refuse(http_request, length);
+	if (!http_request->admitted && !request_find_room(http_request))
+		return request_suspend(http_request);
 	if (*length)
-		return take(request, bytes, length);
-	return request->received == request->length ? finish(request) : MHD_YES;
+		return request_take(http_request, bytes, length);
+	return http_request->received == http_request->length ? request_finish(http_request) : MHD_YES;
 }
 
 /* ---- what libmicrohttpd calls ---- */
 
-static struct client *client_of(struct MHD_Connection *connection)
+static struct http_client *http_client_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	return info ? info->socket_context : NULL;
 }
 
-static struct request *request_new(struct server *server, struct MHD_Connection *connection)
+static struct http_request *request_new(struct server *server, struct MHD_Connection *connection)
 {
-	struct request *request = calloc(1, sizeof(*request));
-	if (!request)
+	struct http_request *http_request = calloc(1, sizeof(*http_request));
+	if (!http_request)
 		return NULL;
-	request->server = server;
-	request->connection = connection;
-	request->client = client_of(connection);
-	if (request->client) {
-		request->client->begun = server->now;
-		request->client->suspected = 0;
+	http_request->server = server;
+	http_request->connection = connection;
+	http_request->http_client = http_client_of(connection);
+	if (http_request->http_client) {
+		http_request->http_client->begun = server->now;
+		http_request->http_client->suspected = 0;
 	}
 	server->counters.requests++;
-	return request;
+	return http_request;
 }
 
-static enum MHD_Result serve(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-			     const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result server_handle(void *context, struct MHD_Connection *connection, const char *path,
+				     const char *method, const char *version, const char *upload, size_t *upload_size,
+				     void **state)
 {
 	struct server *server = context;
-	struct request *request = *state;
+	struct http_request *http_request = *state;
 	(void)version;
-	if (request && strcmp(method, "POST") == 0)
-		return go_on(request, upload, upload_size);
-	if (!request) {
-		*state = request = request_new(server, connection);
-		if (!request)
+	if (http_request && strcmp(method, "POST") == 0)
+		return request_continue(http_request, upload, upload_size);
+	if (!http_request) {
+		*state = http_request = request_new(server, connection);
+		if (!http_request)
 			return MHD_NO;
 		/* Of another's body nothing is wanted. */
-		return strcmp(method, "POST") ? MHD_YES : begin(request, path);
+		return strcmp(method, "POST") ? MHD_YES : request_begin(http_request, path);
 	}
 	if (*upload_size) {
 		*upload_size = 0;
 		return MHD_YES;
 	}
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return answer_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD or POST\n");
-	return answer_get(server, connection, path);
+		return server_respond_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD or POST\n");
+	return server_answer_get(server, connection, path);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode how)
 {
 	struct server *server = context;
-	struct request *request = *state;
+	struct http_request *http_request = *state;
 	(void)connection;
 	(void)how;
-	if (!request)
+	if (!http_request)
 		return;
-	if (request->client) {
-		request->client->begun = 0;
-		request->client->finished = server->now;
+	if (http_request->http_client) {
+		http_request->http_client->begun = 0;
+		http_request->http_client->finished = server->now;
 	}
-	server->used -= request->share;
-	server->freed = server->freed || request->share;
+	server->used -= http_request->share;
+	server->freed = server->freed || http_request->share;
 	server->counters.requests--;
-	free(request->body);
-	free(request);
+	free(http_request->body);
+	free(http_request);
 	*state = NULL;
 }
 
-static void client_open(struct server *server, struct MHD_Connection *connection, void **state)
+static void http_client_open(struct server *server, struct MHD_Connection *connection, void **state)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct client *client = calloc(1, sizeof(*client));
-	*state = client;
-	if (!client)
+	struct http_client *http_client = calloc(1, sizeof(*http_client));
+	*state = http_client;
+	if (!http_client)
 		return; /* it is served, and trusted to be quick */
-	client->connection = connection;
-	client->fd = info->connect_fd;
-	client->opened = server->now;
-	client->next = server->clients;
-	server->clients = client;
+	http_client->connection = connection;
+	http_client->fd = info->connect_fd;
+	http_client->opened = server->now;
+	http_client->next = server->clients;
+	server->clients = http_client;
 	server->counters.clients++;
 }
 
-static void client_close(struct server *server, struct client *client)
+static void http_client_close(struct server *server, struct http_client *http_client)
 {
-	struct client **at = &server->clients;
-	if (!client)
+	struct http_client **at = &server->clients;
+	if (!http_client)
 		return;
-	while (*at != client)
+	while (*at != http_client)
 		at = &(*at)->next;
-	*at = client->next;
+	*at = http_client->next;
 	server->counters.clients--;
-	free(client);
+	free(http_client);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **state,
@@ -360,9 +363,9 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 {
 	struct server *server = context;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		client_open(server, connection, state);
+		http_client_open(server, connection, state);
 	else
-		client_close(server, *state);
+		http_client_close(server, *state);
 }
 
 /* ---- opening and closing ---- */
@@ -381,7 +384,7 @@ static void socket_address(const struct endpoint *from, struct sockaddr_storage 
 	memcpy(&in->sin_addr, from->address.bytes, 4);
 }
 
-static struct MHD_Daemon *start(struct server *server, const struct endpoint *at)
+static struct MHD_Daemon *server_start(struct server *server, const struct endpoint *at)
 {
 	struct sockaddr_storage address;
 	const struct MHD_OptionItem tls[] = {
@@ -394,7 +397,7 @@ static struct MHD_Daemon *start(struct server *server, const struct endpoint *at
 	socket_address(at, &address);
 	flags |= at->address.family == AF_INET6 ? MHD_USE_DUAL_STACK : 0;
 	errno = 0;
-	return MHD_start_daemon(flags, at->port, NULL, NULL, serve, server, MHD_OPTION_SOCK_ADDR, &address,
+	return MHD_start_daemon(flags, at->port, NULL, NULL, server_handle, server, MHD_OPTION_SOCK_ADDR, &address,
 				MHD_OPTION_CONNECTION_LIMIT, SERVER_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_LISTEN_BACKLOG_SIZE,
 				1024u, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
@@ -411,7 +414,7 @@ int server_open(const struct server_config *config, struct server **out, struct 
 	if (!server)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	server->config = *config;
-	server->daemon = start(server, &endpoint);
+	server->daemon = server_start(server, &endpoint);
 	if (!server->daemon) {
 		int error = errno ? -errno : -EIO;
 		free(server);
@@ -423,17 +426,18 @@ int server_open(const struct server_config *config, struct server **out, struct 
 	return 0;
 }
 
-static void resume(struct server *server, bool all)
+static void server_resume(struct server *server, bool all)
 {
-	for (struct request **at = &server->suspended, *request; (request = *at);) {
-		bool due = request->admitted ? server->woken || server->now >= request->deadline : server->freed;
+	for (struct http_request **at = &server->suspended, *http_request; (http_request = *at);) {
+		bool due =
+			http_request->admitted ? server->woken || server->now >= http_request->deadline : server->freed;
 		if (!due && !all) {
-			at = &request->next;
+			at = &http_request->next;
 			continue;
 		}
-		*at = request->next;
-		request->suspended = false;
-		MHD_resume_connection(request->connection);
+		*at = http_request->next;
+		http_request->suspended = false;
+		MHD_resume_connection(http_request->connection);
 	}
 	server->woken = server->freed = false;
 }
@@ -442,7 +446,7 @@ void server_close(struct server *server)
 {
 	if (!server)
 		return;
-	resume(server, true);
+	server_resume(server, true);
 	MHD_stop_daemon(server->daemon);
 	free(server);
 }
@@ -450,33 +454,33 @@ void server_close(struct server *server)
 /* ---- the loop ---- */
 
 /* Whether the client has sent anything since its last request, or since it came. */
-static bool has_sent(const struct client *client, uint64_t now)
+static bool has_sent(const struct http_client *http_client, uint64_t now)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
-	if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+	if (getsockopt(http_client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		return false;
-	return now - client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
+	return now - http_client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
 }
 
-static bool is_slow(struct client *client, uint64_t now)
+static bool is_slow(struct http_client *http_client, uint64_t now)
 {
-	if (client->begun)
-		return now - client->begun > SERVER_SLOW;
-	if (!client->finished)
-		return now - client->opened > SERVER_SLOW;
-	if (!client->suspected && has_sent(client, now))
-		client->suspected = now;
-	return client->suspected && now - client->suspected > SERVER_SLOW;
+	if (http_client->begun)
+		return now - http_client->begun > SERVER_SLOW;
+	if (!http_client->finished)
+		return now - http_client->opened > SERVER_SLOW;
+	if (!http_client->suspected && has_sent(http_client, now))
+		http_client->suspected = now;
+	return http_client->suspected && now - http_client->suspected > SERVER_SLOW;
 }
 
 /* The socket is libmicrohttpd's to close: it sees that there is nothing more to come or go. */
-static void sweep(struct server *server)
+static void server_sweep(struct server *server)
 {
-	for (struct client *client = server->clients; client; client = client->next) {
-		if (!is_slow(client, server->now))
+	for (struct http_client *http_client = server->clients; http_client; http_client = http_client->next) {
+		if (!is_slow(http_client, server->now))
 			continue;
-		shutdown(client->fd, SHUT_RDWR);
+		shutdown(http_client->fd, SHUT_RDWR);
 		server->counters.cut++;
 	}
 	server->swept = server->now;
@@ -492,9 +496,10 @@ int server_timeout(const struct server *server)
 	MHD_UNSIGNED_LONG_LONG timeout = SWEEP;
 	if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES || timeout > SWEEP)
 		timeout = SWEEP;
-	for (const struct request *request = server->suspended; request; request = request->next) {
-		uint64_t left = request->deadline > server->now ? request->deadline - server->now : 0;
-		if (request->admitted && left < timeout)
+	for (const struct http_request *http_request = server->suspended; http_request;
+	     http_request = http_request->next) {
+		uint64_t left = http_request->deadline > server->now ? http_request->deadline - server->now : 0;
+		if (http_request->admitted && left < timeout)
 			timeout = left;
 	}
 	return (int)timeout;
@@ -504,13 +509,14 @@ void server_turn(struct server *server, uint64_t now)
 {
 	MHD_UNSIGNED_LONG_LONG timeout = 0;
 	server->now = now;
-	resume(server, false);
+	server_resume(server, false);
 	if (now - server->swept >= SWEEP)
-		sweep(server);
+		server_sweep(server);
 	for (int i = 0; i < TURNS && (!i || (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && !timeout)); i++)
 		MHD_run(server->daemon);
 	server->counters.waiting = 0;
-	for (const struct request *request = server->suspended; request; request = request->next)
+	for (const struct http_request *http_request = server->suspended; http_request;
+	     http_request = http_request->next)
 		server->counters.waiting++;
 }
 

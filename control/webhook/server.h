@@ -5,8 +5,8 @@
  * libmicrohttpd: small, kept well for fifteen years, an own event loop is not forced upon its users, and the agent has
  * it already. Everything runs in the caller's thread, within server_turn; a client that is slow makes nobody wait.
  */
-#ifndef PODSWITCH_WEBHOOK_SERVER_H
-#define PODSWITCH_WEBHOOK_SERVER_H
+#ifndef PODSWITCH_SERVER_H
+#define PODSWITCH_SERVER_H
 
 #include "control/kube/histogram.h"
 #include "control/webhook/keypair.h"
@@ -30,7 +30,7 @@ struct server_config {
 	 * Answers a review: the HTTP status, and *answer (to be freed by the server) unless it is NULL. 0 when a later
 	 * look at it may have another outcome: it is asked again after the next server_wake, and at last with `final`.
 	 */
-	unsigned (*review)(void *context, const char *body, size_t length, bool final, char **answer);
+	unsigned (*review)(void *context, const char *body, size_t length, bool final, char **server_respond);
 	bool (*ready)(void *context, const char **reason);
 	void (*metrics)(void *context, FILE *out);
 	void *context;

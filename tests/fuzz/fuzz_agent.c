@@ -7,10 +7,10 @@
  * now on, to everything. !: news from it. T: five seconds are over. Whatever comes, the agent goes on; and a pod of
  * which nothing is known is never told that it has no gateway.
  */
-#include "control/kube/attach.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
-#include "vswitch/log.h"
+#include "control/kube/reconcile.h"
+#include "tap/base/log.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -27,13 +27,13 @@ static const char *const kinds[] = {"pods of this node", "namespaces",       "se
 
 /* ---- what the agent talks to ---- */
 
-struct daemon {
+struct podswitchd {
 	json_t *answer, *news;
 	unsigned calls;
 };
 
-int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_t **result, int *code,
-		struct failure *why)
+int podswitchd_call(struct podswitchd *daemon, const char *method, json_t *params, json_t **result, int *code,
+		    struct failure *why)
 {
 	(void)method;
 	json_decref(params);
@@ -46,17 +46,17 @@ int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_
 	return 0;
 }
 
-bool daemon_answers(const struct daemon *daemon)
+bool podswitchd_answers(const struct podswitchd *daemon)
 {
 	return daemon->answer;
 }
 
-unsigned daemon_epoch(const struct daemon *daemon)
+unsigned podswitchd_epoch(const struct podswitchd *daemon)
 {
 	return daemon->calls / 64;
 }
 
-void daemon_news(struct daemon *daemon, void (*hear)(void *context, const json_t *event), void *context)
+void podswitchd_take_events(struct podswitchd *daemon, void (*hear)(void *context, const json_t *event), void *context)
 {
 	if (daemon->news)
 		hear(context, daemon->news);
@@ -82,18 +82,18 @@ int find_netns(const char *uid, char *out, size_t size)
 
 static void on_changed(void *context)
 {
-	struct attach **attach = context;
+	struct reconciler **attach = context;
 
 	if (*attach)
-		attach_wake(*attach);
+		reconciler_wake(*attach);
 }
 
 /* ---- the input ---- */
 
 struct world {
-	struct attach *attach;
+	struct reconciler *attach;
 	struct cluster *cluster;
-	struct daemon daemon;
+	struct podswitchd daemon;
 	uint64_t now;
 };
 
@@ -128,7 +128,7 @@ static void ask(struct world *world, const char *method, json_t *params)
 {
 	json_t *result = NULL;
 	struct failure why = {0};
-	int code = attach_call(world->attach, NULL, method, params, &result, &why);
+	int code = agent_methods_call(world->attach, NULL, method, params, &result, &why);
 	const char *state = json_string_value(json_object_get(result, "state"));
 
 	assert(code ? *why.text && !result : result != NULL);
@@ -165,7 +165,7 @@ static void take_line(struct world *world, const char *line)
 		world->daemon.news = json_incref(value);
 	}
 	world->now += what == 'T' ? 5000 : 1;
-	attach_turn(world->attach, world->now);
+	reconciler_turn(world->attach, world->now);
 	json_decref(value);
 }
 
@@ -173,14 +173,14 @@ static void look_around(const struct world *world)
 {
 	struct cluster_endpoint endpoints[CLUSTER_MAX_ENDPOINTS];
 	struct prefix networks[64];
-	struct attach_counters counters;
+	struct reconciler_counters counters;
 
 	for (size_t i = 0; i < cluster_endpoints(world->cluster, "media", "vpn", endpoints); i++)
 		assert(endpoints[i].address.family);
 	for (size_t i = 0; i < cluster_networks(world->cluster, networks, 64); i++)
 		assert(networks[i].length);
-	attach_count(world->attach, &counters);
-	assert(counters.ready + counters.pending + counters.refused <= counters.tenants);
+	reconciler_count(world->attach, &counters);
+	assert(counters.ready + counters.pending + counters.refused <= counters.attachments);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -196,20 +196,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (cluster_open(NULL, &config, &world.cluster, NULL))
 		abort();
-	const struct attach_config attach = {.cluster = world.cluster,
-					     .daemon = &world.daemon,
-					     .node = "n1",
-					     .policy = &policy,
-					     .probe = 10,
-					     .running = true,
-					     .socket = "/nonexistent/control.sock",
-					     .memory = "/dev/null/none"};
-	if (attach_open(&attach, &world.attach, NULL))
+	const struct reconciler_config attach = {.cluster = world.cluster,
+						 .podswitchd = &world.daemon,
+						 .node = "n1",
+						 .policy = &policy,
+						 .probe = 10,
+						 .running = true,
+						 .socket = "/nonexistent/control.sock",
+						 .memory = "/dev/null/none"};
+	if (reconciler_open(&attach, &world.attach, NULL))
 		abort();
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		take_line(&world, line);
 	look_around(&world);
-	attach_close(world.attach);
+	reconciler_close(world.attach);
 	cluster_close(world.cluster);
 	json_decref(world.daemon.answer);
 	json_decref(world.daemon.news);

@@ -5,11 +5,11 @@
  * The input is cut at its NULs into CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME, CNI_ARGS, the configuration
  * and an agent's answer; what lacks is not set.
  */
+#include "control/base/names.h"
 #include "control/cni/environment.h"
 #include "control/cni/request.h"
 #include "control/cni/result.h"
 #include "control/cni/splice.h"
-#include "control/kube/names.h"
 
 #include <stdint.h>
 #include <stdlib.h>

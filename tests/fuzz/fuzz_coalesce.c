@@ -5,9 +5,9 @@
  * The input is a list of orders, ORDER bytes each: the next segment of one stream, of any length, with a byte changed
  * anywhere and its checksums right or not. Random frames would hardly ever fit together.
  */
-#include "vswitch/coalesce.h"
-#include "vswitch/segment.h"
-#include "vswitch/wire.h"
+#include "tap/base/wire.h"
+#include "vswitch/path/coalesce.h"
+#include "vswitch/path/segment.h"
 
 #include "tests/unit/cut.h"
 
@@ -27,18 +27,18 @@ struct stream {
 	uint8_t fragment; /* the byte with DF */
 };
 
-static struct packet packets[MOST], as_given[MOST], piece;
+static struct test_packet packets[MOST], as_given[MOST], piece;
 static struct coalesce_group group;
 static unsigned members[COALESCE_FRAMES];
 
-static void fix_sums(struct packet *packet, const struct stream *stream, bool partial)
+static void fix_sums(struct test_packet *packet, const struct stream *stream, bool partial)
 {
 	if (stream->recipe.version == 4)
 		packet_fix_ip4(packet->bytes);
 	packet_fix_l4(packet, stream->recipe.protocol, partial);
 }
 
-static void build(struct packet *packet, struct stream *stream, const uint8_t *order)
+static void build(struct test_packet *packet, struct stream *stream, const uint8_t *order)
 {
 	stream->recipe.payload = load16(order) % 1500U;
 	stream->recipe.padding = order[2] & PADDED ? 5 : 0;
@@ -62,9 +62,9 @@ static void build(struct packet *packet, struct stream *stream, const uint8_t *o
 }
 
 /* What a member has been, its checksum filled in when its sender had left it. */
-static struct packet *completed(unsigned member, const struct frame *frame)
+static struct test_packet *completed(unsigned member, const struct frame *frame)
 {
-	struct packet *packet = &as_given[member];
+	struct test_packet *packet = &as_given[member];
 	struct frame before = *frame;
 	before.data = packet->bytes;
 	packet->length = packet->end = frame->ip_end;
@@ -74,13 +74,13 @@ static struct packet *completed(unsigned member, const struct frame *frame)
 	return packet;
 }
 
-static void check_members(const struct packet *whole, const struct virtio_net_hdr *vnet)
+static void check_members(const struct test_packet *whole, const struct virtio_net_hdr *vnet)
 {
 	struct frame frame;
 	bool atomic = whole->bytes[14] >> 4 == 4 && whole->bytes[20] & 0x40;
 	assert(cut_count(whole, vnet->gso_size) == group.count);
 	for (unsigned i = 0; i < group.count; i++) {
-		struct packet *given = &as_given[members[i]];
+		struct test_packet *given = &as_given[members[i]];
 		assert(frame_parse(&frame, given->bytes, given->length) == DROP_NONE);
 		given = completed(members[i], &frame);
 		cut(whole, vnet->gso_size, i, false, &piece);
@@ -96,7 +96,7 @@ static void check_members(const struct packet *whole, const struct virtio_net_hd
 /* The group leaves, and is what its members were. */
 static void finish(void)
 {
-	static struct packet whole;
+	static struct test_packet whole;
 	struct virtio_net_hdr vnet;
 	struct segment_plan plan;
 	struct frame frame;

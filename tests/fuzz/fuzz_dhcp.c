@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_dhcp.c - any frames and any passing of time to a DHCP client, through all its states */
+#include "tap/base/checksum.h"
+#include "tap/base/wire.h"
 #include "tap/dhcp.h"
-#include "vswitch/checksum.h"
-#include "vswitch/wire.h"
 
 #include <assert.h>
 #include <stdlib.h>

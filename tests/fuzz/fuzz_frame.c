@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_frame.c - any bytes as a frame, and everything that is asked of one */
-#include "vswitch/frame.h"
-#include "vswitch/icmp.h"
-#include "vswitch/wire.h"
+#include "tap/base/wire.h"
+#include "vswitch/path/frame.h"
+#include "vswitch/path/icmp.h"
 
 #include <assert.h>
 #include <stdlib.h>

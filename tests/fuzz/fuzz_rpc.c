@@ -4,8 +4,8 @@
  *
  * The first byte chooses the size of the pieces in which the rest arrives.
  */
-#include "control/methods.h"
-#include "control/rpc.h"
+#include "control/base/rpc.h"
+#include "control/daemon/methods.h"
 #include "tests/unit/fake_switch.h"
 
 #include <poll.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_segment.c - any virtio header in front of any frame, and every segment that comes of it */
-#include "vswitch/segment.h"
+#include "vswitch/path/segment.h"
 
-#include "vswitch/checksum.h"
-#include "vswitch/wire.h"
+#include "tap/base/checksum.h"
+#include "tap/base/wire.h"
 
 #include <assert.h>
 #include <stdlib.h>

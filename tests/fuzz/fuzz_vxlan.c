@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_vxlan.c - any bytes as what a VXLAN socket has received: header, train, frames, and their virtio headers */
-#include "vswitch/decap.h"
-#include "vswitch/wire.h"
+#include "tap/base/wire.h"
+#include "vswitch/path/decap.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -39,25 +39,26 @@ static inline void packet_put32(uint8_t *at, uint32_t value)
 }
 
 /* What says so is in the IPv4 header, the IPv6 header or the last extension header, of eight bytes. */
-static inline bool packet_is_tcp(const struct packet *packet)
+static inline bool packet_is_tcp(const struct test_packet *packet)
 {
 	size_t at = packet->bytes[14] >> 4 == 4 ? 23 : packet->l4 == 54 ? 20 : packet->l4 - 8;
 	return packet->bytes[at] == 6;
 }
 
 /* Bytes in front of the payload. */
-static inline size_t packet_headers(const struct packet *packet)
+static inline size_t packet_headers(const struct test_packet *packet)
 {
 	return packet->l4 + (packet_is_tcp(packet) ? (size_t)(packet->bytes[packet->l4 + 12] >> 4) * 4 : 8);
 }
 
-static inline unsigned cut_count(const struct packet *whole, size_t size)
+static inline unsigned cut_count(const struct test_packet *whole, size_t size)
 {
 	return (unsigned)((whole->end - packet_headers(whole) + size - 1) / size);
 }
 
 /* Segment `index` of those with `size` bytes of payload. Ids count up, unless `same_id` says that they stay. */
-static inline void cut(const struct packet *whole, size_t size, unsigned index, bool same_id, struct packet *out)
+static inline void cut(const struct test_packet *whole, size_t size, unsigned index, bool same_id,
+		       struct test_packet *out)
 {
 	size_t headers = packet_headers(whole), at = headers + index * size;
 	size_t length = whole->end - at < size ? whole->end - at : size;
@@ -85,7 +86,7 @@ static inline void cut(const struct packet *whole, size_t size, unsigned index, 
 }
 
 /* Whether all checksums are right, by the plain sums alone. */
-static inline bool packet_intact(const struct packet *packet)
+static inline bool packet_intact(const struct test_packet *packet)
 {
 	uint8_t protocol = packet_is_tcp(packet) ? 6 : 17;
 	size_t inner = packet->end - packet->l4;
@@ -95,7 +96,7 @@ static inline bool packet_intact(const struct packet *packet)
 }
 
 /* A flow's next packet, with everything that may vary at random: what is not asked for is as in `recipe`. */
-static inline void packet_random(struct packet *packet, const struct recipe *recipe)
+static inline void packet_random(struct test_packet *packet, const struct recipe *recipe)
 {
 	packet_build(packet, recipe);
 	uint8_t *ip = packet->bytes + 14, *l4 = packet->bytes + packet->l4;
@@ -118,8 +119,21 @@ static inline void packet_random(struct packet *packet, const struct recipe *rec
 	packet_fix_l4(packet, recipe->protocol, recipe->partial);
 }
 
+/* A super-frame as a TAP hands it over, with all that may come between its headers. */
+static inline struct recipe random_recipe(uint8_t version, uint8_t protocol)
+{
+	return (struct recipe){.version = version,
+			       .protocol = protocol,
+			       .tos = (uint8_t)rand(),
+			       .ip_options = (unsigned)below(3) * 4,
+			       .extensions = (unsigned)below(3),
+			       .tcp_options = (unsigned)below(11) * 4,
+			       .padding = below(4) ? 0 : 5,
+			       .partial = true};
+}
+
 /* The virtio header of a super-frame that is cut at `size`. */
-static inline struct virtio_net_hdr super_vnet(const struct packet *packet, size_t size)
+static inline struct virtio_net_hdr super_vnet(const struct test_packet *packet, size_t size)
 {
 	bool tcp = packet_is_tcp(packet), ip4 = packet->bytes[14] >> 4 == 4;
 	struct virtio_net_hdr vnet = {.flags = CUT_NEEDS_CSUM,

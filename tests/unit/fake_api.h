@@ -9,7 +9,7 @@
 #define PODSWITCH_FAKE_API_H
 
 #include "control/kube/kube.h"
-#include "vswitch/log.h"
+#include "tap/base/log.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

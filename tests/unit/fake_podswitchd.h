@@ -8,7 +8,7 @@
 #ifndef PODSWITCH_FAKE_PODSWITCHD_H
 #define PODSWITCH_FAKE_PODSWITCHD_H
 
-#include "control/rpc.h"
+#include "control/base/rpc.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct podswitchd {
+struct fake_podswitchd {
 	char path[96];
 	struct rpc *rpc;
 	pthread_t thread;
@@ -42,7 +42,7 @@ static inline const char *fake_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-static inline json_t *fake_status(const struct podswitchd *p, const json_t *port)
+static inline json_t *fake_status(const struct fake_podswitchd *p, const json_t *port)
 {
 	const char *client = json_string_value(json_object_get(p->clients, fake_text(port, "gateway")));
 	const char *state = json_string_value(json_object_get(p->states, fake_text(port, "name")));
@@ -64,7 +64,7 @@ static inline int fake_refuse(int code, const char *text, struct failure *why)
 	return code;
 }
 
-static inline int fake_remove(struct podswitchd *p, bool is_port, const char *name, json_t **result,
+static inline int fake_remove(struct fake_podswitchd *p, bool is_port, const char *name, json_t **result,
 			      struct failure *why)
 {
 	const char *key;
@@ -82,7 +82,7 @@ static inline int fake_remove(struct podswitchd *p, bool is_port, const char *na
 	return 0;
 }
 
-static inline int fake_add(struct podswitchd *p, bool is_port, bool set, json_t *params, json_t **result,
+static inline int fake_add(struct fake_podswitchd *p, bool is_port, bool set, json_t *params, json_t **result,
 			   struct failure *why)
 {
 	const char *name = fake_text(params, "name"), *gateway = fake_text(params, "gateway");
@@ -104,7 +104,7 @@ static inline int fake_add(struct podswitchd *p, bool is_port, bool set, json_t 
 	return 0;
 }
 
-static inline json_t *fake_list(const struct podswitchd *p, bool is_port)
+static inline json_t *fake_list(const struct fake_podswitchd *p, bool is_port)
 {
 	const char *key, *other;
 	json_t *value, *port, *list = json_array();
@@ -125,7 +125,7 @@ static inline json_t *fake_list(const struct podswitchd *p, bool is_port)
 static inline int fake_call(void *context, struct rpc_client *client, const char *method, json_t *params,
 			    json_t **result, struct failure *why)
 {
-	struct podswitchd *p = context;
+	struct fake_podswitchd *p = context;
 	const char *name = fake_text(params, "name"), *command = strchr(method, '.') + 1;
 	bool is_port = !strncmp(method, "port.", 5);
 
@@ -154,7 +154,7 @@ static inline int fake_call(void *context, struct rpc_client *client, const char
 
 static inline void *fake_run(void *context)
 {
-	struct podswitchd *p = context;
+	struct fake_podswitchd *p = context;
 	struct pollfd fds[] = {{.fd = rpc_fd(p->rpc), .events = POLLIN}, {.fd = p->kick, .events = POLLIN}};
 	uint64_t count;
 
@@ -172,7 +172,7 @@ static inline void *fake_run(void *context)
 	return NULL;
 }
 
-static inline void podswitchd_kick(struct podswitchd *p)
+static inline void podswitchd_kick(struct fake_podswitchd *p)
 {
 	const uint64_t one = 1;
 
@@ -181,7 +181,7 @@ static inline void podswitchd_kick(struct podswitchd *p)
 }
 
 /* With what it had when it was stopped. */
-static inline void podswitchd_start(struct podswitchd *p)
+static inline void podswitchd_start(struct fake_podswitchd *p)
 {
 	struct failure why = {0};
 
@@ -194,7 +194,7 @@ static inline void podswitchd_start(struct podswitchd *p)
 	}
 }
 
-static inline void podswitchd_stop(struct podswitchd *p)
+static inline void podswitchd_stop(struct fake_podswitchd *p)
 {
 	p->stop = true;
 	podswitchd_kick(p);
@@ -204,25 +204,25 @@ static inline void podswitchd_stop(struct podswitchd *p)
 	close(p->kick);
 }
 
-static inline void podswitchd_forget(struct podswitchd *p)
+static inline void podswitchd_forget(struct fake_podswitchd *p)
 {
 	json_object_clear(p->gateways);
 	json_object_clear(p->ports);
 	json_object_clear(p->states);
 }
 
-static inline void podswitchd_new(struct podswitchd *p, const char *directory)
+static inline void fake_podswitchd_open(struct fake_podswitchd *p, const char *directory)
 {
-	*p = (struct podswitchd){.gateways = json_object(),
-				 .ports = json_object(),
-				 .clients = json_object(),
-				 .states = json_object(),
-				 .log = json_array()};
+	*p = (struct fake_podswitchd){.gateways = json_object(),
+				      .ports = json_object(),
+				      .clients = json_object(),
+				      .states = json_object(),
+				      .log = json_array()};
 	snprintf(p->path, sizeof(p->path), "%.80s/control.sock", directory);
 	podswitchd_start(p);
 }
 
-static inline void podswitchd_free(struct podswitchd *p)
+static inline void fake_podswitchd_close(struct fake_podswitchd *p)
 {
 	if (p->rpc)
 		podswitchd_stop(p);
@@ -234,14 +234,14 @@ static inline void podswitchd_free(struct podswitchd *p)
 }
 
 /* What clients at a gateway are like from now on: "ready", "waiting", "probing", "lost". */
-static inline void podswitchd_client(struct podswitchd *p, const char *gateway, const char *state)
+static inline void podswitchd_client(struct fake_podswitchd *p, const char *gateway, const char *state)
 {
 	pthread_mutex_lock(&p->lock);
 	json_object_set_new(p->clients, gateway, json_string(state));
 	pthread_mutex_unlock(&p->lock);
 }
 
-static inline void podswitchd_event(struct podswitchd *p, const char *event, const char *name)
+static inline void podswitchd_event(struct fake_podswitchd *p, const char *event, const char *name)
 {
 	json_t *params = json_pack("{s:s, s:s}", "event", event, "name", name);
 

@@ -8,9 +8,9 @@
 #ifndef PODSWITCH_TESTS_FAKE_RING_H
 #define PODSWITCH_TESTS_FAKE_RING_H
 
+#include "tap/base/address.h"
 #include "tap/tap.h"
-#include "vswitch/address.h"
-#include "vswitch/ring.h"
+#include "vswitch/base/ring.h"
 
 #include <netinet/udp.h>
 #include <string.h>

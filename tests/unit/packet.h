@@ -27,7 +27,7 @@ struct recipe {
 	bool partial;         /* the checksum field holds the pseudo-header's sum, as a kernel leaves it to a device */
 };
 
-struct packet {
+struct test_packet {
 	size_t length, l4, end;
 	uint8_t bytes[PACKET_ROOM];
 };
@@ -63,7 +63,7 @@ static inline uint32_t packet_pseudo(const uint8_t *frame, uint8_t protocol, siz
 	return packet_sum(packet_sum(0, frame + (ip4 ? 26 : 22), ip4 ? 8 : 32), tail, sizeof(tail));
 }
 
-static inline void packet_ethernet(struct packet *packet, unsigned type)
+static inline void packet_ethernet(struct test_packet *packet, unsigned type)
 {
 	static const uint8_t macs[12] = {0x02, 0, 0, 0, 0, 0x0b, 0x02, 0, 0, 0, 0, 0x0a};
 	memcpy(packet->bytes, macs, sizeof(macs));
@@ -78,7 +78,7 @@ static inline void packet_fix_ip4(uint8_t *frame)
 	packet_put16(ip + 10, ~packet_sum(0, ip, (ip[0] & 15U) * 4));
 }
 
-static inline void packet_ip4(struct packet *packet, const struct recipe *recipe, size_t inner)
+static inline void packet_ip4(struct test_packet *packet, const struct recipe *recipe, size_t inner)
 {
 	static const uint8_t addresses[8] = {10, 0, 0, 1, 10, 0, 0, 2};
 	uint8_t *ip = packet->bytes + 14;
@@ -97,7 +97,7 @@ static inline void packet_ip4(struct packet *packet, const struct recipe *recipe
 	packet->l4 = 14 + header;
 }
 
-static inline void packet_ip6(struct packet *packet, const struct recipe *recipe, size_t inner)
+static inline void packet_ip6(struct test_packet *packet, const struct recipe *recipe, size_t inner)
 {
 	static const uint8_t addresses[32] = {0xfd, [15] = 1, [16] = 0xfd, [31] = 2};
 	uint8_t *ip = packet->bytes + 14, *next = ip + 6, *at = ip + 40;
@@ -129,7 +129,7 @@ static inline size_t packet_check_at(uint8_t protocol)
 	return protocol == 6 ? 16 : protocol == 17 ? 6 : 2;
 }
 
-static inline void packet_l4(struct packet *packet, const struct recipe *recipe, size_t inner)
+static inline void packet_l4(struct test_packet *packet, const struct recipe *recipe, size_t inner)
 {
 	uint8_t *l4 = packet->bytes + packet->l4;
 	memset(l4, 0, packet_l4_header(recipe));
@@ -149,7 +149,7 @@ static inline void packet_l4(struct packet *packet, const struct recipe *recipe,
 }
 
 /* Writes the checksum of TCP, UDP or ICMP anew; the packet ends at `end`. */
-static inline void packet_fix_l4(struct packet *packet, uint8_t protocol, bool partial)
+static inline void packet_fix_l4(struct test_packet *packet, uint8_t protocol, bool partial)
 {
 	uint8_t *l4 = packet->bytes + packet->l4, *check = l4 + packet_check_at(protocol);
 	size_t inner = packet->end - packet->l4;
@@ -162,7 +162,7 @@ static inline void packet_fix_l4(struct packet *packet, uint8_t protocol, bool p
 }
 
 /* A whole frame as the recipe says; zeroes are what is usual. */
-static inline void packet_build(struct packet *packet, const struct recipe *recipe)
+static inline void packet_build(struct test_packet *packet, const struct recipe *recipe)
 {
 	size_t inner = packet_l4_header(recipe) + recipe->payload;
 	if (recipe->version == 4)

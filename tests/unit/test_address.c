@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_address.c - spellings that are taken, spellings that are refused, and the way back to text */
-#include "vswitch/address.c"
+#include "tap/base/address.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

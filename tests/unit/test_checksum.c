@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_checksum.c - the sums against a byte-wise oracle, and the RFCs' own numbers */
-#include "vswitch/checksum.c"
+#include "tap/base/checksum.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

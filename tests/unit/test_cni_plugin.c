@@ -2,7 +2,7 @@
 /* test_cni_plugin.c - CNI commands against an agent and a podswitchd that answer, refuse, hang, close or are away */
 #include "control/cni/plugin.c"
 
-#include "control/cni/agent.c"
+#include "control/cni/agent_client.c"
 #include "control/cni/attach.c"
 #include "control/cni/tombstone.c"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_coalesce.c - what cut.h has cut becomes one again, to the byte; and what must never be put together */
-#include "vswitch/coalesce.c"
+#include "vswitch/path/coalesce.c"
 
 #include "tests/unit/cut.h"
 
@@ -11,25 +11,25 @@
 
 enum { ROUNDS = 2000, MOST = 140 };
 
-static struct packet whole, piece, segments[MOST];
+static struct test_packet whole, piece, segments[MOST];
 static struct coalesce_group group;
 static uint8_t joined[PACKET_ROOM];
 
-static struct frame frame_of(struct packet *packet)
+static struct frame frame_of(struct test_packet *packet)
 {
 	struct frame frame;
 	assert_int_equal(frame_parse(&frame, packet->bytes, packet->length), DROP_NONE);
 	return frame;
 }
 
-static void start(struct packet *packet)
+static void start(struct test_packet *packet)
 {
 	struct frame frame = frame_of(packet);
 	assert_true(coalesce_can_start(&frame));
 	coalesce_start(&group, &group, &frame);
 }
 
-static bool join(struct packet *packet)
+static bool join(struct test_packet *packet)
 {
 	struct frame frame = frame_of(packet);
 	return coalesce_same_flow(&group, &group, &frame) && coalesce_join(&group, &frame);
@@ -48,7 +48,7 @@ static size_t gather(void)
 
 /* The inverse of cutting */
 
-static void set_flags(struct packet *packet, uint8_t flags)
+static void set_flags(struct test_packet *packet, uint8_t flags)
 {
 	packet->bytes[packet->l4 + 13] = flags;
 	packet_fix_l4(packet, 6, true);
@@ -216,7 +216,7 @@ static void test_longer(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		uint8_t version = i & 1 ? 6 : 4, protocol = i & 2 ? 17 : 6;
 		cut_all(version, protocol, 1000, 3000);
-		struct packet *first = &segments[0];
+		struct test_packet *first = &segments[0];
 		first->length = --first->end;
 		packet_put16(first->bytes + (version == 4 ? 16 : 18), first->end - (version == 4 ? 14 : 54));
 		if (version == 4)
@@ -306,7 +306,7 @@ static void test_flows(void **state)
 
 /* What is not the next of the same, though its own checksums are right */
 
-static void refit(struct packet *packet, uint8_t version, uint8_t protocol)
+static void refit(struct test_packet *packet, uint8_t version, uint8_t protocol)
 {
 	if (version == 4)
 		packet_fix_ip4(packet->bytes);

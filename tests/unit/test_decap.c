@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_decap.c - VXLAN headers bit by bit, trains and super-frames told apart, and the virtio header for a TAP */
-#include "vswitch/decap.c"
+#include "vswitch/path/decap.c"
 
 #include "tests/unit/packet.h"
 
@@ -13,7 +13,7 @@
 /* What virtio 1.2 says, section 5.1.6. */
 enum { NEEDS_CSUM = 1, GSO_NONE = 0, GSO_TCPV4 = 1, GSO_TCPV6 = 4, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
 
-static struct packet packet;
+static struct test_packet packet;
 static uint8_t buffer[8 + 2 * PACKET_ROOM];
 
 /* Headers */

@@ -5,7 +5,7 @@
  * What is written to a TAP is taken apart again as cut.h does it, and held against what went in, flow by flow. Flow N
  * is between 10.0.N.1 (fd..N:1) and the pod, whose port is N % 2; every third flow is UDP.
  */
-#include "vswitch/deliver.c"
+#include "vswitch/path/deliver.c"
 
 #include "tests/unit/cut.h"
 #include "tests/unit/fake_ring.h"
@@ -31,7 +31,7 @@ static struct worker worker;
 static struct port_counters counters[2];
 static struct port ports[2];
 static struct flow flows[FLOWS];
-static struct packet packet, whole, piece;
+static struct test_packet packet, whole, piece;
 static struct seen given[MOST], arrived[MOST];
 static unsigned n_given, n_arrived, n_merged;
 static uint8_t memory[ROOM], copies[ROOM], pieces[ROOM];
@@ -120,7 +120,7 @@ static void fix_sums(void)
 
 /* In and out */
 
-static void note_given(unsigned flow, const struct packet *one, size_t length)
+static void note_given(unsigned flow, const struct test_packet *one, size_t length)
 {
 	assert_true(n_given < MOST && copied + length <= ROOM);
 	given[n_given++] = (struct seen){flow, length, copies + copied};
@@ -146,7 +146,7 @@ static void give(unsigned flow)
 	arrive(flow, 0);
 }
 
-static void note_arrived(const struct packet *one)
+static void note_arrived(const struct test_packet *one)
 {
 	assert_true(n_arrived < MOST && cut_up + one->length <= ROOM);
 	arrived[n_arrived++] = (struct seen){flow_of(one->bytes), one->length, pieces + cut_up};

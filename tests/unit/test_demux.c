@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_demux.c - whose datagram it is, for every way in which it may be nobody's */
-#include "vswitch/demux.c"
+#include "vswitch/base/demux.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,8 +39,7 @@ static void assert_remote(const struct demux *demux, uint16_t port, const char *
 	assert_true(found.known);
 }
 
-static void assert_own_side(const struct demux *demux, uint16_t port, const char *source, uint32_t vni,
-			    uint16_t gateway)
+static void assert_hub(const struct demux *demux, uint16_t port, const char *source, uint32_t vni, uint16_t gateway)
 {
 	struct demux_match found = match(demux, port, source, vni);
 	assert_int_equal(found.gateway, gateway);
@@ -104,15 +103,15 @@ static void test_unknown(void **state)
 	demux_free(demux);
 }
 
-static void test_own_side(void **state)
+static void test_hub(void **state)
 {
 	(void)state;
 	struct demux *demux = make(4);
 	assert_int_equal(add(demux, 4789, NULL, 42, 1, 0), 0);
 	assert_int_equal(add(demux, 4789, "192.0.2.2", 42, 2, 20), 0);
 	assert_int_equal(add(demux, 4789, "192.0.2.2", 7, 3, 30), 0);
-	assert_own_side(demux, 4789, "192.0.2.1", 42, 1);
-	assert_own_side(demux, 4789, "2001:db8::1", 42, 1);
+	assert_hub(demux, 4789, "192.0.2.1", 42, 1);
+	assert_hub(demux, 4789, "2001:db8::1", 42, 1);
 	/* A gateway that has the source as a remote goes first. */
 	assert_remote(demux, 4789, "192.0.2.2", 42, 2, 20);
 	assert_remote(demux, 4789, "192.0.2.2", 7, 3, 30);
@@ -123,7 +122,7 @@ static void test_own_side(void **state)
 }
 
 /* No address that a datagram can have is taken for the absence of one. */
-static void test_zero_address_is_no_own_side(void **state)
+static void test_zero_address_is_no_hub(void **state)
 {
 	(void)state;
 	struct demux *demux = make(2);
@@ -195,8 +194,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty),   cmocka_unit_test(test_equal_vnis),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_own_side),
-		cmocka_unit_test(test_taken),   cmocka_unit_test(test_zero_address_is_no_own_side),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_hub),
+		cmocka_unit_test(test_taken),   cmocka_unit_test(test_zero_address_is_no_hub),
 		cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests_name("demux", tests, NULL, NULL);

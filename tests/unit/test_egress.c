@@ -5,7 +5,7 @@
  * The kernel is a table: what each remote's path is, and what becomes of its probes. Remote N has the address 192.0.2.N
  * and gateway 1, but for the last, which has gateway 2. A second is a call of tick().
  */
-#include "vswitch/egress.c"
+#include "vswitch/path/egress.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,8 +20,8 @@ static struct underlay host;
 static struct gateway gateways[GATEWAYS];
 static struct remote remotes[REMOTES], *remote_table[REMOTES];
 static uint32_t now;
-static unsigned n_frozen;
-static bool frozen;
+static unsigned n_parked;
+static bool parked;
 
 /* The kernel: */
 static struct {
@@ -89,19 +89,19 @@ int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size
 	return 0;
 }
 
-void switch_freeze(struct vswitch *in)
+void workers_park(struct vswitch *in)
 {
 	assert_ptr_equal(in, &vs);
-	assert_false(frozen);
-	frozen = true;
-	n_frozen++;
+	assert_false(parked);
+	parked = true;
+	n_parked++;
 }
 
-void switch_thaw(struct vswitch *in)
+void workers_resume(struct vswitch *in)
 {
 	(void)in;
-	assert_true(frozen);
-	frozen = false;
+	assert_true(parked);
+	parked = false;
 }
 
 /* The world */
@@ -145,7 +145,7 @@ static int build_world(void **state)
 	atomic_store(&gateways[1].n_remotes, 1);
 	atomic_store(&gateways[2].n_remotes, 1);
 	now = 1000;
-	n_frozen = n_runs = n_warnings = 0;
+	n_parked = n_runs = n_warnings = 0;
 	run_error = 0;
 	return 0;
 }
@@ -160,7 +160,7 @@ static int end_world(void **state)
 static void tick(void)
 {
 	egress_check(&vs, now++);
-	assert_false(frozen);
+	assert_false(parked);
 }
 
 static unsigned mtu_of(unsigned i)
@@ -215,7 +215,7 @@ static void test_success(void **state)
 		assert_int_equal(mtu_of(0), 1300 + second);
 		assert_int_equal(probes(), second % 5 == 0);
 	}
-	assert_int_equal(n_frozen, 0);
+	assert_int_equal(n_parked, 0);
 	/* Nobody is probed for nothing. */
 	assert_int_equal(n_runs, 5);
 }
@@ -306,13 +306,13 @@ static void test_moved(void **state)
 	paths[0].source = 2;
 	tick();
 	assert_int_equal(probes(), 1);
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	assert_int_equal(mtu_of(0), 1500);
 	paths[0].source = 3;
 	paths[0].error = -ENETUNREACH;
 	tick();
 	assert_int_equal(probes(), 1);
-	assert_int_equal(n_frozen, 2);
+	assert_int_equal(n_parked, 2);
 	assert_int_equal(mtu_of(0), 0);
 	assert_int_equal(mtu_of(REMOTES - 1), 1500);
 }
@@ -325,7 +325,7 @@ static void test_moved_and_withdrawn(void **state)
 	egress_refused(&remotes[0].egress);
 	paths[0].source = 2;
 	tick();
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	assert_int_equal(mtu_of(0), 1500);
 }
 
@@ -348,7 +348,7 @@ static void test_no_route(void **state)
 	assert_int_equal(mtu_of(0), 0);
 	assert_int_equal(probes(), 0);
 	/* Once, not every second while there is none. */
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	paths[0].mtu = 1400;
 	tick();
 	assert_int_equal(mtu_of(0), 1400);
@@ -365,7 +365,7 @@ static void test_not_eligible(void **state)
 		probes();
 		gateways[1].pod_underlay = i == 0;
 		gateways[1].host = i == 1 ? NULL : &host;
-		remotes[0].local_gateway = i == 2 ? 2 : 0;
+		remotes[0].local_hub = i == 2 ? 2 : 0;
 		for (unsigned second = 0; second < 10; second++)
 			tick();
 		assert_int_equal(mtu_of(0), 0);
@@ -373,7 +373,7 @@ static void test_not_eligible(void **state)
 		assert_int_equal(mtu_of(REMOTES - 1), 1500);
 		gateways[1].pod_underlay = false;
 		gateways[1].host = &host;
-		remotes[0].local_gateway = 0;
+		remotes[0].local_hub = 0;
 	}
 }
 
@@ -384,7 +384,7 @@ static void assert_given_up(void)
 	assert_null(vs.underlay_tap);
 	assert_false(vs.offloads.underlay_tap);
 	assert_int_equal(n_warnings, 1);
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	assert_int_equal(mtu_of(0), 0);
 	assert_int_equal(mtu_of(REMOTES - 1), 0);
 	n_runs = 0;

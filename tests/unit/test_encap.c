@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_encap.c - the VXLAN header that is sent, where to, by which way, and with which outer ECN */
-#include "vswitch/encap.c"
+#include "vswitch/path/encap.c"
 
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
@@ -20,7 +20,7 @@ static struct underlay_tap tap = {.fd = TAP, .mac = {{2, 0, 0, 0, 0, 0xaa}}};
 static struct gateway gateway;
 static struct port port;
 static struct remote remote;
-static struct packet packet;
+static struct test_packet packet;
 static struct tunnel tunnel;
 static uint8_t buffer[TAP_VNET_HEADER + PACKET_ROOM];
 

@@ -5,7 +5,7 @@
  * Crowded tables are given room here as the control thread does, so that how full the table is never decides an outcome
  * of the oracle's.
  */
-#include "vswitch/fdb.c"
+#include "vswitch/base/fdb.c"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -414,7 +414,7 @@ static unsigned near_of(const struct fdb *fdb, unsigned shift, uint32_t begin, u
 	unsigned settled = 0;
 	for (uint32_t i = begin; i < begin + n; i++) {
 		struct slot *slot = NULL;
-		uint64_t key = make_key((uint16_t)(1 + i % gateways), mac_of(i / gateways << shift));
+		uint64_t key = fdb_make_key((uint16_t)(1 + i % gateways), mac_of(i / gateways << shift));
 		settled += find_near(fdb, key, &slot) != FURTHER;
 	}
 	return settled * 1000 / n;

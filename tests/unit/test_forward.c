@@ -4,12 +4,12 @@
  *
  *     gateway 1, VNI 42: remotes 192.0.2.1 and .2, pods 1 and 2
  *     gateway 2, VNI 42: remote 192.0.2.3, pod 3
- *     gateway 3, VNI 7: an own side, pod 4
+ *     gateway 3, VNI 7: a hub, pod 4
  *
  * Pod N has port N, TAP 100 + N and MAC 02:00:00:00:00:N.
  */
-#include "vswitch/encap.c"
-#include "vswitch/forward.c"
+#include "vswitch/path/encap.c"
+#include "vswitch/path/forward.c"
 
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
@@ -25,7 +25,7 @@ static struct gateway_counters gateway_counters[GATEWAYS];
 static struct port_counters port_counters[PORTS];
 static struct underlay host;
 static unsigned n_claimed;
-static struct packet packet;
+static struct test_packet packet;
 static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 
 /* What the code under test calls. */
@@ -63,11 +63,11 @@ static void pod_mac(uint8_t *out, unsigned pod)
 	memcpy(out, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)pod}, 6);
 }
 
-static void add_gateway(uint16_t id, uint32_t vni, bool own_side)
+static void add_gateway(uint16_t id, uint32_t vni, bool is_hub)
 {
 	struct gateway *gateway = &gateways[id];
 	*gateway = (struct gateway){.id = id,
-				    .own_side = own_side,
+				    .is_hub = is_hub,
 				    .config = GATEWAY_CONFIG_DEFAULT,
 				    .host = &host,
 				    .remotes = remote_table[id],
@@ -75,7 +75,7 @@ static void add_gateway(uint16_t id, uint32_t vni, bool own_side)
 				    .counters = &gateway_counters[id]};
 	gateway->config.vni = vni;
 	vs.gateways[id] = gateway;
-	if (own_side)
+	if (is_hub)
 		demux_add(vs.demux, 4789, NULL, vni, id, 0, NULL);
 }
 
@@ -564,7 +564,7 @@ static void super_between(unsigned from, unsigned to, uint8_t protocol)
 /* A train of the packet's five segments, with a VXLAN header each. */
 static void assert_train(const struct sent *one, const char *to)
 {
-	static struct packet piece;
+	static struct test_packet piece;
 	const uint8_t vxlan[8] = {0x08, 0, 0, 0, 0, 0, 42, 0};
 	size_t at = 0;
 	assert_false(one->to_tap);
@@ -657,7 +657,7 @@ static void test_super_hostile(void **state)
 static void test_segments_to_pod(void **state)
 {
 	(void)state;
-	static struct packet whole;
+	static struct test_packet whole;
 	size_t length = 0;
 	super_between(0xf1, 1, 6);
 	packet.bytes[packet.l4 + 13] = 0x18;
@@ -678,9 +678,9 @@ static void test_segments_to_pod(void **state)
 	assert_int_equal(port_counters[1].tx_bytes, packet.length);
 }
 
-/* A gateway's own side */
+/* Hubs */
 
-static void test_own_side_learns(void **state)
+static void test_hub_learns(void **state)
 {
 	(void)state;
 	frame_between(0xf1, 4);
@@ -696,7 +696,7 @@ static void test_own_side_learns(void **state)
 	assert_datagram(&sent[0], "192.0.2.7:4789", 7);
 }
 
-static void test_own_side_allows(void **state)
+static void test_hub_allows(void **state)
 {
 	(void)state;
 	assert_int_equal(prefix_parse("192.0.2.0/29", &gateways[3].config.allow[0]), 0);
@@ -858,8 +858,8 @@ int main(void)
 		in_world(test_pod_to_pod),      in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
 		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
 		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
-		in_world(test_trains),          in_world(test_super_frame),      in_world(test_own_side_learns),
-		in_world(test_own_side_allows), in_world(test_refusals),         in_world(test_super_to_remote),
+		in_world(test_trains),          in_world(test_super_frame),      in_world(test_hub_learns),
+		in_world(test_hub_allows),      in_world(test_refusals),         in_world(test_super_to_remote),
 		in_world(test_super_to_all),    in_world(test_super_to_pod),     in_world(test_super_hostile),
 		in_world(test_segments_to_pod), in_world(test_refused_trains),   in_world(test_refused_by_tap),
 		in_world(test_back_on_sockets),

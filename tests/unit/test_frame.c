@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_frame.c - where the headers of a frame are found, and that nothing is found where there is none */
-#include "vswitch/frame.c"
+#include "vswitch/path/frame.c"
 
 #include "tests/unit/packet.h"
 
@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static struct packet packet, other;
+static struct test_packet packet, other;
 static uint8_t secret[192];
 
 static void build(const struct recipe *recipe)
@@ -20,7 +20,7 @@ static void build(const struct recipe *recipe)
 	packet_build(&packet, recipe);
 }
 
-static struct frame parse_packet(struct packet *from)
+static struct frame parse_packet(struct test_packet *from)
 {
 	struct frame frame;
 	assert_int_equal(frame_parse(&frame, from->bytes, from->length), DROP_NONE);
@@ -454,7 +454,7 @@ static void test_tcp_header_lengths(void **state)
 
 /* Flow hash */
 
-static uint64_t hash_of(struct packet *of)
+static uint64_t hash_of(struct test_packet *of)
 {
 	struct frame frame = parse_packet(of);
 	return frame_flow_hash(&frame, secret, sizeof(secret));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_icmp.c - what a pod is told about a frame that does not fit, and when it is told nothing */
-#include "vswitch/icmp.c"
+#include "vswitch/path/icmp.c"
 
 #include "tests/unit/packet.h"
 
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static struct packet packet;
+static struct test_packet packet;
 static uint8_t reply[2048];
 
 static size_t answer(unsigned mtu, size_t size)

@@ -13,11 +13,11 @@
 static struct histogram seconds;
 static int daemon_error;
 
-void attach_count(const struct attach *attach, struct attach_counters *out)
+void reconciler_count(const struct reconciler *attach, struct reconciler_counters *out)
 {
 	(void)attach;
-	*out = (struct attach_counters){
-		.tenants = 9, .ready = 4, .pending = 3, .refused = 2, .lost = 5, .seconds = &seconds};
+	*out = (struct reconciler_counters){
+		.attachments = 9, .ready = 4, .pending = 3, .refused = 2, .lost = 5, .seconds = &seconds};
 }
 
 void cluster_count(const struct cluster *cluster,
@@ -43,8 +43,8 @@ bool kube_reachable(const struct kube *kube)
 	return true;
 }
 
-int daemon_call(struct daemon *daemon, const char *method, json_t *params, json_t **result, int *code,
-		struct failure *why)
+int podswitchd_call(struct podswitchd *daemon, const char *method, json_t *params, json_t **result, int *code,
+		    struct failure *why)
 {
 	(void)daemon;
 	(void)code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_names.c - names of pods and Services, and what their ports and gateways are called */
-#include "control/kube/names.c"
+#include "control/base/names.c"
 
 #include "vswitch/switch.h"
 

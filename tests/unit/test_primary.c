@@ -217,7 +217,7 @@ static void give_tap_the_way(void)
 
 static void add_keep(struct primary_config *config, const char *text)
 {
-	assert_int_equal(prefix_parse(text, &config->keep[config->n_keep++]), 0);
+	assert_int_equal(prefix_parse(text, &config->primary_keep[config->n_keep++]), 0);
 }
 
 static void add_remote(struct primary_config *config, const char *text)
@@ -283,16 +283,16 @@ static void test_give_back(void **state)
 	char before4[TEXT], before6[TEXT];
 	snprintf(before4, sizeof(before4), "%s", shell(MAIN4));
 	snprintf(before6, sizeof(before6), "%s", shell(MAIN6));
-	assert_done(primary_give_back("vx0", &why)); /* of nothing */
+	assert_done(primary_restore("vx0", &why)); /* of nothing */
 	assert_shows(MAIN4, before4);
 	assert_done(primary_take("vx0", &config, &why));
 	give_tap_the_way();
-	assert_int_equal(primary_give_back("vx0", &why), -EBUSY);
+	assert_int_equal(primary_restore("vx0", &why), -EBUSY);
 	assert_string_equal(why.key, "default_via");
 	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
 	ip("route del default via 172.16.0.1\nroute del default via fd16::1 dev vx0\naddr flush dev vx0");
 	for (int turn = 0; turn < 2; turn++) {
-		assert_done(primary_give_back("vx0", &why));
+		assert_done(primary_restore("vx0", &why));
 		assert_shows(MAIN4, before4);
 		assert_shows(MAIN6, before6);
 		assert_shows(OURS, "");
@@ -300,7 +300,7 @@ static void test_give_back(void **state)
 	}
 	assert_done(primary_take("vx0", &config, &why));
 	assert_shows(MAIN4, USUAL4);
-	assert_done(primary_give_back("nosuch", &why)); /* the TAP went first */
+	assert_done(primary_restore("nosuch", &why)); /* the TAP went first */
 	assert_shows(MAIN4, before4);
 }
 
@@ -327,9 +327,9 @@ static void test_cut_short(void **state)
 		assert_shows(MAIN4, USUAL4);
 		assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
 		assert_shows("ip rule | grep -c 1000:", "1\n");
-		assert_done(primary_give_back("vx0", &why));
+		assert_done(primary_restore("vx0", &why));
 		ip(states[i]);
-		assert_done(primary_give_back("vx0", &why));
+		assert_done(primary_restore("vx0", &why));
 		assert_shows(MAIN4, "default via 10.244.1.1 dev eth0\n"
 				    "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
 		assert_shows(OURS, "");
@@ -351,7 +351,7 @@ static void test_calico(void **state)
 					 "10.244.2.7 via 169.254.1.1 dev eth0 proto 80\n"
 					 "169.254.1.1 dev eth0 scope link\n"
 					 "203.0.113.7 via 169.254.1.1 dev eth0 proto 80\n");
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows(MAIN4, "default via 169.254.1.1 dev eth0\n169.254.1.1 dev eth0 scope link\n");
 }
 
@@ -371,7 +371,7 @@ static void check_default(const char *route, const char *kept)
 	snprintf(expected, sizeof(expected), "10.96.0.0/12 %s\n", kept);
 	assert_shows(MAIN4 " show 10.96.0.0/12", expected);
 	assert_shows(MAIN4 " show default", UNREACHABLE4);
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows(MAIN4 " show default", shown);
 	assert_shows(MAIN4 " show 10.96.0.0/12", "");
 }
@@ -423,7 +423,7 @@ static void test_several(void **state)
 	ip("route flush table 1886584833\nroute add default via 10.244.1.1 table 1886584833\n"
 	   "route add default via 10.244.1.2 metric 100 table 1886584833\n"
 	   "route add default via 10.244.1.3 metric 4294967295 table 1886584833");
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows(MAIN4, before4);
 	assert_shows(MAIN6, before6);
 }
@@ -438,7 +438,7 @@ static void test_no_default(void **state)
 	assert_shows(MAIN4, UNREACHABLE4 "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
 					 "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n");
 	assert_shows(MAIN6, UNREACHABLE6);
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows(MAIN4, "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
 	assert_shows(OURS, "");
 }
@@ -460,7 +460,7 @@ static void test_own_routes(void **state)
 					 "10.244.2.7 via 10.244.1.77 dev eth0 proto 80\n"
 					 "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n"
 					 "203.0.113.7 via 10.244.1.78 dev eth0 proto 80\n");
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows(MAIN4, "default via 10.244.1.1 dev eth0\n"
 			    "10.97.0.0/16 via 10.244.1.79 dev eth0\n"
 			    "10.244.0.0/16 via 10.244.1.77 dev eth0\n"
@@ -506,7 +506,7 @@ static void test_change(void **state)
 	} told;
 	for (ssize_t n = recv(monitor, &told, sizeof(told), 0); n > 0; n = recv(monitor, &told, sizeof(told), 0)) {
 		struct route route = route_of(&told.head);
-		struct prefix stays = other.keep[0];
+		struct prefix stays = other.primary_keep[0];
 		if (told.head.nlmsg_type != RTM_DELROUTE || route.table != RT_TABLE_MAIN)
 			continue;
 		deleted++;
@@ -667,7 +667,7 @@ static void check_leaks(void)
 	assert_int_equal(count_leaks(), 0);
 	assert_int_equal(try(&attempts[0]), EHOSTUNREACH);
 	ip("link set vx0 up");
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_true(count_leaks() >= 15);
 }
 
@@ -756,7 +756,7 @@ static void test_second_interface(void **state)
 	assert_shows(BOUND " | grep -c local", "1\n");
 	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
 	assert_shows(MAIN4, USUAL4);
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows("ip rule | grep -c 1000: || true", "0\n");
 }
 
@@ -769,7 +769,7 @@ static void test_without_ipv6(void **state)
 	shell("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6");
 	assert_done(primary_take("vx0", &config, &why));
 	assert_shows(MAIN4, USUAL4);
-	assert_done(primary_give_back("vx0", &why));
+	assert_done(primary_restore("vx0", &why));
 	assert_shows(OURS, "");
 }
 
@@ -779,7 +779,7 @@ static void test_wrong(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual();
 	plain_pod();
-	config.keep[1] = (struct prefix){.address.family = AF_INET};
+	config.primary_keep[1] = (struct prefix){.address.family = AF_INET};
 	assert_int_equal(primary_take("vx0", &config, &why), -EINVAL);
 	assert_string_equal(why.key, "keep");
 	assert_non_null(strstr(why.text, "0.0.0.0/0"));

@@ -10,7 +10,7 @@
 static int note_filter(int fd, int level, int option, const void *value, socklen_t size);
 
 #define setsockopt note_filter
-#include "vswitch/probe.c"
+#include "vswitch/path/probe.c"
 #undef setsockopt
 
 #include "tests/unit/tunnel.h"
@@ -23,7 +23,7 @@ static struct underlay_tap tap = {.mac = {{2, 0, 0, 0, 0, 0xaa}}};
 static int far_end;
 static struct underlay_tap_route routes[TARGETS];
 static struct probe_target targets[TARGETS];
-static struct packet packet;
+static struct test_packet packet;
 static struct tunnel tunnel;
 static uint8_t written[4096];
 
@@ -199,7 +199,7 @@ static void test_filter(void **state)
 static bool take_packet(size_t length, uint32_t first)
 {
 	assert_int_equal(write(tap.fd, packet.bytes + 14, length), (ssize_t)length);
-	bool taken = take(far_end, targets, TARGETS, first);
+	bool taken = probe_take(far_end, targets, TARGETS, first);
 	uint8_t rest;
 	assert_int_equal(recv(far_end, &rest, 1, 0), -1); /* it was one */
 	return taken;
@@ -217,13 +217,13 @@ static void test_take(void **state)
 {
 	(void)state;
 	static const uint32_t firsts[] = {0, 1000, 0xfffffffd}; /* the last goes round */
-	assert_false(take(far_end, targets, TARGETS, 0));
+	assert_false(probe_take(far_end, targets, TARGETS, 0));
 	for (unsigned f = 0; f < 3; f++) {
 		for (unsigned i = 0; i < TARGETS; i++) {
 			make_probe(i, firsts[f] + i);
-			assert_int_equal(lost(targets, TARGETS), TARGETS);
+			assert_int_equal(probe_count_lost(targets, TARGETS), TARGETS);
 			assert_true(take_packet(packet.end - 14, firsts[f]));
-			assert_int_equal(lost(targets, TARGETS), TARGETS - 1);
+			assert_int_equal(probe_count_lost(targets, TARGETS), TARGETS - 1);
 			assert_left((int)i);
 			/* No more than the filter lets through. */
 			assert_true(take_packet(packet.l4 - 14 + 16, firsts[f]));

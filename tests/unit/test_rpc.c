@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_rpc.c - the control socket under clients that are quick, slow, rude, or gone */
-#include "control/rpc.c"
+#include "control/base/rpc.c"
 
 #include <poll.h>
 #include <setjmp.h>

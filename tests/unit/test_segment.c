@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_segment.c - super-frames cut as cut.h would, checksums left to us, and virtio headers that lie */
-#include "vswitch/segment.c"
+#include "vswitch/path/segment.c"
 
 #include "tests/unit/cut.h"
 
@@ -11,7 +11,7 @@
 
 enum { ROUNDS = 3000 };
 
-static struct packet packet, wanted;
+static struct test_packet packet, wanted;
 
 /* A frame of exactly its size, so that a sanitizer sees every byte too many. */
 static struct frame exact_frame(void)
@@ -59,24 +59,11 @@ static void check_cut(size_t size)
 	free(frame.data);
 }
 
-static struct recipe random_recipe(uint8_t protocol)
-{
-	struct recipe recipe = {.version = below(2) ? 6 : 4,
-				.protocol = protocol,
-				.tos = (uint8_t)rand(),
-				.ip_options = (unsigned)below(3) * 4,
-				.extensions = (unsigned)below(3),
-				.tcp_options = (unsigned)below(11) * 4,
-				.padding = below(4) ? 0 : 5,
-				.partial = true};
-	return recipe;
-}
-
 static void test_tcp(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(6);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, 6);
 		size_t size = 536 + below(1448 - 536 + 1);
 		recipe.payload = 1 + below(below(2) ? 65000 : 3 * size);
 		packet_random(&packet, &recipe);
@@ -90,7 +77,7 @@ static void test_udp(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, 17);
 		size_t size = 1 + below(1472);
 		recipe.payload = 1 + below(size * 128 < 65000 ? size * 128 : 65000);
 		packet_random(&packet, &recipe);
@@ -176,7 +163,7 @@ static void test_fill(void **state)
 	(void)state;
 	static const uint8_t protocols[] = {6, 17};
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(protocols[i % 2]);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, protocols[i % 2]);
 		recipe.payload = below(1500);
 		recipe.padding = 0;
 		packet_random(&packet, &recipe);
@@ -199,7 +186,7 @@ static void test_complete(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(below(2) ? 6 : 17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, below(2) ? 6 : 17);
 		struct virtio_net_hdr vnet = {.csum_start = (uint16_t)rand(), .csum_offset = (uint16_t)rand()};
 		struct segment_plan plan;
 		bool super = true;
@@ -400,7 +387,7 @@ static void test_noise(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
-		struct recipe recipe = random_recipe(below(2) ? 6 : 17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, below(2) ? 6 : 17);
 		struct virtio_net_hdr vnet;
 		struct segment_plan plan;
 		bool super;

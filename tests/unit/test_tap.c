@@ -7,6 +7,10 @@
  * in /proc and through sockets, never through the code under test.
  */
 #include "tap/link.c"
+#include "tap/link_config.c"
+#include "tap/link_query.c"
+#include "tap/link_target.c"
+#include "tap/link_underlay.c"
 #include "tap/netns.c"
 #include "tap/tap.c"
 
@@ -192,7 +196,7 @@ static bool has_carrier(const char *ifname)
 	struct rtnl_link *link;
 
 	assert_done(netlink_open(&nl, &why));
-	assert_done(find_link(&nl, ifname, &link, &why));
+	assert_done(link_look_up(&nl, ifname, &link, &why));
 	bool carrier = rtnl_link_get_carrier(link);
 	rtnl_link_put(link);
 	netlink_close(&nl);
@@ -456,7 +460,7 @@ static void test_tap_adopt_wrong(void **state)
 	/* What the lookup before would let through if the device vanished just then: attach() makes one, and takes it
 	 * for what it is. */
 	int raced = open_tun(&why);
-	assert_refused(attach(raced, "vx0", &why), ENODEV, "ifname");
+	assert_refused(tap_attach(raced, "vx0", &why), ENODEV, "ifname");
 	close(raced);
 	assert_int_equal(if_nametoindex("vx0"), 0);
 	assert_int_equal(fd, 77);
@@ -725,9 +729,9 @@ static void test_link_change_nothing(void **state)
 	(void)state;
 	NEED_ROOT();
 	int fd = make_tap("vx0");
-	struct target t;
+	struct link_target t;
 	assert_done(link_setup("vx0", &plain, &why));
-	assert_done(target_open(&t, "vx0", &why));
+	assert_done(link_target_open(&t, "vx0", &why));
 	assert_int_equal(delete_address(&t, &plain.addresses[0]), 0);
 	netlink_close(&t.nl);
 	assert_done(link_change("vx0", &plain, &plain, &why));
@@ -799,15 +803,15 @@ static void ask_by_arp(int fd, uint8_t last)
 
 static void add_neighbour(const char *ifname, const struct address *address, uint16_t state)
 {
-	struct target t;
+	struct link_target t;
 	struct ndmsg head = {.ndm_family = address->family, .ndm_state = state};
 	const uint8_t mac[6] = {0x02, 0, 0, 0, 2, address->bytes[15]};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL);
 
-	assert_done(target_open(&t, ifname, &why));
+	assert_done(link_target_open(&t, ifname, &why));
 	head.ndm_ifindex = t.ifindex;
 	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
-	nla_put(msg, NDA_DST, (int)address_size(address), address->bytes);
+	nla_put(msg, NDA_DST, (int)address_size(address->family), address->bytes);
 	nla_put(msg, NDA_LLADDR, sizeof(mac), mac);
 	assert_int_equal(netlink_request(&t.nl, msg), 0);
 	netlink_close(&t.nl);
@@ -815,11 +819,11 @@ static void add_neighbour(const char *ifname, const struct address *address, uin
 
 static unsigned count_neighbours(const char *ifname, int family)
 {
-	struct target t;
+	struct link_target t;
 	struct nl_cache *cache;
 	unsigned n = 0;
 
-	assert_done(target_open(&t, ifname, &why));
+	assert_done(link_target_open(&t, ifname, &why));
 	assert_int_equal(rtnl_neigh_alloc_cache(t.nl.sock, &cache), 0);
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_neigh *neighbour = (struct rtnl_neigh *)o;
@@ -878,10 +882,10 @@ static bool add_vxlan(const char *ifname, uint32_t vni, uint16_t port)
 
 static void bring_up(const char *ifname)
 {
-	struct target t;
+	struct link_target t;
 
-	assert_done(target_open(&t, ifname, &why));
-	assert_int_equal(set_up(&t, true), 0);
+	assert_done(link_target_open(&t, ifname, &why));
+	assert_int_equal(link_set_flags(&t, IFF_UP, IFF_UP), 0);
 	netlink_close(&t.nl);
 }
 

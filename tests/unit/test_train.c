@@ -5,7 +5,7 @@
  * Ways are a remote, a port and a socket; way N has remote N % 3, port N / 3 % 2 and socket 200 + N / 6, whose UDP port
  * is 50000 + N / 6. Datagrams leave by those sockets or by the underlay TAP, as `by_tap` says when they are added.
  */
-#include "vswitch/train.c"
+#include "vswitch/path/train.c"
 
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
@@ -26,7 +26,7 @@ static struct port ports[2] = {{.gateway = &gateway}, {.gateway = &gateway}};
 static struct remote remotes[REMOTES];
 static struct underlay_tap tap = {.fd = TAP, .mac = {{2, 0, 0, 0, 0, 0xaa}}};
 static bool by_tap;
-static struct packet packet, piece;
+static struct test_packet packet, piece;
 static struct tunnel tunnel;
 static struct datagram given[GIVEN], arrived[GIVEN];
 static unsigned n_given, n_arrived;
@@ -67,18 +67,18 @@ static int build_tap_world(void **state)
 	return 0;
 }
 
-static struct train_way way_of(unsigned way, unsigned ecn)
+static struct train_flow way_of(unsigned way, unsigned ecn)
 {
-	return (struct train_way){.port = &ports[way / 3 % 2],
-				  .remote = &remotes[way % 3],
-				  .fd = 200 + (int)(way / 6),
-				  .source_port = (uint16_t)(50000 + way / 6),
-				  .ecn = ecn,
-				  .by_tap = by_tap};
+	return (struct train_flow){.port = &ports[way / 3 % 2],
+				   .remote = &remotes[way % 3],
+				   .fd = 200 + (int)(way / 6),
+				   .source_port = (uint16_t)(50000 + way / 6),
+				   .ecn = ecn,
+				   .by_tap = by_tap};
 }
 
 /* Remembers what the far end is to see. */
-static void expect(unsigned way, unsigned ecn, const uint8_t *vxlan, const struct packet *frame)
+static void expect(unsigned way, unsigned ecn, const uint8_t *vxlan, const struct test_packet *frame)
 {
 	assert_true(n_given < GIVEN && copied + 8 + frame->length <= ROOM);
 	given[n_given++] =
@@ -104,7 +104,7 @@ static void add(unsigned way, unsigned ecn, size_t payload)
 {
 	packet_random(&packet, &(struct recipe){.version = 4, .protocol = 17, .payload = payload});
 	struct frame frame = place();
-	struct train_way where = way_of(way, ecn);
+	struct train_flow where = way_of(way, ecn);
 	expect(way, ecn, frame.data - 8, &packet);
 	train_add(&worker, &where, frame.data - 8, &frame);
 }
@@ -119,7 +119,7 @@ static void add_super(unsigned way, unsigned ecn, uint8_t version, uint8_t proto
 	packet_random(&packet, &recipe);
 	struct frame frame = place();
 	struct virtio_net_hdr vnet = super_vnet(&packet, size);
-	struct train_way where = way_of(way, ecn);
+	struct train_flow where = way_of(way, ecn);
 	struct segment_plan plan;
 	bool super;
 	assert_int_equal(segment_plan(&frame, &vnet, &plan, &super), DROP_NONE);
@@ -227,7 +227,7 @@ static void test_control(void **state)
 		bool ip6 = i & 1, train = i & 2;
 		unsigned ecn = i / 4;
 		struct ring_tx tx = {.count = train ? 2 : 1};
-		struct train_way way = way_of(ip6, ecn);
+		struct train_flow way = way_of(ip6, ecn);
 		struct sent one = {0};
 		set_control(&tx, &way, 1234);
 		assert_true(tx.message.msg_controllen <= sizeof(tx.control));

@@ -4,7 +4,7 @@
  *
  * Every test runs in a network namespace of its own that has no name, so that it goes with the test.
  */
-#include "vswitch/underlay.c"
+#include "vswitch/base/underlay.c"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

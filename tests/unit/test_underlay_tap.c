@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_underlay_tap.c - what is written to the underlay TAP arrives as what the sockets would have sent */
-#include "vswitch/underlay_tap.c"
+#include "vswitch/path/underlay_tap.c"
 
 #include "tests/unit/tunnel.h"
 
@@ -9,7 +9,7 @@ enum { ROUNDS = 1500, SOURCE_PORT = 50001, VXLAN_PORT = 4789 };
 static const struct underlay_tap tap = {.fd = -1, .mac = {{0x0a, 1, 2, 3, 4, 5}}};
 static const uint8_t addresses4[8] = {192, 0, 2, 1, 198, 51, 100, 2};
 static const uint8_t addresses6[32] = {0x20, 1, 0x0d, 0xb8, [15] = 1, [16] = 0x20, 1, 0x0d, 0xb8, [31] = 0xfe};
-static struct packet packet, wanted, got;
+static struct test_packet packet, wanted, got;
 static struct tunnel tunnel;
 static uint8_t memory[TUNNEL_VNET + PACKET_ROOM];
 
@@ -36,7 +36,7 @@ static void write_to_tap(const uint8_t *headers, size_t length, const uint8_t *p
 	tunnel_open(&tunnel, memory, length + size);
 }
 
-static void assert_outer(const struct packet *outer, bool ip6, unsigned ecn)
+static void assert_outer(const struct test_packet *outer, bool ip6, unsigned ecn)
 {
 	const uint8_t *udp = outer->bytes + outer->l4;
 	assert_int_equal(outer->l4, ip6 ? 54 : 34);
@@ -108,18 +108,6 @@ static void test_train_limits(void **state)
 
 /* Super-frames */
 
-static struct recipe random_recipe(unsigned i)
-{
-	return (struct recipe){.version = i & 1 ? 6 : 4,
-			       .protocol = i & 2 ? 17 : 6,
-			       .tos = (uint8_t)rand(),
-			       .ip_options = (unsigned)below(3) * 4,
-			       .extensions = (unsigned)below(3),
-			       .tcp_options = (unsigned)below(11) * 4,
-			       .padding = below(4) ? 0 : 5,
-			       .partial = true};
-}
-
 /* What the sockets send as segment `index` behind the VXLAN header. */
 static void write_segment(const struct segment_plan *plan, const uint8_t *vxlan, unsigned index)
 {
@@ -170,7 +158,7 @@ static void test_supers(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(i);
+		struct recipe recipe = random_recipe(i & 1 ? 6 : 4, i & 2 ? 17 : 6);
 		struct frame frame;
 		size_t size = recipe.protocol == 6 ? 536 + below(1000) : 1 + below(1472);
 		size_t most = size * 128 < 64900 ? size * 128 : 64900;

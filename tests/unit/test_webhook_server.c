@@ -19,8 +19,8 @@ int webhook_main(int argc, char **argv);
 #undef main
 #undef serve
 
-#include "control/buffer.h"
 #include "control/webhook/authority.h"
+#include "tap/base/buffer.h"
 
 #include "tests/unit/json_patch.h"
 #include "tests/unit/small_api.h"

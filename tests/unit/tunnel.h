@@ -20,11 +20,11 @@ enum { TUNNEL_VNET = 24, TUNNEL_CSUM = 8, TUNNEL_IP4 = 0x20, TUNNEL_IP6 = 0x40 }
 
 struct tunnel {
 	unsigned flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, outer_l4, inner_l3;
-	bool whole;          /* a super-frame inside */
-	size_t size;         /* payload bytes where it is cut */
-	unsigned count;      /* datagrams that arrive */
-	struct packet outer; /* what was written, from the Ethernet header on */
-	struct packet inner; /* the super-frame */
+	bool whole;               /* a super-frame inside */
+	size_t size;              /* payload bytes where it is cut */
+	unsigned count;           /* datagrams that arrive */
+	struct test_packet outer; /* what was written, from the Ethernet header on */
+	struct test_packet inner; /* the super-frame */
 };
 
 /* The fields that virtio had before version 1 are in the machine's own order, the others in little endian. */
@@ -56,7 +56,7 @@ static inline void tunnel_header(struct tunnel *tunnel, const uint8_t *at)
 }
 
 /* What is true of any: whole IP and UDP headers for all that was written, and a checksum left to the device. */
-static inline void tunnel_outer(struct packet *outer)
+static inline void tunnel_outer(struct test_packet *outer)
 {
 	const uint8_t *ip = outer->bytes + 14;
 	bool ip4 = packet_get16(outer->bytes + 12) == 0x0800;
@@ -91,7 +91,7 @@ static inline size_t tunnel_find_l4(const uint8_t *frame)
 
 static inline void tunnel_inner(struct tunnel *tunnel)
 {
-	struct packet *inner = &tunnel->inner;
+	struct test_packet *inner = &tunnel->inner;
 	size_t at = tunnel->outer.l4 + 16; /* UDP and VXLAN */
 	bool tcp, ip4;
 	inner->length = inner->end = tunnel->outer.length - at;
@@ -116,7 +116,7 @@ static inline void tunnel_inner(struct tunnel *tunnel)
 
 static inline void tunnel_train(struct tunnel *tunnel)
 {
-	const struct packet *outer = &tunnel->outer;
+	const struct test_packet *outer = &tunnel->outer;
 	assert_int_equal(tunnel->flags, CUT_NEEDS_CSUM);
 	assert_int_equal(tunnel->csum_start, outer->l4);
 	assert_int_equal(tunnel->csum_offset, 6);
@@ -149,9 +149,9 @@ static inline void tunnel_open(struct tunnel *tunnel, const uint8_t *bytes, size
 }
 
 /* Datagram `index`, from its outer Ethernet header on and with every checksum made. */
-static inline void tunnel_datagram(const struct tunnel *tunnel, unsigned index, struct packet *out)
+static inline void tunnel_datagram(const struct tunnel *tunnel, unsigned index, struct test_packet *out)
 {
-	static struct packet piece;
+	static struct test_packet piece;
 	size_t at = tunnel->outer.l4 + 16;
 	if (!tunnel->whole) {
 		cut(&tunnel->outer, tunnel->size, index, false, out);
@@ -170,7 +170,7 @@ static inline void tunnel_datagram(const struct tunnel *tunnel, unsigned index, 
 }
 
 /* TOS or traffic class of the outer header. */
-static inline unsigned tunnel_tos(const struct packet *outer)
+static inline unsigned tunnel_tos(const struct test_packet *outer)
 {
 	return outer->l4 == 34 ? outer->bytes[15] : (outer->bytes[14] & 15U) << 4 | outer->bytes[15] >> 4;
 }

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rpc.c - the control socket
+ *
+ * A client is two queues and what is half done: `in` holds bytes not yet answered, `out` answers not yet taken. Each
+ * turn of rpc_serve reads once, carries out up to RPC_TURN requests and sends what the socket takes. Memory is bounded:
+ *
+ *   - nothing more is read while a complete line waits, so `in` is at most one line and one read;
+ *   - no request is carried out while `out` is over RPC_MAX_OUTPUT, so `out` is at most that and one answer;
+ *   - a batch is carried out and sent element by element, each counting as a request;
+ *   - events have a queue of their own, merged into `out` between answers, as a batch's answer is one line.
+ *
+ * Work that is left over at the end of a turn makes the eventfd `again` readable, and with it rpc_fd.
+ *
+ * Ends: a client that shut down its sending side (eof) gets all its answers, then is closed. One that is gone
+ * altogether (deaf) still has what it sent carried out, so that "send and leave" works. One that is refused
+ * (leaving > 0) is read and ignored for a moment, since closing at once would break its write and hide the answer.
+ */
+#include "control/base/rpc.h"
+#include "tap/base/buffer.h"
+#include "tap/base/directory.h"
+#include "tap/base/log.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define READ_SIZE 65536
+#define ACCEPTS 64        /* new clients in one turn */
+#define LEAVING_TICKS 2   /* how long a refused client is still listened to */
+#define NEW_SUFFIX ".new" /* the socket's name until it listens */
+
+struct rpc_client {
+	struct rpc_client *next, *previous;
+	struct rpc *rpc;
+	int fd;
+	uint32_t interest; /* what epoll watches for */
+	struct buffer in, out, events;
+	size_t scanned; /* bytes of `in` that are known to hold no newline */
+	json_t *batch;  /* being carried out, or NULL */
+	size_t batch_next;
+	bool batch_answered; /* its opening bracket is in `out` */
+	bool readable;
+	bool backlog; /* a request may be carried out without reading */
+	bool eof;
+	bool gone;
+	bool dead;
+	bool monitoring;
+	unsigned leaving;
+	uint64_t missed; /* events since the last one that found room */
+};
+
+struct rpc {
+	jsonrpc_call *call;
+	void *context;
+	struct rpc_client *clients;
+	unsigned n_clients;
+	size_t held; /* sum of in.size */
+	int epoll, listener, again;
+	bool full; /* accepting is suspended: no descriptors left */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	dev_t dev; /* with ino: the file we made */
+	ino_t ino;
+};
+
+/* ---- what a client is owed ---- */
+
+static void rpc_client_append(struct rpc_client *client, const char *bytes, size_t length)
+{
+	if (!client->gone && buffer_append(&client->out, bytes, length))
+		client->dead = true;
+}
+
+static void rpc_client_append_json(struct rpc_client *client, json_t *value)
+{
+	char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+
+	if (text)
+		rpc_client_append(client, text, strlen(text));
+	else
+		client->dead = true;
+	free(text);
+	json_decref(value);
+}
+
+static void rpc_client_respond(struct rpc_client *client, json_t *answer)
+{
+	rpc_client_append_json(client, answer);
+	rpc_client_append(client, "\n", 1);
+}
+
+static void rpc_client_refuse(struct rpc_client *client, int code, const struct failure *why)
+{
+	rpc_client_respond(client, jsonrpc_error(NULL, code, why));
+	client->rpc->held -= client->in.size;
+	buffer_free(&client->in);
+	client->scanned = 0;
+	client->leaving = LEAVING_TICKS;
+}
+
+/* ---- requests ---- */
+
+static void batch_step(struct rpc_client *client)
+{
+	const json_t *request = json_array_get(client->batch, client->batch_next++);
+	json_t *answer = jsonrpc_answer(request, client->rpc->call, client->rpc->context, client);
+
+	if (answer) {
+		rpc_client_append(client, client->batch_answered ? "," : "[", 1);
+		client->batch_answered = true;
+		rpc_client_append_json(client, answer);
+	}
+	if (client->batch_next < json_array_size(client->batch))
+		return;
+	if (client->batch_answered)
+		rpc_client_append(client, "]\n", 2);
+	json_decref(client->batch);
+	client->batch = NULL;
+}
+
+static void rpc_client_request(struct rpc_client *client, const char *text, size_t length)
+{
+	struct failure why = {0};
+	json_t *request = NULL;
+
+	int code = jsonrpc_parse(text, length, &request, &why);
+	if (code) {
+		rpc_client_respond(client, jsonrpc_error(NULL, code, &why));
+		return;
+	}
+	if (json_array_size(request)) { /* an empty array is refused below, as the standard wants */
+		client->batch = request;
+		client->batch_next = 0;
+		client->batch_answered = false;
+		return;
+	}
+	json_t *answer = jsonrpc_answer(request, client->rpc->call, client->rpc->context, client);
+	json_decref(request);
+	if (answer)
+		rpc_client_respond(client, answer);
+}
+
+static bool rpc_line_is_blank(const char *text, size_t length)
+{
+	while (length && strchr(" \t\r", text[length - 1]) && text[length - 1])
+		length--;
+	return !length;
+}
+
+/* Finds the next line and its length without the newline; what an eof cuts off is a line too. NULL: none yet. */
+static const char *next_line(struct rpc_client *client, size_t *length)
+{
+	const char *bytes = buffer_bytes(&client->in);
+	size_t held = buffer_length(&client->in);
+
+	if (!held)
+		return NULL;
+	const char *end = memchr(bytes + client->scanned, '\n', held - client->scanned);
+	client->scanned = end ? (size_t)(end - bytes) : held;
+	if (!end && !client->eof && held <= RPC_MAX_LINE)
+		return NULL;
+	*length = client->scanned;
+	return bytes;
+}
+
+static void consume_input(struct rpc_client *client, size_t length)
+{
+	client->rpc->held -= client->in.size;
+	buffer_consume(&client->in, length);
+	client->rpc->held += client->in.size;
+	client->scanned = 0;
+}
+
+/* Carries out one request; false when that needs more input. */
+static bool rpc_client_step(struct rpc_client *client)
+{
+	size_t length;
+
+	if (client->batch) {
+		batch_step(client);
+		return true;
+	}
+	const char *line = next_line(client, &length);
+	if (!line)
+		return false;
+	if (length > RPC_MAX_LINE) {
+		struct failure why = {0};
+		fail(&why, -E2BIG, NULL, "a request is one line of at most %u bytes", RPC_MAX_LINE);
+		rpc_client_refuse(client, JSONRPC_INVALID_REQUEST, &why);
+		return false;
+	}
+	if (!rpc_line_is_blank(line, length))
+		rpc_client_request(client, line, length);
+	size_t held = buffer_length(&client->in);
+	consume_input(client, length < held ? length + 1 : held);
+	return true;
+}
+
+/* ---- reading and sending ---- */
+
+static void note_read(struct rpc_client *client, ssize_t got)
+{
+	if (got > 0)
+		client->in.end += (size_t)got;
+	else if (!got)
+		client->eof = true;
+	else if (errno != EAGAIN && errno != EINTR)
+		client->dead = true;
+}
+
+static void rpc_client_discard(struct rpc_client *client)
+{
+	char scrap[4096];
+
+	for (int i = 0; i < 16 && !client->eof; i++) {
+		ssize_t got = recv(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT);
+		if (got < 0)
+			return;
+		client->eof = !got;
+	}
+}
+
+static void rpc_client_read(struct rpc_client *client)
+{
+	struct rpc *rpc = client->rpc;
+
+	if (client->leaving) {
+		rpc_client_discard(client);
+		return;
+	}
+	if (rpc->held > RPC_MAX_HELD && buffer_length(&client->in) > READ_SIZE) {
+		struct failure why = {0};
+		fail(&why, -ENOBUFS, NULL, "too many large requests at once; try again");
+		rpc_client_refuse(client, JSONRPC_INTERNAL, &why);
+		return;
+	}
+	rpc->held -= client->in.size;
+	if (buffer_reserve(&client->in, READ_SIZE))
+		client->dead = true;
+	else
+		note_read(client, recv(client->fd, client->in.data + client->in.end, READ_SIZE, MSG_DONTWAIT));
+	rpc->held += client->in.size;
+}
+
+/* Events go out between answers, and after them the number of those that found no room. */
+static void merge_events(struct rpc_client *client)
+{
+	char note[160];
+
+	if (client->batch || buffer_length(&client->out) > RPC_MAX_OUTPUT)
+		return;
+	rpc_client_append(client, buffer_bytes(&client->events), buffer_length(&client->events));
+	buffer_consume(&client->events, buffer_length(&client->events));
+	if (!client->missed)
+		return;
+	int length =
+		snprintf(note, sizeof(note),
+			 "{\"jsonrpc\":\"2.0\",\"method\":\"monitor.event\",\"params\":{\"event\":\"monitor.missed\","
+			 "\"missed\":%" PRIu64 "}}\n",
+			 client->missed);
+	rpc_client_append(client, note, (size_t)length);
+	client->missed = 0;
+}
+
+static void rpc_client_flush(struct rpc_client *client)
+{
+	merge_events(client);
+	while (!client->gone && buffer_length(&client->out)) {
+		ssize_t sent = send(client->fd, buffer_bytes(&client->out), buffer_length(&client->out),
+				    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent > 0)
+			buffer_consume(&client->out, (size_t)sent);
+		else if (errno == EAGAIN || errno == EINTR)
+			return;
+		else
+			client->gone = true;
+	}
+	if (client->gone)
+		buffer_free(&client->out);
+}
+
+/* ---- the life of a client ---- */
+
+static bool rpc_client_finished(const struct rpc_client *client)
+{
+	if (client->dead)
+		return true;
+	if (client->leaving && client->gone)
+		return true;
+	if (!client->eof || client->backlog || buffer_length(&client->out))
+		return false;
+	return client->gone || client->leaving || !client->monitoring;
+}
+
+static void rpc_client_close(struct rpc_client *client)
+{
+	struct rpc *rpc = client->rpc;
+
+	if (client->next)
+		client->next->previous = client->previous;
+	if (client->previous)
+		client->previous->next = client->next;
+	else
+		rpc->clients = client->next;
+	rpc->n_clients--;
+	rpc->held -= client->in.size;
+	close(client->fd);
+	buffer_free(&client->in);
+	buffer_free(&client->out);
+	buffer_free(&client->events);
+	json_decref(client->batch);
+	free(client);
+}
+
+static void rpc_client_watch(struct rpc_client *client)
+{
+	bool pending = buffer_length(&client->out) || buffer_length(&client->events);
+	uint32_t interest = (client->eof || client->backlog ? 0 : EPOLLIN) | (pending ? EPOLLOUT : 0);
+	struct epoll_event event = {.events = interest, .data.ptr = client};
+
+	if (interest == client->interest)
+		return;
+	if (epoll_ctl(client->rpc->epoll, EPOLL_CTL_MOD, client->fd, &event))
+		client->dead = true;
+	client->interest = interest;
+}
+
+/* One turn. Whether there is more to do without waiting for the client. */
+static bool rpc_client_turn(struct rpc_client *client)
+{
+	int budget = RPC_TURN;
+
+	if (client->readable && !client->eof && !client->backlog)
+		rpc_client_read(client);
+	client->readable = false;
+	client->backlog = true;
+	while (client->backlog && budget-- && !client->dead && buffer_length(&client->out) <= RPC_MAX_OUTPUT)
+		client->backlog = rpc_client_step(client);
+	rpc_client_flush(client);
+	if (rpc_client_finished(client)) {
+		rpc_client_close(client);
+		return false;
+	}
+	rpc_client_watch(client);
+	return client->backlog && buffer_length(&client->out) <= RPC_MAX_OUTPUT;
+}
+
+int rpc_adopt(struct rpc *rpc, int fd)
+{
+	struct rpc_client *client = calloc(1, sizeof(*client));
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+
+	if (!client || epoll_ctl(rpc->epoll, EPOLL_CTL_ADD, fd, &event)) {
+		int error = client ? -errno : -ENOMEM;
+		close(fd);
+		free(client);
+		return error;
+	}
+	client->rpc = rpc;
+	client->fd = fd;
+	client->interest = EPOLLIN;
+	client->next = rpc->clients;
+	if (rpc->clients)
+		rpc->clients->previous = client;
+	rpc->clients = client;
+	rpc->n_clients++;
+	return 0;
+}
+
+/* ---- the listener ---- */
+
+static void listener_watch(struct rpc *rpc, bool on)
+{
+	struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.ptr = rpc};
+
+	epoll_ctl(rpc->epoll, EPOLL_CTL_MOD, rpc->listener, &event);
+	rpc->full = !on;
+}
+
+static void accept_clients(struct rpc *rpc)
+{
+	for (int i = 0; i < ACCEPTS; i++) {
+		int fd = accept4(rpc->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			rpc_adopt(rpc, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			/* The listener stays readable: without this the loop would spin. The tick tries again. */
+			log_line(LOG_WARNING, "control socket: cannot take a new client now: %s", strerror(errno));
+			listener_watch(rpc, false);
+		}
+		return;
+	}
+}
+
+void rpc_serve(struct rpc *rpc)
+{
+	struct epoll_event events[64];
+	bool more = false;
+	uint64_t one = 1;
+
+	int n = epoll_wait(rpc->epoll, events, 64, 0);
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.ptr == rpc) {
+			accept_clients(rpc);
+		} else if (events[i].data.ptr) {
+			struct rpc_client *client = events[i].data.ptr;
+			client->readable = events[i].events & ~(uint32_t)EPOLLOUT;
+			client->gone = client->gone || (events[i].events & (EPOLLHUP | EPOLLERR));
+		}
+	}
+	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
+		next = client->next;
+		more |= rpc_client_turn(client);
+	}
+	/* Setting and clearing an eventfd cannot fail but for EAGAIN, which means it is as wanted already. */
+	ssize_t ignored = more ? write(rpc->again, &one, sizeof(one)) : read(rpc->again, &one, sizeof(one));
+	(void)ignored;
+}
+
+void rpc_tick(struct rpc *rpc)
+{
+	if (rpc->full)
+		listener_watch(rpc, true);
+	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
+		next = client->next;
+		if (client->leaving && !--client->leaving)
+			rpc_client_close(client);
+	}
+}
+
+/* ---- events ---- */
+
+void rpc_subscribe(struct rpc_client *client)
+{
+	client->monitoring = true;
+}
+
+void rpc_broadcast(struct rpc *rpc, json_t *params)
+{
+	json_t *event = json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0", "method", "monitor.event", "params", params);
+	char *text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+	size_t length = text ? strlen(text) : 0;
+
+	if (text)
+		text[length++] = '\n'; /* in the place of the NUL */
+	for (struct rpc_client *client = rpc->clients; client; client = client->next) {
+		if (!client->monitoring || client->gone)
+			continue;
+		bool room = text && !client->missed && buffer_length(&client->events) + length <= RPC_MAX_EVENTS;
+		if (!room || buffer_append(&client->events, text, length))
+			client->missed++;
+		rpc_client_watch(client);
+	}
+	free(text);
+	json_decref(event);
+}
+
+/* ---- opening and closing ---- */
+
+static int rpc_socket_address(const char *path, const char *suffix, struct sockaddr_un *out, struct failure *why)
+{
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	size_t room = sizeof(out->sun_path) - strlen(NEW_SUFFIX);
+
+	if (!path[0] || strlen(path) >= room)
+		return fail(why, -ENAMETOOLONG, "socket", "socket: give a path of 1 to %zu characters", room - 1);
+	snprintf(out->sun_path, sizeof(out->sun_path), "%s%s", path, suffix);
+	return 0;
+}
+
+/* Whether the file at `path` may be replaced: nothing, or a socket on which nobody answers. */
+static int check_stale(const char *path, struct failure *why)
+{
+	struct sockaddr_un address;
+	struct stat status;
+
+	if (lstat(path, &status)) {
+		if (errno == ENOENT)
+			return 0;
+		return fail(why, -errno, "socket", "socket: cannot look at %s: %s", path, strerror(errno));
+	}
+	if (!S_ISSOCK(status.st_mode))
+		return fail(why, -EEXIST, "socket", "socket: %s exists and is not a socket; give another path", path);
+	int error = rpc_socket_address(path, "", &address, why);
+	if (error)
+		return error;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(why, -errno, "socket", "socket: %s", strerror(errno));
+	error = connect(fd, (const struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+	close(fd);
+	if (error == ECONNREFUSED || error == ENOENT)
+		return 0;
+	/* EAGAIN is an answer as well: its queue of new clients is full. */
+	return fail(why, -EADDRINUSE, "socket",
+		    "socket: another podswitchd answers on %s; stop it or give another path with -s", path);
+}
+
+/* The socket under its final name, listening. The caller holds the lock of its directory. */
+static int listen_at(struct rpc *rpc, struct failure *why)
+{
+	struct sockaddr_un address;
+	struct stat status;
+
+	int error = rpc_socket_address(rpc->path, NEW_SUFFIX, &address, why);
+	if (!error)
+		error = check_stale(rpc->path, why);
+	if (error)
+		return error;
+	if (!lstat(address.sun_path, &status) && S_ISSOCK(status.st_mode))
+		unlink(address.sun_path); /* of one that was killed between bind and rename */
+	mode_t mask = umask(0177);
+	error = bind(rpc->listener, (const struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+	umask(mask);
+	if (error)
+		return fail(why, -error, "socket", "socket: cannot make %s: %s", rpc->path, strerror(error));
+	if (listen(rpc->listener, SOMAXCONN) || stat(address.sun_path, &status) ||
+	    rename(address.sun_path, rpc->path)) {
+		error = errno;
+		unlink(address.sun_path);
+		return fail(why, -error, "socket", "socket: cannot make %s: %s", rpc->path, strerror(error));
+	}
+	rpc->dev = status.st_dev;
+	rpc->ino = status.st_ino;
+	return 0;
+}
+
+/* Two that start at once must not both find a stale file: the directory is locked from the look to the rename. */
+static int listen_locked(struct rpc *rpc, struct failure *why)
+{
+	char directory[sizeof(rpc->path)];
+	const char *slash = strrchr(rpc->path, '/');
+	int length = slash ? (int)(slash - rpc->path) + 1 : 0;
+
+	snprintf(directory, sizeof(directory), "%.*s", length, rpc->path);
+	int lock = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0)
+		return fail(why, -errno, "socket", "socket: cannot open the directory of %s: %s", rpc->path,
+			    strerror(errno));
+	int error = 0;
+	if (flock(lock, LOCK_EX))
+		error = fail(why, -errno, "socket", "socket: cannot lock the directory of %s: %s", rpc->path,
+			     strerror(errno));
+	else
+		error = listen_at(rpc, why);
+	close(lock);
+	return error;
+}
+
+static int open_descriptors(struct rpc *rpc, struct failure *why)
+{
+	struct epoll_event listener = {.events = EPOLLIN, .data.ptr = rpc};
+	struct epoll_event again = {.events = EPOLLIN, .data.ptr = NULL};
+
+	rpc->epoll = epoll_create1(EPOLL_CLOEXEC);
+	rpc->again = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	rpc->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (rpc->epoll < 0 || rpc->again < 0 || rpc->listener < 0 ||
+	    epoll_ctl(rpc->epoll, EPOLL_CTL_ADD, rpc->again, &again) ||
+	    epoll_ctl(rpc->epoll, EPOLL_CTL_ADD, rpc->listener, &listener))
+		return fail(why, -errno, "socket", "socket: %s", strerror(errno));
+	return 0;
+}
+
+int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **out, struct failure *why)
+{
+	struct sockaddr_un address;
+
+	int error = rpc_socket_address(path, "", &address, why);
+	if (!error)
+		error = directory_make_for(path, "socket", why);
+	if (error)
+		return error;
+	struct rpc *rpc = calloc(1, sizeof(*rpc));
+	if (!rpc)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	*rpc = (struct rpc){.call = call, .context = context, .epoll = -1, .listener = -1, .again = -1};
+	snprintf(rpc->path, sizeof(rpc->path), "%s", path);
+	error = open_descriptors(rpc, why);
+	if (!error)
+		error = listen_locked(rpc, why);
+	if (error) {
+		rpc_close(rpc);
+		return error;
+	}
+	*out = rpc;
+	return 0;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void rpc_close(struct rpc *rpc)
+{
+	struct stat status;
+
+	if (!rpc)
+		return;
+	if (rpc->ino && !lstat(rpc->path, &status) && status.st_ino == rpc->ino && status.st_dev == rpc->dev)
+		unlink(rpc->path);
+	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
+		next = client->next;
+		rpc_client_close(client);
+	}
+	close_if_open(rpc->listener);
+	close_if_open(rpc->again);
+	close_if_open(rpc->epoll);
+	free(rpc);
+}
+
+int rpc_fd(const struct rpc *rpc)
+{
+	return rpc->epoll;
+}
+
+unsigned rpc_clients(const struct rpc *rpc)
+{
+	return rpc->n_clients;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent_client.c - calls of podswitch-agent, which may be away for a while */
+#include "control/cni/agent_client.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+long long agent_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void agent_client_close(struct agent_client *agent_client)
+{
+	if (agent_client->connected)
+		client_disconnect(&agent_client->client);
+	agent_client->connected = false;
+}
+
+static int left_until(long long deadline)
+{
+	long long left = deadline - agent_now();
+
+	return left < 1 ? 1 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static int call_once(struct agent_client *agent_client, const char *method, json_t *params, long long deadline,
+		     json_t **result, struct failure *why)
+{
+	if (!agent_client->connected) {
+		int error = client_connect_to(&agent_client->client, agent_client->path, "podswitch-agent",
+					      left_until(deadline), why);
+		if (error)
+			return error;
+		agent_client->connected = true;
+		agent_client->client.stop_fd = agent_client->stop_fd;
+	}
+	agent_client->reached = true;
+	agent_client->client.timeout = left_until(deadline);
+	int error = client_call(&agent_client->client, method, params, result, why);
+	/* After a missing answer the connection is not in step any more. */
+	if (error && error != -EREMOTEIO)
+		agent_client_close(agent_client);
+	return error;
+}
+
+int agent_client_call(struct agent_client *agent_client, const char *method, json_t *params, long long deadline,
+		      json_t **result, struct failure *why)
+{
+	int error = params ? call_once(agent_client, method, params, deadline, result, why)
+			   : fail(why, -ENOMEM, NULL, "out of memory");
+
+	json_decref(params);
+	return error;
+}
+
+int agent_client_pause(const struct agent_client *agent_client, long long milliseconds)
+{
+	struct pollfd stop = {.fd = agent_client->stop_fd, .events = POLLIN};
+
+	if (milliseconds < 1)
+		milliseconds = 1;
+	return poll(&stop, 1, (int)milliseconds) > 0 ? -ECANCELED : 0;
+}
+
+enum cni_code agent_client_away(const struct agent_client *agent_client, enum cni_code code,
+				const struct failure *behind, struct refusal *why)
+{
+	refuse(why, code,
+	       "podswitch-agent does not answer on %s: is the podswitch DaemonSet running on this node? kubectl -n "
+	       "podswitch get pods -o wide",
+	       agent_client->path);
+	refuse_details(why, behind->text);
+	return code;
+}

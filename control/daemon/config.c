@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.c - podswitchd's settings: the command line over -c CONFIG.json over the defaults */
+#include "control/daemon/config.h"
+#include "control/daemon/options.h"
+
+#include <string.h>
+
+static int parse_vtep(const char *label, const char *text, void *into, struct failure *why)
+{
+	struct address *vtep = ((struct config *)into)->options.vtep, address;
+	if (!text) {
+		memset(vtep, 0, 2 * sizeof(*vtep));
+		return 0;
+	}
+	int error = parse_host_address(label, text, &address, why);
+	if (error)
+		return error;
+	if (vtep[0].family == address.family)
+		return fail(why, -EINVAL, label, "%s: give at most one IPv4 and one IPv6 address", label);
+	vtep[vtep[0].family ? 1 : 0] = address;
+	return 0;
+}
+
+static const char *const reserved_words[] = {"drop", "ignore", NULL};
+
+#define OPTIONS struct config
+static const struct option_spec config_options[] = {
+	OPTION_STRING("socket", 's', "SOCKET", socket, "control socket (/run/podswitch/control.sock)"),
+	OPTION_STRING("state-dir", 0, "DIR", state_dir, "where the configuration is kept (/run/podswitch/state)"),
+	OPTION_NUMBER("workers", 'w', "N", options.workers, 1, SWITCH_MAX_WORKERS,
+		      "threads that move packets, 1 to 16 (1)"),
+	OPTION_PARSED("vtep", 0, "ADDRESS", OPTION_LIST, 2, parse_vtep,
+		      "local address of the host underlay, one IPv4 and one IPv6 address at most (any)"),
+	OPTION_CHOICE("reserved", 0, "drop|ignore", options.ignore_reserved, reserved_words,
+		      "what to do with datagrams that have reserved VXLAN bits set (drop)"),
+	OPTION_NUMBER("ageing", 0, "SECONDS", options.ageing, 1, 1000000,
+		      "forget a learned MAC address that was not seen for so long (300)"),
+	OPTION_NUMBER("fdb-gateway-limit", 0, "N", options.fdb_gateway_limit, 1, 1000000,
+		      "learned MAC addresses per gateway (16384)"),
+	OPTION_NUMBER("fdb-remote-limit", 0, "N", options.fdb_remote_limit, 1, 1000000,
+		      "learned MAC addresses behind one remote (4096)"),
+	OPTION_NUMBER("spin", 0, "MICROSECONDS", options.spin, 0, 1000,
+		      "how long to look for packets before sleeping, 0 to 1000 (0)"),
+	OPTION_SWITCH("tap-gso", options.offloads.tap_gso, "take super-frames from pods (on)"),
+	OPTION_SWITCH("udp-gso", options.offloads.udp_gso, "send several datagrams at once (on)"),
+	OPTION_SWITCH("udp-gro", options.offloads.udp_gro, "receive several datagrams at once (on)"),
+	OPTION_SWITCH("trains", options.offloads.trains, "send runs of small frames at once; needs udp-gso (on)"),
+	OPTION_SWITCH("tap-gro", options.offloads.tap_gro, "coalesce segments for the pod (on)"),
+	OPTION_SWITCH("underlay-tap", options.offloads.underlay_tap,
+		      "let super-frames leave the node whole, by a TAP of podswitchd's own (off)"),
+	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
+	OPTION_TEXT("config", 'c', "FILE", file,
+		    "a JSON object with these settings, as state_dir; the command line wins", .line_only = true),
+	OPTION_FLAG("help", 'h', help, "print this", .line_only = true),
+	OPTION_FLAG("version", 'V', version, "print the version", .line_only = true),
+	{0},
+};
+#undef OPTIONS
+
+int config_read_line(struct config *config, char **words, struct failure *why)
+{
+	struct option_line line = {.next = words, .program = "podswitchd"};
+	return option_read_line(config_options, 0, &line, config, why);
+}
+
+int config_read_json(struct config *config, const json_t *object, struct failure *why)
+{
+	struct config wanted = *config;
+	int error = option_read_json(config_options, object, false, &wanted, why);
+	if (!error)
+		*config = wanted;
+	return error;
+}
+
+int config_read_file(struct config *config, const char *path, struct failure *why)
+{
+	json_error_t error;
+	struct failure inner = {0};
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return fail(why, -errno, "config", "config: cannot open %.128s: %s", path, strerror(errno));
+	json_t *object = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+	fclose(file);
+	if (!object)
+		return fail(why, -EINVAL, "config", "config: %.128s: line %d: %s", path, error.line, error.text);
+	int code = -EINVAL;
+	if (!json_is_object(object))
+		fail(why, code, "config", "config: %.128s: must hold one object with keys such as \"socket\"", path);
+	else if ((code = config_read_json(config, object, &inner)))
+		fail(why, code, inner.key, "%.100s: %.150s", path, inner.text);
+	json_decref(object);
+	return code;
+}
+
+void config_help(FILE *out)
+{
+	fputs("usage: podswitchd [OPTION]...\n"
+	      "The per-node VXLAN switch. Runs in the foreground; podswitchctl tells it what to do.\n\n",
+	      out);
+	option_help(config_options, 0, 30, out);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * method.h - between the methods: a call under way, and what several of them need
+ *
+ * A method returns 0 with `result` set (a new reference), or a negative errno with `why` filled; methods.c makes a
+ * JSON-RPC code of it, unless the method has put one into `code`.
+ */
+#ifndef PODSWITCH_METHOD_H
+#define PODSWITCH_METHOD_H
+
+#include "control/daemon/methods.h"
+#include "control/daemon/options.h"
+
+struct call {
+	struct methods *methods;
+	struct rpc_client *client;
+	const json_t *params;
+	json_t *result;
+	int code;
+	bool restoring; /* from the state directory: ports are adopted, nothing is written back */
+};
+
+typedef int method(struct call *call, struct failure *why);
+
+method method_gateway_add, method_gateway_set, method_gateway_list, method_gateway_show, method_gateway_remove;
+method method_port_add, method_port_set, method_port_list, method_port_show, method_port_remove;
+method method_fdb_list, method_fdb_add, method_fdb_remove, method_fdb_flush;
+method method_stats_get, method_status_get, method_monitor_start, method_version_get;
+
+/* Writes or removes an object's file; on failure `code` says that the change itself stays. */
+int call_keep(struct call *call, enum state_kind kind, const char *name, json_t *params, struct failure *why);
+int call_forget(struct call *call, enum state_kind kind, const char *name, struct failure *why);
+
+/* Removes the files of static entries that went with their gateway or port. */
+int call_forget_entries(struct call *call, struct failure *why);
+
+/* Refuses any parameter. */
+int call_no_params(const struct call *call, struct failure *why);
+
+/* The name, as the one parameter there is, or as one of several. */
+int call_name(const struct call *call, char out[static SWITCH_NAME], struct failure *why);
+int call_find_name(const struct call *call, char out[static SWITCH_NAME], struct failure *why);
+
+/* {"reason": n} with every reason there is. */
+json_t *drops_json(const uint64_t drops[static DROP_COUNT]);
+
+/* A gateway's counters and drops, as gateway.show and stats.get have them. */
+json_t *gateway_counters_json(const struct gateway_counters *counters);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconcile.c - one attachment: from what the cluster says to what podswitchd has
+ *
+ *     choose() says          what happens                                      the plugin's answer
+ *     a gateway              port at its best endpoint; podswitchd's report    ready, or pending with the reason
+ *                            of the port's client decides the state
+ *     no gateway             the port is removed, the pod's default route      none
+ *                            comes back
+ *     not allowed            the port is cut off: it stays and drops           refused
+ *     malformed              the port stays as it is                           refused
+ *     not found, undecided   the port stays as it is                           pending
+ *
+ * Only something known takes away what is in force: a pod that opted out, that may not use its gateway any more, or
+ * that is gone. A gateway that cannot be found leaves a running pod behind the gateway that it was given before: its
+ * traffic never goes around.
+ */
+#include "control/kube/events.h"
+#include "control/kube/reconciler_internal.h"
+#include "tap/base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define SILENCE_LIMIT 8000 /* ms without an answer before another endpoint is tried */
+
+/* Rendezvous hashing: each pod has its own order of endpoints. They share the pods, and a pod moves only if it must. */
+static uint64_t endpoint_rank(const struct attachment *attachment, const struct cluster_endpoint *endpoint)
+{
+	char text[ADDRESS_TEXT];
+	address_format(&endpoint->address, text);
+	return XXH3_64bits_withSeed(text, strlen(text), XXH3_64bits(attachment->pod, strlen(attachment->pod)));
+}
+
+/* Stays at its endpoint while that is ready and answers; else the best one that is not suspected. */
+static const struct cluster_endpoint *endpoint_pick(const struct reconciler *reconciler,
+						    const struct attachment *attachment,
+						    const struct cluster_endpoint *list, size_t n)
+{
+	const struct cluster_endpoint *best = NULL, *present = NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (address_equal(&list[i].address, &attachment->endpoint))
+			present = &list[i];
+		if (attachment_suspects(attachment, &list[i].address, reconciler->now))
+			continue;
+		if (!best || endpoint_rank(attachment, &list[i]) > endpoint_rank(attachment, best))
+			best = &list[i];
+	}
+	if (present && (!best || !attachment_suspects(attachment, &present->address, reconciler->now)))
+		return present;
+	return best ? best : n ? &list[0] : NULL;
+}
+
+/* Derives the state from podswitchd's report of the port's client, and sends the Events that go with it. */
+static enum attachment_state reconcile_status(struct reconciler *reconciler, struct attachment *attachment,
+					      const struct choice *choice)
+{
+	char text[640], endpoint[ADDRESS_TEXT];
+	const char *client = attachment_client(attachment, "state"),
+		   *trouble = attachment_client(attachment, "trouble");
+	const char *state = json_string_value(json_object_get(attachment->status, "state"));
+	const char *address = json_string_value(json_array_get(json_object_get(attachment->status, "addresses"), 0));
+	address_format(&attachment->endpoint, endpoint);
+	if (!strcmp(client, "ready")) {
+		snprintf(text, sizeof(text), "%s %s through %s at %s (%s)", address ? address : "?",
+			 choice->has_address ? "as annotated" : "by DHCP", attachment->gateway, endpoint,
+			 choice->reason);
+		if (!attachment->attached || attachment->lost)
+			reconciler_report(reconciler, attachment, false,
+					  attachment->lost ? EVENT_RECOVERED : EVENT_ATTACHED, text);
+		attachment->attached = true;
+		attachment->lost = false;
+		return attachment_set_state(attachment, ATTACHMENT_READY, text);
+	}
+	if (*trouble)
+		snprintf(text, sizeof(text), "the lease from %s cannot be used: %s", attachment->gateway, trouble);
+	else if (!strcmp(client, "waiting"))
+		snprintf(text, sizeof(text),
+			 "gateway %s at %s UDP port %u gives no address by DHCP: is that its VXLAN's port (pod-gateway "
+			 "with "
+			 "VXLAN_PORT=0 has 8472, whatever its Service says: annotate that with podswitch.io/port), and "
+			 "does "
+			 "its dnsmasq run?",
+			 attachment->gateway, endpoint, choice->spec->port);
+	else if (state && strcmp(state, "up") != 0)
+		snprintf(text, sizeof(text), "the port is %s", state);
+	else
+		snprintf(text, sizeof(text), "gateway %s at %s does not answer ARP for its address in the network",
+			 attachment->gateway, endpoint);
+	return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
+}
+
+static void report_lost(struct reconciler *reconciler, struct attachment *attachment)
+{
+	char text[400], endpoint[ADDRESS_TEXT];
+	snprintf(text, sizeof(text), "%s at %s does not answer any more; the pod's traffic waits", attachment->gateway,
+		 address_format(&attachment->endpoint, endpoint));
+	reconciler_report(reconciler, attachment, true, EVENT_LOST, text);
+	attachment->lost = true;
+	reconciler->lost++;
+}
+
+/*
+ * Suspects an endpoint that stopped answering, or that has been silent since the port came to it. Goes by podswitchd's
+ * report and not by its events, which may be missed.
+ */
+static void check_silence(struct reconciler *reconciler, struct attachment *attachment)
+{
+	const char *client = attachment_client(attachment, "state");
+	bool lost = !strcmp(client, "lost");
+	if (!lost && strcmp(client, "waiting") != 0 && strcmp(client, "probing") != 0) {
+		attachment->silent = 0;
+		return;
+	}
+	if (!attachment->silent)
+		attachment->silent = reconciler->now;
+	if (!lost && reconciler->now - attachment->silent < SILENCE_LIMIT)
+		return;
+	attachment_suspect(attachment, reconciler->now);
+	if (attachment->attached && !attachment->lost)
+		report_lost(reconciler, attachment);
+}
+
+/* Asks for the report of a port that waits. For one that is ready, events and the periodic list are enough. */
+static void refresh_status(struct reconciler *reconciler, struct attachment *attachment)
+{
+	if (!attachment->exists || !strcmp(attachment->at, "none"))
+		return;
+	if (attachment->state != ATTACHMENT_READY || !attachment->status)
+		(void)podswitchd_ports_refresh(&reconciler->ports, attachment, NULL);
+	if (attachment->exists)
+		check_silence(reconciler, attachment);
+}
+
+static enum attachment_state reconcile_gateway(struct reconciler *reconciler, struct attachment *attachment,
+					       const struct choice *choice)
+{
+	struct cluster_endpoint list[CLUSTER_MAX_ENDPOINTS];
+	struct failure why = {0};
+	char text[512];
+	size_t n = cluster_endpoints(reconciler->config.cluster, choice->namespace, choice->name, list);
+	refresh_status(reconciler, attachment);
+	const struct cluster_endpoint *endpoint = endpoint_pick(reconciler, attachment, list, n);
+	char gateway[sizeof(attachment->gateway)], at[sizeof(attachment->at)];
+	snprintf(gateway, sizeof(gateway), "%s/%s", choice->namespace, choice->name);
+	memcpy(at, attachment->at, sizeof(at));
+	if (!endpoint) {
+		snprintf(text, sizeof(text), "gateway %s has no ready endpoint: does its pod run?", gateway);
+		reconciler_report(reconciler, attachment, true, attachment->attached ? EVENT_LOST : EVENT_NOT_READY,
+				  text);
+		attachment->lost = attachment->attached;
+		return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
+	}
+	bool was_lost = attachment->lost && !strcmp(attachment->gateway, gateway);
+	memcpy(attachment->gateway, gateway, sizeof(gateway));
+	int error = podswitchd_ports_place(&reconciler->ports, attachment, choice, endpoint, &why);
+	if (error) {
+		snprintf(text, sizeof(text), "podswitchd %s: %s", error == -EREMOTEIO ? "refuses" : "does not answer",
+			 why.text);
+		return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
+	}
+	attachment->lost = attachment->lost || was_lost;
+	if (strcmp(attachment->at, at) != 0)
+		attachment->silent = 0;
+	if (!attachment->status)
+		(void)podswitchd_ports_refresh(&reconciler->ports, attachment, NULL);
+	return reconcile_status(reconciler, attachment, choice);
+}
+
+/* The pod has no gateway any more: removes its port, which gives it its own default route back. */
+static enum attachment_state reconcile_none(struct reconciler *reconciler, struct attachment *attachment,
+					    const struct choice *choice)
+{
+	struct failure why = {0};
+	if (attachment->exists && podswitchd_ports_remove(&reconciler->ports, attachment->port, false, &why))
+		return attachment_set_state(attachment, ATTACHMENT_PENDING, why.text);
+	if (attachment->exists)
+		reconciler_report(reconciler, attachment, false, EVENT_DETACHED, choice->reason);
+	attachment->exists = attachment->attached = attachment->lost = false;
+	attachment->at[0] = attachment->gateway[0] = '\0';
+	attachment->endpoint = (struct address){0};
+	return attachment_set_state(attachment, ATTACHMENT_NONE, choice->reason);
+}
+
+/* There is no gateway to be had: says why. An existing port stays, unless the pod may not use its gateway any more. */
+static enum attachment_state reconcile_refusal(struct reconciler *reconciler, struct attachment *attachment,
+					       const struct choice *choice)
+{
+	struct failure why = {0};
+	switch (choice->verdict) {
+	case CHOICE_NOT_ALLOWED:
+		reconciler_report(reconciler, attachment, true, EVENT_NOT_ALLOWED, choice->reason);
+		if (podswitchd_ports_cut_off(&reconciler->ports, attachment, &why))
+			log_line(LOG_ERROR, "%s: cannot be cut off: %s", attachment->port, why.text);
+		return attachment_set_state(attachment, ATTACHMENT_REFUSED, choice->reason);
+	case CHOICE_MALFORMED:
+		reconciler_report(reconciler, attachment, true, EVENT_MALFORMED, choice->reason);
+		return attachment_set_state(attachment, ATTACHMENT_REFUSED, choice->reason);
+	case CHOICE_NOT_FOUND:
+		reconciler_report(reconciler, attachment, true, EVENT_NOT_FOUND, choice->reason);
+		return attachment_set_state(attachment, ATTACHMENT_PENDING, choice->reason);
+	case CHOICE_NONE:
+	case CHOICE_GATEWAY:
+	case CHOICE_UNDECIDED:
+		break;
+	}
+	return attachment_set_state(attachment, ATTACHMENT_PENDING, choice->reason);
+}
+
+enum attachment_state reconcile(struct reconciler *reconciler, struct attachment *attachment)
+{
+	struct choice choice;
+	char text[200];
+	if (!cluster_synced(reconciler->config.cluster)) {
+		snprintf(text, sizeof(text), "podswitch-agent has not read the %s from the API server yet",
+			 cluster_missing(reconciler->config.cluster));
+		return attachment_set_state(
+			attachment, attachment->state == ATTACHMENT_READY ? ATTACHMENT_READY : ATTACHMENT_PENDING,
+			text);
+	}
+	if (attachment->superseded)
+		return attachment_set_state(attachment, ATTACHMENT_REFUSED, "there is a later sandbox of the pod");
+	const json_t *pod = attachment_pod(reconciler, attachment);
+	if (!pod) {
+		attachment->orphaned = attachment->orphaned ? attachment->orphaned : reconciler->now;
+		return attachment_set_state(attachment, ATTACHMENT_PENDING,
+					    "the API server has not told this node of the pod yet");
+	}
+	attachment->orphaned = 0;
+	reconciler_choose(reconciler, pod, attachment->namespace, attachment->configured, &choice);
+	if (choice.verdict == CHOICE_NONE)
+		return reconcile_none(reconciler, attachment, &choice);
+	if (choice.verdict == CHOICE_GATEWAY)
+		return reconcile_gateway(reconciler, attachment, &choice);
+	return reconcile_refusal(reconciler, attachment, &choice);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway_client.h - a port as a client of its gateway: its lease, and whether the router answers
+ *
+ * Nothing of this runs in the pod. The thread that owns the client (the control thread) speaks DHCP and ARP on the
+ * port's TAP, through packet sockets that were opened in the pod's network namespace and can be used from any other.
+ * The caller configures addresses and routes.
+ *
+ * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to close a packet
+ * socket, and to bind one to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
+ */
+#ifndef PODSWITCH_GATEWAY_CLIENT_H
+#define PODSWITCH_GATEWAY_CLIENT_H
+
+#include "tap/base/failure.h"
+#include "tap/dhcp.h"
+
+#define CLIENT_FDS 2
+
+struct gateway_client;
+
+struct gateway_client_config {
+	bool dhcp;
+	unsigned probe; /* seconds from an answered ARP probe to the next; 0: no probes */
+	struct mac mac; /* the TAP's */
+	char hostname[DHCP_HOSTNAME];
+	struct prefix address; /* IPv4 address of a static port; not used with dhcp */
+	struct address router; /* IPv4; with dhcp it overrides the lease's; family 0: the lease's */
+};
+
+enum gateway_client_state {
+	CLIENT_OFF,     /* neither a lease nor probes: nothing to know */
+	CLIENT_WAITING, /* no lease */
+	CLIENT_PROBING, /* the router has not answered yet, and not yet missed three probes */
+	CLIENT_READY,
+	CLIENT_LOST, /* the router missed three probes */
+};
+
+/* Returned by gateway_client_turn(), or'ed. */
+enum gateway_client_event {
+	CLIENT_LEASE = 1, /* there is a new or changed lease in gateway_client_report(): configure it */
+	CLIENT_UNLEASED =
+		2, /* the lease is gone: remove its address; together with CLIENT_LEASE, the new lease came later */
+	CLIENT_IS_READY = 4, /* the state became CLIENT_READY */
+	CLIENT_IS_LOST = 8,  /* the state became CLIENT_LOST */
+};
+
+struct gateway_client_status {
+	enum gateway_client_state state;
+	bool has_lease;
+	struct dhcp_lease lease; /* in the same clock; valid with has_lease */
+	struct address address;  /* from which probes are sent; family 0: none */
+	struct address router;   /* that is probed; family 0: none */
+	uint64_t answered_at;    /* when the router last answered a probe; 0: never */
+};
+
+/*
+ * Opens a client on the interface `ifname` of the calling thread's network namespace. `hint` is an address that DHCP
+ * asks to keep, from an earlier lease; NULL: none. The first gateway_client_turn() sends the first frames. Errors:
+ * -EINVAL (an address that is not IPv4, or a static port with `probe` but without address or router; key "address",
+ * "default_via" or "probe"), -ENODEV (no such interface, key "ifname"), -EPERM (no CAP_NET_RAW), -ENOMEM and others of
+ * socket(2).
+ */
+int gateway_client_open(struct gateway_client **out, const char *ifname, const struct gateway_client_config *config,
+			const struct address *hint, uint64_t now, struct failure *why);
+
+/*
+ * Reads what has arrived, sends what is due, and returns what that changed (enum gateway_client_event). A bounded
+ * amount of work.
+ */
+unsigned gateway_client_turn(struct gateway_client *client, uint64_t now);
+
+/*
+ * Another gateway is behind the port now. Frames that still come from the old one are discarded. The router is probed
+ * from the beginning: the state becomes CLIENT_PROBING, without an event. The new gateway is asked whether the lease
+ * may be kept; until it says no, the lease stays.
+ */
+void gateway_client_moved(struct gateway_client *client, uint64_t now);
+
+/* When gateway_client_turn() must be called even if nothing has arrived, ms; UINT64_MAX: never. */
+uint64_t gateway_client_due(const struct gateway_client *client);
+
+/* Fills in the descriptors to poll for reading and returns how many. They do not change until the client is closed. */
+size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS]);
+
+/* What is known now. The state is that of the last gateway_client_turn(). */
+void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out);
+
+/* "off", "waiting", "probing", "ready", "lost". */
+const char *gateway_client_state_name(enum gateway_client_state state);
+
+/* Sends the server a release of the lease, if there is one. gateway_client_close() is to follow. */
+void gateway_client_release(struct gateway_client *client, uint64_t now);
+
+/* Frees the client; accepts NULL. The server keeps the lease: see gateway_client_release(). */
+void gateway_client_close(struct gateway_client *client);
+
+#endif

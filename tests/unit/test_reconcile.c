@@ -1,0 +1,1544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_reconcile.c - pods, gateways and endpoints come, change and go: what podswitchd is told, what the plugin and
+ * people
+ *
+ * The cluster is the real cluster.c with watches that the test fills; podswitchd is a record behind the real control
+ * socket; time is what the test says it is. Events go into a list, and pods' network namespaces come from a variable.
+ */
+#include "control/kube/adopt.c"
+#include "control/kube/agent_methods.c"
+#include "control/kube/attachments.c"
+#include "control/kube/reconcile.c"
+#include "control/kube/reconciler.c"
+#include "control/kube/retire.c"
+#include "control/kube/running_pods.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#undef fail /* cmocka has a macro of the name of our function */
+
+#include "tests/unit/fake_podswitchd.h"
+#include "tests/unit/fake_watch.h"
+#include "tests/unit/shell.h"
+
+#define PODS "pods of this node"
+#define C1 "c1c1c1c1c1c1c1c1c1c1"
+#define C2 "c2c2c2c2c2c2c2c2c2c2"
+#define UID "0123456789ab-cdef-0123"
+#define TV "media.tv@c1c1c1c1c1c1"
+#define VPN(ip) "media.vpn@" ip
+
+static char told[8192]; /* "REASON POD|" of each Event */
+static char last_message[1024];
+static const char *netns_answer;
+static unsigned searches;
+
+void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,
+		 const char *message)
+{
+	size_t used = strlen(told);
+
+	(void)kube;
+	(void)warning;
+	assert_string_equal(node, "n1");
+	snprintf(told + used, sizeof(told) - used, "%s %s|", reason,
+		 fake_text(json_object_get(pod, "metadata"), "name"));
+	snprintf(last_message, sizeof(last_message), "%s", message);
+}
+
+int find_netns(const char *uid, char *out, size_t size)
+{
+	searches++;
+	if (!netns_answer)
+		return -ENOENT;
+	assert_true(*uid);
+	snprintf(out, size, "%s", netns_answer);
+	return 0;
+}
+
+struct fixture {
+	char directory[64], tombstones[96], memory[96], socket[96];
+	struct fake_podswitchd p;
+	struct cluster *cluster;
+	struct podswitchd *daemon;
+	struct choose_policy policy;
+	struct reconciler_config config;
+	struct reconciler *attach;
+	uint64_t now;
+	json_t *result;
+	struct failure why;
+	int code;
+};
+
+static void on_change(void *context)
+{
+	struct fixture *f = context;
+
+	if (f->attach)
+		reconciler_wake(f->attach);
+}
+
+/* ---- the cluster ---- */
+
+static void put_pod(const char *namespace, const char *name, const char *uid, const char *annotations)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{'metadata':{'namespace':'%s','name':'%s','uid':'%s','annotations':{%s}},"
+		 "'spec':{'containers':[{'name':'app'}]},'status':{'phase':'Running'}}",
+		 namespace, name, uid, annotations);
+	watch_say(PODS, text);
+}
+
+static void put_namespace(const char *name, const char *annotations)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "{'metadata':{'name':'%s','annotations':{%s}}}", name, annotations);
+	watch_say("namespaces", text);
+}
+
+static void put_service(const char *name, const char *annotations)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{'metadata':{'namespace':'media','name':'%s','annotations':{%s}},"
+		 "'spec':{'clusterIP':'None','selector':{'app':'%s'}}}",
+		 name, annotations, name);
+	watch_say("services", text);
+}
+
+/* Ready endpoints of a Service of `media`, blanks between. */
+static void put_endpoints(const char *service, const char *addresses)
+{
+	char text[2048];
+	int used = snprintf(text, sizeof(text),
+			    "{'metadata':{'namespace':'media','name':'%s-1','labels':{'kubernetes.io/service-name':"
+			    "'%s'}},'endpoints':[",
+			    service, service);
+
+	for (const char *at = addresses; *at; at += strspn(at, " ")) {
+		int length = (int)strcspn(at, " ");
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "%s{'addresses':['%.*s']}",
+				 at == addresses ? "" : ",", length, at);
+		at += length;
+	}
+	snprintf(text + used, sizeof(text) - (size_t)used, "],'ports':[{'protocol':'UDP','port':8472}]}");
+	watch_say("endpointslices", text);
+}
+
+#define ASKS_VPN "'podswitch.io/gateway':'vpn'"
+
+static void fill_cluster(void)
+{
+	watch_fill(PODS, "[]");
+	watch_fill("namespaces", "[{'metadata':{'name':'media'}},{'metadata':{'name':'games'}}]");
+	watch_fill("services", "[]");
+	watch_fill("endpointslices", "[]");
+	watch_fill("nodes", "[{'metadata':{'name':'n1'},'spec':{'podCIDR':'10.244.1.0/24'}}]");
+	put_service("vpn", "");
+	put_endpoints("vpn", "10.244.2.7");
+}
+
+/* ---- opening, closing, time ---- */
+
+static void open_agent(struct fixture *f)
+{
+	f->daemon = podswitchd_new(f->p.path);
+	f->config.podswitchd = f->daemon;
+	assert_int_equal(reconciler_open(&f->config, &f->attach, &f->why), 0);
+}
+
+static void close_agent(struct fixture *f)
+{
+	reconciler_close(f->attach);
+	f->attach = NULL;
+	podswitchd_free(f->daemon);
+}
+
+static void open_cluster(struct fixture *f)
+{
+	const struct cluster_config config = {.node = "n1", .changed = on_change, .context = f};
+
+	assert_int_equal(cluster_open(NULL, &config, &f->cluster, &f->why), 0);
+	f->config.cluster = f->cluster;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	log_set_level(LOG_ERROR);
+	told[0] = '\0';
+	netns_answer = NULL;
+	strcpy(f->directory, "/tmp/podswitch-attach-XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	snprintf(f->tombstones, sizeof(f->tombstones), "%s/tombstones", f->directory);
+	snprintf(f->socket, sizeof(f->socket), "%s/control.sock", f->directory);
+	snprintf(f->memory, sizeof(f->memory), "%s/configured", f->directory);
+	fake_podswitchd_open(&f->p, f->directory);
+	f->policy = (struct choose_policy){.pod_annotations = true, .cluster_domain = "cluster.local"};
+	f->config = (struct reconciler_config){.node = "n1",
+					       .policy = &f->policy,
+					       .probe = 10,
+					       .running = true,
+					       .socket = f->socket,
+					       .memory = f->memory};
+	f->now = 1000000;
+	open_cluster(f);
+	open_agent(f);
+	*state = f;
+	return 0;
+}
+
+static int set_up_filled(void **state)
+{
+	int error = set_up(state);
+
+	fill_cluster();
+	return error;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	close_agent(f);
+	cluster_close(f->cluster);
+	fake_podswitchd_close(&f->p);
+	json_decref(f->result);
+	assert_int_equal(shell_status(f->directory, "rm -rf $D"), 0);
+	free(f);
+	return 0;
+}
+
+static void turn(struct fixture *f, unsigned milliseconds)
+{
+	f->now += milliseconds;
+	reconciler_turn(f->attach, f->now);
+}
+
+/* Turns until podswitchd's news has come, which it does by another thread. */
+static void hear_news(struct fixture *f, const char *port, const char *event)
+{
+	struct pollfd news = {.fd = podswitchd_events_fd(f->daemon), .events = POLLIN};
+
+	assert_true(news.fd >= 0);
+	podswitchd_event(&f->p, event, port);
+	assert_int_equal(poll(&news, 1, 20000), 1);
+	turn(f, 1);
+}
+
+/* ---- asking, and what came of it ---- */
+
+static const char *call_agent(struct fixture *f, const char *method, json_t *params)
+{
+	json_decref(f->result);
+	f->result = NULL;
+	f->why = (struct failure){0};
+	f->code = agent_methods_call(f->attach, NULL, method, params, &f->result, &f->why);
+	json_decref(params);
+	if (f->code)
+		return f->code == -32020 ? "refused" : "failed";
+	assert_non_null(f->result);
+	return fake_text(f->result, "state");
+}
+
+static json_t *question(const char *container, const char *namespace, const char *pod)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "container_id", container, "ifname", "vx0", "netns",
+			 "/run/netns/x", "namespace", namespace, "pod", pod, "uid", "");
+}
+
+static const char *add(struct fixture *f, const char *container, const char *pod)
+{
+	return call_agent(f, "attachment.add", question(container, "media", pod));
+}
+
+static const char *add_configured(struct fixture *f, const char *container, const char *pod, const char *gateway)
+{
+	json_t *params = question(container, "media", pod);
+
+	json_object_set_new(params, "gateway", json_string(gateway));
+	return call_agent(f, "attachment.add", params);
+}
+
+static const char *check(struct fixture *f, const char *container, const char *pod)
+{
+	return call_agent(f, "attachment.check", question(container, "media", pod));
+}
+
+static const char *reason_of(const struct fixture *f)
+{
+	return fake_text(f->result, "reason");
+}
+
+static json_t *port_of(struct fixture *f, const char *name)
+{
+	return json_object_get(f->p.ports, name);
+}
+
+/* The gateway that podswitchd's port is at; "" when there is no port. */
+static const char *place_of(struct fixture *f, const char *name)
+{
+	return fake_text(port_of(f, name), "gateway");
+}
+
+static unsigned times_told(const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *at = told; (at = strstr(at, what)); at++)
+		n++;
+	return n;
+}
+
+/* How often podswitchd was told this. */
+static unsigned times_ordered(const struct fixture *f, const char *what)
+{
+	unsigned n = 0;
+	size_t i;
+	const json_t *line;
+
+	json_array_foreach(f->p.log, i, line)
+	{
+		n += !strcmp(json_string_value(line), what);
+	}
+	return n;
+}
+
+/* A pod of media that asks for vpn and is at it. */
+static void make_ready(struct fixture *f)
+{
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+}
+
+/* ---- ADD ---- */
+
+static void without_gateway(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "none");
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(json_object_size(f->p.ports), 0);
+	assert_int_equal(f->p.changes, 0);
+	assert_string_equal(told, "");
+	assert_string_equal(check(f, C1, "tv"), "none");
+	assert_null(f->attach->attachments);
+}
+
+static void with_gateway(void **state)
+{
+	struct fixture *f = *state;
+	struct reconciler_counters counters;
+
+	make_ready(f);
+	assert_string_equal(fake_text(f->result, "name"), TV);
+	assert_string_equal(fake_text(f->result, "gateway"), "media/vpn");
+	assert_string_equal(fake_text(f->result, "router"), "172.16.0.1");
+	assert_string_equal(fake_text(f->result, "ifname"), "vx0");
+	assert_int_equal(json_integer_value(json_object_get(f->result, "mtu")), 1400);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(f->result, "addresses"), 0)),
+			    "172.16.0.57/24");
+	const json_t *port = port_of(f, TV);
+	assert_string_equal(fake_text(port, "netns"), "/run/netns/x");
+	assert_string_equal(fake_text(port, "hostname"), "tv");
+	assert_string_equal(fake_text(port, "gateway"), VPN("10.244.2.7"));
+	assert_string_equal(fake_text(port, "mac"), fake_text(f->result, "mac"));
+	assert_true(json_is_true(json_object_get(port, "exclusive")));
+	assert_true(json_is_true(json_object_get(port, "dhcp")));
+	assert_int_equal(json_integer_value(json_object_get(port, "probe")), 10);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(port, "keep"), 0)), "10.244.1.0/24");
+	const json_t *gateway = json_object_get(f->p.gateways, VPN("10.244.2.7"));
+	assert_int_equal(json_integer_value(json_object_get(gateway, "vni")), 42);
+	assert_int_equal(json_integer_value(json_object_get(gateway, "port")), 8472);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(gateway, "remote"), 0)), "10.244.2.7");
+	unsigned changes = f->p.changes;
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(told, "GatewayAttached tv|");
+	reconciler_count(f->attach, &counters);
+	assert_int_equal(counters.ready, 1);
+	assert_int_equal(counters.seconds->n, 1);
+}
+
+static void static_address(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, ASKS_VPN ",'podswitch.io/address':'172.16.0.10'");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	const json_t *port = port_of(f, TV);
+	assert_true(json_is_false(json_object_get(port, "dhcp")));
+	assert_string_equal(fake_text(port, "address"), "172.16.0.10/24");
+	assert_string_equal(fake_text(port, "default_via"), "172.16.0.1");
+	/* Live: by DHCP from now on. */
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_true(json_is_true(json_object_get(port_of(f, TV), "dhcp")));
+	assert_string_equal(fake_text(port_of(f, TV), "address"), "none");
+	assert_string_equal(fake_text(port_of(f, TV), "default_via"), "none");
+}
+
+static void unknown_gateway_appears(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'late'");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "there is no Service late"));
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(told, "GatewayNotFound tv|");
+	assert_int_equal(f->p.changes, 0);
+	put_service("late", "");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "no ready endpoint"));
+	put_endpoints("late", "10.244.2.9");
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(told, "GatewayNotFound tv|GatewayNotReady tv|GatewayAttached tv|");
+}
+
+static void malformed_service_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	put_service("vpn", "'podswitch.io/vni':'many'");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "podswitch.io/vni"));
+	assert_int_equal(times_told("GatewayNotFound"), 1);
+}
+
+static void not_allowed(void **state)
+{
+	struct fixture *f = *state;
+	struct reconciler_counters counters;
+
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office'");
+	put_pod("games", "quake", UID, "'podswitch.io/gateway':'vpn.media'");
+	turn(f, 1);
+	for (int i = 0; i < 2; i++)
+		assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "refused");
+	assert_non_null(strstr(f->why.text, "does not take pods of namespace games"));
+	assert_string_equal(told, "GatewayNotAllowed quake|");
+	assert_int_equal(f->p.changes, 0);
+	reconciler_count(f->attach, &counters);
+	assert_int_equal(counters.refused, 1);
+}
+
+static void malformed(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'v p n'");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "refused");
+	assert_string_equal(told, "GatewayMalformed tv|");
+	assert_int_equal(f->p.changes, 0);
+}
+
+static void silent_gateway(void **state)
+{
+	struct fixture *f = *state;
+
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "gives no address by DHCP"));
+	assert_string_equal(told, "");
+	turn(f, 5001);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(told, "GatewayNotReady tv|");
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "probing");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "does not answer ARP"));
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	/* 5 s and more, but less than 10. */
+	assert_int_equal(f->attach->seconds.n, 1);
+	assert_int_equal(f->attach->seconds.buckets[8], 0);
+	assert_int_equal(f->attach->seconds.buckets[9], 1);
+}
+
+static void silent_endpoint_is_left(void **state)
+{
+	struct fixture *f = *state;
+	char first[NAMES_SIZE];
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
+	podswitchd_client(&f->p, VPN("10.244.2.8"), "waiting");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	strcpy(first, place_of(f, TV));
+	/* Asked again and again, as the plugin does: it has its time. */
+	for (unsigned i = 0; i < SILENCE_LIMIT / 200; i++) {
+		assert_string_equal(place_of(f, TV), first);
+		turn(f, 200);
+		assert_string_equal(add(f, C1, "tv"), "pending");
+	}
+	turn(f, 200);
+	(void)add(f, C1, "tv");
+	assert_string_not_equal(place_of(f, TV), first);
+	/* The other one is as silent: by the time that its own patience is over, nothing is better. */
+	char second[NAMES_SIZE];
+	strcpy(second, place_of(f, TV));
+	for (unsigned i = 0; i < 4; i++) {
+		turn(f, RECONCILER_PERIOD);
+		assert_string_equal(place_of(f, TV), second);
+	}
+	/* When the first is forgiven, it is tried again. */
+	for (unsigned i = 0; i < 12 && !strcmp(place_of(f, TV), second); i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), first);
+	assert_int_equal(times_told("GatewayLost"), 0);
+}
+
+/* Each one has its time, also after others had theirs. */
+static void silent_endpoints_are_left_in_turn(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const all[] = {VPN("10.244.2.7"), VPN("10.244.2.8"), VPN("10.244.2.9")};
+	unsigned moves = 0, since = 0;
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8 10.244.2.9");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	for (size_t i = 0; i < 3; i++)
+		podswitchd_client(&f->p, all[i], "probing");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	for (unsigned i = 0; i < 3 * SILENCE_LIMIT / 200; i++) {
+		char before[NAMES_SIZE];
+		strcpy(before, place_of(f, TV));
+		turn(f, 200);
+		(void)add(f, C1, "tv");
+		since += 200;
+		if (!strcmp(before, place_of(f, TV)))
+			continue;
+		assert_in_range(since, SILENCE_LIMIT, SILENCE_LIMIT + 400);
+		since = 0;
+		moves++;
+	}
+	assert_int_equal(moves, 2);
+}
+
+static void pod_not_seen(void **state)
+{
+	struct fixture *f = *state;
+
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "not told this node of the pod"));
+	/* Nor is an earlier pod of the name this one. */
+	put_pod("media", "tv", UID, "");
+	json_t *params = question(C1, "media", "tv");
+	json_object_set_new(params, "uid", json_string("fedcba98-7654"));
+	assert_string_equal(call_agent(f, "attachment.add", json_incref(params)), "pending");
+	put_pod("media", "tv", "fedcba98-7654", "");
+	assert_string_equal(call_agent(f, "attachment.add", params), "none");
+}
+
+/* The kubelet gives the runtime the UID of the file, and the API a pod of its own UID. */
+static void static_pod(void **state)
+{
+	struct fixture *f = *state;
+	json_t *params = question(C1, "media", "tv");
+
+	put_pod("media", "tv", UID, ASKS_VPN ",'kubernetes.io/config.mirror':'00ff00ff00ff'");
+	turn(f, 1);
+	json_object_set_new(params, "uid", json_string("00ff00ff00ff"));
+	assert_string_equal(call_agent(f, "attachment.add", params), "ready");
+}
+
+static void namespace_decides(void **state)
+{
+	struct fixture *f = *state;
+
+	put_namespace("media", ASKS_VPN);
+	put_pod("media", "tv", UID, "");
+	put_pod("media", "radio", UID "2", "'podswitch.io/gateway':'none'");
+	put_pod("unheard", "x", UID "3", "");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(add(f, C2, "radio"), "none");
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "unheard", "x")), "pending");
+	assert_non_null(strstr(reason_of(f), "has not been seen yet"));
+}
+
+/* The namespace may be annotated by now, and the pod be younger than that: it must not start without. */
+static void namespaces_are_not_heard(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	watch_of("namespaces")->live = false;
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "namespaces"));
+	put_namespace("media", ASKS_VPN);
+	watch_of("namespaces")->live = true;
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	/* With the API server away altogether nothing is newer, and life goes on. */
+	put_pod("games", "quake", UID "2", "");
+	watch_of("namespaces")->live = watch_of(PODS)->live = false;
+	assert_string_equal(call_agent(f, "attachment.add", question(C2, "games", "quake")), "none");
+}
+
+static void keeps_as_many_networks_as_fit(void **state)
+{
+	struct fixture *f = *state;
+	struct prefix keep[70];
+	char text[2048] = "[";
+
+	for (unsigned i = 0; i < 70; i++) {
+		keep[i] = (struct prefix){{{10, (uint8_t)i}, AF_INET}, 16};
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 "%s{'metadata':{'name':'n%u'},'status':{'addresses':[{'type':'InternalIP','address':'10.9.8.%"
+			 "u'}]}}",
+			 i ? "," : "", i, i + 1);
+	}
+	f->config.keep = keep;
+	f->config.n_keep = 40;
+	watch_fill("nodes", "[]");
+	close_agent(f);
+	open_agent(f);
+	put_service("vpn", "'podswitch.io/not-routed':'192.0.2.0/24'");
+	make_ready(f);
+	assert_int_equal(json_array_size(json_object_get(port_of(f, TV), "keep")), 41);
+	f->config.n_keep = 70;
+	close_agent(f);
+	open_agent(f);
+	turn(f, RECONCILER_PERIOD);
+	const json_t *list = json_object_get(port_of(f, TV), "keep");
+	assert_int_equal(json_array_size(list), PODSWITCHD_PORTS_MAX_KEEP);
+	/* What the gateway's owner asked for has the first place. */
+	assert_string_equal(json_string_value(json_array_get(list, 0)), "192.0.2.0/24");
+}
+
+static void wrong_questions(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const questions[] = {
+		"{}",
+		"{'container_id':'c1','ifname':'vx0','namespace':'media'}",
+		"{'container_id':'c1','ifname':'vx0','namespace':'media','pod':7}",
+		"{'container_id':'../x','ifname':'vx0','namespace':'media','pod':'tv','netns':'/run/netns/x'}",
+		"{'container_id':'c1','ifname':'a/b','namespace':'media','pod':'tv','netns':'/run/netns/x'}",
+		"{'container_id':'c1','ifname':'vx0','namespace':'Media','pod':'tv','netns':'/run/netns/x'}",
+		"{'container_id':'c1','ifname':'vx0','namespace':'media','pod':'tv'}",
+		"{'container_id':'c1','ifname':'vx0','namespace':'media','pod':'tv','netns':''}",
+	};
+
+	turn(f, 1);
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		call_agent(f, "attachment.add", json_of(questions[i]));
+		assert_int_equal(f->code, JSONRPC_INVALID_PARAMS);
+		assert_true(*f->why.text);
+	}
+	call_agent(f, "attachment.remove", json_of(questions[1]));
+	assert_int_equal(f->code, JSONRPC_INVALID_PARAMS);
+	call_agent(f, "attachment.check", json_of(questions[1]));
+	assert_int_equal(f->code, JSONRPC_INVALID_PARAMS);
+	call_agent(f, "attachment.gc", json_of("{'valid':7}"));
+	assert_int_equal(f->code, JSONRPC_INVALID_PARAMS);
+	call_agent(f, "attachment.steal", NULL);
+	assert_int_equal(f->code, JSONRPC_UNKNOWN_METHOD);
+	assert_null(f->attach->attachments);
+	char long_name[300];
+	memset(long_name, 'a', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	add_configured(f, C1, "tv", long_name);
+	assert_int_equal(f->code, JSONRPC_INVALID_PARAMS);
+}
+
+/* ---- changes under a running pod ---- */
+
+static void moves_to_another_gateway(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	put_service("other", "'podswitch.io/vni':'7'");
+	put_endpoints("other", "10.244.3.3");
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'other'");
+	turn(f, 1);
+	assert_string_equal(place_of(f, TV), "media.other@10.244.3.3");
+	assert_int_equal(times_ordered(f, "port.remove " TV), 0);
+	assert_int_equal(times_ordered(f, "port.add " TV), 1);
+	assert_string_equal(told, "GatewayAttached tv|GatewayAttached tv|");
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(fake_text(f->result, "gateway"), "media/other");
+	/* The first one is nobody's any more. */
+	json_object_set_new(f->p.gateways, "by-hand", json_object());
+	turn(f, RECONCILER_PERIOD);
+	assert_null(json_object_get(f->p.gateways, VPN("10.244.2.7")));
+	assert_non_null(json_object_get(f->p.gateways, "media.other@10.244.3.3"));
+	assert_non_null(json_object_get(f->p.gateways, "by-hand"));
+	/* And is made again when it is wanted. */
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+}
+
+static void stays_while_the_new_gateway_is_not_there(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	unsigned changes = f->p.changes;
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'nowhere'");
+	turn(f, 1);
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'no where'");
+	turn(f, RECONCILER_PERIOD);
+	put_service("nowhere", "");
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'nowhere'");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(told, "GatewayAttached tv|GatewayNotFound tv|GatewayMalformed tv|GatewayLost tv|");
+}
+
+static void service_and_namespace_go(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	unsigned changes = f->p.changes;
+	watch_take("services", "{'metadata':{'namespace':'media','name':'vpn'}}");
+	watch_take("endpointslices", "{'metadata':{'namespace':'media','name':'vpn-1'}}");
+	watch_take("namespaces", "{'metadata':{'name':'media'}}");
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(check(f, C1, "tv"), "lost");
+	assert_string_equal(told, "GatewayAttached tv|GatewayNotFound tv|");
+}
+
+static void opts_out_and_in(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'none'");
+	turn(f, 1);
+	assert_null(port_of(f, TV));
+	assert_string_equal(told, "GatewayAttached tv|GatewayDetached tv|");
+	assert_string_equal(check(f, C1, "tv"), "none");
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(json_object_size(f->p.gateways), 0);
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+	assert_string_equal(check(f, C1, "tv"), "ready");
+	assert_string_equal(told, "GatewayAttached tv|GatewayDetached tv|GatewayAttached tv|");
+}
+
+static void removal_that_is_refused_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	f->p.refuse = "port.remove";
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	assert_non_null(port_of(f, TV));
+	assert_int_equal(times_told("GatewayDetached"), 0);
+	assert_string_equal(check(f, C1, "tv"), "lost");
+	f->p.refuse = NULL;
+	turn(f, RECONCILER_PERIOD);
+	assert_null(port_of(f, TV));
+}
+
+static void permission_is_revoked(void **state)
+{
+	struct fixture *f = *state;
+	char place[NAMES_SIZE];
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	put_pod("games", "quake", UID, "'podswitch.io/gateway':'vpn.media'");
+	turn(f, 1);
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "ready");
+	strcpy(place, place_of(f, "games.quake@c1c1c1c1c1c1"));
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office'");
+	f->p.refuse = "port.set";
+	turn(f, 1);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), place);
+	f->p.refuse = NULL;
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), "none");
+	assert_non_null(port_of(f, "games.quake@c1c1c1c1c1c1"));
+	unsigned orders = times_ordered(f, "port.set games.quake@c1c1c1c1c1c1");
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_ordered(f, "port.set games.quake@c1c1c1c1c1c1"), orders);
+	assert_int_equal(times_told("GatewayNotAllowed"), 1);
+	/* An agent that starts meanwhile leaves it cut off. */
+	close_agent(f);
+	open_agent(f);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), "none");
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office games'");
+	turn(f, 1);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), place);
+	/* That nobody answers who is cut off speaks against no endpoint. */
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office'");
+	turn(f, 1);
+	put_service("vpn", "'podswitch.io/allow-namespaces':'*'");
+	turn(f, 1);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), place);
+}
+
+static void gateway_changes_its_network(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	put_service("vpn", "'podswitch.io/vni':'77','podswitch.io/port':'4789'");
+	turn(f, 1);
+	const json_t *gateway = json_object_get(f->p.gateways, VPN("10.244.2.7"));
+	assert_int_equal(json_integer_value(json_object_get(gateway, "vni")), 77);
+	assert_int_equal(json_integer_value(json_object_get(gateway, "port")), 4789);
+	assert_int_equal(times_ordered(f, "gateway.set " VPN("10.244.2.7")), 1);
+	assert_int_equal(times_ordered(f, "gateway.remove " VPN("10.244.2.7")), 0);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_ordered(f, "gateway.set " VPN("10.244.2.7")), 1);
+}
+
+static void gateway_removed_by_hand(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	podswitchd_forget(&f->p);
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+}
+
+/* ---- endpoints ---- */
+
+static void endpoint_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	put_endpoints("vpn", "10.244.2.8 10.244.2.9");
+	turn(f, 1);
+	assert_string_not_equal(place_of(f, TV), VPN("10.244.2.7"));
+	char second[NAMES_SIZE];
+	strcpy(second, place_of(f, TV));
+	/* It stays there, whoever comes. */
+	put_endpoints("vpn", "10.244.2.1 10.244.2.2 10.244.2.3 10.244.2.7 10.244.2.8 10.244.2.9");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), second);
+	/* The last one goes, and comes back. */
+	put_endpoints("vpn", "");
+	turn(f, 1);
+	assert_string_equal(place_of(f, TV), second);
+	assert_string_equal(check(f, C1, "tv"), "lost");
+	turn(f, RECONCILER_PERIOD);
+	put_endpoints("vpn", strchr(second, '@') + 1);
+	turn(f, 1);
+	assert_string_equal(check(f, C1, "tv"), "ready");
+	assert_string_equal(told, "GatewayAttached tv|GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
+}
+
+static void endpoints_share_the_pods(void **state)
+{
+	struct fixture *f = *state;
+	unsigned at[2] = {0};
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	for (int i = 0; i < 40; i++) {
+		char name[16], container[16], port[64];
+		snprintf(name, sizeof(name), "p%d", i);
+		snprintf(container, sizeof(container), "aaaabbbb%04d", i);
+		put_pod("media", name, name, ASKS_VPN);
+		turn(f, 1);
+		assert_string_equal(add(f, container, name), "ready");
+		snprintf(port, sizeof(port), "media.%s@%s", name, container);
+		at[!strcmp(place_of(f, port), VPN("10.244.2.7"))]++;
+	}
+	assert_in_range(at[0], 8, 32);
+	assert_int_equal(at[0] + at[1], 40);
+}
+
+/* At which of the two endpoints it is, and what the other is. */
+static const char *other_than(const char *place)
+{
+	return strcmp(place, VPN("10.244.2.7")) != 0 ? VPN("10.244.2.7") : VPN("10.244.2.8");
+}
+
+static void lost_endpoint(void **state)
+{
+	struct fixture *f = *state;
+	char first[NAMES_SIZE], second[NAMES_SIZE];
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	make_ready(f);
+	strcpy(first, place_of(f, TV));
+	strcpy(second, other_than(first));
+	podswitchd_client(&f->p, first, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(place_of(f, TV), second);
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
+	assert_int_equal(f->attach->lost, 1);
+	assert_string_equal(check(f, C1, "tv"), "ready");
+	/* Not back to the suspect, also when the second is lost ... */
+	podswitchd_client(&f->p, second, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(place_of(f, TV), second);
+	assert_string_equal(check(f, C1, "tv"), "lost");
+	assert_int_equal(f->attach->lost, 2);
+	/* ... until it is forgiven. */
+	podswitchd_client(&f->p, first, "ready");
+	for (unsigned i = 0; i < 13; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), first);
+	assert_string_equal(check(f, C1, "tv"), "ready");
+}
+
+static void single_endpoint_is_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "lost");
+	hear_news(f, TV, "port.lost");
+	hear_news(f, TV, "port.changed");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|");
+	assert_int_equal(f->attach->lost, 1);
+	/* A further endpoint is better at once. */
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	turn(f, 1);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.8"));
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
+}
+
+static void news_is_missed(void **state)
+{
+	struct fixture *f = *state;
+	char first[NAMES_SIZE];
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	make_ready(f);
+	strcpy(first, place_of(f, TV));
+	podswitchd_client(&f->p, first, "lost");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), other_than(first));
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
+}
+
+/* No lease any more, of which there is no news. */
+static void lease_is_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(check(f, C1, "tv"), "lost");
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|");
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
+	hear_news(f, TV, "port.ready");
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
+}
+
+/* ---- DEL and the end of pods ---- */
+
+static void removed_before_it_is_ready(void **state)
+{
+	struct fixture *f = *state;
+
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	call_agent(f, "attachment.remove", question(C1, "media", "tv"));
+	assert_int_equal(f->code, 0);
+	assert_null(port_of(f, TV));
+	assert_string_equal(add(f, C1, "tv"), "failed");
+	assert_int_equal(f->code, JSONRPC_REFUSED);
+	turn(f, RECONCILER_PERIOD);
+	assert_null(port_of(f, TV));
+	/* Twice is no error, and a further sandbox of the pod is another matter. */
+	call_agent(f, "attachment.remove", question(C1, "media", "tv"));
+	assert_int_equal(f->code, 0);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
+	assert_string_equal(add(f, C2, "tv"), "ready");
+}
+
+static void removed_before_it_is_asked_for(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, ASKS_VPN);
+	call_agent(f, "attachment.remove", question(C1, "media", "tv"));
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "failed");
+	assert_int_equal(f->p.changes, 0);
+}
+
+static void second_sandbox(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	assert_string_equal(add(f, C2, "tv"), "ready");
+	/* It may still run: it stays in, and gets no other way. */
+	assert_string_equal(place_of(f, TV), "none");
+	assert_string_equal(place_of(f, "media.tv@c2c2c2c2c2c2"), VPN("10.244.2.7"));
+	/* A plugin of the first that still asks does not take it back. */
+	assert_string_equal(add(f, C1, "tv"), "failed");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), "none");
+	assert_string_equal(place_of(f, "media.tv@c2c2c2c2c2c2"), VPN("10.244.2.7"));
+	unsigned changes = f->p.changes;
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(add(f, C2, "tv"), "ready");
+	assert_int_equal(f->p.changes, changes);
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	turn(f, RECONCILER_PERIOD);
+	assert_null(port_of(f, TV));
+	/* One that is gone already is in nobody's way. */
+	json_object_set_new(f->p.states, "media.tv@c2c2c2c2c2c2", json_string("gone"));
+	assert_string_equal(add(f, "c3c3c3c3c3c3", "tv"), "ready");
+	assert_null(port_of(f, "media.tv@c2c2c2c2c2c2"));
+	call_agent(f, "attachment.remove", question("c3c3c3c3c3c3", "media", "tv"));
+	assert_string_equal(add(f, "c4c4c4c4c4c4", "tv"), "ready");
+	/* Another interface of the pod is not an earlier one. */
+	json_t *params = question("c4c4c4c4c4c4", "media", "tv");
+	json_object_set_new(params, "ifname", json_string("net1"));
+	assert_string_equal(call_agent(f, "attachment.add", params), "ready");
+	assert_string_equal(place_of(f, "media.tv@c4c4c4c4c4c4"), VPN("10.244.2.7"));
+	assert_non_null(port_of(f, "media.tv@c4c4c4c4c4c4.net1"));
+}
+
+static void pod_goes_without_del(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
+	for (unsigned waited = 0; waited < ORPHAN_AGE; waited += RECONCILER_PERIOD) {
+		turn(f, RECONCILER_PERIOD);
+		assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+	}
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	/* Its processes may have a long grace period, in which they get no other way out. */
+	assert_string_equal(place_of(f, TV), "none");
+	turn(f, 100 * ORPHAN_AGE);
+	assert_string_equal(place_of(f, TV), "none");
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	turn(f, RECONCILER_PERIOD);
+	assert_null(port_of(f, TV));
+	assert_null(f->attach->attachments);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(json_object_size(f->p.gateways), 0);
+}
+
+/* As after a relist that came too early: it is there again before its time is over. */
+static void pod_is_away_for_a_moment(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	for (int i = 0; i < 3; i++) {
+		watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
+		turn(f, ORPHAN_AGE - RECONCILER_PERIOD);
+		put_pod("media", "tv", UID, ASKS_VPN);
+		turn(f, RECONCILER_PERIOD);
+	}
+	assert_string_equal(check(f, C1, "tv"), "ready");
+}
+
+static void port_is_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	hear_news(f, TV, "port.gone");
+	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
+	turn(f, RECONCILER_PERIOD);
+	assert_null(port_of(f, TV));
+}
+
+static void tombstones_are_carried_out(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	assert_int_equal(shell_status(f->tombstones, "mkdir $D && echo '{}' >$D/" TV " && echo x >$D/.half"), 0);
+	f->p.refuse = "port.remove";
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(shell_status(f->tombstones, "test -e $D/" TV), 0);
+	assert_non_null(port_of(f, TV));
+	f->p.refuse = NULL;
+	turn(f, RECONCILER_PERIOD);
+	assert_null(port_of(f, TV));
+	assert_int_equal(shell_status(f->tombstones, "test ! -e $D/" TV " && test -e $D/.half"), 0);
+	assert_string_equal(add(f, C1, "tv"), "failed");
+}
+
+static json_t *valid(const char *container)
+{
+	return json_pack("{s:[{s:s, s:s}, i, {}]}", "valid", "container_id", container, "ifname", "eth0", 7);
+}
+
+static void garbage(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	call_agent(f, "attachment.gc", valid(C1));
+	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 0);
+	/* Another network's list: the pod is there, and stays where it is. */
+	call_agent(f, "attachment.gc", valid(C2));
+	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 0);
+	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
+	call_agent(f, "attachment.gc", valid(C1));
+	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 0);
+	call_agent(f, "attachment.gc", valid(C2));
+	assert_int_equal(json_integer_value(json_object_get(f->result, "removed")), 1);
+	assert_null(port_of(f, TV));
+}
+
+/* ---- starting anew ---- */
+
+static void agent_starts_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	turn(f, RECONCILER_PERIOD);
+	unsigned changes = f->p.changes;
+	cluster_close(f->cluster);
+	close_agent(f);
+	open_cluster(f);
+	open_agent(f);
+	for (int i = 0; i < 10; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(check(f, C1, "tv"), "failed");
+	/* All but the pods are known: still nothing may be concluded. */
+	fill_cluster();
+	watch_of(PODS)->synced = false;
+	turn(f, ORPHAN_AGE);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	call_agent(f, "attachment.gc", valid(C2));
+	turn(f, ORPHAN_AGE);
+	assert_int_equal(f->p.changes, changes);
+	put_pod("media", "tv", UID, ASKS_VPN);
+	watch_of(PODS)->synced = true;
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(check(f, C1, "tv"), "ready");
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(told, "GatewayAttached tv|");
+}
+
+static void agent_starts_anew_in_the_middle(void **state)
+{
+	struct fixture *f = *state;
+
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(told, "GatewayAttached tv|");
+}
+
+/* A lost gateway of which an earlier agent has told: what comes is its recovery, and by name. */
+static void agent_starts_anew_at_a_lost_gateway(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "lost");
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|");
+	assert_non_null(strstr(last_message, "media/vpn at 10.244.2.7"));
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_told("GatewayRecovered"), 1);
+}
+
+/* A gateway that the CNI configuration names and nothing else: the next agent still knows. */
+static void configured_gateway_outlives_the_agent(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	assert_string_equal(add_configured(f, C1, "tv", "vpn.media"), "ready");
+	unsigned changes = f->p.changes;
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_non_null(port_of(f, TV));
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(check(f, C1, "tv"), "ready");
+	/* What cannot be read is not "none". */
+	close_agent(f);
+	assert_int_equal(shell_status(f->memory, "rm $D/" TV " && mkdir $D/" TV), 0);
+	open_agent(f);
+	turn(f, RECONCILER_PERIOD);
+	assert_non_null(port_of(f, TV));
+	assert_int_equal(shell_status(f->memory, "rmdir $D/" TV " && echo -n vpn.media >$D/" TV), 0);
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	/* The pod's own word still wins. */
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'none'");
+	turn(f, 1);
+	assert_null(port_of(f, TV));
+	call_agent(f, "attachment.remove", question(C1, "media", "tv"));
+	assert_int_equal(shell_status(f->memory, "rmdir $D"), 0);
+}
+
+static void configured_gateway_cannot_be_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "");
+	assert_int_equal(shell_status(f->memory, ": >$D"), 0);
+	turn(f, 1);
+	assert_string_equal(add_configured(f, C1, "tv", "vpn.media"), "failed");
+	assert_int_equal(f->p.changes, 0);
+}
+
+/* The port's name holds only a part of the pod's. */
+static void long_name_is_taken_up(void **state)
+{
+	struct fixture *f = *state;
+	char name[250];
+
+	memset(name, 'a', sizeof(name) - 1);
+	for (size_t i = 50; i < sizeof(name) - 1; i += 50)
+		name[i] = '.';
+	name[sizeof(name) - 1] = '\0';
+	put_pod("media", name, UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, name), "ready");
+	unsigned changes = f->p.changes;
+	close_agent(f);
+	open_agent(f);
+	for (int i = 0; i < 10; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(check(f, C1, name), "ready");
+}
+
+static void ports_of_others_are_left_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	json_object_set_new(f->p.gateways, "lab", json_object());
+	json_object_set_new(
+		f->p.ports, "by-hand",
+		json_pack("{s:s, s:s, s:s, s:s}", "name", "by-hand", "gateway", "lab", "netns", "x", "ifname", "vx0"));
+	json_object_set_new(
+		f->p.ports, "No@Pod",
+		json_pack("{s:s, s:s, s:s, s:s}", "name", "No@Pod", "gateway", "lab", "netns", "x", "ifname", "vx0"));
+	for (int i = 0; i < 10; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_int_equal(json_object_size(f->p.ports), 2);
+	assert_null(f->attach->attachments);
+}
+
+/* ---- podswitchd comes and goes ---- */
+
+static void podswitchd_loses_its_state(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	podswitchd_stop(&f->p);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready"); /* nothing says otherwise */
+	podswitchd_forget(&f->p);
+	podswitchd_start(&f->p);
+	/* By its news alone, long before the period is over. */
+	for (int i = 0; i < 3; i++)
+		turn(f, 1);
+	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
+	assert_non_null(json_object_get(f->p.gateways, VPN("10.244.2.7")));
+	assert_string_equal(told, "GatewayAttached tv|");
+}
+
+static void podswitchd_keeps_its_state(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	unsigned changes = f->p.changes;
+	podswitchd_stop(&f->p);
+	for (int i = 0; i < 10; i++)
+		turn(f, RECONCILER_PERIOD);
+	podswitchd_start(&f->p);
+	for (int i = 0; i < 3; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, changes);
+	assert_string_equal(told, "GatewayAttached tv|");
+	assert_string_equal(check(f, C1, "tv"), "ready");
+	/* Or has an older one. */
+	podswitchd_stop(&f->p);
+	json_object_set_new(port_of(f, TV), "probe", json_integer(99));
+	podswitchd_start(&f->p);
+	for (int i = 0; i < 3; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_int_equal(json_integer_value(json_object_get(port_of(f, TV), "probe")), 10);
+}
+
+/* It forgot, and the first that notices is an order for another gateway. */
+static void podswitchd_forgets_between_two_orders(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	podswitchd_stop(&f->p);
+	podswitchd_forget(&f->p);
+	podswitchd_start(&f->p);
+	put_service("other", "");
+	put_endpoints("other", "10.244.3.3");
+	put_pod("media", "radio", UID "2", "'podswitch.io/gateway':'other'");
+	assert_string_equal(add(f, C2, "radio"), "ready");
+	put_pod("media", "film", UID "3", ASKS_VPN);
+	assert_string_equal(add(f, "c3c3c3c3c3c3", "film"), "ready");
+}
+
+static void podswitchd_is_away(void **state)
+{
+	struct fixture *f = *state;
+	const char *reason;
+
+	podswitchd_stop(&f->p);
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "podswitchd does not answer"));
+	assert_string_equal(check(f, C1, "tv"), "failed");
+	assert_false(reconciler_ready(f->attach, &reason));
+	assert_string_equal(reason, "podswitchd does not answer");
+	call_agent(f, "agent.status", NULL);
+	assert_true(json_is_true(json_object_get(f->result, "synced")));
+	assert_true(json_is_false(json_object_get(f->result, "switch")));
+	assert_string_equal(call_agent(f, "attachment.remove", question(C2, "media", "x")), "failed");
+	podswitchd_start(&f->p);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_true(reconciler_ready(f->attach, &reason));
+	podswitchd_stop(&f->p);
+	put_pod("media", "radio", UID "2", ASKS_VPN);
+	assert_string_equal(add(f, C2, "radio"), "pending");
+	assert_non_null(strstr(reason_of(f), "podswitchd does not answer"));
+}
+
+static void podswitchd_refuses(void **state)
+{
+	struct fixture *f = *state;
+
+	f->p.refuse = "port.add";
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "podswitchd refuses: not today"));
+	f->p.refuse = "gateway.add";
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	f->p.refuse = NULL;
+	assert_string_equal(add(f, C1, "tv"), "ready");
+}
+
+static void starts_before_all_is_known(void **state)
+{
+	struct fixture *f = *state;
+	const char *reason;
+
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "starting"));
+	assert_false(reconciler_ready(f->attach, &reason));
+	assert_non_null(strstr(reason, "API server"));
+	assert_int_equal(json_array_size(f->p.log), 0);
+	call_agent(f, "agent.status", NULL);
+	assert_true(json_is_false(json_object_get(f->result, "synced")));
+}
+
+/* ---- pods without the plugin ---- */
+
+static void running_pod_is_attached(void **state)
+{
+	struct fixture *f = *state;
+	static const char port[] = "media.tv@0123456789ab";
+
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_int_equal(f->p.changes, 0); /* no process is seen */
+	searches = 0;
+	for (int i = 0; i < 20; i++) {
+		reconciler_wake(f->attach);
+		turn(f, 1);
+	}
+	assert_int_equal(searches, 0);
+	netns_answer = "/proc/77/ns/net";
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'radio','uid':'0123456789ac','annotations':{" ASKS_VPN
+			"}},'status':{'phase':'Pending'}}");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, port), VPN("10.244.2.7"));
+	assert_string_equal(fake_text(port_of(f, port), "netns"), "/proc/77/ns/net");
+	assert_int_equal(json_object_size(f->p.ports), 1);
+	assert_string_equal(told, "GatewayAttached tv|");
+	unsigned changes = f->p.changes;
+	/* It is not the plugin's, so that the runtime's list says nothing of it. */
+	call_agent(f, "attachment.gc", valid(C2));
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	call_agent(f, "attachment.gc", valid(C2));
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, changes);
+	/* The plugin's own takes its place. */
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(place_of(f, port), "none");
+	assert_non_null(port_of(f, TV));
+}
+
+/* The kubelet waits for the plugin before it takes the pod away. */
+static void deleted_while_it_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, "'podswitch.io/gateway':'late'");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','deletionTimestamp':'2026',"
+			"'annotations':{'podswitch.io/gateway':'late'}}}");
+	assert_string_equal(add(f, C1, "tv"), "refused");
+}
+
+static void running_pods_are_not_attached(void **state)
+{
+	struct fixture *f = *state;
+
+	netns_answer = "/proc/77/ns/net";
+	put_pod("media", "plain", "0123456789aa", "");
+	put_pod("unheard", "x", "0123456789ab", "");
+	watch_say(PODS,
+		  "{'metadata':{'namespace':'media','name':'ends','uid':'0123456789ac','deletionTimestamp':'2026','"
+		  "annotations':{" ASKS_VPN "}},'status':{'phase':'Running'}}");
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'host','uid':'0123456789ad','annotations':{" ASKS_VPN
+			"}},'spec':{'hostNetwork':true},'status':{'phase':'Running'}}");
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, 0);
+	/* One that opted in after the plugin had let it go. */
+	assert_string_equal(add(f, C1, "plain"), "none");
+	assert_null(f->attach->attachments);
+	put_pod("media", "plain", "0123456789aa", ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(place_of(f, "media.plain@0123456789aa"), VPN("10.244.2.7"));
+	f->config.running = false;
+	close_agent(f);
+	podswitchd_forget(&f->p);
+	open_agent(f);
+	turn(f, 1);
+	assert_int_equal(json_object_size(f->p.ports), 0);
+}
+
+int main(void)
+{
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up_filled, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(without_gateway),
+		TEST(with_gateway),
+		TEST(static_address),
+		TEST(unknown_gateway_appears),
+		TEST(malformed_service_waits),
+		TEST(not_allowed),
+		TEST(malformed),
+		TEST(silent_gateway),
+		TEST(silent_endpoint_is_left),
+		TEST(silent_endpoints_are_left_in_turn),
+		TEST(pod_not_seen),
+		TEST(static_pod),
+		TEST(namespace_decides),
+		TEST(namespaces_are_not_heard),
+		TEST(keeps_as_many_networks_as_fit),
+		TEST(wrong_questions),
+		TEST(moves_to_another_gateway),
+		TEST(stays_while_the_new_gateway_is_not_there),
+		TEST(service_and_namespace_go),
+		TEST(opts_out_and_in),
+		TEST(removal_that_is_refused_is_tried_again),
+		TEST(permission_is_revoked),
+		TEST(gateway_changes_its_network),
+		TEST(gateway_removed_by_hand),
+		TEST(endpoint_goes),
+		TEST(endpoints_share_the_pods),
+		TEST(lost_endpoint),
+		TEST(single_endpoint_is_lost),
+		TEST(news_is_missed),
+		TEST(lease_is_lost),
+		TEST(removed_before_it_is_ready),
+		TEST(removed_before_it_is_asked_for),
+		TEST(second_sandbox),
+		TEST(pod_goes_without_del),
+		TEST(pod_is_away_for_a_moment),
+		TEST(port_is_gone),
+		TEST(tombstones_are_carried_out),
+		TEST(garbage),
+		TEST(agent_starts_anew),
+		TEST(agent_starts_anew_in_the_middle),
+		TEST(agent_starts_anew_at_a_lost_gateway),
+		TEST(configured_gateway_outlives_the_agent),
+		TEST(configured_gateway_cannot_be_kept),
+		TEST(long_name_is_taken_up),
+		TEST(ports_of_others_are_left_alone),
+		TEST(podswitchd_loses_its_state),
+		TEST(podswitchd_keeps_its_state),
+		TEST(podswitchd_forgets_between_two_orders),
+		TEST(podswitchd_is_away),
+		TEST(podswitchd_refuses),
+		cmocka_unit_test_setup_teardown(starts_before_all_is_known, set_up, tear_down),
+		TEST(running_pod_is_attached),
+		TEST(deleted_while_it_waits),
+		TEST(running_pods_are_not_attached),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

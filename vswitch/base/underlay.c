@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * underlay.c - the UDP sockets of a VTEP in one network namespace
+ *
+ * A socket stays in the namespace in which it was made, so a pod's underlay is opened there and then used from the
+ * host's.
+ *
+ * The sockets do not change after underlay_open(). The one thing that threads share is the question for a path MTU: it
+ * connects the `path` socket, reads the MTU and the local address, and another thread must not come between. A flag
+ * that is spun on guards it; it is asked rarely.
+ */
+#include "vswitch/base/underlay.h"
+
+#include "tap/base/wire.h"
+
+#include <netinet/udp.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define RECEIVE_BUFFER (8 << 20) /* bytes: what a fast link brings in a few milliseconds, while the worker is busy */
+#define SEND_BUFFER (4 << 20)
+#define UDP_NO_CHECK6_RX_OPTION 102 /* UDP_NO_CHECK6_RX in Linux's udp.h, which clashes with netinet/udp.h */
+#define PORT_TRIES 64
+
+static const int families[UNDERLAY_FAMILIES] = {AF_INET, AF_INET6};
+
+static void set_int(int fd, int level, int option, int value)
+{
+	/* What a kernel lacks here costs speed or a feature, never correctness. */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static int underlay_socket(int family)
+{
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+	if (fd < 0)
+		return -errno;
+	if (family == AF_INET) {
+		set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+	} else {
+		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
+		set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
+	}
+	return fd;
+}
+
+static int bind_socket(int fd, int family, const struct address *local, uint16_t port)
+{
+	struct endpoint endpoint = {.address = {.family = (uint8_t)family}, .port = port};
+	if (local->family)
+		endpoint.address = *local;
+	struct sockaddr_storage to;
+	socklen_t length = endpoint_to_sockaddr(&endpoint, &to);
+	return bind(fd, (struct sockaddr *)&to, length) ? -errno : 0;
+}
+
+static int open_receiver(int family, const struct address *local, uint16_t port, bool shared, bool gro)
+{
+	int fd = underlay_socket(family);
+	if (fd < 0)
+		return fd;
+	/* Only if there are several receivers: another program of the same user could join in. */
+	if (shared)
+		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+	set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
+	set_int(fd, SOL_UDP, UDP_GRO, gro);
+	if (family == AF_INET) {
+		set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	} else {
+		set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+		set_int(fd, SOL_UDP, UDP_NO_CHECK6_RX_OPTION, 1);
+	}
+	int error = bind_socket(fd, family, local, port);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+/* Random ports of the dynamic range, so that the pools of many pods, or of a restart, do not collide. */
+static int open_source(int family, const struct address *local, uint16_t *chosen)
+{
+	int fd = underlay_socket(family);
+	if (fd < 0)
+		return fd;
+	set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER);
+	/* Nothing is read from it, so nothing should be queued for it. */
+	set_int(fd, SOL_SOCKET, SO_RCVBUF, 0);
+	int error = -EADDRINUSE;
+	for (int i = 0; i < PORT_TRIES && error == -EADDRINUSE; i++) {
+		uint16_t random;
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			random = (uint16_t)(i * 257);
+		*chosen = (uint16_t)(SOURCE_PORT_FIRST + random % (SOURCE_PORT_LAST - SOURCE_PORT_FIRST + 1));
+		error = bind_socket(fd, family, local, *chosen);
+	}
+	if (error) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+static int open_family(struct underlay *underlay, int which, const struct address *local)
+{
+	struct underlay_family *family = &underlay->family[which];
+	for (unsigned i = 0; i < underlay->receivers; i++) {
+		int fd = open_receiver(families[which], local, underlay->port, underlay->receivers > 1, underlay->gro);
+		if (fd < 0)
+			return fd;
+		family->receive[i] = fd;
+	}
+	for (unsigned i = 0; i < underlay->sources; i++) {
+		int fd = open_source(families[which], local, &family->source_port[i]);
+		if (fd < 0)
+			return fd;
+		family->source[i] = fd;
+	}
+	family->path = underlay_socket(families[which]);
+	if (family->path < 0)
+		return family->path;
+	/* Bound to the address of the others, so that the path it learns is theirs. */
+	return local->family ? bind_socket(family->path, families[which], local, 0) : 0;
+}
+
+static void close_family(struct underlay_family *family)
+{
+	for (int i = 0; i < SWITCH_MAX_WORKERS; i++)
+		if (family->receive[i] >= 0)
+			close(family->receive[i]);
+	for (int i = 0; i < UNDERLAY_HOST_SOURCES; i++)
+		if (family->source[i] >= 0)
+			close(family->source[i]);
+	if (family->path >= 0)
+		close(family->path);
+	memset(family, 0xff, sizeof(*family)); /* makes every descriptor -1 */
+}
+
+static int underlay_explain(int error, uint16_t port, struct failure *why)
+{
+	if (error == -EADDRINUSE)
+		return fail(why, error, "port",
+			    "UDP port %u is in use there by another program or a kernel vxlan device; "
+			    "free it, or use --underlay pod or another --port",
+			    port);
+	if (error == -EADDRNOTAVAIL)
+		return fail(why, error, "vtep", "the --vtep address is not one of this network namespace");
+	if (error == -EMFILE || error == -ENFILE)
+		return fail(why, error, NULL, "out of file descriptors; raise the limit (LimitNOFILE, ulimit -n)");
+	return fail(why, error, NULL, "UDP sockets on port %u: %s", port, strerror(-error));
+}
+
+int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsigned sources,
+		  const struct address vtep[2], bool gro, struct failure *why)
+{
+	static const struct address any;
+	struct underlay *underlay = calloc(1, sizeof(*underlay));
+	if (!underlay)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	memset(underlay->family, 0xff, sizeof(underlay->family));
+	underlay->port = port;
+	underlay->receivers = receivers;
+	underlay->sources = sources;
+	underlay->gro = gro;
+	for (int which = 0; which < UNDERLAY_FAMILIES; which++) {
+		const struct address *local = &any;
+		for (int i = 0; i < 2; i++)
+			if (vtep[i].family == families[which])
+				local = &vtep[i];
+		int error = open_family(underlay, which, local);
+		/* Without IPv6 in the kernel, or with IPv6 disabled, IPv4 alone serves. */
+		if (which == UNDERLAY_IP6 && (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL) && !local->family) {
+			close_family(&underlay->family[which]);
+			continue;
+		}
+		if (error) {
+			underlay_close(underlay);
+			return underlay_explain(error, port, why);
+		}
+	}
+	*out = underlay;
+	return 0;
+}
+
+void underlay_close(struct underlay *underlay)
+{
+	if (!underlay)
+		return;
+	for (int which = 0; which < UNDERLAY_FAMILIES; which++)
+		close_family(&underlay->family[which]);
+	free(underlay);
+}
+
+int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash)
+{
+	return underlay->family[family == AF_INET6].source[hash % underlay->sources];
+}
+
+uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash)
+{
+	return underlay->family[family == AF_INET6].source_port[hash % underlay->sources];
+}
+
+static int path_mtu(int fd, const struct sockaddr_storage *to)
+{
+	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+	bool ip6 = to->ss_family == AF_INET6;
+	int mtu = 0;
+	socklen_t length = sockaddr_size(to->ss_family), size = sizeof(mtu);
+	/*
+	 * A connected socket keeps its source address when it is connected elsewhere, even one that the node no longer
+	 * has. So it is disconnected first.
+	 */
+	if (connect(fd, &nowhere, sizeof(nowhere)) || connect(fd, (const struct sockaddr *)to, length) ||
+	    getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &size))
+		return -errno;
+	return mtu;
+}
+
+int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from)
+{
+	/* Several calls that another thread must not interrupt. */
+	static atomic_flag asking = ATOMIC_FLAG_INIT;
+	int fd = underlay->family[to->ss_family == AF_INET6].path;
+	socklen_t size = sizeof(*from);
+	while (atomic_flag_test_and_set_explicit(&asking, memory_order_acquire))
+		sched_yield();
+	int mtu = path_mtu(fd, to);
+	if (mtu > 0 && getsockname(fd, (struct sockaddr *)from, &size))
+		mtu = -errno;
+	if (mtu > 0)
+		((struct sockaddr_in *)from)->sin_port =
+			0; /* the port differs each time; it is at the same offset in both families */
+	atomic_flag_clear_explicit(&asking, memory_order_release);
+	return mtu;
+}
+
+int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to)
+{
+	struct sockaddr_storage from;
+	return underlay_path(underlay, to, &from);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * deliver.c - handing frames to a pod's TAP
+ *
+ *    deliver_segment(frame)
+ *        |
+ *      a group of this flow is held? --no----------------------------------+
+ *        | yes                                                             |
+ *      coalesce_join() takes it? --yes--> done, still held                 |
+ *        | no                                                              v
+ *      the group leaves first; then ----------------------> may it begin a group?
+ *                                                             | yes        | no
+ *                                             held, at most WORKER_GROUPS  written alone
+ *
+ * So the order within a flow is kept. At the end of the round deliver_all_held() writes every group. Groups keep no
+ * order among each other: they are different flows.
+ *
+ * tx_frames is counted when a write is queued, and taken back by deliver_refused().
+ */
+#include "vswitch/path/deliver.h"
+
+#include "tap/base/wire.h"
+#include "tap/tap.h"
+#include "vswitch/path/coalesce.h"
+#include "vswitch/path/decap.h"
+
+/* Queues [vnet][pieces], `length` bytes of frame. */
+static void write_tap(struct worker *worker, struct port *port, const struct virtio_net_hdr *vnet,
+		      const struct iovec *pieces, unsigned n, uint32_t length)
+{
+	if (port->tap < 0) {
+		worker_drop(worker, port, NULL, DROP_TAP_DOWN);
+		return;
+	}
+	struct ring_tx *tx = ring_tx(worker->ring, n + 1, 0);
+	struct iovec *iov = tx->message.msg_iov;
+	tx->port = port;
+	tx->vnet = *vnet;
+	tx->count = 1;
+	tx->total = tx->length = length;
+	iov[0] = (struct iovec){&tx->vnet, TAP_VNET_HEADER};
+	memcpy(&iov[1], pieces, n * sizeof(*pieces));
+	tx->message.msg_iovlen = n + 1;
+	ring_write(worker->ring, port->tap, tx);
+	struct port_counters *counters = &port->counters[worker->index];
+	count(&counters->tx_frames, 1);
+	count(&counters->tx_bytes, length);
+}
+
+void deliver_whole(struct worker *worker, struct port *port, const struct frame *frame,
+		   const struct virtio_net_hdr *vnet)
+{
+	write_tap(worker, port, vnet, &(struct iovec){frame->data, frame->length}, 1, frame->length);
+}
+
+static void deliver_alone(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)
+{
+	struct virtio_net_hdr vnet;
+	uint32_t length = decap_shape(frame, port->config.link.mtu, inner_gso, &vnet);
+	write_tap(worker, port, &vnet, &(struct iovec){frame->data, length}, 1, length);
+}
+
+/* Groups */
+
+static void deliver_group(struct worker *worker, struct coalesce_group *group)
+{
+	struct virtio_net_hdr vnet;
+	if (group->count == 1) {
+		deliver_alone(worker, group->port, &group->first, 0);
+		return;
+	}
+	uint32_t length = coalesce_finish(group, &vnet);
+	write_tap(worker, group->port, &vnet, group->pieces, group->count, length);
+}
+
+static void deliver_group_at(struct worker *worker, unsigned index)
+{
+	deliver_group(worker, &worker->groups[index]);
+	worker->n_groups--;
+	if (index != worker->n_groups)
+		worker->groups[index] = worker->groups[worker->n_groups];
+}
+
+/* A fragment does not show its ports, so it may belong to any group of this port: all of them go first. */
+static void deliver_groups_of(struct worker *worker, const struct port *port)
+{
+	for (unsigned i = worker->n_groups; i-- > 0;)
+		if (worker->groups[i].port == port)
+			deliver_group_at(worker, i);
+}
+
+static bool deliver_may_group(const struct worker *worker, const struct port *port, const struct frame *frame,
+			      uint32_t inner_gso)
+{
+	bool udp = frame->protocol == PROTO_UDP;
+	return worker->vs->offloads.tap_gro && !inner_gso && !frame_is_group(frame) && !(udp && !port->takes_uso) &&
+	       frame->ip_end - frame->l3 <= port->config.link.mtu && coalesce_can_start(frame);
+}
+
+void deliver_segment(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)
+{
+	for (unsigned i = 0; i < worker->n_groups; i++) {
+		if (!coalesce_same_flow(&worker->groups[i], port, frame))
+			continue;
+		if (!inner_gso && coalesce_join(&worker->groups[i], frame))
+			return;
+		deliver_group_at(worker, i);
+		break;
+	}
+	if (frame->version && !frame->l4)
+		deliver_groups_of(worker, port);
+	if (!deliver_may_group(worker, port, frame, inner_gso)) {
+		deliver_alone(worker, port, frame, inner_gso);
+		return;
+	}
+	if (worker->n_groups == WORKER_GROUPS)
+		deliver_group_at(worker, 0);
+	coalesce_start(&worker->groups[worker->n_groups++], port, frame);
+}
+
+void deliver_all_held(struct worker *worker)
+{
+	while (worker->n_groups)
+		deliver_group_at(worker, worker->n_groups - 1);
+}
+
+void deliver_refused(struct worker *worker, const struct ring_tx *tx, int error)
+{
+	struct port *port = tx->port;
+	struct port_counters *counters = &port->counters[worker->index];
+	uncount(&counters->tx_frames, 1);
+	uncount(&counters->tx_bytes, tx->length);
+	worker_drop(worker, port, NULL, error == -EIO ? DROP_TAP_DOWN : DROP_TAP_FAILED);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* encap.c - a pod's frame becomes a VXLAN datagram to a remote */
+#include "vswitch/path/encap.h"
+
+#include "tap/base/wire.h"
+#include "tap/tap.h"
+#include "vswitch/path/train.h"
+
+_Static_assert(TAP_VNET_HEADER >= VXLAN_HEADER, "the VXLAN header takes the place of the virtio header");
+
+void encap_header(uint8_t out[static 8], uint32_t vni)
+{
+	memset(out, 0, VXLAN_HEADER);
+	out[VXLAN_FLAGS] = VXLAN_FLAG_I;
+	store24(out + VXLAN_VNI, vni);
+}
+
+void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame,
+		const struct segment_plan *plan)
+{
+	const struct underlay *underlay = port_underlay(port);
+	uint64_t hash = frame_flow_hash(frame, worker->vs->secret, SECRET_SIZE);
+	uint32_t longest = VXLAN_HEADER + (plan ? plan->headers + plan->size : frame->length);
+	struct train_flow flow = {
+		.port = port,
+		.remote = remote,
+		.fd = underlay_source(underlay, remote->to.ss_family, hash),
+		.source_port = underlay_source_port(underlay, remote->to.ss_family, hash),
+		.ecn = frame_ecn_encapsulate(frame),
+		.by_tap = !port->underlay && egress_by_tap(&remote->egress, longest),
+	};
+	uint8_t *datagram = frame->data - VXLAN_HEADER;
+	encap_header(datagram, port->gateway->config.vni);
+	if (plan)
+		train_add_super(worker, &flow, datagram, plan);
+	else
+		train_add(worker, &flow, datagram, frame);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.c - one thread, one ring
+ *
+ * A worker alone touches its ring, its trains, its held groups and its replies, so none of them has a lock. The model
+ * (model.h) is shared with the other workers and only read, except for counters, the FDB and the remotes that a hub
+ * learns.
+ *
+ * A round:
+ *
+ *    ring_wait()          sleep, or spin, until the kernel has something
+ *        |
+ *    ring_next() ...      each event is a frame of a TAP or a datagram of a socket
+ *        |  forward_*()   decides where it goes; most of them are not queued at once, but held:
+ *        |                   for a remote  in a train (train.c)
+ *        |                   for a pod     in a group (deliver.c, coalesce.c)
+ *        v
+ *    forward_finish()     queues every group and every train: nothing waits for the next round
+ *        |
+ *    ring_flush()         hands all of it to the kernel; forward_refused() is called for what it refused;
+ *        |                the buffers of the events go back to the kernel
+ *        v
+ *    forward_replies()    the ICMP errors that refusals led to, and another flush, until there are none
+ *        |
+ *    read_mail()          the call of the control thread, if there is one
+ *
+ * A write that a TAP refuses may be reported as late as in the next ring_wait(), and then without its frame: see
+ * ring.c.
+ *
+ * Mail, one call at a time:
+ *
+ *    control thread                                    worker
+ *    worker_post():
+ *      wait until `call` is NULL
+ *      set `call`, `argument`, has_mail
+ *      write to the eventfd       ---------------->    ring_wait() returns, the round ends
+ *                                                      ring_settle(), call(worker, argument)
+ *    worker_run():                                     call = NULL
+ *      wait until `call` is NULL  <--- answered ---
+ *
+ * ring_settle() comes before the call because the call may free ports and remotes that late refusals point to.
+ */
+#include "vswitch/path/worker.h"
+
+#include "tap/base/clock.h"
+#include "vswitch/path/forward.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* The loop */
+
+void worker_wake_control(const struct worker *worker)
+{
+	static const uint64_t one = 1;
+	if (atomic_exchange_explicit(&worker->vs->woken, true, memory_order_acq_rel))
+		return;
+	ssize_t ignored = write(worker->vs->wakeup, &one, sizeof(one));
+	(void)ignored;
+}
+
+/* The TAP vanished with its namespace, or somebody in the pod deleted it. The control thread closes the port. */
+static void tap_lost(struct worker *worker, struct port *port, int error)
+{
+	atomic_store(&port->lost, -error);
+	worker_wake_control(worker);
+}
+
+static void worker_dispatch(struct worker *worker, const struct ring_event *event)
+{
+	struct vswitch *vs = worker->vs;
+	uint32_t id = (uint32_t)event->tag;
+	switch ((enum tag_kind)(event->tag >> 32)) {
+	case TAG_TAP:
+		if (event->error)
+			tap_lost(worker, vs->ports[id], event->error);
+		else
+			forward_from_pod(worker, vs->ports[id], event->data, event->length);
+		break;
+	case TAG_HOST:
+		if (!event->error)
+			forward_from_network(worker, vs->hosts[id].underlay, NULL, event);
+		break;
+	case TAG_POD:
+		if (!event->error && vs->ports[id]->underlay)
+			forward_from_network(worker, vs->ports[id]->underlay, vs->ports[id], event);
+		break;
+	case TAG_MAIL:
+		break;
+	}
+}
+
+static void read_mail(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mailbox);
+	void (*call)(struct worker *, void *) = worker->call;
+	pthread_mutex_unlock(&worker->mailbox);
+	if (!call)
+		return;
+	call(worker, worker->argument);
+	pthread_mutex_lock(&worker->mailbox);
+	worker->call = NULL;
+	atomic_store(&worker->has_mail, false);
+	pthread_cond_broadcast(&worker->answered);
+	pthread_mutex_unlock(&worker->mailbox);
+}
+
+/*
+ * Spinning saves a wake-up, which costs more than handling a packet, but pays only while packets follow each other
+ * closely. After WORKER_IDLE_SPINS spins in a row that found nothing the worker sleeps instead, until a sleep turns out
+ * to have been shorter than a spin.
+ */
+static void wait_for_events(struct worker *worker)
+{
+	uint64_t spin = (uint64_t)worker->vs->options.spin * 1000;
+	if (spin && worker->idle_spins < WORKER_IDLE_SPINS) {
+		worker->idle_spins = ring_spin(worker->ring, spin) ? 0 : worker->idle_spins + 1;
+		(void)ring_wait(worker->ring); /* an interrupted wait makes an empty round */
+		return;
+	}
+	uint64_t asleep = spin ? ring_now() : 0;
+	(void)ring_wait(worker->ring);
+	if (spin && ring_now() - asleep < spin)
+		worker->idle_spins = 0;
+}
+
+static void run_round(struct worker *worker)
+{
+	struct ring_event event;
+	wait_for_events(worker);
+	worker->now = clock_seconds();
+	count(&worker->rounds, 1);
+	while (ring_next(worker->ring, &event)) {
+		count(&worker->events, 1);
+		worker_dispatch(worker, &event);
+	}
+	forward_finish(worker);
+	ring_flush(worker->ring);
+	while (worker->n_replies) {
+		forward_replies(worker);
+		ring_flush(worker->ring);
+	}
+	if (atomic_load_explicit(&worker->has_mail, memory_order_acquire)) {
+		/* The call may free ports and remotes that late refusals would point to. */
+		ring_settle(worker->ring);
+		read_mail(worker);
+	}
+}
+
+static void report_start(struct worker *worker, int result)
+{
+	pthread_mutex_lock(&worker->mailbox);
+	worker->start_result = result;
+	pthread_cond_broadcast(&worker->answered);
+	pthread_mutex_unlock(&worker->mailbox);
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *worker = argument;
+	const struct ring_options options = {.refused = forward_refused, .context = worker};
+	int error = ring_open(&worker->ring, &options, &worker->failure);
+	if (!error && ring_watch(worker->ring, RING_SIGNAL, worker->mail, make_tag(TAG_MAIL, 0)) < 0)
+		error = fail(&worker->failure, -ENOMEM, NULL, "out of memory");
+	report_start(worker, error);
+	while (!error && !worker->stopping)
+		run_round(worker);
+	ring_close(worker->ring);
+	worker->ring = NULL;
+	return NULL;
+}
+
+/* Called by the control thread */
+
+int worker_start(struct worker *worker, struct vswitch *vs, unsigned index, struct failure *why)
+{
+	*worker = (struct worker){.vs = vs, .index = index, .start_result = 1};
+	pthread_mutex_init(&worker->mailbox, NULL);
+	pthread_cond_init(&worker->answered, NULL);
+	worker->mail = eventfd(0, EFD_CLOEXEC);
+	if (worker->mail < 0)
+		return fail(why, -errno, NULL, "eventfd: %s", strerror(errno));
+	/* Signals are the control thread's. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return fail(why, -error, NULL, "cannot start a worker thread: %s", strerror(error));
+	worker->started = true;
+	pthread_mutex_lock(&worker->mailbox);
+	while (worker->start_result > 0)
+		pthread_cond_wait(&worker->answered, &worker->mailbox);
+	pthread_mutex_unlock(&worker->mailbox);
+	if (worker->start_result && why)
+		*why = worker->failure;
+	return worker->start_result;
+}
+
+static void worker_note_stop(struct worker *worker, void *argument)
+{
+	(void)argument;
+	worker->stopping = true;
+}
+
+void worker_stop(struct worker *worker)
+{
+	if (!worker->vs)
+		return;
+	if (worker->started && !worker->start_result)
+		worker_run(worker, worker_note_stop, NULL);
+	if (worker->started)
+		pthread_join(worker->thread, NULL);
+	if (worker->mail >= 0)
+		close(worker->mail);
+	pthread_cond_destroy(&worker->answered);
+	pthread_mutex_destroy(&worker->mailbox);
+	worker->vs = NULL;
+}
+
+void worker_post(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument)
+{
+	static const uint64_t one = 1;
+	pthread_mutex_lock(&worker->mailbox);
+	while (worker->call)
+		pthread_cond_wait(&worker->answered, &worker->mailbox);
+	worker->call = call;
+	worker->argument = argument;
+	atomic_store_explicit(&worker->has_mail, true, memory_order_release);
+	pthread_mutex_unlock(&worker->mailbox);
+	ssize_t ignored = write(worker->mail, &one,
+				sizeof(one)); /* fails only when the counter is full, and then it is readable */
+	(void)ignored;
+}
+
+void worker_run(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument)
+{
+	worker_post(worker, call, argument);
+	pthread_mutex_lock(&worker->mailbox);
+	while (worker->call)
+		pthread_cond_wait(&worker->answered, &worker->mailbox);
+	pthread_mutex_unlock(&worker->mailbox);
+}
+
+struct watch_request {
+	enum ring_kind kind;
+	int fd;
+	uint64_t tag;
+	int handle;
+};
+
+static void worker_do_watch(struct worker *worker, void *argument)
+{
+	struct watch_request *request = argument;
+	request->handle = ring_watch(worker->ring, request->kind, request->fd, request->tag);
+}
+
+static void worker_do_unwatch(struct worker *worker, void *argument)
+{
+	struct watch_request *request = argument;
+	ring_unwatch(worker->ring, request->handle);
+}
+
+int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag)
+{
+	struct watch_request request = {.kind = kind, .fd = fd, .tag = tag};
+	worker_run(worker, worker_do_watch, &request);
+	return request.handle;
+}
+
+void worker_unwatch(struct worker *worker, int handle)
+{
+	if (handle >= 0)
+		worker_run(worker, worker_do_unwatch, &(struct watch_request){.handle = handle});
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pod_network.c - what a port has inside its pod: addresses and routes, the lease, and being the only way out
+ *
+ * port->config is what was asked for. port->live is what the interface has: the same and, once there is one, the lease.
+ * gateway_client.c only talks to servers and routers; what it learns is applied here.
+ *
+ * The order matters for an exclusive port: at no time may the pod's packets leave another way.
+ *
+ *    open:    primary_take() -> link_setup() -> start the client
+ *    change:  becoming exclusive: primary_take() first, then link_change()
+ *             no longer:          link_change() first, then primary_restore()
+ *    close:   release the lease (its frame must still be forwarded) -> remove addresses and routes -> primary_restore()
+ *
+ * In between, an unreachable default route stops the packets (primary.c).
+ *
+ * Control thread. Clients run from pod_network_turn(), when one of their sockets is readable or the alarm fires.
+ */
+#include "vswitch/pod_network.h"
+
+#include "tap/base/clock.h"
+#include "tap/base/log.h"
+#include "tap/gateway_client.h"
+#include "tap/primary.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/port.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
+
+/* What the interface should have */
+
+static struct link_config with_lease(const struct link_config *asked, const struct gateway_client *client)
+{
+	struct link_config live = *asked;
+	struct gateway_client_status status = {0};
+	if (client)
+		gateway_client_report(client, &status);
+	if (!status.has_lease)
+		return live;
+	if (live.n_addresses < LINK_MAX_ADDRESSES)
+		live.addresses[live.n_addresses++] = status.lease.address;
+	if (!live.default_via.family)
+		live.default_via = status.lease.router;
+	if (status.lease.mtu && status.lease.mtu < live.mtu)
+		live.mtu = status.lease.mtu;
+	return live;
+}
+
+static struct primary_config primary_config_of(const struct port_config *config, const struct gateway *gateway)
+{
+	struct primary_config kept = {.n_keep = config->n_keep};
+	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
+	for (size_t i = 0; gateway && i < gateway->config.n_remotes; i++)
+		kept.remotes[kept.n_remotes++] = gateway->config.remotes[i].address;
+	return kept;
+}
+
+static int take_primary(const struct port_config *config, const struct gateway *gateway, struct failure *why)
+{
+	struct primary_config kept = primary_config_of(config, gateway);
+	return primary_take(config->ifname, &kept, why);
+}
+
+/* The first IPv4 address of a list; family 0 when there is none. */
+static struct prefix first_ip4(const struct link_config *link)
+{
+	for (size_t i = 0; i < link->n_addresses; i++)
+		if (link->addresses[i].address.family == AF_INET)
+			return link->addresses[i];
+	return (struct prefix){0};
+}
+
+/* The client */
+
+static struct gateway_client_config client_wanted(const struct port_config *config)
+{
+	struct gateway_client_config wanted = {
+		.dhcp = config->dhcp,
+		.probe = config->probe,
+		.mac = config->link.mac,
+		.address = first_ip4(&config->link),
+		.router = config->link.default_via,
+	};
+	memcpy(wanted.hostname, config->hostname, sizeof(wanted.hostname));
+	if (wanted.router.family != AF_INET)
+		wanted.router = (struct address){0};
+	if (!wanted.dhcp && (!wanted.router.family || !wanted.address.length))
+		wanted.probe = 0;
+	return wanted;
+}
+
+static bool is_same_client(const struct port_config *a, const struct port_config *b)
+{
+	struct gateway_client_config x = client_wanted(a), y = client_wanted(b);
+	return x.dhcp == y.dhcp && x.probe == y.probe && mac_equal(&x.mac, &y.mac) &&
+	       prefix_equal(&x.address, &y.address) && address_equal(&x.router, &y.router) &&
+	       !strcmp(x.hostname, y.hostname);
+}
+
+static void watch_client(struct vswitch *vs, struct port *port)
+{
+	int fds[CLIENT_FDS];
+	size_t n = gateway_client_fds(port->gateway_client, fds);
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = port->id};
+	for (size_t i = 0; i < n; i++)
+		(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
+}
+
+/* In the pod's namespace. A port that needs neither DHCP nor probes has no client. */
+static int start_client(struct vswitch *vs, struct port *port, const struct port_config *config,
+			const struct address *hint, struct failure *why)
+{
+	struct gateway_client_config wanted = client_wanted(config);
+	if (!wanted.dhcp && !wanted.probe)
+		return 0;
+	int error = gateway_client_open(&port->gateway_client, config->ifname, &wanted, hint, clock_ms(), why);
+	if (error)
+		return error;
+	watch_client(vs, port);
+	switch_alarm(vs, 0);
+	return 0;
+}
+
+/* Its sockets leave the epoll set when they are closed. */
+void pod_network_forget(struct port *port)
+{
+	gateway_client_close(port->gateway_client);
+	port->gateway_client = NULL;
+}
+
+/* Setting up */
+
+/* An address on the interface that was not asked for is the lease of an earlier podswitchd. */
+static struct prefix find_lease(const struct port_config *config)
+{
+	struct prefix found[LINK_MAX_ADDRESSES];
+	int n = config->dhcp ? link_get_addresses(config->ifname, found, LINK_MAX_ADDRESSES, NULL) : 0;
+	for (int i = 0; i < n; i++) {
+		bool asked = found[i].address.family != AF_INET;
+		for (size_t k = 0; k < config->link.n_addresses; k++)
+			asked = asked || prefix_equal(&found[i], &config->link.addresses[k]);
+		if (!asked)
+			return found[i];
+	}
+	return (struct prefix){0};
+}
+
+int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
+		     struct failure *why)
+{
+	const struct port_config *config = &port->config;
+	struct prefix hint = adopt ? find_lease(config) : (struct prefix){0};
+	int error = config->exclusive ? take_primary(config, gateway, why) : 0;
+	if (!error && !adopt)
+		error = link_setup(config->ifname, &config->link, why);
+	if (!error)
+		error = start_client(vs, port, config, hint.length ? &hint.address : NULL, why);
+	if (error && config->exclusive && !adopt)
+		(void)primary_restore(config->ifname, NULL);
+	port->live = config->link;
+	if (hint.length && port->live.n_addresses < LINK_MAX_ADDRESSES)
+		port->live.addresses[port->live.n_addresses++] = hint;
+	return error;
+}
+
+/* Changing */
+
+/* In the pod's namespace. */
+static int change_exclusive(const struct port *port, const struct port_config *config, const struct gateway *gateway,
+			    struct failure *why)
+{
+	if (config->exclusive)
+		return take_primary(config, gateway, why);
+	return port->config.exclusive ? primary_restore(config->ifname, why) : 0;
+}
+
+/* In the pod's namespace. */
+static int pod_network_apply(struct vswitch *vs, struct port *port, const struct port_config *config,
+			     const struct gateway *gateway, bool moved, struct failure *why)
+{
+	const char *ifname = config->ifname;
+	bool same = is_same_client(&port->config, config);
+	struct link_config live = with_lease(&config->link, same ? port->gateway_client : NULL);
+	/* Other ways out go before this one comes, and come back only after it has gone. */
+	int error = config->exclusive ? change_exclusive(port, config, gateway, why) : 0;
+	if (!error)
+		error = link_change(ifname, &port->live, &live, why);
+	if (!error && !config->exclusive)
+		error = change_exclusive(port, config, gateway, why);
+	if (error)
+		return error;
+	if (live.mtu != port->live.mtu)
+		link_limit_gso(ifname, port_gso_segments(live.mtu));
+	port->live = live;
+	if (moved)
+		error = link_flush_neighbours(ifname, why);
+	if (!same)
+		pod_network_forget(port);
+	if (!error && !same)
+		error = start_client(vs, port, config, NULL, why);
+	return error;
+}
+
+int pod_network_change(struct vswitch *vs, struct port *port, const struct port_config *config,
+		       const struct gateway *gateway, bool moved, struct failure *why)
+{
+	int error = netns_enter(&port->netns, why);
+	if (error)
+		return error;
+	error = pod_network_apply(vs, port, config, gateway, moved, why);
+	netns_return(&vs->home);
+	if (!error && moved && port->gateway_client) {
+		gateway_client_moved(port->gateway_client, clock_ms());
+		switch_alarm(vs, 0);
+	}
+	return error;
+}
+
+/* Ending */
+
+/* Packet sockets write to the TAP like the pod does, so the frame is on its way once a worker has counted it. */
+static void wait_for_frame(const struct vswitch *vs, const struct port *port, uint64_t sent)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	for (int i = 0; i < RELEASE_PATIENCE && port_count_rx_frames(vs, port) <= sent; i++)
+		nanosleep(&pause, NULL);
+}
+
+void pod_network_close(struct vswitch *vs, struct port *port)
+{
+	struct link_config bare = port->live;
+	struct gateway_client_status status = {0};
+	if (port->gateway_client)
+		gateway_client_report(port->gateway_client, &status);
+	if (status.has_lease && port->gateway) {
+		uint64_t before = port_count_rx_frames(vs, port);
+		gateway_client_release(port->gateway_client, clock_ms());
+		wait_for_frame(vs, port, before);
+	}
+	pod_network_forget(port);
+	if (!port->config.exclusive || port->stays_closed || port->tap < 0 || netns_enter(&port->netns, NULL))
+		return;
+	bare.n_routes = bare.n_addresses = 0;
+	bare.default_via = (struct address){0};
+	struct failure why = {0};
+	(void)link_change(port->config.ifname, &port->live, &bare, NULL);
+	if (primary_restore(port->config.ifname, &why))
+		log_line(LOG_WARNING, "port %s: the pod's own default route could not be restored: %s",
+			 port->config.name, why.text);
+	netns_return(&vs->home);
+}
+
+/* Running the clients */
+
+static void follow_lease(struct vswitch *vs, struct port *port)
+{
+	struct link_config live = with_lease(&port->config.link, port->gateway_client);
+	struct failure why = {0};
+	int error = netns_enter(&port->netns, &why);
+	if (!error) {
+		error = link_change(port->config.ifname, &port->live, &live, &why);
+		if (!error && live.mtu != port->live.mtu)
+			link_limit_gso(port->config.ifname, port_gso_segments(live.mtu));
+		netns_return(&vs->home);
+	}
+	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");
+	if (error)
+		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, why.text);
+	else
+		port->live = live;
+}
+
+static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint64_t now)
+{
+	unsigned events = gateway_client_turn(port->gateway_client, now);
+	if (events & (CLIENT_LEASE | CLIENT_UNLEASED))
+		follow_lease(vs, port);
+	if (events & CLIENT_IS_READY)
+		switch_notify(vs, "port.ready", port->config.name, NULL);
+	if (events & CLIENT_IS_LOST)
+		switch_notify(vs, "port.lost", port->config.name, NULL);
+}
+
+void pod_network_turn(struct vswitch *vs)
+{
+	struct epoll_event events[POD_NETWORK_TURN];
+	uint64_t now = clock_ms(), due = UINT64_MAX;
+	int n = epoll_wait(vs->attention, events, POD_NETWORK_TURN, 0);
+	for (int i = 0; i < n; i++) {
+		struct port *port = events[i].data.u32 < MAX_PORTS ? vs->ports[events[i].data.u32] : NULL;
+		if (port && port->gateway_client)
+			pod_network_turn_client(vs, port, now);
+	}
+	for (struct port *port = vs->first_port; port; port = port->next) {
+		if (!port->gateway_client)
+			continue;
+		if (gateway_client_due(port->gateway_client) <= now)
+			pod_network_turn_client(vs, port, now);
+		uint64_t next = gateway_client_due(port->gateway_client);
+		due = next < due ? next : due;
+	}
+	switch_alarm(vs, due);
+}
+
+void pod_network_report(const struct port *port, struct port_client *out)
+{
+	struct gateway_client_status status = {0};
+	uint64_t now = clock_ms();
+	if (port->gateway_client)
+		gateway_client_report(port->gateway_client, &status);
+	*out = (struct port_client){.state = gateway_client_state_name(status.state), .router = status.router};
+	if (status.has_lease) {
+		out->server = status.lease.server;
+		out->lease = status.lease.seconds;
+		out->expires_in =
+			status.lease.expires_at > now ? (unsigned)((status.lease.expires_at - now) / 1000) : 0;
+	}
+	out->has_answered = status.answered_at;
+	if (status.answered_at && now > status.answered_at)
+		out->answered = (unsigned)((now - status.answered_at) / 1000);
+	snprintf(out->trouble, sizeof(out->trouble), "%.150s", port->trouble);
+}
