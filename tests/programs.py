@@ -25,7 +25,7 @@ USERS = (
     ("tests/unit.sh tests/coverage.sh tests/preflight.sh tests/**/*.[ch]", "build check", None),
     ("tests/k8s/*.sh tests/k8s/*.py", "build image k8s", "tests/k8s/run.sh"),
     ("tests/demo.sh", "build demo", "tests/demo.sh"),
-    ("tests/lint.sh tests/programs.py", "build check lint", None),
+    ("tests/lint.sh tests/programs.py tests/rooms.sh", "build check lint", None),
     ("tests/fresh.sh", "fresh", None),
     ("deploy/*.sh", "build image", None),
     ("bench/*.py", "build bench", None),
