@@ -25,7 +25,6 @@
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <stdio.h>
-#include <string.h>
 
 #define IPV6_DEFAULT_PRIORITY 1024 /* priority of an IPv6 route without one: IP6_RT_PRIO_USER */
 

@@ -7,7 +7,6 @@
 #include "tap/link_config.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5; with less, the kernel removes IPv6 from the interface */
 
@@ -42,11 +41,16 @@ const char *link_route_format(const struct link_route *route, char out[static LI
 	return out;
 }
 
+bool link_route_equal(const struct link_route *a, const struct link_route *b)
+{
+	return prefix_equal(&a->to, &b->to) && address_equal(&a->via, &b->via);
+}
+
 bool link_config_has_route(const struct link_config *config, const struct link_route *route)
 {
 	for (size_t i = 0; i < link_count_routes(config); i++) {
 		struct link_route other = link_nth_route(config, i);
-		if (prefix_equal(&other.to, &route->to) && address_equal(&other.via, &route->via))
+		if (link_route_equal(&other, route))
 			return true;
 	}
 	return false;

@@ -35,6 +35,7 @@ const char *link_route_key(const struct link_config *config, size_t i);
 #define LINK_ROUTE_TEXT (2 * ADDRESS_TEXT + 8)
 const char *link_route_format(const struct link_route *route, char out[static LINK_ROUTE_TEXT]);
 
+bool link_route_equal(const struct link_route *a, const struct link_route *b);
 bool link_config_has_route(const struct link_config *config, const struct link_route *route);
 bool link_config_has_address(const struct link_config *config, const struct prefix *address);
 

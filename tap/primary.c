@@ -39,7 +39,6 @@
 #include <net/if.h>
 #include <netlink/route/link.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CONF "/proc/sys/net/ipv6/conf" /* is that of the reading thread's network namespace */

@@ -120,14 +120,9 @@ static bool same_remotes(const struct gateway_config *a, const struct gateway_co
 
 static bool gateway_config_equal(const struct gateway_config *a, const struct gateway_config *b)
 {
-	if (strcmp(a->name, b->name) != 0 || a->vni != b->vni || a->port != b->port || a->underlay != b->underlay ||
-	    a->mtu != b->mtu || a->learning != b->learning || a->isolate != b->isolate || a->n_allow != b->n_allow ||
-	    !same_remotes(a, b))
-		return false;
-	for (size_t i = 0; i < a->n_allow; i++)
-		if (!prefix_equal(&a->allow[i], &b->allow[i]))
-			return false;
-	return true;
+	return !strcmp(a->name, b->name) && a->vni == b->vni && a->port == b->port && a->underlay == b->underlay &&
+	       a->mtu == b->mtu && a->learning == b->learning && a->isolate == b->isolate && same_remotes(a, b) &&
+	       prefix_lists_equal(a->allow, a->n_allow, b->allow, b->n_allow);
 }
 
 static bool remote_is_wanted(const struct gateway_config *config, const struct remote *remote)

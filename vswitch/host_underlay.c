@@ -20,6 +20,7 @@
 #include "vswitch/host_underlay.h"
 
 #include "tap/base/log.h"
+#include "tap/link.h"
 #include "vswitch/housekeeping.h"
 
 #include <string.h>

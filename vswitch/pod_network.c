@@ -21,6 +21,7 @@
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
 #include "tap/gateway_client.h"
+#include "tap/link.h"
 #include "tap/primary.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/port.h"
@@ -28,9 +29,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
 

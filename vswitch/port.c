@@ -28,6 +28,7 @@
 #include "tap/base/mac.h"
 #include "tap/base/wire.h"
 #include "tap/gateway_client.h"
+#include "tap/link.h"
 #include "tap/tap.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"

@@ -6,23 +6,14 @@
 
 #include <string.h>
 
-static bool same_route(const struct link_route *a, const struct link_route *b)
-{
-	return prefix_equal(&a->to, &b->to) && address_equal(&a->via, &b->via);
-}
-
 static bool same_link(const struct link_config *a, const struct link_config *b)
 {
-	if (!mac_equal(&a->mac, &b->mac) || a->mtu != b->mtu || a->n_addresses != b->n_addresses ||
-	    a->n_routes != b->n_routes || !address_equal(&a->default_via, &b->default_via))
-		return false;
-	for (size_t i = 0; i < a->n_addresses; i++)
-		if (!prefix_equal(&a->addresses[i], &b->addresses[i]))
-			return false;
-	for (size_t i = 0; i < a->n_routes; i++)
-		if (!same_route(&a->routes[i], &b->routes[i]))
-			return false;
-	return true;
+	bool same = mac_equal(&a->mac, &b->mac) && a->mtu == b->mtu && a->n_routes == b->n_routes &&
+		    address_equal(&a->default_via, &b->default_via) &&
+		    prefix_lists_equal(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+	for (size_t i = 0; same && i < a->n_routes; i++)
+		same = link_route_equal(&a->routes[i], &b->routes[i]);
+	return same;
 }
 
 struct link_config port_wanted_link(const struct port_config *config)
@@ -37,13 +28,8 @@ struct link_config port_wanted_link(const struct port_config *config)
 
 static bool same_conduct(const struct port_config *a, const struct port_config *b)
 {
-	if (a->dhcp != b->dhcp || a->probe != b->probe || a->exclusive != b->exclusive || a->n_keep != b->n_keep ||
-	    strcmp(a->hostname, b->hostname) != 0)
-		return false;
-	for (size_t i = 0; i < a->n_keep; i++)
-		if (!prefix_equal(&a->keep[i], &b->keep[i]))
-			return false;
-	return true;
+	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive &&
+	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
 
 bool port_is_same(const struct port *port, const struct port_config *config)

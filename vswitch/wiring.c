@@ -15,6 +15,7 @@
  */
 #include "vswitch/wiring.h"
 
+#include "tap/link.h"
 #include "vswitch/path/parking.h"
 
 #include <stdlib.h>

@@ -195,6 +195,14 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->length == b->length && address_equal(&a->address, &b->address);
 }
 
+bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b)
+{
+	bool equal = n_a == n_b;
+	for (size_t i = 0; equal && i < n_a; i++)
+		equal = prefix_equal(&a[i], &b[i]);
+	return equal;
+}
+
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->port == b->port && address_equal(&a->address, &b->address);

@@ -65,6 +65,9 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool mac_equal(const struct mac *a, const struct mac *b);
 
+/* Whether both lists have the same prefixes in the same order. */
+bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b);
+
 /* Whether `address` lies in `prefix` (same family and the first `length` bits alike). */
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * packet.h - frames made byte by byte for the tests of whatever reads them
+ * packet.h - frames made byte by byte, for tests of code that reads them
  *
- * Offsets are numbers and the sums are of the slow and plain kind, so that nothing here shares a mistake with the code
+ * Offsets are numbers and sums are computed slowly and plainly, so that nothing here shares a mistake with the code
  * under test. Sums are in host order.
  */
 #ifndef PODSWITCH_TESTS_PACKET_H
@@ -70,7 +70,7 @@ static inline void packet_ethernet(struct test_packet *packet, unsigned type)
 	packet_put16(packet->bytes + 12, type);
 }
 
-/* Writes the checksum of the IPv4 header anew. */
+/* Recomputes the checksum of the IPv4 header. */
 static inline void packet_fix_ip4(uint8_t *frame)
 {
 	uint8_t *ip = frame + 14;
@@ -148,7 +148,7 @@ static inline void packet_l4(struct test_packet *packet, const struct recipe *re
 	packet_put16(l4 + 2, 443);
 }
 
-/* Writes the checksum of TCP, UDP or ICMP anew; the packet ends at `end`. */
+/* Recomputes the checksum of TCP, UDP or ICMP; the packet ends at `end`. */
 static inline void packet_fix_l4(struct test_packet *packet, uint8_t protocol, bool partial)
 {
 	uint8_t *l4 = packet->bytes + packet->l4, *check = l4 + packet_check_at(protocol);
@@ -161,7 +161,7 @@ static inline void packet_fix_l4(struct test_packet *packet, uint8_t protocol, b
 	packet_put16(check, partial ? sum : whole);
 }
 
-/* A whole frame as the recipe says; zeroes are what is usual. */
+/* A whole frame as the recipe says; zero means the usual value. */
 static inline void packet_build(struct test_packet *packet, const struct recipe *recipe)
 {
 	size_t inner = packet_l4_header(recipe) + recipe->payload;

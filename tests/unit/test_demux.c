@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_demux.c - whose datagram it is, for every way in which it may be nobody's */
+/* test_demux.c - which gateway a datagram belongs to, and every way in which it may belong to none */
 #include "vswitch/base/demux.c"
 
 #include <setjmp.h>
@@ -92,13 +92,13 @@ static void test_unknown(void **state)
 	(void)state;
 	struct demux *demux = make(1);
 	assert_int_equal(add(demux, 4789, "192.0.2.1", 42, 1, 10), 0);
-	/* A known remote with another VNI; from another port it is no one's. */
+	/* A known remote with another VNI is known; on another port it is not. */
 	assert_nobody(demux, 4789, "192.0.2.1", 43, true);
 	assert_nobody(demux, 4789, "192.0.2.1", 42 | 1 << 23, true);
 	assert_nobody(demux, 4789, "192.0.2.1", 0xffffff, true);
 	assert_nobody(demux, 4790, "192.0.2.1", 42, false);
 	assert_nobody(demux, 4789, "192.0.2.2", 42, false);
-	/* The same bytes in the other family. */
+	/* The same bytes in another family. */
 	assert_nobody(demux, 4789, "c000:201::", 42, false);
 	demux_free(demux);
 }
@@ -112,7 +112,7 @@ static void test_hub(void **state)
 	assert_int_equal(add(demux, 4789, "192.0.2.2", 7, 3, 30), 0);
 	assert_hub(demux, 4789, "192.0.2.1", 42, 1);
 	assert_hub(demux, 4789, "2001:db8::1", 42, 1);
-	/* A gateway that has the source as a remote goes first. */
+	/* A gateway that has the source as a remote comes first. */
 	assert_remote(demux, 4789, "192.0.2.2", 42, 2, 20);
 	assert_remote(demux, 4789, "192.0.2.2", 7, 3, 30);
 	assert_nobody(demux, 4789, "192.0.2.1", 7, false);
@@ -121,7 +121,7 @@ static void test_hub(void **state)
 	demux_free(demux);
 }
 
-/* No address that a datagram can have is taken for the absence of one. */
+/* No source address, even zero, is mistaken for the key of a hub. */
 static void test_zero_address_is_no_hub(void **state)
 {
 	(void)state;
@@ -149,7 +149,7 @@ static void test_taken(void **state)
 	assert_int_equal(demux_add(demux, 4789, NULL, 42, 6, 0, &holder), 0);
 	assert_int_equal(demux_add(demux, 4789, NULL, 42, 7, 0, &holder), -EEXIST);
 	assert_int_equal(holder, 6);
-	/* Any of the three being another is enough. */
+	/* It is enough that any of the three differs. */
 	assert_int_equal(demux_add(demux, 4790, &address, 42, 7, 70, NULL), 0);
 	assert_int_equal(demux_add(demux, 4789, &address, 43, 8, 80, NULL), 0);
 	assert_remote(demux, 4789, "192.0.2.1", 42, 5, 50);
@@ -158,7 +158,7 @@ static void test_taken(void **state)
 	demux_free(demux);
 }
 
-/* As many as were asked for fit, and every other one is still nobody's. */
+/* As many entries as were asked for fit, and every other source is still unknown. */
 static void test_many(void **state)
 {
 	(void)state;

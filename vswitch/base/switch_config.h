@@ -8,7 +8,7 @@
 #define PODSWITCH_SWITCH_CONFIG_H
 
 #include "tap/base/address.h"
-#include "tap/link.h"
+#include "tap/link_config.h"
 #include "vswitch/base/drops.h"
 
 #include <net/if.h>
