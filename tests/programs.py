@@ -25,7 +25,7 @@ USERS = (
     ("tests/unit.sh tests/coverage.sh tests/preflight.sh tests/**/*.[ch]", "build check", None),
     ("tests/k8s/*.sh tests/k8s/*.py", "build image k8s", "tests/k8s/run.sh"),
     ("tests/demo.sh", "build demo", "tests/demo.sh"),
-    ("tests/lint.sh tests/programs.py", "build check lint", None),
+    ("tests/lint.sh tests/programs.py tests/rooms.sh", "build check lint", None),
     ("tests/fresh.sh", "fresh", None),
     ("deploy/*.sh", "build image", None),
     ("bench/*.py", "build bench", None),
@@ -49,7 +49,7 @@ BEDS = {"ctr"}  # what a test bed brings along
 UNSEEN = {"tests/k8s/run.sh": "xz",  # tar runs it, for the archive of a test bed
           "tests/k8s/image.sh": "busybox"}  # and those in its PROGRAMS, which it copies
 # The names by which deps.sh has what is in these packages.
-NAMES = {"python3-minimal": "python3", "busybox": "busybox-static", "gawk": "mawk", "clang-14": "clang", "git-man": "git"}
+NAMES = {"python3-minimal": "python3", "busybox": "busybox-static", "gawk": "mawk"}
 # Of programs that need not be installed where this runs. None: only used where somebody has installed it.
 ELSEWHERE = {"gnuplot": "gnuplot-nox", "git": "git", "mmdebstrap": "mmdebstrap", "tcpdump": "tcpdump", "xtables-nft-multi": "iptables",
              "xz": "xz-utils", "sudo": None, "ovsdb-server": None, "ovs-vswitchd": None}
@@ -219,12 +219,12 @@ def of_python(path):
     """What begins a list or the words that run, start or Popen are called with."""
     found = {"python3"}
     for call in ast.walk(ast.parse(contents(path))):
-        if isinstance(call, ast.Call) and call.args and getattr(call.func, "attr", "") in ("run", "start", "Popen"):
+        if isinstance(call, ast.Call) and call.args and getattr(call.func, "attr", "") in ("run", "start", "Popen", "system", "popen"):
             first = call.args[0].elts[0] if isinstance(call.args[0], ast.List) else call.args[0]
             if isinstance(first, ast.Starred):  # git and its options
                 first = ast.Constant(first.value.id)
             if isinstance(first, ast.Constant):
-                found.add(first.value)
+                found.add(first.value.split()[0])
     return found, set()
 
 
@@ -290,8 +290,9 @@ def named():
 @functools.cache
 def base():
     """The packages of the smallest Debian."""
-    lines = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Essential} ${Priority}\n"], capture_output=True, text=True, check=True)
-    return {"apt"} | {line.split()[0] for line in lines.stdout.splitlines() if line.endswith((" required", "yes important"))}
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Essential} ${Priority}\n"], capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return {"apt"} | {line[0] for line in lines if line[1] == "yes" or line[-1] == "required"}
 
 
 @functools.cache
@@ -333,29 +334,32 @@ def unasked(script, found):
 
 
 def everything():
-    packages, troubles = {}, []
+    packages, troubles, seen = {}, [], set()
     for patterns, kinds, asks in USERS:
         group = set()
         for path in sorted(path for pattern in patterns.split() for path in glob.glob(pattern, recursive=True)):
             found, unknown = programs(path)
             group |= found
+            seen.add(path)
             troubles += judge(path, kinds.split(), found, unknown)
         troubles += unasked(asks, group) if asks else ()
         for program in group:
             packages.setdefault(owner(program) or "(if it is there)", set()).add(program)
-    return packages, troubles
+    scripts = {path for ending in ("sh", "py") for path in glob.glob("**/*." + ending, recursive=True) if not path.startswith("build/")}
+    return packages, troubles + [f"{path}: USERS in tests/programs.py does not say what it may rely on" for path in sorted(scripts - seen)]
 
 
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if sys.argv[1:]:
         search = Search(sys.stdin.read(), libraries("tests/netns"))
-        troubles = list(judge("it", sys.argv[1:], search.found, search.unknown))
+        troubles = list(judge("standard input", sys.argv[1:], search.found, search.unknown))
     else:
         packages, troubles = everything()
         for package, names in sorted(packages.items()):
             print(f"  {package}: {' '.join(sorted(names))}")
-    print(*troubles, sep="\n" if troubles else "", end="\n" if troubles else "")
+    for trouble in troubles:
+        print(trouble)
     sys.exit(bool(troubles))
 
 

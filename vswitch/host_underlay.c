@@ -22,6 +22,7 @@
 #include "tap/base/log.h"
 #include "tap/link.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/path/worker.h"
 
 #include <string.h>
 

@@ -33,6 +33,7 @@
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/path/parking.h"
+#include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port_binding.h"
 #include "vswitch/port_config.h"

@@ -18,6 +18,7 @@
 #include "tap/base/wire.h"
 #include "vswitch/path/encap.h"
 #include "vswitch/path/parking.h"
+#include "vswitch/path/worker.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -26,8 +26,10 @@
 #include "tap/base/log.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/path/egress.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/remote.h"
+#include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
 

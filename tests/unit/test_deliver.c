@@ -37,11 +37,6 @@ static unsigned n_given, n_arrived, n_merged;
 static uint8_t memory[ROOM], copies[ROOM], pieces[ROOM];
 static size_t used, copied, cut_up;
 
-void worker_wake_control(const struct worker *waker)
-{
-	(void)waker;
-}
-
 static void fresh_round(void)
 {
 	fake_forget();

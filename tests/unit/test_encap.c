@@ -5,11 +5,6 @@
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
 
-void worker_wake_control(const struct worker *worker)
-{
-	(void)worker;
-}
-
 enum { TAP = 300, SOURCES = 4, FIRST_FD = 10, FIRST_PORT = 50000 };
 
 static struct vswitch vs;

@@ -30,7 +30,7 @@ static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 
 /* What the code under test calls */
 
-void worker_wake_control(const struct worker *waker)
+void mail_wake_control(const struct worker *waker)
 {
 	(void)waker;
 }

@@ -33,11 +33,6 @@ static unsigned n_given, n_arrived;
 static uint8_t memory[ROOM], copies[ROOM], landed[ROOM];
 static size_t used, copied, landed_used;
 
-void worker_wake_control(const struct worker *waker)
-{
-	(void)waker;
-}
-
 static int build_world(void **state)
 {
 	(void)state;

@@ -13,21 +13,7 @@
 #ifndef PODSWITCH_EGRESS_H
 #define PODSWITCH_EGRESS_H
 
-#include "vswitch/path/underlay_tap.h"
-
-#include <stdatomic.h>
-
-struct vswitch;
-
-struct egress {
-	atomic_uint mtu;                 /* path MTU, bytes of an outer IP packet; 0: use the sockets */
-	struct underlay_tap_route route; /* valid while mtu is not 0 */
-	struct sockaddr_storage from;    /* the local address of the route; family 0: no route yet */
-	uint32_t due;                    /* when to probe next, seconds; 0: at once */
-	uint8_t misses;                  /* probes lost in a row */
-	uint8_t turn;                    /* picks the source port of the next probe */
-	bool logged;                     /* the failure has been logged */
-};
+#include "vswitch/path/model.h"
 
 /* Makes the underlay TAP if it is wanted. If that fails, logs why, and every datagram takes the sockets. */
 void egress_open(struct vswitch *vs);

@@ -15,9 +15,12 @@
 #include "tap/tap.h"
 #include "vswitch/path/decap.h"
 #include "vswitch/path/deliver.h"
+#include "vswitch/path/egress.h"
 #include "vswitch/path/encap.h"
 #include "vswitch/path/icmp.h"
+#include "vswitch/path/mail.h"
 #include "vswitch/path/remote.h"
+#include "vswitch/path/train.h"
 
 #include <stddef.h>
 
@@ -96,7 +99,7 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	}
 	enum fdb_outcome outcome = fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now);
 	if (outcome != FDB_KNOWN && fdb_crowded(worker->vs->fdb))
-		worker_wake_control(worker);
+		mail_wake_control(worker);
 	switch (outcome) {
 	case FDB_FIXED:
 		return DROP_STATIC_MOVED;
@@ -521,7 +524,7 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 		note_too_big(worker, port, tx->remote, tx);
 	if (is_train_refused(tx, port, error)) {
 		atomic_store(&worker->vs->trains_refused, true);
-		worker_wake_control(worker);
+		mail_wake_control(worker);
 	}
 }
 

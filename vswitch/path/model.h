@@ -23,10 +23,11 @@
 #include "tap/netns.h"
 #include "vswitch/base/demux.h"
 #include "vswitch/base/fdb.h"
+#include "vswitch/base/ring.h"
 #include "vswitch/base/switch_config.h"
 #include "vswitch/base/underlay.h"
-#include "vswitch/path/egress.h"
-#include "vswitch/path/worker.h"
+#include "vswitch/path/coalesce.h"
+#include "vswitch/path/underlay_tap.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,6 +39,19 @@
 #define MAX_REMOTES FDB_MAX_PLACES
 #define PORT_MAX_VTEPS 8
 #define MAX_HOSTS 64 /* UDP ports that the host underlay may have open at a time */
+
+/* ---- gateways and ports ---- */
+
+/* By which way a remote's datagrams leave (egress.h). */
+struct egress {
+	atomic_uint mtu;                 /* path MTU, bytes of an outer IP packet; 0: use the sockets */
+	struct underlay_tap_route route; /* valid while mtu is not 0 */
+	struct sockaddr_storage from;    /* the local address of the route; family 0: no route yet */
+	uint32_t due;                    /* when to probe next, seconds; 0: at once */
+	uint8_t misses;                  /* probes lost in a row */
+	uint8_t turn;                    /* picks the source port of the next probe */
+	bool logged;                     /* the failure has been logged */
+};
 
 struct remote {
 	struct endpoint endpoint;
@@ -99,6 +113,115 @@ struct host {
 	struct underlay *underlay; /* NULL: the slot is free */
 	int watch[SWITCH_MAX_WORKERS][UNDERLAY_FAMILIES];
 };
+
+/* ---- workers ---- */
+
+#define TRAIN_OPEN 8
+#define TRAIN_FRAMES 64   /* UDP_MAX_SEGMENTS of Linux before 6.11 */
+#define TRAIN_BYTES 65000 /* one send takes 65493 over IPv4 and 65473 over IPv6 */
+
+/* What all datagrams of a train have in common. */
+struct train_flow {
+	struct port *port;
+	const struct remote *remote;
+	int fd;               /* the socket of their flows */
+	uint16_t source_port; /* its UDP port, host order */
+	unsigned ecn;         /* outer */
+	bool by_tap;          /* leaves by the underlay TAP (egress.h) instead */
+};
+
+struct train {
+	struct train_flow flow;
+	uint32_t size;   /* bytes of each datagram but the last */
+	uint32_t total;  /* bytes of all */
+	unsigned count;  /* 0: not open */
+	uint8_t *frame;  /* the first inner frame */
+	uint32_t length; /* of that frame */
+	struct iovec datagrams[TRAIN_FRAMES];
+};
+
+struct trains {
+	struct train open[TRAIN_OPEN];
+	unsigned next; /* which one is closed next when all are open */
+};
+
+#define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
+#define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
+#define WORKER_IDLE_SPINS 8
+#define WORKER_GROUPS 8   /* flows that are coalesced */
+#define WORKER_LEARNED 64 /* learned MACs that wait */
+
+/* The upper half of an event's tag: what the descriptor belongs to. The lower half is the id of that object. */
+enum tag_kind { TAG_TAP, TAG_HOST, TAG_POD, TAG_MAIL };
+
+static inline uint64_t make_tag(enum tag_kind kind, uint32_t id)
+{
+	return (uint64_t)kind << 32 | id;
+}
+
+struct worker_learned {
+	uint16_t gateway;
+	bool moved;
+	struct mac mac;
+};
+
+/* The ICMP error for a frame that was too big for the path, kept until it can be queued. */
+struct worker_reply {
+	struct port *port;
+	uint32_t length;
+	uint8_t frame[WORKER_REPLY_SIZE];
+};
+
+struct worker {
+	struct vswitch *vs;
+	unsigned index;
+	pthread_t thread;
+	bool started;
+	struct ring *ring;
+	uint32_t now;        /* seconds, of this round */
+	unsigned idle_spins; /* spins in a row that found nothing */
+	uint64_t rounds, events;
+	uint64_t drops[DROP_COUNT];
+	struct trains trains;
+	struct coalesce_group groups[WORKER_GROUPS];
+	unsigned n_groups;
+	struct worker_reply replies[WORKER_REPLIES];
+	unsigned n_replies;
+	/*
+	 * MACs learned, for the monitor: the worker writes at `learned_in`, the control thread reads at `learned_out`.
+	 */
+	struct worker_learned learned[WORKER_LEARNED];
+	atomic_uint learned_in, learned_out;
+	atomic_bool listening;
+	/* Mail: one call of the control thread at a time. */
+	int mail; /* eventfd */
+	pthread_mutex_t mailbox;
+	pthread_cond_t answered;
+	void (*call)(struct worker *worker, void *argument);
+	void *argument;
+	atomic_bool has_mail;
+	bool stopping;
+	struct failure failure; /* why the thread could not start */
+	int start_result;       /* 1 until it is known */
+};
+
+/* A counter has one writer, its worker. The control thread may read it at any time. */
+static inline void count(uint64_t *counter, uint64_t by)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+
+static inline void uncount(uint64_t *counter, uint64_t by)
+{
+	count(counter, (uint64_t)0 - by);
+}
+
+static inline uint64_t counted(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* ---- the switch ---- */
 
 struct vswitch {
 	struct switch_options options;

@@ -19,7 +19,7 @@
  */
 #include "vswitch/path/parking.h"
 
-#include "vswitch/path/model.h"
+#include "vswitch/path/mail.h"
 
 static void worker_park(struct worker *worker, void *argument)
 {
@@ -39,7 +39,7 @@ void workers_park(struct vswitch *vs)
 {
 	vs->parking_wanted = true; /* without the mutex: no worker is parked, so none reads it */
 	for (unsigned i = 0; i < vs->options.workers; i++)
-		worker_post(&vs->workers[i], worker_park, vs);
+		mail_post(&vs->workers[i], worker_park, vs);
 	pthread_mutex_lock(&vs->parking);
 	while (vs->parked < vs->options.workers)
 		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);

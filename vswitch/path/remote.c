@@ -9,6 +9,7 @@
 #include "vswitch/path/remote.h"
 
 #include "tap/base/clock.h"
+#include "vswitch/path/egress.h"
 
 struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
 {

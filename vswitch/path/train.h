@@ -15,44 +15,7 @@
 #ifndef PODSWITCH_TRAIN_H
 #define PODSWITCH_TRAIN_H
 
-#include "vswitch/path/frame.h"
-#include "vswitch/path/segment.h"
-
-#include <stdbool.h>
-#include <sys/uio.h>
-
-#define TRAIN_OPEN 8
-#define TRAIN_FRAMES 64   /* UDP_MAX_SEGMENTS of Linux before 6.11 */
-#define TRAIN_BYTES 65000 /* one send takes 65493 over IPv4 and 65473 over IPv6 */
-
-struct worker;
-struct port;
-struct remote;
-
-/* What all datagrams of a train have in common. */
-struct train_flow {
-	struct port *port;
-	const struct remote *remote;
-	int fd;               /* the socket of their flows */
-	uint16_t source_port; /* its UDP port, host order */
-	unsigned ecn;         /* outer */
-	bool by_tap;          /* leaves by the underlay TAP (egress.h) instead */
-};
-
-struct train {
-	struct train_flow flow;
-	uint32_t size;   /* bytes of each datagram but the last */
-	uint32_t total;  /* bytes of all */
-	unsigned count;  /* 0: not open */
-	uint8_t *frame;  /* the first inner frame */
-	uint32_t length; /* of that frame */
-	struct iovec datagrams[TRAIN_FRAMES];
-};
-
-struct trains {
-	struct train open[TRAIN_OPEN];
-	unsigned next; /* which one is closed next when all are open */
-};
+#include "vswitch/path/model.h"
 
 /* Adds a datagram, VXLAN header and `frame`, whose bytes must stay until the flush. */
 void train_add(struct worker *worker, const struct train_flow *flow, uint8_t *datagram, const struct frame *frame);

@@ -22,28 +22,16 @@
  *        v
  *    forward_replies()    the ICMP errors that refusals led to, and another flush, until there are none
  *        |
- *    read_mail()          the call of the control thread, if there is one
+ *    mail_read()          the call of the control thread, if there is one
  *
  * A write that a TAP refuses may be reported as late as in the next ring_wait(), and then without its frame: see
  * ring.c.
- *
- * Mail, one call at a time:
- *
- *    control thread                                    worker
- *    worker_post():
- *      wait until `call` is NULL
- *      set `call`, `argument`, has_mail
- *      write to the eventfd       ---------------->    ring_wait() returns, the round ends
- *                                                      ring_settle(), call(worker, argument)
- *    worker_run():                                     call = NULL
- *      wait until `call` is NULL  <--- answered ---
- *
- * ring_settle() comes before the call because the call may free ports and remotes that late refusals point to.
  */
 #include "vswitch/path/worker.h"
 
 #include "tap/base/clock.h"
 #include "vswitch/path/forward.h"
+#include "vswitch/path/mail.h"
 
 #include <signal.h>
 #include <string.h>
@@ -52,20 +40,11 @@
 
 /* The loop */
 
-void worker_wake_control(const struct worker *worker)
-{
-	static const uint64_t one = 1;
-	if (atomic_exchange_explicit(&worker->vs->woken, true, memory_order_acq_rel))
-		return;
-	ssize_t ignored = write(worker->vs->wakeup, &one, sizeof(one));
-	(void)ignored;
-}
-
 /* The TAP vanished with its namespace, or somebody in the pod deleted it. The control thread closes the port. */
 static void tap_lost(struct worker *worker, struct port *port, int error)
 {
 	atomic_store(&port->lost, -error);
-	worker_wake_control(worker);
+	mail_wake_control(worker);
 }
 
 static void worker_dispatch(struct worker *worker, const struct ring_event *event)
@@ -90,21 +69,6 @@ static void worker_dispatch(struct worker *worker, const struct ring_event *even
 	case TAG_MAIL:
 		break;
 	}
-}
-
-static void read_mail(struct worker *worker)
-{
-	pthread_mutex_lock(&worker->mailbox);
-	void (*call)(struct worker *, void *) = worker->call;
-	pthread_mutex_unlock(&worker->mailbox);
-	if (!call)
-		return;
-	call(worker, worker->argument);
-	pthread_mutex_lock(&worker->mailbox);
-	worker->call = NULL;
-	atomic_store(&worker->has_mail, false);
-	pthread_cond_broadcast(&worker->answered);
-	pthread_mutex_unlock(&worker->mailbox);
 }
 
 /*
@@ -145,7 +109,7 @@ static void run_round(struct worker *worker)
 	if (atomic_load_explicit(&worker->has_mail, memory_order_acquire)) {
 		/* The call may free ports and remotes that late refusals would point to. */
 		ring_settle(worker->ring);
-		read_mail(worker);
+		mail_read(worker);
 	}
 }
 
@@ -211,7 +175,7 @@ void worker_stop(struct worker *worker)
 	if (!worker->vs)
 		return;
 	if (worker->started && !worker->start_result)
-		worker_run(worker, worker_note_stop, NULL);
+		mail_run(worker, worker_note_stop, NULL);
 	if (worker->started)
 		pthread_join(worker->thread, NULL);
 	if (worker->mail >= 0)
@@ -219,30 +183,6 @@ void worker_stop(struct worker *worker)
 	pthread_cond_destroy(&worker->answered);
 	pthread_mutex_destroy(&worker->mailbox);
 	worker->vs = NULL;
-}
-
-void worker_post(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument)
-{
-	static const uint64_t one = 1;
-	pthread_mutex_lock(&worker->mailbox);
-	while (worker->call)
-		pthread_cond_wait(&worker->answered, &worker->mailbox);
-	worker->call = call;
-	worker->argument = argument;
-	atomic_store_explicit(&worker->has_mail, true, memory_order_release);
-	pthread_mutex_unlock(&worker->mailbox);
-	ssize_t ignored = write(worker->mail, &one,
-				sizeof(one)); /* fails only when the counter is full, and then it is readable */
-	(void)ignored;
-}
-
-void worker_run(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument)
-{
-	worker_post(worker, call, argument);
-	pthread_mutex_lock(&worker->mailbox);
-	while (worker->call)
-		pthread_cond_wait(&worker->answered, &worker->mailbox);
-	pthread_mutex_unlock(&worker->mailbox);
 }
 
 struct watch_request {
@@ -267,12 +207,12 @@ static void worker_do_unwatch(struct worker *worker, void *argument)
 int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag)
 {
 	struct watch_request request = {.kind = kind, .fd = fd, .tag = tag};
-	worker_run(worker, worker_do_watch, &request);
+	mail_run(worker, worker_do_watch, &request);
 	return request.handle;
 }
 
 void worker_unwatch(struct worker *worker, int handle)
 {
 	if (handle >= 0)
-		worker_run(worker, worker_do_unwatch, &(struct watch_request){.handle = handle});
+		mail_run(worker, worker_do_unwatch, &(struct watch_request){.handle = handle});
 }
