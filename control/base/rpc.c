@@ -18,7 +18,7 @@
  */
 #include "control/base/rpc.h"
 #include "tap/base/buffer.h"
-#include "tap/base/directory.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
 
 #include <fcntl.h>
@@ -581,7 +581,7 @@ int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **o
 
 	int error = rpc_socket_address(path, "", &address, why);
 	if (!error)
-		error = directory_make_for(path, "socket", why);
+		error = file_make_parent(path, "socket", why);
 	if (error)
 		return error;
 	struct rpc *rpc = calloc(1, sizeof(*rpc));

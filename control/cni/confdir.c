@@ -5,8 +5,10 @@
 #include "control/cni/conffile.h"
 #include "control/cni/refusal.h"
 #include "control/cni/splice.h"
+#include "tap/base/file.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,10 +256,10 @@ static int paths_beside(const char *path, char list_path[PATH_MAX], char saved[P
  */
 static bool made_by_us(const char *list_path, const char *saved, const char *text)
 {
-	struct stat status;
 	size_t size;
-	char *there = conffile_bytes(list_path, 1UL << 20, &size, &status);
-	json_t *document = there ? json_loads(there, 0, NULL) : NULL;
+	char *there = NULL;
+	int error = file_read(AT_FDCWD, list_path, 0, CONFFILE_MAX, &there, &size, NULL);
+	json_t *document = error ? NULL : json_loads(there, 0, NULL);
 	char *without = document ? take_entry(there, find_ours(document)) : NULL;
 	bool same = without && (!strcmp(without, text) || !access(saved, F_OK));
 
@@ -354,10 +356,10 @@ static const char *saved_of(const char *list_path, char single[PATH_MAX], char s
 
 static bool made_of(const char *saved, const char *text)
 {
-	struct stat status;
 	size_t size;
-	char *original = conffile_bytes(saved, 1UL << 20, &size, &status);
-	char *list_text = original ? list_of_single(original) : NULL;
+	char *original = NULL;
+	int error = file_read(AT_FDCWD, saved, 0, CONFFILE_MAX, &original, &size, NULL);
+	char *list_text = error ? NULL : list_of_single(original);
 	bool same = list_text && !strcmp(list_text, text);
 
 	free(list_text);

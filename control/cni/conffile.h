@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#define CONFFILE_MAX (1UL << 20) /* bytes that are read */
 #define CONFFILE_TEMPORARY ".podswitch-tmp" /* ends the names of files that are being written */
 
 struct conffile {
@@ -32,12 +33,6 @@ void conffile_free(struct conffile *file);
  * -EAGAIN. `path` may be that of `file`, or another one.
  */
 int conffile_write(const struct conffile *file, const char *path, const char *text, struct failure *why);
-
-/* A file of `size` bytes in one step; `temporary` in the same directory. 0 or a negative errno. */
-int conffile_put(const char *path, const char *temporary, const char *bytes, size_t size, mode_t mode);
-
-/* The whole file, ended by a NUL; at most `most` bytes. NULL with errno. To be freed. */
-char *conffile_bytes(const char *path, size_t most, size_t *size, struct stat *status);
 
 /* Keeps several of us apart until the descriptor is closed; -1: that cannot be, and is gone on without. */
 int conffile_lock(const char *dir);

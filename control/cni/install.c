@@ -7,7 +7,9 @@
 #include "control/cni/conffile.h"
 #include "control/cni/request.h"
 #include "control/cni/tombstone.h"
+#include "tap/base/file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,7 @@ static int put_program(const struct cni_install *all, struct failure *why)
 	char path[PATH_MAX], temporary[PATH_MAX];
 	struct stat status;
 	size_t size;
+	char *bytes;
 
 	int error = program_paths(all, path, temporary, why);
 	if (error)
@@ -72,11 +75,11 @@ static int put_program(const struct cni_install *all, struct failure *why)
 		return fail(why, -ENOENT, "bin_dir",
 			    "bin_dir: no directory %.100s: give the node's directory of CNI plugins, mounted here",
 			    all->bin_dir);
-	char *bytes = conffile_bytes(all->program, MAX_PROGRAM, &size, &status);
-	if (!bytes)
-		return fail(why, -errno, NULL, "cannot read %.160s: %s", all->program, strerror(errno));
+	error = file_read(AT_FDCWD, all->program, 0, MAX_PROGRAM, &bytes, &size, NULL);
+	if (error)
+		return fail(why, error, NULL, "cannot read %.160s: %s", all->program, strerror(-error));
 	int locked = conffile_lock(all->bin_dir);
-	error = conffile_put(path, temporary, bytes, size, 0755);
+	error = file_replace(AT_FDCWD, temporary, path, bytes, size, 0755);
 	if (locked >= 0)
 		close(locked);
 	free(bytes);

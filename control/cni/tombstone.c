@@ -2,7 +2,7 @@
 /* tombstone.c - attachments that were deleted while nobody was there to take them away */
 #include "control/cni/tombstone.h"
 
-#include "tap/base/directory.h"
+#include "tap/base/file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,24 +25,19 @@ static int folder_of(const char *socket, char out[PATH_MAX], struct failure *why
 	return 0;
 }
 
-static int write_note(int folder, const char *port, const char *text)
+static int tombstone_write(int folder, const char *port, const char *text)
 {
 	char temporary[NAME_MAX + 1];
-	size_t length = strlen(text);
 
 	snprintf(temporary, sizeof(temporary), ".%.191s.%ld", port, (long)getpid());
-	int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	int error = write(fd, text, length) == (ssize_t)length ? 0 : -EIO;
-	if (!error && fsync(fd))
-		error = -errno;
-	close(fd);
-	if (!error && renameat(folder, temporary, folder, port))
-		error = -errno;
-	if (error)
-		unlinkat(folder, temporary, 0);
-	return error;
+	return file_replace(folder, temporary, port, text, strlen(text), 0600);
+}
+
+static int open_folder(const char *path)
+{
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return folder < 0 ? -errno : folder;
 }
 
 int tombstone_put(const char *socket, const char *port, const json_t *content, struct failure *why)
@@ -51,32 +46,31 @@ int tombstone_put(const char *socket, const char *port, const json_t *content, s
 
 	int error = folder_of(socket, path, why);
 	if (!error)
-		error = directory_make(path, "tombstones", why);
+		error = file_make_directory(path, "tombstones", why);
 	if (error)
 		return error;
 	char *text = json_dumps(content, JSON_COMPACT);
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int folder = open_folder(path);
 	if (folder < 0)
-		error = -errno;
+		error = folder;
 	else
-		error = text ? write_note(folder, port, text) : -ENOMEM;
+		error = text ? tombstone_write(folder, port, text) : -ENOMEM;
 	if (folder >= 0)
 		close(folder);
 	free(text);
 	return error ? fail(why, error, "tombstones", "cannot write into %.120s: %s", path, strerror(-error)) : 0;
 }
 
-static json_t *read_note(int folder, const char *name)
+/* NULL for what is no note. */
+static json_t *tombstone_read(int folder, const char *name)
 {
-	struct stat status;
-	json_t *content = NULL;
+	size_t length;
+	char *text = NULL;
 
-	int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
+	if (file_read(folder, name, O_NOFOLLOW, MAX_NOTE, &text, &length, NULL))
 		return NULL;
-	if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size <= MAX_NOTE)
-		content = json_loadfd(fd, 0, NULL);
-	close(fd);
+	json_t *content = json_loadb(text, length, 0, NULL);
+	free(text);
 	if (json_is_object(content))
 		return content;
 	json_decref(content);
@@ -96,7 +90,7 @@ static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), 
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		if (entry->d_name[0] == '.')
 			continue;
-		json_t *content = read_note(dirfd(stream), entry->d_name);
+		json_t *content = tombstone_read(dirfd(stream), entry->d_name);
 		if (content && carry_out(context, entry->d_name, content))
 			left++;
 		else
@@ -105,13 +99,6 @@ static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), 
 	}
 	closedir(stream);
 	return left;
-}
-
-static int open_folder(const char *path)
-{
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	return folder < 0 ? -errno : folder;
 }
 
 int tombstone_each(const char *socket, int (*carry_out)(void *, const char *, const json_t *), void *context)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.c - what was configured, kept in files */
 #include "control/daemon/state.h"
-#include "tap/base/directory.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
 
 #include <dirent.h>
@@ -60,7 +60,7 @@ static int take_lock(struct state *state, struct failure *why)
 
 int state_open(const char *path, struct state **out, struct failure *why)
 {
-	int error = directory_make(path, "state_dir", why);
+	int error = file_make_directory(path, "state_dir", why);
 	if (error)
 		return error;
 	struct state *state = calloc(1, sizeof(*state));
@@ -105,36 +105,13 @@ static int open_kind(const struct state *state, enum state_kind kind)
 
 /* ---- writing ---- */
 
-static int write_whole(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t written = write(fd, text, length);
-		if (written < 0)
-			return -errno;
-		text += written;
-		length -= (size_t)written;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
-static int replace_file(int directory, const char *name, const char *text)
+static int state_write(int directory, const char *name, const char *text)
 {
 	char file[NAME_MAX + 1], temporary[NAME_MAX + 1];
 
 	snprintf(file, sizeof(file), "%.230s" SUFFIX, name);
 	snprintf(temporary, sizeof(temporary), ".%.230s.tmp", name);
-	int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	int error = write_whole(fd, text, strlen(text));
-	close(fd);
-	if (!error && renameat(directory, temporary, directory, file))
-		error = -errno;
-	if (error)
-		unlinkat(directory, temporary, 0);
-	else if (fsync(directory))
-		error = -errno;
-	return error;
+	return file_replace(directory, temporary, file, text, strlen(text), 0600);
 }
 
 int state_put(struct state *state, enum state_kind kind, const char *name, const json_t *params, struct failure *why)
@@ -144,7 +121,7 @@ int state_put(struct state *state, enum state_kind kind, const char *name, const
 	int error = directory < 0 ? directory : 0;
 
 	if (!error)
-		error = text ? replace_file(directory, name, text) : -ENOMEM;
+		error = text ? state_write(directory, name, text) : -ENOMEM;
 	if (directory >= 0)
 		close(directory);
 	free(text);
@@ -229,25 +206,21 @@ static struct names list_names(int directory)
 	return names;
 }
 
-static int read_file(int directory, const char *name, json_t **out, struct failure *why)
+static int state_read(int directory, const char *name, json_t **out, struct failure *why)
 {
-	char file[NAME_MAX + 1];
-	struct stat status;
-	json_error_t error;
+	char file[NAME_MAX + 1], *text = NULL;
+	json_error_t where;
+	size_t length;
 
 	snprintf(file, sizeof(file), "%s" SUFFIX, name);
-	int fd = openat(directory, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return fail(why, -errno, NULL, "cannot be opened: %s", strerror(errno));
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size > MAX_FILE) {
-		close(fd);
-		return fail(why, -EINVAL, NULL, "is not a file of at most %d bytes", MAX_FILE);
-	}
-	json_t *value = json_loadfd(fd, JSON_REJECT_DUPLICATES, &error);
-	close(fd);
+	int error = file_read(directory, file, O_NOFOLLOW, MAX_FILE, &text, &length, NULL);
+	if (error)
+		return fail(why, error, NULL, "cannot be read: %s", strerror(-error));
+	json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+	free(text);
 	if (!json_is_object(value)) {
 		json_decref(value);
-		return fail(why, -EINVAL, NULL, "is damaged: %s", value ? "not an object" : error.text);
+		return fail(why, -EINVAL, NULL, "is damaged: %s", value ? "not an object" : where.text);
 	}
 	*out = value;
 	return 0;
@@ -278,7 +251,7 @@ static unsigned load_kind(struct state *state, enum state_kind kind, state_resto
 	for (size_t i = 0; i < names.count; i++) {
 		struct failure why = {0};
 		json_t *params = NULL;
-		int error = read_file(directory, names.list[i], &params, &why);
+		int error = state_read(directory, names.list[i], &params, &why);
 		if (!error)
 			error = restore(context, kind, names.list[i], params, &why);
 		json_decref(params);

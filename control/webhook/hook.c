@@ -12,6 +12,7 @@
 #include "control/webhook/admit.h"
 #include "control/webhook/server.h"
 #include "tap/base/clock.h"
+#include "tap/base/file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -228,9 +229,7 @@ static bool config_changed(struct hook *hook)
 	struct stat now;
 	if (stat(hook->usage->config, &now))
 		return false;
-	bool same = now.st_ino == hook->seen.st_ino && now.st_dev == hook->seen.st_dev &&
-		    now.st_size == hook->seen.st_size && now.st_mtim.tv_sec == hook->seen.st_mtim.tv_sec &&
-		    now.st_mtim.tv_nsec == hook->seen.st_mtim.tv_nsec;
+	bool same = file_unchanged(&now, &hook->seen);
 	hook->seen = now;
 	return !same;
 }

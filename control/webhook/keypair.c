@@ -6,6 +6,7 @@
  * (server.h), therefore a pair is kept for RETIRED_FOR after its successor came.
  */
 #include "control/webhook/keypair.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
 
 #include <gnutls/x509.h>
@@ -131,19 +132,13 @@ static int pair_load(const struct keypair *keypair, struct pair **out, struct fa
 
 /* ---- the files ---- */
 
-static bool keypair_file_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* Whether they are others than the last time. What cannot be seen now will be seen later. */
 static bool keypair_reload(struct keypair *keypair)
 {
 	struct stat now[2];
 	if (stat(keypair->cert_file, &now[0]) || stat(keypair->key_file, &now[1]))
 		return false;
-	bool same = keypair_file_same(&now[0], &keypair->seen[0]) && keypair_file_same(&now[1], &keypair->seen[1]);
+	bool same = file_unchanged(&now[0], &keypair->seen[0]) && file_unchanged(&now[1], &keypair->seen[1]);
 	memcpy(keypair->seen, now, sizeof(now));
 	return !same;
 }

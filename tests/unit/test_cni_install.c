@@ -69,11 +69,11 @@ static void write_conf(const struct fixture *f, const char *name, const char *te
 static void expect_conf(const struct fixture *f, const char *name, const char *expected)
 {
 	char path[160];
-	struct stat status;
+	char *text = NULL;
 	size_t size;
 
 	snprintf(path, sizeof(path), "%s/%s", f->conf, name);
-	char *text = conffile_bytes(path, 1 << 20, &size, &status);
+	(void)file_read(AT_FDCWD, path, 0, 1 << 20, &text, &size, NULL);
 	if (expected) {
 		assert_non_null(text);
 		assert_string_equal(text, expected);
