@@ -9,13 +9,16 @@
 #define PODSWITCH_NAMES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#define NAMES_SIZE 192             /* bytes of a gateway's or port's name with the NUL, as podswitchd has it */
-#define NAMES_ID 12                /* characters of a container's id, or of a pod's UID, in a port's name */
+#define KUBE_LABEL 64  /* a DNS label of at most 63 bytes, as namespaces and Services are called, and its NUL */
+#define NAME_QUOTE 72  /* a quoted text and its NUL */
+#define NAMES_SIZE 192 /* bytes of a gateway's or port's name with the NUL, as podswitchd has it */
+#define NAMES_ID 12    /* characters of a container's id, or of a pod's UID, in a port's name */
 #define NAMES_DEFAULT_IFNAME "vx0" /* of which a port's name says nothing */
 
-/* A DNS label, as namespaces and Services have: 1 to 63 of a-z 0-9 -, neither first nor last a '-'. */
-bool names_label_valid(const char *text);
+/* Whether the `length` bytes at `text` are a label of RFC 1123: 1 to 63 of a-z 0-9 -, - neither first nor last. */
+bool name_is_label(const char *text, size_t length);
 
 /* A DNS name, as pods have: labels with dots between them, 1 to 253 bytes. */
 bool names_subdomain_valid(const char *text);
@@ -25,6 +28,16 @@ bool names_container_valid(const char *text);
 
 /* An interface's name that can stand in a port's: 1 to 15 of A-Z a-z 0-9 . _ -, the first a letter or digit. */
 bool names_ifname_valid(const char *text);
+
+/*
+ * Parses the name of a Service: NAME (of `namespace`; NULL: not accepted), NAME.NAMESPACE, NAME.NAMESPACE.svc, or
+ * NAME.NAMESPACE.svc.DOMAIN with or without a final dot, where DOMAIN is `domain`. 0, or -EINVAL with the outputs (of
+ * KUBE_LABEL bytes each) untouched.
+ */
+int name_parse(const char *text, const char *namespace, const char *domain, char *out_namespace, char *out_name);
+
+/* `text` in quotes, cut where it is long, with ? for what is no printable ASCII; returns `out`. */
+const char *name_quote(const char *text, char out[static NAME_QUOTE]);
 
 /*
  * NAMESPACE.POD@ID, and .IFNAME behind it when `ifname` is not vx0. Of `id` the first 12 characters count; POD is cut

@@ -20,6 +20,7 @@
 #include "tap/base/buffer.h"
 #include "tap/base/file.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -151,13 +152,6 @@ static void rpc_client_request(struct rpc_client *client, const char *text, size
 		rpc_client_respond(client, answer);
 }
 
-static bool rpc_line_is_blank(const char *text, size_t length)
-{
-	while (length && strchr(" \t\r", text[length - 1]) && text[length - 1])
-		length--;
-	return !length;
-}
-
 /* Finds the next line and its length without the newline; what an eof cuts off is a line too. NULL: none yet. */
 static const char *next_line(struct rpc_client *client, size_t *length)
 {
@@ -200,7 +194,7 @@ static bool rpc_client_step(struct rpc_client *client)
 		rpc_client_refuse(client, JSONRPC_INVALID_REQUEST, &why);
 		return false;
 	}
-	if (!rpc_line_is_blank(line, length))
+	if (!text_is_blank(line, length))
 		rpc_client_request(client, line, length);
 	size_t held = buffer_length(&client->in);
 	consume_input(client, length < held ? length + 1 : held);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#define CONFFILE_MAX (1UL << 20) /* bytes that are read */
+#define CONFFILE_MAX (1UL << 20)            /* bytes that are read */
 #define CONFFILE_TEMPORARY ".podswitch-tmp" /* ends the names of files that are being written */
 
 struct conffile {

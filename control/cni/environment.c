@@ -71,6 +71,11 @@ static enum cni_code read_netns(const char *text, struct environment *out, struc
 	return 0;
 }
 
+static bool namespace_valid(const char *text)
+{
+	return name_is_label(text, strlen(text));
+}
+
 static bool uid_valid(const char *text)
 {
 	return !*text || names_container_valid(text);
@@ -83,7 +88,7 @@ static const struct arg {
 	bool (*valid)(const char *);
 	const char *what;
 } known_args[] = {
-	{"K8S_POD_NAMESPACE", offsetof(struct environment, namespace), 64, names_label_valid, "a namespace's name"},
+	{"K8S_POD_NAMESPACE", offsetof(struct environment, namespace), 64, namespace_valid, "a namespace's name"},
 	{"K8S_POD_NAME", offsetof(struct environment, pod), 254, names_subdomain_valid, "a pod's name"},
 	{"K8S_POD_UID", offsetof(struct environment, uid), 64, uid_valid, "a UID"},
 };

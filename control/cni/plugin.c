@@ -7,6 +7,7 @@
 #include "control/cni/request.h"
 #include "control/cni/result.h"
 #include "tap/base/buffer.h"
+#include "tap/base/text.h"
 
 #include <poll.h>
 #include <string.h>
@@ -69,19 +70,10 @@ static int print(const json_t *value, FILE *out)
 	return 0;
 }
 
-/* One line, whatever was in the way. */
-static void make_plain(char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = ' ';
-	}
-}
-
 static int report(enum cni_version version, struct refusal *why, FILE *out, FILE *err)
 {
-	make_plain(why->text);
-	make_plain(why->details);
+	text_to_line(why->text, ' ');
+	text_to_line(why->details, ' ');
 	json_t *refusal = result_refusal(version, why);
 	print(refusal, out);
 	json_decref(refusal);

@@ -6,6 +6,7 @@
  * their own.
  */
 #include "control/ctl/ctl.h"
+#include "tap/base/text.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -83,9 +84,7 @@ static int ctl_run(struct ctl *ctl, const struct command *command, json_t *param
 /* One line, whatever podswitchd's message holds. */
 static void complain(FILE *err, struct failure *why)
 {
-	for (char *c = why->text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
+	text_to_line(why->text, ' ');
 	fprintf(err, "podswitchctl: %s\n", why->text);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table.c - aligned columns for people */
 #include "control/ctl/table.h"
+#include "tap/base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -62,11 +63,8 @@ void table_add(struct table *table, const char *text)
 		return;
 	}
 	table->cells = cells;
-	char *cell = table->text + table->used;
-	memcpy(cell, text, length);
-	for (; *cell; cell++)
-		if ((unsigned char)*cell < ' ' || *cell == 0x7f)
-			*cell = '?';
+	memcpy(table->text + table->used, text, length);
+	text_to_line(table->text + table->used, '?');
 	table->cells[table->n_cells++] = table->used;
 	table->used += length;
 }

@@ -6,6 +6,7 @@
  * not stop everybody's news: JSON_ALLOW_NUL.
  */
 #include "control/kube/decode.h"
+#include "tap/base/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -164,15 +165,6 @@ static int event_decode(const char *bytes, size_t length, struct event *out)
 	return error;
 }
 
-static bool decode_is_blank(const char *bytes, size_t length)
-{
-	size_t i = 0;
-
-	while (i < length && strchr(" \t\r", bytes[i]) && bytes[i])
-		i++;
-	return i == length;
-}
-
 int event_next(struct event_reader *reader, struct buffer *in, struct event *out)
 {
 	for (;;) {
@@ -188,7 +180,7 @@ int event_next(struct event_reader *reader, struct buffer *in, struct event *out
 		if (!newline)
 			return 0;
 		/* A keep-alive of some proxies. */
-		bool blank = decode_is_blank(bytes, length);
+		bool blank = text_is_blank(bytes, length);
 		int error = blank ? 0 : event_decode(bytes, length, out);
 		buffer_consume(in, length + 1);
 		if (!blank)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.c - Kubernetes Events on pods */
 #include "control/kube/events.h"
+#include "tap/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,16 +14,6 @@ static const char *text_of(const json_t *object, const char *member)
 {
 	const char *text = json_string_value(json_object_get(object, member));
 	return text ? text : "";
-}
-
-/* ASCII: what is cut in the middle of a character cannot be sent at all. */
-static const char *plain(const char *text, char out[static MESSAGE])
-{
-	snprintf(out, MESSAGE, "%s", text);
-	for (char *c = out; *c; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	return out;
 }
 
 /* A pod that is being made may have no name yet, but what it begins with, "web-7d4b9-": an Event's has to end well. */
@@ -41,6 +32,8 @@ void events_send_as(struct kube *kube, const char *component, const char *node, 
 	const char *namespace = text_of(metadata, "namespace");
 	char path[160], now[32], id[320], name[254], ascii[MESSAGE];
 	name_of(metadata, name);
+	snprintf(ascii, sizeof(ascii), "%s", message);
+	text_to_ascii(ascii);
 	struct timespec clock;
 	clock_gettime(CLOCK_REALTIME, &clock);
 	struct tm utc;
@@ -50,14 +43,14 @@ void events_send_as(struct kube *kube, const char *component, const char *node, 
 	snprintf(id, sizeof(id), "%.230s.%llx", name,
 		 (unsigned long long)clock.tv_sec * 1000000000u + (unsigned long long)clock.tv_nsec);
 	snprintf(path, sizeof(path), "/api/v1/namespaces/%.63s/events", namespace);
-	json_t *body = json_pack(
-		"{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:s, s:s}, s:s, "
-		"s:s, s:i, s:s, s:s}",
-		"apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", namespace, "involvedObject",
-		"apiVersion", "v1", "kind", "Pod", "namespace", namespace, "name", name, "uid",
-		text_of(metadata, "uid"), "type", warning ? "Warning" : "Normal", "reason", reason, "message",
-		plain(message, ascii), "source", "component", component, "host", node, "firstTimestamp", now,
-		"lastTimestamp", now, "count", 1, "reportingComponent", component, "reportingInstance", node);
+	json_t *body =
+		json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:s, s:s}, s:s, "
+			  "s:s, s:i, s:s, s:s}",
+			  "apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", namespace,
+			  "involvedObject", "apiVersion", "v1", "kind", "Pod", "namespace", namespace, "name", name,
+			  "uid", text_of(metadata, "uid"), "type", warning ? "Warning" : "Normal", "reason", reason,
+			  "message", ascii, "source", "component", component, "host", node, "firstTimestamp", now,
+			  "lastTimestamp", now, "count", 1, "reportingComponent", component, "reportingInstance", node);
 	const struct kube_request request = {.method = "POST", .path = path, .body = body};
 	if (body)
 		(void)kube_request(kube, &request, NULL);

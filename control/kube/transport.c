@@ -12,6 +12,7 @@
 #include "control/kube/transport.h"
 #include "control/kube/api.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -387,9 +388,7 @@ static int error_of(const struct transfer *transfer, CURLcode code)
 static void set_text(struct transfer_end *end, const char *text)
 {
 	snprintf(end->text, sizeof(end->text), "%s", text);
-	for (char *at = end->text; *at; at++)
-		if ((unsigned char)*at < ' ')
-			*at = ' ';
+	text_to_line(end->text, ' ');
 }
 
 /* The server explains itself by a Status, a proxy before it by a page that nobody wants in a log. */

@@ -6,6 +6,7 @@
  * service account's volume, which are to stay.
  */
 #include "control/webhook/inject.h"
+#include "tap/base/text.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -52,9 +53,7 @@ static void warn(struct job *job, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	/* Names are not validated yet, and what is cut in the middle of a character is no text for JSON. */
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
+	text_to_ascii(text);
 	job_note_error(job, json_array_append_new(job->warnings, json_string(text)));
 }
 

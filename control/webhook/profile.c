@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* profile.c - what a gateway's pods are given, as the configuration file says */
 #include "control/webhook/profile.h"
-#include "control/base/name.h"
+#include "control/base/names.h"
 #include "control/daemon/params.h"
 
 #include <stdio.h>
