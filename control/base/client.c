@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client.c - one connection to podswitchd's control socket */
 #include "control/base/client.h"
+#include "control/base/json.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -234,12 +235,11 @@ static int client_send_request(struct client *client, const char *method, json_t
 /* The message of a refusal, and the option it is about when the message does not name it. */
 static int explain_refusal(struct client *client, const json_t *error, struct failure *why)
 {
-	const char *text = json_string_value(json_object_get(error, "message"));
-	const char *key = json_string_value(json_object_get(json_object_get(error, "data"), "key"));
+	const char *text = json_text(error, "message"), *key = json_text(json_object_get(error, "data"), "key");
 	client->refused = (int)json_integer_value(json_object_get(error, "code"));
-	if (!text)
+	if (!*text)
 		return fail(why, -EREMOTEIO, key, "%s refused, and did not say why", client->peer);
-	if (key && *key && !strstr(text, key))
+	if (*key && !strstr(text, key))
 		return fail(why, -EREMOTEIO, key, "%s: %s", key, text);
 	return fail(why, -EREMOTEIO, key, "%s", text);
 }

@@ -2,6 +2,7 @@
 /* attach.c - a pod's attachment to its gateway: asked for, taken back and looked at through the agent */
 #include "control/cni/attach.h"
 
+#include "control/base/json.h"
 #include "control/base/jsonrpc.h"
 #include "control/base/names.h"
 #include "control/cni/agent_client.h"
@@ -60,21 +61,27 @@ static enum cni_code no_gateway(const struct attach *attach, json_t **out, struc
 	return 0;
 }
 
+static const char *reason_in(const json_t *answer, const char *otherwise)
+{
+	const char *reason = json_text(answer, "reason");
+
+	return *reason ? reason : otherwise;
+}
+
 /* Takes an answer apart. 0 with *out filled: done; 0 without: ask again. */
 static enum cni_code attach_take_answer(const struct attach *attach, const char *ifname, const json_t *answer,
 					struct waiting *waiting, json_t **out, struct refusal *why)
 {
-	const char *state = json_string_value(json_object_get(answer, "state"));
-	const char *reason = json_string_value(json_object_get(answer, "reason"));
+	const char *state = json_text(answer, "state");
 
-	if (state && !strcmp(state, "ready"))
+	if (!strcmp(state, "ready"))
 		return result_ready(attach->request, attach->environment, ifname, answer, out, why);
-	if (state && !strcmp(state, "none"))
+	if (!strcmp(state, "none"))
 		return no_gateway(attach, out, why);
-	if (!state || strcmp(state, "pending") != 0)
+	if (strcmp(state, "pending") != 0)
 		return result_not_understood(why, "state");
 	waiting->pending = true;
-	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason ? reason : "podswitch-agent does not say why");
+	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason_in(answer, "podswitch-agent does not say why"));
 	return 0;
 }
 
@@ -291,12 +298,9 @@ static enum cni_code take_check(const struct attach *attach, const char *ifname,
 				struct refusal *why)
 {
 	const struct environment *e = attach->environment;
-	const char *state = json_string_value(json_object_get(answer, "state"));
-	const char *reason = json_string_value(json_object_get(answer, "reason"));
+	const char *state = json_text(answer, "state");
+	const char *reason = reason_in(answer, "podswitch-agent does not say why");
 
-	reason = reason ? reason : "podswitch-agent does not say why";
-	if (!state)
-		return result_not_understood(why, "state");
 	/* A pod that has lost its gateway's answers is not made better by making it anew. */
 	if (!strcmp(state, "lost"))
 		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s: its gateway behind %s does not answer: %s", e->namespace,
@@ -327,9 +331,8 @@ static enum cni_code list_valid(const struct request *request, json_t *list, str
 {
 	for (size_t i = 0; i < json_array_size(request->valid); i++) {
 		const json_t *entry = json_array_get(request->valid, i);
-		const char *container = json_string_value(json_object_get(entry, "containerID"));
-		const char *ifname = json_string_value(json_object_get(entry, "ifname"));
-		if (!container || !ifname)
+		const char *container = json_text(entry, "containerID"), *ifname = json_text(entry, "ifname");
+		if (!*container || !*ifname)
 			return refuse(why, CNI_BAD_CONFIG,
 				      "cni.dev/valid-attachments: each needs the strings containerID and ifname");
 		json_array_append_new(list, json_pack("{s:s, s:s}", "container_id", container, "ifname", ifname));
@@ -363,13 +366,12 @@ enum cni_code attach_status(const struct attach *attach, struct refusal *why)
 	enum cni_code code = attach_call_agent(attach, "agent.status", json_object(), CNI_UNAVAILABLE, &answer, why);
 	bool synced = json_is_true(json_object_get(answer, "synced"));
 	bool podswitchd = json_is_true(json_object_get(answer, "switch"));
-	const char *reason = json_string_value(json_object_get(answer, "reason"));
 	if (!code && !podswitchd)
 		code = refuse(why, CNI_UNAVAILABLE, "podswitch-agent does not reach podswitchd on this node: %s",
-			      reason ? reason : attach->request->socket);
+			      reason_in(answer, attach->request->socket));
 	else if (!code && !synced)
 		code = refuse(why, CNI_UNAVAILABLE, "podswitch-agent does not know the cluster yet: %s",
-			      reason ? reason : "it has not heard of the API server");
+			      reason_in(answer, "it has not heard of the API server"));
 	else if (code)
 		why->code = code = CNI_UNAVAILABLE;
 	json_decref(answer);

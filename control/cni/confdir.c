@@ -2,6 +2,7 @@
 /* confdir.c - our entry in the network configuration of a node, which belongs to somebody else */
 #include "control/cni/confdir.h"
 
+#include "control/base/json.h"
 #include "control/cni/conffile.h"
 #include "control/cni/refusal.h"
 #include "control/cni/splice.h"
@@ -66,9 +67,7 @@ static void free_list(struct dirent **names, int count)
 
 static bool plugin_is_ours(const json_t *plugin)
 {
-	const char *type = json_string_value(json_object_get(plugin, "type"));
-
-	return type && !strcmp(type, CONFDIR_TYPE);
+	return !strcmp(json_text(plugin, "type"), CONFDIR_TYPE);
 }
 
 /* The number of our entry, or of plugins when there is none. */
@@ -87,9 +86,8 @@ static bool confdir_is_loopback(const json_t *document)
 {
 	const json_t *plugins = json_object_get(document, "plugins");
 	const json_t *only = plugins && json_array_size(plugins) == 1 ? json_array_get(plugins, 0) : document;
-	const char *type = json_string_value(json_object_get(only, "type"));
 
-	return type && !strcmp(type, "loopback");
+	return !strcmp(json_text(only, "type"), "loopback");
 }
 
 /* Whether `text` is `expected` to a parser. */

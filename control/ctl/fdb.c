@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fdb.c - podswitchctl fdb: which MAC is behind which port or remote */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -32,10 +33,10 @@ static const struct table_column columns[] = {
 /* Only what was learned grows old. */
 static void add_age(struct table *table, const json_t *item)
 {
-	const char *kind = json_string_value(json_object_get(item, "kind"));
+	const char *kind = json_text(item, "kind");
 	const json_t *age = json_object_get(item, "age");
 	char text[32];
-	if (!json_is_number(age) || (kind && strcmp(kind, "learned"))) {
+	if (!json_is_number(age) || (*kind && strcmp(kind, "learned") != 0)) {
 		table_add(table, NULL);
 		return;
 	}

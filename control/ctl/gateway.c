@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway.c - podswitchctl gateway: VXLAN networks behind their remotes */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -52,17 +53,16 @@ static int gateway_print_list(FILE *out, json_t *list)
 static void add_remote_row(struct table *table, const json_t *remote)
 {
 	const char *address = json_string_value(json_object_get(remote, "address"));
-	const char *state = json_string_value(json_object_get(remote, "state"));
-	const char *egress = json_string_value(json_object_get(remote, "egress"));
+	const char *state = json_text(remote, "state");
 	long long port = json_integer_value(json_object_get(remote, "port"));
-	bool by_tap = egress && !strcmp(egress, "underlay_tap");
+	bool by_tap = !strcmp(json_text(remote, "egress"), "underlay_tap");
 	if (!address) {
 		table_pair_json(table, "remote", remote);
 		return;
 	}
 	bool bracket = strchr(address, ':');
 	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
-		   state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
+		   *state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
 }
 
 static int gateway_print(FILE *out, json_t *gateway)

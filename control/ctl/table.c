@@ -76,7 +76,7 @@ void table_add_number(struct table *table, long long number)
 	table_add(table, text);
 }
 
-static size_t json_text(const json_t *value, char *out, size_t size);
+static size_t value_text(const json_t *value, char *out, size_t size);
 
 static size_t endpoint_text(const char *address, const json_t *port, char *out, size_t size)
 {
@@ -105,7 +105,7 @@ static size_t array_text(const json_t *array, char *out, size_t size)
 			used++;
 			fits = used + 1 < size;
 		}
-		used += json_text(element, fits ? out + used : NULL, fits ? size - used : 0);
+		used += value_text(element, fits ? out + used : NULL, fits ? size - used : 0);
 	}
 	return used;
 }
@@ -122,7 +122,7 @@ static size_t object_text(const json_t *object, char *out, size_t size)
 }
 
 /* The length of the text, which is written as far as it fits, as by snprintf. */
-static size_t json_text(const json_t *value, char *out, size_t size)
+static size_t value_text(const json_t *value, char *out, size_t size)
 {
 	if (json_is_array(value))
 		return array_text(value, out, size);
@@ -145,7 +145,7 @@ static size_t json_text(const json_t *value, char *out, size_t size)
 void table_add_json(struct table *table, const json_t *value)
 {
 	char small[256];
-	size_t size = json_text(value, small, sizeof(small)) + 1;
+	size_t size = value_text(value, small, sizeof(small)) + 1;
 	if (size <= sizeof(small)) {
 		table_add(table, small);
 		return;
@@ -155,7 +155,7 @@ void table_add_json(struct table *table, const json_t *value)
 		table->failed = true;
 		return;
 	}
-	json_text(value, text, size);
+	value_text(value, text, size);
 	table_add(table, text);
 	free(text);
 }

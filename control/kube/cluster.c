@@ -6,6 +6,7 @@
  * Nothing is derived ahead: questions are answered by looking, as there are few of them and objects change often.
  */
 #include "control/kube/cluster.h"
+#include "control/base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +70,7 @@ static const struct {
 
 static const char *text_at(const json_t *object, const char *outer, const char *inner)
 {
-	const char *text = json_string_value(json_object_get(json_object_get(object, outer), inner));
-	return text ? text : "";
+	return json_text(json_object_get(object, outer), inner);
 }
 
 /* NULL when the object has no name. */
@@ -355,9 +355,8 @@ static uint16_t udp_port(const json_t *slice)
 	const json_t *port;
 	json_array_foreach(json_object_get(slice, "ports"), i, port)
 	{
-		const char *protocol = json_string_value(json_object_get(port, "protocol"));
 		json_int_t number = json_integer_value(json_object_get(port, "port"));
-		if (protocol && !strcmp(protocol, "UDP") && number > 0 && number < 65536)
+		if (!strcmp(json_text(port, "protocol"), "UDP") && number > 0 && number < 65536)
 			return (uint16_t)number;
 	}
 	return 0;
@@ -480,12 +479,12 @@ static void add_pod_networks(const struct cluster *cluster, struct networks *to)
 
 static bool is_node_address(const json_t *address, struct prefix *out)
 {
-	const char *type = json_string_value(json_object_get(address, "type"));
-	const char *text = json_string_value(json_object_get(address, "address"));
+	const char *type = json_text(address, "type");
 	*out = (struct prefix){0};
-	if (!type || !text || (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0))
+	if (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0)
 		return false;
-	return !address_parse(text, &out->address) && (out->length = (uint8_t)full_length(&out->address));
+	return !address_parse(json_text(address, "address"), &out->address) &&
+	       (out->length = (uint8_t)full_length(&out->address));
 }
 
 static void add_node_networks(const struct cluster *cluster, struct networks *to)

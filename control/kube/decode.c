@@ -6,6 +6,7 @@
  * not stop everybody's news: JSON_ALLOW_NUL.
  */
 #include "control/kube/decode.h"
+#include "control/base/json.h"
 #include "tap/base/text.h"
 
 #include <errno.h>
@@ -34,9 +35,7 @@ static const char *version_of(const json_t *metadata)
 
 static bool has_name(const json_t *object)
 {
-	const char *name = json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
-
-	return name && *name;
+	return *json_text(json_object_get(object, "metadata"), "name");
 }
 
 /* As long as everything else of an object, and of no use to us. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.c - Kubernetes Events on pods */
 #include "control/kube/events.h"
+#include "control/base/json.h"
 #include "tap/base/text.h"
 
 #include <stdio.h>
@@ -10,17 +11,11 @@
 #define COMPONENT "podswitch-agent"
 #define MESSAGE 1024 /* bytes that the API server takes, with a NUL */
 
-static const char *text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	return text ? text : "";
-}
-
 /* A pod that is being made may have no name yet, but what it begins with, "web-7d4b9-": an Event's has to end well. */
 static void name_of(const json_t *metadata, char out[static 254])
 {
-	const char *name = text_of(metadata, "name");
-	size_t length = (size_t)snprintf(out, 254, "%s", *name ? name : text_of(metadata, "generateName"));
+	const char *name = json_text(metadata, "name");
+	size_t length = (size_t)snprintf(out, 254, "%s", *name ? name : json_text(metadata, "generateName"));
 	for (length = length < 254 ? length : 253; length && strchr("-.", out[length - 1]); length--)
 		out[length - 1] = '\0';
 }
@@ -29,7 +24,7 @@ void events_send_as(struct kube *kube, const char *component, const char *node, 
 		    const char *reason, const char *message)
 {
 	const json_t *metadata = json_object_get(pod, "metadata");
-	const char *namespace = text_of(metadata, "namespace");
+	const char *namespace = json_text(metadata, "namespace");
 	char path[160], now[32], id[320], name[254], ascii[MESSAGE];
 	name_of(metadata, name);
 	snprintf(ascii, sizeof(ascii), "%s", message);
@@ -48,7 +43,7 @@ void events_send_as(struct kube *kube, const char *component, const char *node, 
 			  "s:s, s:i, s:s, s:s}",
 			  "apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", namespace,
 			  "involvedObject", "apiVersion", "v1", "kind", "Pod", "namespace", namespace, "name", name,
-			  "uid", text_of(metadata, "uid"), "type", warning ? "Warning" : "Normal", "reason", reason,
+			  "uid", json_text(metadata, "uid"), "type", warning ? "Warning" : "Normal", "reason", reason,
 			  "message", ascii, "source", "component", component, "host", node, "firstTimestamp", now,
 			  "lastTimestamp", now, "count", 1, "reportingComponent", component, "reportingInstance", node);
 	const struct kube_request request = {.method = "POST", .path = path, .body = body};

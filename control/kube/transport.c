@@ -10,6 +10,7 @@
  * restarting. Any byte of an answer ends that.
  */
 #include "control/kube/transport.h"
+#include "control/base/json.h"
 #include "control/kube/api.h"
 #include "tap/base/log.h"
 #include "tap/base/text.h"
@@ -402,9 +403,9 @@ static void transfer_explain(const struct transfer *transfer, struct transfer_en
 	}
 	if (end->status < 400)
 		return;
-	const char *message = json_string_value(json_object_get(end->answer, "message"));
+	const char *message = json_text(end->answer, "message");
 	snprintf(fallback, sizeof(fallback), "HTTP status %ld", end->status);
-	set_text(end, message && *message ? message : fallback);
+	set_text(end, *message ? message : fallback);
 }
 
 static void transfer_end(struct transfer *transfer, CURLcode code)

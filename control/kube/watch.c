@@ -18,6 +18,7 @@
  * for as long as the back-off remembers.
  */
 #include "control/kube/watch.h"
+#include "control/base/json.h"
 #include "control/kube/decode.h"
 #include "control/kube/kube.h"
 #include "tap/base/log.h"
@@ -206,16 +207,14 @@ static void watch_not_found(struct watch *watch)
 static bool is_version_too_large(const json_t *status)
 {
 	const json_t *causes = json_object_get(json_object_get(status, "details"), "causes"), *cause;
-	const char *message = json_string_value(json_object_get(status, "message"));
 	size_t i;
 
 	json_array_foreach(causes, i, cause)
 	{
-		const char *reason = json_string_value(json_object_get(cause, "reason"));
-		if (reason && !strcmp(reason, "ResourceVersionTooLarge"))
+		if (!strcmp(json_text(cause, "reason"), "ResourceVersionTooLarge"))
 			return true;
 	}
-	return message && strstr(message, "Too large resource version");
+	return strstr(json_text(status, "message"), "Too large resource version");
 }
 
 static void other_status(struct watch *watch, long status, const json_t *answer, const char *said)
@@ -347,11 +346,11 @@ static void list_ended(struct watch *watch)
 /* A server's ERROR event stands for the status that it could not send any more. */
 static void stream_error(struct watch *watch, const json_t *status)
 {
-	const char *message = json_string_value(json_object_get(status, "message"));
+	const char *message = json_text(status, "message");
 	long code = (long)json_integer_value(json_object_get(status, "code"));
 
 	watch->counters.errors++;
-	failed_status(watch, code, 0, status, message ? message : "no reason given");
+	failed_status(watch, code, 0, status, *message ? message : "no reason given");
 }
 
 static int keep_version(struct watch *watch, const char *version)

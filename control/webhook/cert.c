@@ -7,11 +7,12 @@
  * that does the same (the Secret is another than it was, 409) begins again, and finds that all is done.
  */
 #include "control/webhook/cert.h"
+#include "control/base/json.h"
 #include "control/kube/api.h"
 #include "control/kube/kube.h"
 #include "control/webhook/authority.h"
+#include "control/webhook/base64.h"
 
-#include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -88,35 +89,14 @@ static long renewal_request(struct renewal *renewal, const char *method, const c
 
 /* ---- the Secret ---- */
 
-static char *decode(const json_t *secret, const char *key)
-{
-	const char *text = json_string_value(json_object_get(json_object_get(secret, "data"), key));
-	gnutls_datum_t in = {(unsigned char *)text, text ? (unsigned)strlen(text) : 0}, out;
-	if (!text || gnutls_base64_decode2(&in, &out))
-		return NULL;
-	char *result = malloc(out.size + 1u);
-	if (result) {
-		memcpy(result, out.data, out.size);
-		result[out.size] = '\0';
-	}
-	gnutls_memset(out.data, 0, out.size);
-	gnutls_free(out.data);
-	return result;
-}
-
-static json_t *encode(const char *text)
-{
-	gnutls_datum_t in = {(unsigned char *)text, (unsigned)strlen(text)}, out;
-	if (gnutls_base64_encode2(&in, &out))
-		return NULL;
-	json_t *result = json_stringn((const char *)out.data, out.size);
-	gnutls_free(out.data);
-	return result;
-}
-
 static void read_secret(const json_t *secret, struct authority *out)
 {
-	*out = (struct authority){decode(secret, "ca.crt"), decode(secret, "tls.crt"), decode(secret, "tls.key")};
+	const json_t *data = json_object_get(secret, "data");
+	*out = (struct authority){
+		.ca = base64_decode(json_string_value(json_object_get(data, "ca.crt"))),
+		.cert = base64_decode(json_string_value(json_object_get(data, "tls.crt"))),
+		.key = base64_decode(json_string_value(json_object_get(data, "tls.key"))),
+	};
 }
 
 /* A new one, or the one that is there with other contents. */
@@ -129,8 +109,9 @@ static json_t *renewal_make_secret(const struct renewal *renewal, const json_t *
 					 "namespace", renewal->usage->secret, (int)(slash - renewal->usage->secret),
 					 "labels", "app.kubernetes.io/name", "podswitch-webhook");
 	int error = json_object_set_new(secret, "data",
-					json_pack("{s:o, s:o, s:o}", "ca.crt", encode(authority->ca), "tls.crt",
-						  encode(authority->cert), "tls.key", encode(authority->key)));
+					json_pack("{s:o, s:o, s:o}", "ca.crt", base64_encode(authority->ca), "tls.crt",
+						  base64_encode(authority->cert), "tls.key",
+						  base64_encode(authority->key)));
 	if (!error)
 		return secret;
 	json_decref(secret);
@@ -158,21 +139,16 @@ static int renewal_store_secret(struct renewal *renewal, const json_t *old, cons
 static bool webhook_is_ours(const struct renewal *renewal, const json_t *webhook)
 {
 	const json_t *client = json_object_get(webhook, "clientConfig"), *service = json_object_get(client, "service");
-	const char *name = json_string_value(json_object_get(service, "name"));
-	const char *namespace = json_string_value(json_object_get(service, "namespace"));
 	if (!service)
 		return client;
-	return name && namespace && !strcmp(name, renewal->service_name) &&
-	       !strcmp(namespace, renewal->service_namespace);
+	return !strcmp(json_text(service, "name"), renewal->service_name) &&
+	       !strcmp(json_text(service, "namespace"), renewal->service_namespace);
 }
 
 static bool webhook_trusts(const json_t *webhook, const char *ca)
 {
-	const json_t *bundle = json_object_get(json_object_get(webhook, "clientConfig"), "caBundle");
-	json_t *holder = json_pack("{s:{s:O*}}", "data", "x", bundle);
-	char *text = decode(holder, "x");
+	char *text = base64_decode(json_text(json_object_get(webhook, "clientConfig"), "caBundle"));
 	bool found = text && strstr(text, ca);
-	json_decref(holder);
 	free(text);
 	return found;
 }
@@ -195,8 +171,8 @@ static json_t *renewal_make_patch(const struct renewal *renewal, const json_t *c
 		json_array_append_new(patch, json_pack("{s:s, s:s, s:O}", "op", "test", "path", path, "value",
 						       json_object_get(webhook, "name")));
 		snprintf(path, sizeof(path), "/webhooks/%zu/clientConfig/caBundle", i);
-		json_array_append_new(patch,
-				      json_pack("{s:s, s:s, s:o}", "op", "add", "path", path, "value", encode(bundle)));
+		json_array_append_new(
+			patch, json_pack("{s:s, s:s, s:o}", "op", "add", "path", path, "value", base64_encode(bundle)));
 	}
 	if (!bundle) {
 		json_decref(patch);

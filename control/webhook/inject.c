@@ -6,6 +6,7 @@
  * service account's volume, which are to stay.
  */
 #include "control/webhook/inject.h"
+#include "control/base/json.h"
 #include "tap/base/text.h"
 
 #include <stdarg.h>
@@ -57,12 +58,6 @@ static void warn(struct job *job, const char *format, ...)
 	job_note_error(job, json_array_append_new(job->warnings, json_string(text)));
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
 /* The member, made where there is none; NULL where something else is in its place. */
 static json_t *member(struct job *job, json_t *object, const char *key, json_type type)
 {
@@ -79,7 +74,7 @@ static json_t *find_named(const json_t *list, const char *name)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *element = json_array_get(list, i);
-		if (json_is_string(json_object_get(element, "name")) && !strcmp(text_of(element, "name"), name))
+		if (json_is_string(json_object_get(element, "name")) && !strcmp(json_text(element, "name"), name))
 			return element;
 	}
 	return NULL;
@@ -134,7 +129,7 @@ static void make_variables(struct job *job)
 
 static bool has_value(const json_t *entry, const char *value)
 {
-	return !json_object_get(entry, "valueFrom") && !strcmp(text_of(entry, "value"), value) &&
+	return !json_object_get(entry, "valueFrom") && !strcmp(json_text(entry, "value"), value) &&
 	       json_string_length(json_object_get(entry, "value")) == strlen(value);
 }
 
@@ -144,7 +139,7 @@ static size_t replace_variable(struct job *job, json_t *env, const struct variab
 	size_t replaced = 0;
 	for (size_t i = 0; i < json_array_size(env); i++) {
 		json_t *entry = json_array_get(env, i);
-		if (strcmp(text_of(entry, "name"), variable->name) != 0)
+		if (strcmp(json_text(entry, "name"), variable->name) != 0)
 			continue;
 		*found = true;
 		if (job->profile->env_keep || has_value(entry, variable->value))
@@ -166,7 +161,7 @@ static void give_variables(struct job *job, json_t *container, bool tell)
 		bool found = false;
 		if (replace_variable(job, env, variable, &found) && tell)
 			warn(job, "container %.63s: its own variable %s is replaced by the gateway's",
-			     text_of(container, "name"), variable->name);
+			     json_text(container, "name"), variable->name);
 		if (!found)
 			job_note_error(job, json_array_insert_new(env, place++,
 								  json_pack("{s:s, s:s}", "name", variable->name,
@@ -176,7 +171,8 @@ static void give_variables(struct job *job, json_t *container, bool tell)
 
 static bool is_classic(const json_t *container)
 {
-	return !strcmp(text_of(container, "name"), INJECT_INIT) || !strcmp(text_of(container, "name"), INJECT_SIDECAR);
+	return !strcmp(json_text(container, "name"), INJECT_INIT) ||
+	       !strcmp(json_text(container, "name"), INJECT_SIDECAR);
 }
 
 static void give_variables_to_all(struct job *job, const char *list)
@@ -285,7 +281,7 @@ static void set_options(struct job *job, json_t *config)
 	json_t *own = json_array_size(wanted) ? member(job, config, "options", JSON_ARRAY) : NULL;
 	for (size_t i = 0; own && i < json_array_size(wanted); i++) {
 		const json_t *option = json_array_get(wanted, i);
-		if (!find_named(own, text_of(option, "name")))
+		if (!find_named(own, json_text(option, "name")))
 			job_note_error(job, json_array_append_new(own, json_deep_copy(option)));
 	}
 	json_decref(usual);
@@ -324,7 +320,7 @@ static void lay_over(struct job *job, json_t *there, const json_t *wanted)
 		}
 		for (size_t i = 0; i < json_array_size(value); i++) {
 			const json_t *element = json_array_get(value, i);
-			json_t *same = find_named(old, text_of(element, "name"));
+			json_t *same = find_named(old, json_text(element, "name"));
 			if (same)
 				lay_over(job, same, element);
 			else
@@ -388,8 +384,8 @@ static void set_volume(struct job *job)
 /* A Job ends when all of its containers have, and this one never does. */
 static void warn_job(struct job *job)
 {
-	if (!strcmp(text_of(job->spec, "restartPolicy"), "Never") ||
-	    !strcmp(text_of(job->spec, "restartPolicy"), "OnFailure"))
+	if (!strcmp(json_text(job->spec, "restartPolicy"), "Never") ||
+	    !strcmp(json_text(job->spec, "restartPolicy"), "OnFailure"))
 		warn(job, "the container " INJECT_SIDECAR " keeps this pod from ever ending; the gateway's "
 			  "configuration can make it a native sidecar (sidecarAsInit)");
 }
@@ -438,7 +434,7 @@ int inject(json_t *pod, const struct inject_order *order, json_t *warnings)
 
 bool inject_is_ours(const json_t *pod)
 {
-	return *text_of(json_object_get(json_object_get(pod, "metadata"), "annotations"), INJECT_MARK);
+	return *json_text(json_object_get(json_object_get(pod, "metadata"), "annotations"), INJECT_MARK);
 }
 
 static void hide_in(json_t *list)

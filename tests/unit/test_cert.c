@@ -68,8 +68,8 @@ static unsigned on_write(struct small_api *of, const char *method, const char *p
 					     "podswitch-webhook.podswitch.svc.cluster.local", NULL};
 		const struct authority_order by = {.names = names, .now = time(NULL), .days = 365};
 		assert_int_equal(authority_make(&by, &other, NULL), 0);
-		json_t *secret = json_pack("{s:{s:o, s:o, s:o}}", "data", "ca.crt", encode(other.ca), "tls.crt",
-					   encode(other.cert), "tls.key", encode(other.key));
+		json_t *secret = json_pack("{s:{s:o, s:o, s:o}}", "data", "ca.crt", base64_encode(other.ca), "tls.crt",
+					   base64_encode(other.cert), "tls.key", base64_encode(other.key));
 		char *text = json_dumps(secret, 0);
 		json_object_set_new(of->objects, SECRET, json_string(text));
 		free(text);
@@ -107,10 +107,9 @@ static char *bundle(size_t i)
 	json_t *configuration = stored(CONFIGURATION);
 	const json_t *client =
 		json_object_get(json_array_get(json_object_get(configuration, "webhooks"), i), "clientConfig");
-	json_t *holder = json_pack("{s:{s:O*}}", "data", "x", json_object_get(client, "caBundle"));
-	char *text = decode(holder, "x");
+	char *text = base64_decode(json_string_value(json_object_get(client, "caBundle")));
 
-	json_decref(holder), json_decref(configuration);
+	json_decref(configuration);
 	return text;
 }
 

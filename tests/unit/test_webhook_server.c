@@ -318,7 +318,7 @@ static char *gateway_in(const struct call *call)
 	json_t *root = json_loads(text_in(call), 0, NULL);
 	const json_t *response = json_object_get(root, "response");
 	const char *encoded = json_string_value(json_object_get(response, "patch"));
-	char *text = encoded ? base64_decode(encoded) : NULL, *out = strdup("");
+	char *text = encoded ? decode_base64(encoded) : NULL, *out = strdup("");
 
 	if (!json_is_true(json_object_get(response, "allowed")))
 		fail_msg("not allowed: %s", text_in(call));
