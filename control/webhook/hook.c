@@ -9,12 +9,12 @@
 #include "control/webhook/hook.h"
 #include "control/kube/cluster.h"
 #include "control/kube/events.h"
+#include "control/kube/prometheus.h"
 #include "control/webhook/admit.h"
 #include "control/webhook/server.h"
 #include "tap/base/clock.h"
 #include "tap/base/file.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -154,57 +154,42 @@ static bool hook_is_ready(void *context, const char **reason)
 	return false;
 }
 
-static void head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP podswitch_webhook_%s %s\n# TYPE podswitch_webhook_%s %s\n", name, help, name, type);
-}
-
-static void write_value(FILE *out, const char *name, const char *type, const char *help, double value)
-{
-	head(out, name, type, help);
-	fprintf(out, "podswitch_webhook_%s %.15g\n", name, value);
-}
-
-static void write_seconds(FILE *out, const struct histogram *seconds)
-{
-	head(out, "review_seconds", "histogram", "From a review's last byte to its answer.");
-	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
-		fprintf(out, "podswitch_webhook_review_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", histogram_bounds[i],
-			seconds->buckets[i]);
-	fprintf(out, "podswitch_webhook_review_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", seconds->n);
-	fprintf(out, "podswitch_webhook_review_seconds_sum %g\npodswitch_webhook_review_seconds_count %" PRIu64 "\n",
-		seconds->sum, seconds->n);
-}
-
 static void hook_write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
 {
 	FILE *out = context;
-	fprintf(out, "podswitch_webhook_watch_live{of=\"%s\"} %d\n", what, live);
-	fprintf(out, "podswitch_webhook_watch_errors_total{of=\"%s\"} %" PRIu64 "\n", what, counters->errors);
+	prometheus_labelled(out, "podswitch_webhook_watch_live", "of", what, live);
+	prometheus_labelled(out, "podswitch_webhook_watch_errors_total", "of", what, (long long)counters->errors);
 }
 
 static void on_metrics(void *context, FILE *out)
 {
 	const struct hook *hook = context;
 	const struct server_counters *served = server_count(hook->server);
-	head(out, "info", "gauge", "The webhook's version.");
-	fprintf(out, "podswitch_webhook_info{version=\"%s\"} 1\n", PODSWITCH_VERSION);
-	head(out, "reviews_total", "counter", "Reviews answered, by verdict.");
+	prometheus_head(out, "podswitch_webhook_info", "gauge", "The webhook's version.");
+	prometheus_labelled(out, "podswitch_webhook_info", "version", PODSWITCH_VERSION, 1);
+	prometheus_head(out, "podswitch_webhook_reviews_total", "counter", "Reviews answered, by verdict.");
 	for (unsigned i = 0; i < ADMIT_VERDICTS; i++)
-		fprintf(out, "podswitch_webhook_reviews_total{verdict=\"%s\"} %" PRIu64 "\n", admit_verdict_name(i),
-			hook->verdicts[i]);
-	write_value(out, "malformed_total", "counter", "Requests that were no review.", (double)hook->malformed);
-	write_seconds(out, &served->seconds);
-	write_value(out, "clients", "gauge", "Connections.", served->clients);
-	write_value(out, "requests", "gauge", "Requests under way.", served->requests);
-	write_value(out, "waiting", "gauge", "Reviews that wait for the cluster's news.", served->waiting);
-	write_value(out, "cut_total", "counter", "Connections ended for being slow.", (double)served->cut);
-	write_value(out, "refused_total", "counter", "Requests answered with 400 and more.", (double)served->refused);
-	write_value(out, "config_ok", "gauge", "Whether the configuration file is in force.", !hook->rejected);
+		prometheus_labelled(out, "podswitch_webhook_reviews_total", "verdict", admit_verdict_name(i),
+				    (long long)hook->verdicts[i]);
+	prometheus_counter(out, "podswitch_webhook_malformed_total", "Requests that were no review.",
+			   (long long)hook->malformed);
+	prometheus_histogram(out, "podswitch_webhook_review_seconds", "From a review's last byte to its answer.",
+			     &served->seconds);
+	prometheus_gauge(out, "podswitch_webhook_clients", "Connections.", served->clients);
+	prometheus_gauge(out, "podswitch_webhook_requests", "Requests under way.", served->requests);
+	prometheus_gauge(out, "podswitch_webhook_waiting", "Reviews that wait for the cluster's news.",
+			 served->waiting);
+	prometheus_counter(out, "podswitch_webhook_cut_total", "Connections ended for being slow.",
+			   (long long)served->cut);
+	prometheus_counter(out, "podswitch_webhook_refused_total", "Requests answered with 400 and more.",
+			   (long long)served->refused);
+	prometheus_gauge(out, "podswitch_webhook_config_ok", "Whether the configuration file is in force.",
+			 !hook->rejected);
 	if (hook->keypair)
-		write_value(out, "certificate_expires", "gauge", "When the certificate ends, in seconds since 1970.",
-			    (double)keypair_expires(hook->keypair));
-	write_value(out, "api_reachable", "gauge", "Whether the API server answers.", kube_reachable(hook->kube));
+		prometheus_gauge(out, "podswitch_webhook_certificate_expires",
+				 "When the certificate ends, in seconds since 1970.", keypair_expires(hook->keypair));
+	prometheus_gauge(out, "podswitch_webhook_api_reachable", "Whether the API server answers.",
+			 kube_reachable(hook->kube));
 	cluster_count(hook->cluster, hook_write_watch, out);
 }
 
