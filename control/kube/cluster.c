@@ -418,12 +418,6 @@ static unsigned full_length(const struct address *address)
 	return address->family == AF_INET6 ? 128 : 32;
 }
 
-static void mask(struct prefix *prefix)
-{
-	for (unsigned bit = prefix->length; bit < 128; bit++)
-		prefix->address.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-}
-
 /* Makes `cover` the smallest network that contains both; a cover of family 0 becomes `network`. */
 static void widen(struct prefix *cover, const struct prefix *network)
 {
@@ -433,7 +427,7 @@ static void widen(struct prefix *cover, const struct prefix *network)
 		cover->length = network->length;
 	while (cover->length && !prefix_contains(cover, &network->address))
 		cover->length--;
-	mask(cover);
+	*cover = prefix_network(cover);
 }
 
 /* The members of `list`, or the one text. */
@@ -536,7 +530,7 @@ static void start_range(void *context, const struct prefix *first)
 	while (range->length > least) {
 		struct prefix wider = *range;
 		wider.length--;
-		mask(&wider);
+		wider = prefix_network(&wider);
 		if (!address_equal(&wider.address, &range->address))
 			break;
 		*range = wider;

@@ -279,9 +279,8 @@ static int open_server(struct hook *hook, struct failure *why)
 		.keypair = hook->keypair,
 		.patience = hook->usage->patience,
 		.review = on_review,
-		.ready = hook_is_ready,
-		.metrics = on_metrics,
 		.context = hook,
+		.pages = {hook_is_ready, on_metrics, hook},
 	};
 	return server_open(&config, &hook->server, why);
 }

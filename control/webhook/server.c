@@ -12,9 +12,7 @@
  */
 #include "control/webhook/server.h"
 #include "control/webhook/review.h"
-#include "tap/base/address.h"
 
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -26,6 +24,7 @@
 #define MEMORY 32768 /* bytes a connection may use for its request's head, and for a piece of the body */
 #define SWEEP 1000   /* ms between looks at who is slow */
 #define TURNS 32     /* of libmicrohttpd in one of ours */
+#define JSON "application/json"
 #define PRIORITIES "SECURE128:%PROFILE_MEDIUM:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
 
 struct http_client {
@@ -65,72 +64,27 @@ struct server {
 
 /* ---- answers ---- */
 
-/* `text` is the response's to free. */
-static enum MHD_Result server_respond(struct server *server, struct MHD_Connection *connection, unsigned status,
-				      const char *type, char *text)
+static enum MHD_Result server_respond(struct server *server, struct MHD_Connection *connection,
+				      struct http_answer answer)
 {
-	struct MHD_Response *response =
-		text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) : NULL;
-	if (!response) {
-		free(text);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, "Content-Type", type);
-	if (server->draining)
-		MHD_add_response_header(response, "Connection", "close");
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
-	if (status >= 400)
+	answer.close = server->draining;
+	if (answer.status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		answer.allow = "GET, HEAD, POST";
+	if (answer.text && answer.status >= 400)
 		server->counters.refused++;
-	enum MHD_Result result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return result;
+	return http_respond(connection, &answer);
 }
 
-static enum MHD_Result server_respond_text(struct server *server, struct MHD_Connection *connection, unsigned status,
-					   const char *text)
+static struct http_answer server_page(const struct server *server, const char *path)
 {
-	return server_respond(server, connection, status, "text/plain; charset=utf-8", strdup(text));
-}
-
-static enum MHD_Result server_answer_ready(struct server *server, struct MHD_Connection *connection)
-{
-	const char *reason = "";
-	char text[300];
-	bool ready = server->config.ready(server->config.context, &reason);
-	snprintf(text, sizeof(text), "%.290s\n", ready ? "ok" : reason);
-	return server_respond_text(server, connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
-}
-
-static enum MHD_Result server_answer_metrics(struct server *server, struct MHD_Connection *connection)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	if (!out)
-		return MHD_NO;
-	server->config.metrics(server->config.context, out);
-	if (!fclose(out))
-		return server_respond(server, connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
-				      text);
-	free(text);
-	return MHD_NO;
-}
-
-static enum MHD_Result server_answer_get(struct server *server, struct MHD_Connection *connection, const char *path)
-{
-	if (!strcmp(path, "/healthz"))
-		return server_respond_text(server, connection, MHD_HTTP_OK, "ok\n");
-	if (!strcmp(path, "/wh/health")) /* today's */
-		return server_respond(server, connection, MHD_HTTP_OK, "application/json", strdup("{\"ok\":true}"));
-	if (!strcmp(path, "/readyz"))
-		return server_answer_ready(server, connection);
-	if (!strcmp(path, "/metrics"))
-		return server_answer_metrics(server, connection);
+	struct http_answer answer = http_page(&server->config.pages, path);
+	if (answer.status)
+		return answer;
+	if (!strcmp(path, "/wh/health")) /* pod-gateway's */
+		return (struct http_answer){.status = MHD_HTTP_OK, .type = JSON, .text = strdup("{\"ok\":true}")};
 	if (!strcmp(path, SERVER_REVIEWS))
-		return server_respond_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "reviews come by POST\n");
-	return server_respond_text(server, connection, MHD_HTTP_NOT_FOUND,
-				   "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
+		return http_text(MHD_HTTP_METHOD_NOT_ALLOWED, "reviews come by POST\n");
+	return http_text(MHD_HTTP_NOT_FOUND, "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
 }
 
 /* ---- a review's request ---- */
@@ -207,8 +161,8 @@ static enum MHD_Result request_begin(struct http_request *http_request, const ch
 static enum MHD_Result request_refuse(struct http_request *http_request, size_t *length)
 {
 	if (!*length)
-		return server_respond_text(http_request->server, http_request->connection, http_request->refusal,
-					   refusal_text(http_request->refusal));
+		return server_respond(http_request->server, http_request->connection,
+				      http_text(http_request->refusal, refusal_text(http_request->refusal)));
 	*length = 0;
 	return MHD_YES;
 }
@@ -244,10 +198,9 @@ static enum MHD_Result request_finish(struct http_request *http_request)
 	if (!status)
 		return request_suspend(http_request);
 	histogram_add(&server->counters.seconds, seconds_now() - http_request->complete);
-	if (!text)
-		return server_respond_text(server, http_request->connection, status, "this cannot be answered now\n");
-	return server_respond(server, http_request->connection, status,
-			      status == MHD_HTTP_OK ? "application/json" : "text/plain; charset=utf-8", text);
+	struct http_answer answer = {.status = status, .type = status == MHD_HTTP_OK ? JSON : HTTP_TEXT, .text = text};
+	return server_respond(server, http_request->connection,
+			      text ? answer : http_text(status, "this cannot be answered now\n"));
 }
 
 static enum MHD_Result request_continue(struct http_request *http_request, const char *bytes, size_t *length)
@@ -305,9 +258,10 @@ static enum MHD_Result server_handle(void *context, struct MHD_Connection *conne
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return server_respond_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD or POST\n");
-	return server_answer_get(server, connection, path);
+	bool get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
+	return server_respond(server, connection,
+			      get ? server_page(server, path)
+				  : http_text(MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD or POST\n"));
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -370,58 +324,37 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 
 /* ---- opening and closing ---- */
 
-static void socket_address(const struct endpoint *from, struct sockaddr_storage *out)
+static int server_start(struct server *server, struct failure *why)
 {
-	*out = (struct sockaddr_storage){.ss_family = from->address.family};
-	if (from->address.family == AF_INET6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-		in6->sin6_port = htons(from->port);
-		memcpy(&in6->sin6_addr, from->address.bytes, 16);
-		return;
-	}
-	struct sockaddr_in *in = (struct sockaddr_in *)out;
-	in->sin_port = htons(from->port);
-	memcpy(&in->sin_addr, from->address.bytes, 4);
-}
-
-static struct MHD_Daemon *server_start(struct server *server, const struct endpoint *at)
-{
-	struct sockaddr_storage address;
-	const struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)keypair_retrieve},
+	bool encrypted = server->config.keypair;
+	const struct MHD_OptionItem options[] = {
+		{MHD_OPTION_CONNECTION_LIMIT, SERVER_CLIENTS, NULL},
+		{MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE, NULL},
+		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY, NULL},
+		{MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
+		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
+		{encrypted ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, (void *)keypair_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};
-	bool encrypted = server->config.keypair;
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0);
-	socket_address(at, &address);
-	flags |= at->address.family == AF_INET6 ? MHD_USE_DUAL_STACK : 0;
-	errno = 0;
-	return MHD_start_daemon(flags, at->port, NULL, NULL, server_handle, server, MHD_OPTION_SOCK_ADDR, &address,
-				MHD_OPTION_CONNECTION_LIMIT, SERVER_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-				1024u, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-				on_connection, server, MHD_OPTION_ARRAY, encrypted ? tls : &tls[2], MHD_OPTION_END);
+	unsigned flags = MHD_USE_DUAL_STACK | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0);
+
+	return http_open(server->config.listen, "0.0.0.0:8443", flags, options, server_handle, server, &server->daemon,
+			 &server->fd, why);
 }
 
 int server_open(const struct server_config *config, struct server **out, struct failure *why)
 {
-	struct endpoint endpoint = {0};
-	if (endpoint_parse(config->listen, &endpoint) || !endpoint.port)
-		return fail(why, -EINVAL, "listen", "listen: '%.64s' is not ADDRESS:PORT, as 0.0.0.0:8443",
-			    config->listen);
 	struct server *server = calloc(1, sizeof(*server));
 	if (!server)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	server->config = *config;
-	server->daemon = server_start(server, &endpoint);
-	if (!server->daemon) {
-		int error = errno ? -errno : -EIO;
+	int error = server_start(server, why);
+	if (error) {
 		free(server);
-		return fail(why, error, "listen", "listen: cannot serve HTTP on %.64s: %s", config->listen,
-			    strerror(-error));
+		return error;
 	}
-	server->fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	*out = server;
 	return 0;
 }

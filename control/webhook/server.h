@@ -8,10 +8,9 @@
 #ifndef PODSWITCH_SERVER_H
 #define PODSWITCH_SERVER_H
 
+#include "control/base/http.h"
 #include "control/kube/histogram.h"
 #include "control/webhook/keypair.h"
-
-#include <stdio.h>
 
 #define SERVER_CLIENTS 512         /* connections at once */
 #define SERVER_SLOW 10000          /* ms for a request, from its first byte to the answer's last */
@@ -31,9 +30,8 @@ struct server_config {
 	 * look at it may have another outcome: it is asked again after the next server_wake, and at last with `final`.
 	 */
 	unsigned (*review)(void *context, const char *body, size_t length, bool final, char **server_respond);
-	bool (*ready)(void *context, const char **reason);
-	void (*metrics)(void *context, FILE *out);
 	void *context;
+	struct http_pages pages;
 };
 
 /* 0, or -EINVAL ("listen"), -EADDRINUSE and the like. */
