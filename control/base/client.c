@@ -2,6 +2,7 @@
 /* client.c - one connection to podswitchd's control socket */
 #include "control/base/client.h"
 #include "control/base/json.h"
+#include "tap/base/clock.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WHICH_SOCKET " give its socket with -s or PODSWITCH_SOCKET"
@@ -173,25 +173,18 @@ static int client_take_line(struct client *client, json_t **message, struct fail
 	return 1;
 }
 
-static long long now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The next message, within `timeout` milliseconds (-1: for ever). */
 static int client_receive(struct client *client, int timeout, json_t **message, struct failure *why)
 {
-	long long deadline = now_ms() + timeout;
+	uint64_t began = clock_ms();
 	for (;;) {
 		int error = client_take_line(client, message, why);
 		if (error)
 			return error < 0 ? error : 0;
-		long long left = deadline - now_ms();
-		if (timeout >= 0 && left <= 0)
+		uint64_t gone = clock_ms() - began;
+		if (timeout >= 0 && gone >= (uint64_t)timeout)
 			return explain_lost(client, ETIMEDOUT, why);
-		int ready = client_wait(client, timeout < 0 ? -1 : (int)left);
+		int ready = client_wait(client, timeout < 0 ? -1 : timeout - (int)gone);
 		if (ready < 0)
 			return fail(why, ready, NULL, "%s", strerror(-ready));
 		if (ready)

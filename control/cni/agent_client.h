@@ -11,6 +11,7 @@
 #include "control/cni/refusal.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define AGENT_REFUSED (-32020) /* the JSON-RPC code for: no, as things are for good */
 
@@ -22,20 +23,17 @@ struct agent_client {
 	struct client client;
 };
 
-/* Milliseconds of the monotonic clock. */
-long long agent_now(void);
-
 /*
- * Calls `method` and waits for the answer until `deadline` (agent_now()); takes over `params`. 0, -EREMOTEIO with
+ * Calls `method` and waits for the answer until `deadline` (clock_ms()); takes over `params`. 0, -EREMOTEIO with
  * agent->client.refused when the agent says no, -ECANCELED when stopped; everything else means that it does not answer.
  */
-int agent_client_call(struct agent_client *agent_client, const char *method, json_t *params, long long deadline,
+int agent_client_call(struct agent_client *agent_client, const char *method, json_t *params, uint64_t deadline,
 		      json_t **result, struct failure *why);
 
 void agent_client_close(struct agent_client *agent_client);
 
 /* Waits `milliseconds`; -ECANCELED when stopped. */
-int agent_client_pause(const struct agent_client *agent_client, long long milliseconds);
+int agent_client_pause(const struct agent_client *agent_client, int milliseconds);
 
 /* The refusal to give when the agent did not answer; `behind` says how. */
 enum cni_code agent_client_away(const struct agent_client *agent_client, enum cni_code code,

@@ -8,6 +8,7 @@
 #include "control/cni/agent_client.h"
 #include "control/cni/result.h"
 #include "control/cni/tombstone.h"
+#include "tap/base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,9 +43,9 @@ static json_t *add_params(const struct attach *attach, const char *ifname)
 
 /* Whether to go on asking, and what was the last that was heard. */
 struct waiting {
-	long long deadline; /* of the whole ADD */
-	long long heard;    /* when the agent answered last, or the ADD began */
-	bool pending;       /* the last answer was "not yet" */
+	uint64_t deadline; /* of the whole ADD */
+	uint64_t heard;    /* when the agent answered last, or the ADD began */
+	bool pending;      /* the last answer was "not yet" */
 	char reason[256];
 	struct failure away; /* how the agent did not answer */
 };
@@ -96,7 +97,7 @@ static enum cni_code take_refusal(const struct agent_client *agent, const struct
 static enum cni_code check_time(const struct attach *attach, const struct agent_client *agent,
 				const struct waiting *waiting, struct refusal *why)
 {
-	long long now = agent_now();
+	uint64_t now = clock_ms();
 
 	if (now >= waiting->deadline && waiting->pending)
 		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s has no way to its gateway after %u s: %s",
@@ -117,8 +118,8 @@ static enum cni_code stopped(const struct attach *attach, struct refusal *why)
 static enum cni_code attach_ask(const struct attach *attach, struct agent_client *agent, const char *ifname,
 				struct waiting *waiting, json_t **out, struct refusal *why)
 {
-	long long silence = waiting->heard + SILENCE;
-	long long limit = waiting->deadline < silence ? waiting->deadline : silence;
+	uint64_t silence = waiting->heard + SILENCE;
+	uint64_t limit = waiting->deadline < silence ? waiting->deadline : silence;
 	struct failure failure = {0};
 	json_t *answer = NULL;
 	enum cni_code code = 0;
@@ -131,7 +132,7 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 	if (error) {
 		waiting->away = failure;
 	} else {
-		waiting->heard = agent_now();
+		waiting->heard = clock_ms();
 		code = attach_take_answer(attach, ifname, answer, waiting, out, why);
 	}
 	json_decref(answer);
@@ -141,10 +142,10 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 static enum cni_code ask_until_ready(const struct attach *attach, struct agent_client *agent, const char *ifname,
 				     json_t **out, struct refusal *why)
 {
-	struct waiting waiting = {.heard = agent_now()};
-	long long pause = FIRST_PAUSE;
+	struct waiting waiting = {.heard = clock_ms()};
+	int pause = FIRST_PAUSE;
 
-	waiting.deadline = waiting.heard + attach->request->timeout * 1000LL;
+	waiting.deadline = waiting.heard + attach->request->timeout * 1000ull;
 	for (;;) {
 		enum cni_code code = attach_ask(attach, agent, ifname, &waiting, out, why);
 		if (code || *out)
@@ -189,9 +190,9 @@ static json_t *attachment_params(const struct attach *attach, const char *ifname
 }
 
 /* A part of the time that a DEL may take, but never so little that nobody could answer. */
-static long long attach_deadline(const struct attach *attach, long long part)
+static uint64_t attach_deadline(const struct attach *attach, unsigned part)
 {
-	long long least = agent_now() + LEAST_DEL, deadline = attach->started + part;
+	uint64_t least = clock_ms() + LEAST_DEL, deadline = attach->started + part;
 
 	return deadline > least ? deadline : least;
 }
@@ -247,7 +248,7 @@ void attach_undo(const struct attach *attach)
 	struct attach undo = *attach;
 	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = -1};
 
-	undo.started = agent_now();
+	undo.started = clock_ms();
 	remove_one(&undo, &agent, added_ifname(attach));
 	agent_client_close(&agent);
 }
@@ -279,7 +280,7 @@ static enum cni_code attach_call_agent(const struct attach *attach, const char *
 	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = attach->stop_fd};
 	struct failure failure = {0};
 
-	int error = agent_client_call(&agent, method, params, agent_now() + SILENCE, answer, &failure);
+	int error = agent_client_call(&agent, method, params, clock_ms() + SILENCE, answer, &failure);
 	agent_client_close(&agent);
 	if (error == -EREMOTEIO)
 		return take_refusal(&agent, &failure, why);

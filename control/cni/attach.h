@@ -16,12 +16,13 @@
 #include "control/cni/request.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 struct attach {
 	const struct environment *environment;
 	const struct request *request;
-	long long started; /* agent_now() when the configuration was there */
-	int stop_fd;       /* readable: stop waiting; -1: nothing does */
+	uint64_t started; /* clock_ms() when the configuration was there */
+	int stop_fd;      /* readable: stop waiting; -1: nothing does */
 };
 
 /*

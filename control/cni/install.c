@@ -7,6 +7,7 @@
 #include "control/cni/conffile.h"
 #include "control/cni/request.h"
 #include "control/cni/tombstone.h"
+#include "tap/base/clock.h"
 #include "tap/base/file.h"
 
 #include <fcntl.h>
@@ -86,14 +87,6 @@ static int put_program(const struct cni_install *all, struct failure *why)
 	return error ? fail(why, error, "bin_dir", "bin_dir: cannot write %.160s: %s", path, strerror(-error)) : 0;
 }
 
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* What may be otherwise in a moment: no file yet, a half written one, one that is being changed. */
 static bool may_change(int error)
 {
@@ -103,12 +96,12 @@ static bool may_change(int error)
 static int install_put_entry(const struct cni_install *all, const json_t *entry, struct failure *why)
 {
 	static const struct timespec pause = {.tv_nsec = AGAIN * 1000000L};
-	long long deadline = now_ms() + all->wait * 1000LL;
+	uint64_t deadline = clock_ms() + all->wait * 1000ull;
 	int error;
 
 	for (unsigned i = 0;; i++) {
 		error = confdir_chain(all->conf_dir, all->conf_file, entry, why);
-		if (!may_change(error) || (now_ms() >= deadline && (error != -EAGAIN || i >= 10)))
+		if (!may_change(error) || (clock_ms() >= deadline && (error != -EAGAIN || i >= 10)))
 			break;
 		nanosleep(&pause, NULL);
 	}

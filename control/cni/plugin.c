@@ -7,6 +7,7 @@
 #include "control/cni/request.h"
 #include "control/cni/result.h"
 #include "tap/base/buffer.h"
+#include "tap/base/clock.h"
 #include "tap/base/text.h"
 
 #include <poll.h>
@@ -15,16 +16,16 @@
 
 #define INPUT_PATIENCE 5000 /* milliseconds for all of standard input; on a busy node a runtime is slow */
 
-static enum cni_code plugin_read_stdin(int in, long long deadline, struct buffer *text, struct refusal *why)
+static enum cni_code plugin_read_stdin(int in, uint64_t deadline, struct buffer *text, struct refusal *why)
 {
 	for (;;) {
 		struct pollfd ready = {.fd = in, .events = POLLIN};
-		long long left = deadline - agent_now();
-		if (left <= 0)
+		uint64_t now = clock_ms();
+		if (now >= deadline)
 			return refuse(why, CNI_IO, "the network configuration on standard input does not end");
 		if (buffer_length(text) > REQUEST_MAX)
 			return refuse(why, CNI_IO, "the network configuration has more than %lu bytes", REQUEST_MAX);
-		if (poll(&ready, 1, (int)left) <= 0)
+		if (poll(&ready, 1, (int)(deadline - now)) <= 0)
 			continue;
 		if (buffer_reserve(text, 65536))
 			return refuse(why, CNI_IO, "out of memory for the network configuration");
@@ -39,7 +40,7 @@ static enum cni_code plugin_read_stdin(int in, long long deadline, struct buffer
 	}
 }
 
-static enum cni_code plugin_read_request(int in, long long deadline, struct request *out, struct refusal *why)
+static enum cni_code plugin_read_request(int in, uint64_t deadline, struct request *out, struct refusal *why)
 {
 	struct buffer text = {0};
 	enum cni_code code = plugin_read_stdin(in, deadline, &text, why);
@@ -138,7 +139,7 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 	struct environment environment;
 	struct request request;
 	struct refusal why = {0};
-	struct attach attach = {&environment, &request, agent_now(), stop_fd};
+	struct attach attach = {&environment, &request, clock_ms(), stop_fd};
 
 	enum cni_code code = environment_read(variables, &environment, &why);
 	if (code && is_delete(variables)) {
@@ -157,7 +158,7 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 	bool del = environment.command == CNI_DEL;
 	int status = 0;
 	code = plugin_read_request(in, attach.started + INPUT_PATIENCE, &request, &why);
-	attach.started = agent_now();
+	attach.started = clock_ms();
 	if (del) {
 		status = delete (&attach, code, &why, err);
 	} else {

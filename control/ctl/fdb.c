@@ -44,25 +44,16 @@ static void add_age(struct table *table, const json_t *item)
 	table_add(table, text);
 }
 
+static void fdb_add_row(struct table *table, const json_t *item)
+{
+	static const char *const keys[] = {"gateway", "vni", "mac", "port", "remote", "kind", NULL};
+	table_add_members(table, keys, item);
+	add_age(table, item);
+}
+
 static int fdb_print_list(FILE *out, json_t *list)
 {
-	struct table table;
-	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t i;
-	const json_t *item;
-	json_array_foreach(list, i, item)
-	{
-		table_add_json(&table, json_object_get(item, "gateway"));
-		table_add_json(&table, json_object_get(item, "vni"));
-		table_add_json(&table, json_object_get(item, "mac"));
-		table_add_json(&table, json_object_get(item, "port"));
-		table_add_json(&table, json_object_get(item, "remote"));
-		table_add_json(&table, json_object_get(item, "kind"));
-		add_age(&table, item);
-	}
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, fdb_add_row, out);
 }
 
 /* The count is the result, or its one number. */

@@ -28,25 +28,15 @@ static const struct table_column columns[] = {
 	{"MTU", true},   {"PORTS", true}, {"REMOTES", false},
 };
 
+static void gateway_add_row(struct table *table, const json_t *gateway)
+{
+	static const char *const keys[] = {"name", "vni", "port", "underlay", "mtu", "ports", "remotes", NULL};
+	table_add_members(table, keys, gateway);
+}
+
 static int gateway_print_list(FILE *out, json_t *list)
 {
-	struct table table;
-	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t i;
-	const json_t *gateway;
-	json_array_foreach(list, i, gateway)
-	{
-		table_add_json(&table, json_object_get(gateway, "name"));
-		table_add_json(&table, json_object_get(gateway, "vni"));
-		table_add_json(&table, json_object_get(gateway, "port"));
-		table_add_json(&table, json_object_get(gateway, "underlay"));
-		table_add_json(&table, json_object_get(gateway, "mtu"));
-		table_add_json(&table, json_object_get(gateway, "ports"));
-		table_add_json(&table, json_object_get(gateway, "remotes"));
-	}
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, gateway_add_row, out);
 }
 
 /* "10.0.0.2:4789,configured" would read as two remotes: the state stands in brackets. */
@@ -68,28 +58,24 @@ static void add_remote_row(struct table *table, const json_t *remote)
 static int gateway_print(FILE *out, json_t *gateway)
 {
 	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
-					    "learning", "isolate", "allow", "ports"};
-	static const char *const counted[] = {"encap_frames", "encap_bytes",  "tx_datagrams",
-					      "tx_bytes",     "rx_datagrams", "rx_bytes"};
+					    "learning", "isolate", "allow", "ports",    NULL};
+	static const char *const counted[] = {"encap_frames", "encap_bytes", "tx_datagrams", "tx_bytes", "rx_datagrams",
+					      "rx_bytes",     NULL};
 	const json_t *counters = json_object_get(gateway, "counters");
 	const json_t *remotes = json_object_get(gateway, "remotes"), *remote;
 	struct table table;
 	size_t i;
 	table_open_pairs(&table);
-	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		table_pair_member(&table, plain[i], gateway);
+	table_pair_members(&table, plain, gateway);
 	if (!json_array_size(remotes))
 		table_pair(&table, "remote", "%s", "");
 	json_array_foreach(remotes, i, remote)
 	{
 		add_remote_row(&table, remote);
 	}
-	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
-		table_pair_member(&table, counted[i], counters);
+	table_pair_members(&table, counted, counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_finish(&table, out);
 }
 
 const struct command gateway_commands[] = {

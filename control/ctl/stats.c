@@ -110,13 +110,12 @@ static void print_fdb(const json_t *now, FILE *out)
 
 static int stats_print_table(struct table *table, FILE *out)
 {
-	int error = 0;
-	if (table->n_cells) {
-		fputc('\n', out);
-		error = table_print(table, out);
+	if (!table->n_cells) {
+		table_close(table);
+		return 0;
 	}
-	table_close(table);
-	return error;
+	fputc('\n', out);
+	return table_finish(table, out);
 }
 
 static int print_workers(const struct interval *interval, FILE *out)

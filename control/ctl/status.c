@@ -17,16 +17,13 @@ static void add_features(struct table *table, json_t *features)
 
 static int print_status(FILE *out, json_t *status)
 {
-	static const char *const keys[] = {"version",   "pid",     "kernel",   "socket",
-					   "state_dir", "workers", "gateways", "ports"};
+	static const char *const keys[] = {"version", "pid",      "kernel", "socket", "state_dir",
+					   "workers", "gateways", "ports",  NULL};
 	struct table table;
 	table_open_pairs(&table);
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		table_pair_member(&table, keys[i], status);
+	table_pair_members(&table, keys, status);
 	add_features(&table, json_object_get(status, "features"));
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_finish(&table, out);
 }
 
 /* podswitchd's version: the result itself, or its member. */

@@ -160,6 +160,12 @@ void table_add_json(struct table *table, const json_t *value)
 	free(text);
 }
 
+void table_add_members(struct table *table, const char *const *keys, const json_t *object)
+{
+	for (; *keys; keys++)
+		table_add_json(table, json_object_get(object, *keys));
+}
+
 static void add_key(struct table *table, const char *prefix, const char *key)
 {
 	char text[80];
@@ -210,6 +216,12 @@ void table_pair_member(struct table *table, const char *key, const json_t *objec
 		unit++;
 	}
 	table_pair(table, key, "%lld (%.1f %ciB)", (long long)json_integer_value(value), bytes, units[unit]);
+}
+
+void table_pair_members(struct table *table, const char *const *keys, const json_t *object)
+{
+	for (; *keys; keys++)
+		table_pair_member(table, *keys, object);
 }
 
 void table_pair_drops(struct table *table, json_t *drops)
@@ -268,6 +280,27 @@ int table_print(const struct table *table, FILE *out)
 			   column + 1 == columns, out);
 	}
 	return 0;
+}
+
+int table_finish(struct table *table, FILE *out)
+{
+	int error = table_print(table, out);
+	table_close(table);
+	return error;
+}
+
+int table_print_list(const struct table_column *columns, size_t n_columns, const json_t *list,
+		     void (*add_row)(struct table *table, const json_t *item), FILE *out)
+{
+	struct table table;
+	size_t i;
+	const json_t *item;
+	table_open(&table, columns, n_columns);
+	json_array_foreach(list, i, item)
+	{
+		add_row(&table, item);
+	}
+	return table_finish(&table, out);
 }
 
 long long json_sum(json_t *object)

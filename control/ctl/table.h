@@ -49,6 +49,9 @@ void table_add_number(struct table *table, long long number);
  */
 void table_add_json(struct table *table, const json_t *value);
 
+/* A cell for each of the members that `keys`, which end with NULL, name. */
+void table_add_members(struct table *table, const char *const *keys, const json_t *object);
+
 /* Adds "key:" and the value, formatted as by printf. */
 __attribute__((format(printf, 3, 4))) void table_pair(struct table *table, const char *key, const char *format, ...);
 
@@ -59,11 +62,21 @@ void table_pair_json(struct table *table, const char *key, const json_t *value);
  * number. */
 void table_pair_member(struct table *table, const char *key, const json_t *object);
 
+/* The same for all of `keys`, which end with NULL. */
+void table_pair_members(struct table *table, const char *const *keys, const json_t *object);
+
 /* Adds a pair "drop REASON:" for every counter that is not zero. */
 void table_pair_drops(struct table *table, json_t *drops);
 
 /* 0 or -ENOMEM; errors of `out` are left to its ferror(). */
 int table_print(const struct table *table, FILE *out);
+
+/* table_print and table_close. */
+int table_finish(struct table *table, FILE *out);
+
+/* A table with a row for each element of `list`. 0 or -ENOMEM. */
+int table_print_list(const struct table_column *columns, size_t n_columns, const json_t *list,
+		     void (*add_row)(struct table *table, const json_t *item), FILE *out);
 
 /* The sum of an object's numbers, for {reason: n}. */
 long long json_sum(json_t *object);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 #define BACKOFF_MS 800
@@ -28,14 +27,6 @@ struct kube_pending {
 	unsigned timeout_ms;
 	bool repeated; /* after a 401 */
 };
-
-uint64_t kube_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
-}
 
 /* ---- chance ---- */
 
@@ -94,7 +85,7 @@ static int open_transport(struct kube *kube, const struct kube_options *options,
 		return options->server ? fail(why, -ENOMEM, "server", "out of memory") : -EINVAL;
 	int error = transport_open(&kube->transport, server,
 				   options->token_file ? options->token_file : SERVICE_ACCOUNT "token",
-				   options->ca_file ? options->ca_file : SERVICE_ACCOUNT "ca.crt", kube_now(), why);
+				   options->ca_file ? options->ca_file : SERVICE_ACCOUNT "ca.crt", clock_ms(), why);
 	free(server);
 	return error;
 }
@@ -119,7 +110,7 @@ int kube_open(const struct kube_options *options, struct kube **out, struct fail
 	kube->backoff_reset_ms = options->backoff_reset_ms ? options->backoff_reset_ms : BACKOFF_RESET_MS;
 	kube->random = options->seed;
 	if (!options->seed && getrandom(&kube->random, sizeof(kube->random), GRND_NONBLOCK) < 0)
-		kube->random = kube_now(); /* nodes that all start at once are told apart by little else */
+		kube->random = clock_ms(); /* nodes that all start at once are told apart by little else */
 	kube->last_waiting = &kube->waiting;
 	*out = kube;
 	return 0;
@@ -189,7 +180,7 @@ static void pending_answered(struct transfer *transfer, struct transfer_end *end
 	remove_flying(kube, pending);
 	if (!end->error && end->status == 401 && !pending->repeated) {
 		pending->repeated = true;
-		credentials_refresh(&kube->transport.credentials, kube_now(), true);
+		credentials_refresh(&kube->transport.credentials, clock_ms(), true);
 		if (kube->transport.credentials.generation != transfer->generation) {
 			json_decref(end->answer);
 			send_pending(kube, pending);
@@ -218,7 +209,7 @@ static void send_pending(struct kube *kube, struct kube_pending *pending)
 	pending->transfer.max = KUBE_MAX_ANSWER;
 	if (!pending->repeated)
 		kube->counters.requests++;
-	int error = transfer_start(&kube->transport, &pending->transfer, &request, kube_now());
+	int error = transfer_start(&kube->transport, &pending->transfer, &request, clock_ms());
 	if (error) {
 		pending_end(pending, error, NULL, strerror(-error));
 		return;
@@ -337,7 +328,7 @@ void kube_remove_task(struct kube *kube, struct kube_task *task)
 
 int kube_wait(struct kube *kube, struct curl_waitfd *extra, unsigned n_extra, int timeout_ms)
 {
-	uint64_t now = kube_now(), due = may_send(kube) ? now : KUBE_NEVER;
+	uint64_t now = clock_ms(), due = may_send(kube) ? now : KUBE_NEVER;
 
 	for (const struct kube_task *task = kube->tasks; task; task = task->next)
 		due = task->due < due ? task->due : due;
@@ -351,7 +342,7 @@ static void run_tasks(struct kube *kube)
 {
 	for (struct kube_task *task = kube->tasks; task; task = kube->next_task) {
 		kube->next_task = task->next;
-		task->turn(task, kube_now());
+		task->turn(task, clock_ms());
 	}
 }
 

@@ -10,6 +10,7 @@
 
 #include "control/kube/api.h"
 #include "control/kube/transport.h"
+#include "tap/base/clock.h"
 
 #define KUBE_NEVER UINT64_MAX
 
@@ -30,9 +31,6 @@ struct kube {
 	uint64_t random;
 	bool closing;
 };
-
-/* CLOCK_MONOTONIC in ms; no less than 1. */
-uint64_t kube_now(void);
 
 void kube_add_task(struct kube *kube, struct kube_task *task);
 void kube_remove_task(struct kube *kube, struct kube_task *task);

@@ -95,7 +95,7 @@ static void watch_begin(struct watch *watch);
 
 static void trouble(struct watch *watch, enum watch_trouble kind, const char *text)
 {
-	if (kube_backoff_is_over(watch->kube, &watch->backoff, kube_now()) && !watch->owed)
+	if (kube_backoff_is_over(watch->kube, &watch->backoff, clock_ms()) && !watch->owed)
 		watch->told = 0;
 	if (watch->told & kind)
 		return;
@@ -138,12 +138,12 @@ static void rest(struct watch *watch, uint64_t ms)
 {
 	transfer_stop(&watch->transfer);
 	watch->phase = WATCH_RESTING;
-	watch->task.due = kube_now() + ms;
+	watch->task.due = clock_ms() + ms;
 }
 
 static void back_off(struct watch *watch)
 {
-	rest(watch, kube_back_off(watch->kube, &watch->backoff, kube_now()));
+	rest(watch, kube_back_off(watch->kube, &watch->backoff, clock_ms()));
 }
 
 static void forget_pages(struct watch *watch)
@@ -179,7 +179,7 @@ static void unauthorized(struct watch *watch, const char *said)
 {
 	struct credentials *credentials = &watch->kube->transport.credentials;
 
-	credentials_refresh(credentials, kube_now(), true);
+	credentials_refresh(credentials, clock_ms(), true);
 	if (credentials->generation != watch->transfer.generation) {
 		rest(watch, 0);
 		return;
@@ -239,7 +239,7 @@ static void server_is_busy(struct watch *watch, unsigned retry_ms)
 		trouble(watch, TROUBLE_STATUS, "the API server has no time");
 	back_off(watch);
 	/* Not all of its clients at the same instant. */
-	uint64_t due = kube_now() + retry_ms + kube_random(watch->kube, watch->kube->backoff_ms);
+	uint64_t due = clock_ms() + retry_ms + kube_random(watch->kube, watch->kube->backoff_ms);
 	if (watch->task.due < due)
 		watch->task.due = due;
 }
@@ -296,7 +296,7 @@ static void watch_finish_list(struct watch *watch)
 	watch->synced = true;
 	watch->counters.lists++;
 	watch->counters.objects = (unsigned)json_array_size(items);
-	watch->counters.last_news_ms = kube_now();
+	watch->counters.last_news_ms = clock_ms();
 	rest(watch, 0);
 	watch->callbacks.replace(watch->context, items);
 	json_decref(items);
@@ -392,7 +392,7 @@ static bool stream_event(struct watch *watch, const struct event *event)
 	}
 	watch->stream_events++;
 	watch->stream_failures = 0;
-	watch->counters.last_news_ms = kube_now();
+	watch->counters.last_news_ms = clock_ms();
 	hand_on(watch, event);
 	return !watch->stopped;
 }
@@ -440,7 +440,7 @@ static void stream_turn(struct watch *watch, uint64_t now)
 /* It was accepted, and has ended for whatever reason. */
 static void stream_ended(struct watch *watch)
 {
-	if (watch->accepted && kube_now() - watch->accepted >= SHORT_STREAM_MS) {
+	if (watch->accepted && clock_ms() - watch->accepted >= SHORT_STREAM_MS) {
 		stream_lasts(watch);
 		rest(watch, 0);
 		return;
@@ -607,7 +607,7 @@ static void watch_begin(struct watch *watch)
 		struct transfer_request request = {.method = "GET", .path = buffer_bytes(&path)};
 		request.timeout_ms = watch->need_list ? LIST_TIMEOUT_MS : (seconds + WATCH_GRACE_SECONDS) * 1000;
 		request.idle_seconds = watch->need_list ? LIST_IDLE_SECONDS : 0;
-		error = transfer_start(&watch->kube->transport, &watch->transfer, &request, kube_now());
+		error = transfer_start(&watch->kube->transport, &watch->transfer, &request, clock_ms());
 	}
 	buffer_free(&path);
 	if (!error)

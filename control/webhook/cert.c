@@ -285,9 +285,9 @@ static void renewal_set_names(struct renewal *renewal)
 /* Whether it is time to stop. */
 static bool renewal_sleep(struct renewal *renewal, uint64_t ms)
 {
-	uint64_t now = kube_now(), end = now + ms;
+	uint64_t now = clock_ms(), end = now + ms;
 	struct curl_waitfd stop = {.fd = renewal->signals, .events = CURL_WAIT_POLLIN};
-	for (; now < end && !stop.revents; now = kube_now()) {
+	for (; now < end && !stop.revents; now = clock_ms()) {
 		(void)kube_wait(renewal->kube, &stop, renewal->signals >= 0,
 				(int)(end - now < 60000 ? end - now : 60000));
 		kube_turn(renewal->kube);

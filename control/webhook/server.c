@@ -177,7 +177,8 @@ static enum MHD_Result request_take(struct http_request *http_request, const cha
 	return MHD_YES;
 }
 
-static double seconds_now(void)
+/* Finer than clock_ms(): most reviews take less than a millisecond, and would add nothing to the histogram's sum. */
+static double server_seconds(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -189,7 +190,7 @@ static enum MHD_Result request_finish(struct http_request *http_request)
 	struct server *server = http_request->server;
 	char *text = NULL;
 	if (!http_request->complete) {
-		http_request->complete = seconds_now();
+		http_request->complete = server_seconds();
 		http_request->deadline = server->now + server->config.patience;
 	}
 	http_request->body[http_request->received] = '\0';
@@ -197,7 +198,7 @@ static enum MHD_Result request_finish(struct http_request *http_request)
 						server->now >= http_request->deadline, &text);
 	if (!status)
 		return request_suspend(http_request);
-	histogram_add(&server->counters.seconds, seconds_now() - http_request->complete);
+	histogram_add(&server->counters.seconds, server_seconds() - http_request->complete);
 	struct http_answer answer = {.status = status, .type = status == MHD_HTTP_OK ? JSON : HTTP_TEXT, .text = text};
 	return server_respond(server, http_request->connection,
 			      text ? answer : http_text(status, "this cannot be answered now\n"));
