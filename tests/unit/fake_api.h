@@ -26,6 +26,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/shell.h"
+
 #define FAKE_CONNS 64
 #define FAKE_PATIENCE_MS 20000 /* longer than anything should take under a sanitizer on a busy machine */
 #define BACKOFF 20u            /* ms; the first of the tests' waits */
@@ -108,18 +110,6 @@ static inline void fake_go_away(struct fake *fake)
 	fake->listener = 0;
 	for (size_t i = 0; i < FAKE_CONNS; i++)
 		fake_hang_up(&fake->conns[i]);
-}
-
-static inline void write_file(const char *path, const char *text)
-{
-	char temporary[128];
-
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	FILE *file = fopen(temporary, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_return_code(rename(temporary, path), errno);
 }
 
 static inline int fake_setup(void **state)

@@ -34,6 +34,8 @@ int webhook_main(int argc, char **argv);
 
 #include <cmocka.h>
 
+#include "tests/unit/shell.h"
+
 #define MANY 1000 /* namespaces, and gateways */
 #define PARALLEL 200
 #define ROUNDS 1500
@@ -49,18 +51,6 @@ static struct {
 } bed;
 
 /* ---- making the bed ---- */
-
-static void write_file(const char *path, const char *text)
-{
-	char temporary[80];
-
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	FILE *file = fopen(temporary, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_return_code(rename(temporary, path), errno);
-}
 
 static void make_authority(struct authority *out)
 {
