@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.c - one connection to podswitchd's control socket */
+/*
+ * client.c - one connection to a control socket: podswitchd's, or the agent's
+ *
+ * Blocking, with deadlines. [start, used) of `buffer` is what was received and not consumed; up to `scanned` there is
+ * no newline. The buffer only grows, up to CLIENT_MAX_LINE. Notifications that arrive while client_call() waits for its
+ * answer are dropped: a client that wants events (client_next, client_poll) has no requests under way.
+ *
+ * After an error other than -EREMOTEIO the connection may be out of step (an answer may still come) and has to be
+ * closed. One thread for each client.
+ */
 #include "control/base/client.h"
 #include "control/base/json.h"
 #include "tap/base/clock.h"
@@ -47,7 +56,7 @@ static int client_dial(struct client *client, struct failure *why)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
-	/* Bounds connect() while the backlog of a hung peer is full, and send(). */
+	/* Bounds send(), and connect() while the backlog of a hung peer is full. */
 	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000L};
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
@@ -128,13 +137,13 @@ static int make_room(struct client *client, struct failure *why)
 			    CLIENT_MAX_LINE >> 20);
 	char *buffer = realloc(client->buffer, size);
 	if (!buffer)
-		return fail(why, -ENOMEM, NULL, "not enough memory for %s's answer", client->peer);
+		return fail(why, -ENOMEM, NULL, "out of memory for %s's answer", client->peer);
 	client->buffer = buffer;
 	client->size = size;
 	return 0;
 }
 
-/* Reads what is there; blocks when nothing is. */
+/* Reads once; blocks when nothing is there. */
 static int client_fill(struct client *client, struct failure *why)
 {
 	int error = make_room(client, why);
@@ -166,14 +175,14 @@ static int client_take_line(struct client *client, json_t **message, struct fail
 	client->start = client->scanned = (size_t)(end + 1 - client->buffer);
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
-		return fail(why, -EPROTO, NULL, "what came from %.120s is no JSON-RPC: is it %s's socket?",
-			    client->path, client->peer);
+		return fail(why, -EPROTO, NULL, "%.120s does not speak JSON-RPC: is it %s's socket?", client->path,
+			    client->peer);
 	}
 	*message = parsed;
 	return 1;
 }
 
-/* The next message, within `timeout` milliseconds (-1: for ever). */
+/* The next message, within `timeout` milliseconds (-1: no limit). */
 static int client_receive(struct client *client, int timeout, json_t **message, struct failure *why)
 {
 	uint64_t began = clock_ms();
@@ -217,21 +226,21 @@ static int client_send_request(struct client *client, const char *method, json_t
 	char *text = json_dumps(document, JSON_COMPACT);
 	json_decref(document);
 	if (!text)
-		return fail(why, -ENOMEM, NULL, "not enough memory for the request");
+		return fail(why, -ENOMEM, NULL, "out of memory for the request");
 	size_t length = strlen(text);
-	text[length] = '\n'; /* in place of the NUL: one send, one line */
+	text[length] = '\n'; /* over the NUL, so that one send takes the whole line */
 	int error = send_line(client, text, length + 1, why);
 	free(text);
 	return error;
 }
 
-/* The message of a refusal, and the option it is about when the message does not name it. */
+/* The message of the error, with the key it is about in front when the message does not name that. */
 static int explain_refusal(struct client *client, const json_t *error, struct failure *why)
 {
 	const char *text = json_text(error, "message"), *key = json_text(json_object_get(error, "data"), "key");
 	client->refused = (int)json_integer_value(json_object_get(error, "code"));
 	if (!*text)
-		return fail(why, -EREMOTEIO, key, "%s refused, and did not say why", client->peer);
+		return fail(why, -EREMOTEIO, key, "%s refused without a reason", client->peer);
 	if (*key && !strstr(text, key))
 		return fail(why, -EREMOTEIO, key, "%s: %s", key, text);
 	return fail(why, -EREMOTEIO, key, "%s", text);
@@ -244,7 +253,7 @@ static int client_take_answer(struct client *client, json_t *message, json_t **r
 		return explain_refusal(client, error, why);
 	json_t *value = json_object_get(message, "result");
 	if (!value)
-		return fail(why, -EPROTO, NULL, "%s's answer holds neither a result nor an error", client->peer);
+		return fail(why, -EPROTO, NULL, "%s's answer has neither a result nor an error", client->peer);
 	*result = json_incref(value);
 	return 0;
 }
@@ -258,7 +267,7 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 		if (error)
 			break;
 		const json_t *id = json_object_get(message, "id");
-		/* An id of null answers a request that could not be read, and only ours is under way. */
+		/* A null id answers a request that could not be parsed; only ours is under way. */
 		bool ours = json_is_null(id) || json_integer_value(id) == client->id;
 		if (ours)
 			error = client_take_answer(client, message, result, why);

@@ -50,14 +50,14 @@ static int check_envelope(const json_t *request, struct failure *why)
 	return 0;
 }
 
-static int carry_out(const json_t *request, jsonrpc_call *call, void *context, struct rpc_client *client,
-		     json_t **result, struct failure *why)
+static int jsonrpc_run_method(const json_t *request, jsonrpc_call *call, void *context, struct rpc_client *client,
+			      json_t **result, struct failure *why)
 {
 	const char *method = json_string_value(json_object_get(request, "method"));
 	json_t *params = json_object_get(request, "params");
 
 	if (json_is_array(params)) {
-		fail(why, -EINVAL, "params", "params: positions are not known; give an object with keys");
+		fail(why, -EINVAL, "params", "params: there are no positional parameters; give an object with keys");
 		return JSONRPC_INVALID_PARAMS;
 	}
 	int code = call(context, client, method, params, result, why);
@@ -79,7 +79,7 @@ json_t *jsonrpc_answer(const json_t *request, jsonrpc_call *call, void *context,
 		return jsonrpc_error(usable ? bad : NULL, JSONRPC_INVALID_REQUEST, &why);
 	}
 	json_t *id = json_object_get(request, "id");
-	int code = carry_out(request, call, context, client, &result, &why);
+	int code = jsonrpc_run_method(request, call, context, client, &result, &why);
 	if (!id) {
 		json_decref(result);
 		return NULL;

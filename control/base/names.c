@@ -64,7 +64,7 @@ bool names_ifname_valid(const char *text)
 	return word_valid(text, 15);
 }
 
-/* Whether `rest`, what follows NAME.NAMESPACE, makes a full name of it. */
+/* What may follow NAME.NAMESPACE: nothing, .svc, or .svc.DOMAIN with or without a final dot. */
 static bool is_suffix(const char *rest, const char *domain)
 {
 	static const char svc[] = ".svc";

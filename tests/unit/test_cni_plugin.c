@@ -222,7 +222,7 @@ static void test_add_refused(void **state)
 		{"\"error\":{\"code\":-32020,\"message\":\"gateway media/vpn does not allow namespace x\"}",
 		 "gateway media/vpn does not allow namespace x", 100},
 		{FAILED, "podswitch-agent failed: out of order", 101},
-		{"\"error\":{}", "did not say why", 101},
+		{"\"error\":{}", "refused without a reason", 101},
 		{"\"result\":{\"state\":\"ready\"}", "is not understood (mac)", 101},
 		{"\"result\":{\"state\":\"perhaps\"}", "is not understood (state)", 101},
 		{"\"result\":[]", "is not understood (state)", 101},

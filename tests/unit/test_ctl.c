@@ -621,9 +621,9 @@ static void test_refusals(void **state)
 	check_answer("gateway add a --vni 0",
 		     "\"error\":{\"code\":-32602,\"message\":\"vni: too large\",\"data\":{\"key\":\"vni\"}}", 1, "",
 		     "podswitchctl: vni: too large\n");
-	check_answer("status", "\"error\":{}", 1, "", "podswitchctl: podswitchd refused, and did not say why\n");
+	check_answer("status", "\"error\":{}", 1, "", "podswitchctl: podswitchd refused without a reason\n");
 	check_answer("status", "\"foo\":1", 1, "",
-		     "podswitchctl: podswitchd's answer holds neither a result nor an error\n");
+		     "podswitchctl: podswitchd's answer has neither a result nor an error\n");
 	check_answer("status", "!{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"message\":\"cannot read it\"}}\n", 1, "",
 		     "podswitchctl: cannot read it\n");
 }
@@ -647,9 +647,9 @@ static void test_bad_answers(void **state)
 	(void)state;
 	check_failure((const char *const[]){"", NULL}, "status", "closed the connection\n");
 	check_failure((const char *const[]){"!{\"id\":1,", NULL}, "status", "closed the connection\n");
-	check_failure((const char *const[]){"!HTTP/1.1 400 Bad Request\r\n", NULL}, "status", "is no JSON-RPC: ");
-	check_failure((const char *const[]){"![]\n", NULL}, "status", "is no JSON-RPC: ");
-	check_failure((const char *const[]){"!\n", NULL}, "status", "is no JSON-RPC: ");
+	check_failure((const char *const[]){"!HTTP/1.1 400 Bad Request\r\n", NULL}, "status", "does not speak JSON-RPC: ");
+	check_failure((const char *const[]){"![]\n", NULL}, "status", "does not speak JSON-RPC: ");
+	check_failure((const char *const[]){"!\n", NULL}, "status", "does not speak JSON-RPC: ");
 }
 
 static void check_no_connection(const char *socket, const char *err)
