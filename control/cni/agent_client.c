@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent_client.c - calls of podswitch-agent, which may be away for a while */
+/* agent_client.c - calls of podswitch-agent (or podswitchd), which may be away for a while */
 #include "control/cni/agent_client.h"
 
 #include "tap/base/clock.h"
@@ -36,7 +36,7 @@ static int call_once(struct agent_client *agent_client, const char *method, json
 	agent_client->reached = true;
 	agent_client->client.timeout = left_until(deadline);
 	int error = client_call(&agent_client->client, method, params, result, why);
-	/* After a missing answer the connection is not in step any more. */
+	/* The answer that did not come may still come, and would be taken for that of the next request. */
 	if (error && error != -EREMOTEIO)
 		agent_client_close(agent_client);
 	return error;
@@ -59,13 +59,13 @@ int agent_client_pause(const struct agent_client *agent_client, int milliseconds
 	return poll(&stop, 1, milliseconds) > 0 ? -ECANCELED : 0;
 }
 
-enum cni_code agent_client_away(const struct agent_client *agent_client, enum cni_code code,
-				const struct failure *behind, struct refusal *why)
+enum cni_code agent_client_unanswered(const struct agent_client *agent_client, enum cni_code code,
+				      const struct failure *failure, struct refusal *why)
 {
 	refuse(why, code,
 	       "podswitch-agent does not answer on %s: is the podswitch DaemonSet running on this node? kubectl -n "
 	       "podswitch get pods -o wide",
 	       agent_client->path);
-	refuse_details(why, behind->text);
+	refuse_details(why, failure->text);
 	return code;
 }

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conffile.c - one file with the configuration of a network: read whole, replaced whole */
+/*
+ * conffile.c - one file with a network configuration: read whole, replaced whole
+ *
+ * A write goes to ".NAME.podswitch-tmp", which no runtime reads, gets the mode and owner of the original, and is
+ * renamed only if the original still has the bytes that were read. A change between that last look and the rename would
+ * be lost; nothing but a lock that all programs share could prevent that, and there is none.
+ *
+ * One thread.
+ */
 #include "control/cni/conffile.h"
 
 #include "tap/base/file.h"
@@ -79,7 +87,7 @@ int conffile_write(const struct conffile *file, const char *path, const char *te
 		error = file_write(AT_FDCWD, temporary, text, strlen(text), file->status.st_mode & 07777);
 	if (error)
 		return fail(why, error, NULL, "cannot write %.160s: %s", path, strerror(-error));
-	/* Root's as a rule; who may not give a file away writes it as his own. */
+	/* We run as root as a rule; a user who may not chown (EPERM) writes the file as its own. */
 	if (lchown(temporary, file->status.st_uid, file->status.st_gid) && errno != EPERM)
 		error = -errno;
 	else if (!conffile_unchanged(file))

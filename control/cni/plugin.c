@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin.c - one CNI command from its environment and standard input to what it prints */
+/*
+ * plugin.c - one CNI command, from its environment and standard input to what it prints
+ *
+ *   CNI_* -> environment.c --.
+ *   stdin -> request.c ------+-> attach.c (agent, podswitchd) -> result.c -> stdout, exit status
+ *
+ * Standard input has INPUT_PATIENCE to end, so that a runtime that forgets to close it does not hang the pod. Every
+ * refusal is a JSON error on stdout, as the CNI specification wants it, and one line on stderr. DEL reports nothing but
+ * success: it uses what it could read, and a runtime that gets an error keeps the pod and asks again.
+ *
+ * An ADD whose result could not be printed counts as failed to the runtime, which may never send a DEL: so it is
+ * undone.
+ *
+ * One thread.
+ */
 #include "control/cni/plugin.h"
 
 #include "control/cni/agent_client.h"
@@ -14,7 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INPUT_PATIENCE 5000 /* milliseconds for all of standard input; on a busy node a runtime is slow */
+#define INPUT_PATIENCE 5000 /* ms for all of standard input; a runtime on a busy node is slow */
 
 static enum cni_code plugin_read_stdin(int in, uint64_t deadline, struct buffer *text, struct refusal *why)
 {
@@ -60,7 +74,7 @@ static enum cni_code plugin_check_version(const struct environment *environment,
 
 	if (request->version >= since[environment->command])
 		return 0;
-	return refuse(why, CNI_BAD_VERSION, "cniVersion: %s does not have this command; it is there since %s",
+	return refuse(why, CNI_BAD_VERSION, "cniVersion: %s does not have this command; it needs %s or later",
 		      cni_versions[request->version], cni_versions[since[environment->command]]);
 }
 
@@ -88,7 +102,6 @@ static enum cni_code add(const struct attach *attach, FILE *out, struct refusal 
 	json_t *result = NULL;
 	enum cni_code code = attach_add(attach, &result, why);
 
-	/* What was not delivered is taken for a failure, and the runtime need not come back. */
 	if (!code && print(result, out)) {
 		code = refuse(why, CNI_IO, "cannot write the result: %s", strerror(errno));
 		attach_undo(attach);
@@ -120,11 +133,10 @@ static enum cni_code run_command(const struct attach *attach, FILE *out, struct 
 	return 0;
 }
 
-/* Never fails: what could not be done then cannot be done better by a runtime that keeps the pod for it. */
 static int delete (struct attach *attach, enum cni_code code, const struct refusal *why, FILE *err)
 {
 	if (code)
-		fprintf(err, "podswitch-cni: DEL goes on: %s\n", why->text);
+		fprintf(err, "podswitch-cni: DEL continues: %s\n", why->text);
 	attach_remove(attach);
 	return 0;
 }
@@ -143,7 +155,7 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 
 	enum cni_code code = environment_read(variables, &environment, &why);
 	if (code && is_delete(variables)) {
-		/* An ADD with these would have been refused, so there is nothing to delete. */
+		/* An ADD with the same variables was refused, so there is nothing to delete. */
 		fprintf(err, "podswitch-cni: DEL: %s\n", why.text);
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* result.c - what a CNI command prints, in the version that was asked for */
+/* result.c - what a CNI command prints, in the version that the configuration asks for */
 #include "control/cni/result.h"
 
 #include "control/base/json.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 4 or 6; 0 when `text` is no address, followed by "/PREFIX" when `prefix`. */
+/* 4 or 6; 0 when `text` is not an address (with `prefix`: an address and "/LENGTH"). */
 static int family_of(const char *text, bool prefix)
 {
 	char address[INET6_ADDRSTRLEN], *end = NULL;
@@ -32,8 +32,8 @@ enum cni_code result_not_understood(struct refusal *why, const char *key)
 {
 	return refuse(
 		why, CNI_FAILED,
-		"podswitch-agent's answer is not understood (%s): podswitch-cni and podswitch-agent must be of one "
-		"version; run podswitch-cni install of the agent's image",
+		"podswitch-agent's answer is not understood (%s): podswitch-cni and podswitch-agent must have the same "
+		"version; run podswitch-cni install from the agent's image",
 		key);
 }
 
@@ -65,14 +65,14 @@ bool result_has_interface(const json_t *previous, const char *ifname)
 
 	for (size_t i = 0; i < json_array_size(interfaces); i++) {
 		const json_t *interface = json_array_get(interfaces, i);
-		/* One without a sandbox is on the node: the other end of a veth, a bridge. */
+		/* Without a sandbox it is on the node: a bridge, or the other end of a veth. */
 		if (*json_text(interface, "sandbox") && !strcmp(json_text(interface, "name"), ifname))
 			return true;
 	}
 	return false;
 }
 
-/* The array `key` of `result`, made when it is not there. */
+/* The array `key` of `result`, added when it is missing. */
 static json_t *array_of(json_t *result, const char *key)
 {
 	if (!json_is_array(json_object_get(result, key)))

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tombstone.c - attachments that were deleted while nobody was there to take them away */
+/*
+ * tombstone.c - notes of attachments that were deleted while neither the agent nor podswitchd answered
+ *
+ * A DEL cannot wait for them, and a pod's port must not stay for ever. So the plugin writes down what to remove, one
+ * file named after the port, in "tombstones" beside podswitchd's socket: on a tmpfs, as the ports themselves do not
+ * survive a reboot. The agent carries the notes out and removes them.
+ *
+ * Names that begin with a dot are files being written, or left by a writer that was killed; readers skip them. Several
+ * plugins may write at once: each temporary name has its writer's process id.
+ */
 #include "control/cni/tombstone.h"
 
 #include "tap/base/file.h"
@@ -61,7 +70,7 @@ int tombstone_put(const char *socket, const char *port, const json_t *content, s
 	return error ? fail(why, error, "tombstones", "cannot write into %.120s: %s", path, strerror(-error)) : 0;
 }
 
-/* NULL for what is no note. */
+/* NULL when it is not a note. */
 static json_t *tombstone_read(int folder, const char *name)
 {
 	size_t length;
@@ -77,8 +86,7 @@ static json_t *tombstone_read(int folder, const char *name)
 	return NULL;
 }
 
-/* Those that begin with a dot are being written, or never were: they are removed only with all the rest. */
-static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), void *context)
+static int tombstone_each_in(int fd, int (*remove_attachment)(void *, const char *, const json_t *), void *context)
 {
 	int left = 0;
 	DIR *stream = fdopendir(fd);
@@ -91,7 +99,7 @@ static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), 
 		if (entry->d_name[0] == '.')
 			continue;
 		json_t *content = tombstone_read(dirfd(stream), entry->d_name);
-		if (content && carry_out(context, entry->d_name, content))
+		if (content && remove_attachment(context, entry->d_name, content))
 			left++;
 		else
 			unlinkat(dirfd(stream), entry->d_name, 0);
@@ -101,7 +109,7 @@ static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), 
 	return left;
 }
 
-int tombstone_each(const char *socket, int (*carry_out)(void *, const char *, const json_t *), void *context)
+int tombstone_each(const char *socket, int (*remove_attachment)(void *, const char *, const json_t *), void *context)
 {
 	char path[PATH_MAX];
 	int error = folder_of(socket, path, NULL);
@@ -109,7 +117,7 @@ int tombstone_each(const char *socket, int (*carry_out)(void *, const char *, co
 
 	if (folder < 0)
 		return folder == -ENOENT ? 0 : folder;
-	return each(folder, carry_out, context);
+	return tombstone_each_in(folder, remove_attachment, context);
 }
 
 int tombstone_clear(const char *socket, struct failure *why)

@@ -695,7 +695,7 @@ static void test_check(void **state)
 	run(f, "CHECK", "0.4.0", 10, "");
 	expect_refusal(f, 7, "prevResult: missing");
 	run(f, "CHECK", "0.3.1", 10, ",\"prevResult\":" PREV);
-	expect_refusal(f, 1, "since 0.4.0");
+	expect_refusal(f, 1, "it needs 0.4.0 or later");
 	run(f, "CHECK", "0.4.0", 10, ",\"prevResult\":" PREV);
 	expect_refusal(f, 11, "podswitch-agent does not answer");
 }
@@ -719,7 +719,7 @@ static void test_gc(void **state)
 	run(f, "GC", "1.1.0", 10, ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\"}]");
 	expect_refusal(f, 7, "containerID and ifname");
 	run(f, "GC", "1.0.0", 10, ",\"cni.dev/valid-attachments\":[]");
-	expect_refusal(f, 1, "since 1.1.0");
+	expect_refusal(f, 1, "it needs 1.1.0 or later");
 	json_t *requests = fake_peer_stop(&agent);
 	expect_params(requests, 0,
 		      "{\"network\":\"primary\",\"valid\":[{\"container_id\":\"a\",\"ifname\":\"eth0\"},"
@@ -756,7 +756,7 @@ static void test_status(void **state)
 			expect_deleted(f, 1000);
 	}
 	run(f, "STATUS", "1.0.0", 10, "");
-	expect_refusal(f, 1, "since 1.1.0");
+	expect_refusal(f, 1, "it needs 1.1.0 or later");
 }
 
 static void test_version(void **state)

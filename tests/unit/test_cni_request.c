@@ -81,7 +81,7 @@ static void test_refused(void **state)
 		{"\"cniVersion\":\"1.0.0\",\"agent_socket\":[]", 7, "agent_socket: must be a string"},
 		{"\"cniVersion\":\"1.0.0\",\"agent_socket\":\"a\"", 7, "agent_socket: 'a' does not begin"},
 		{"\"cniVersion\":\"1.0.0\",\"ifname\":7", 7, "ifname: must be a string"},
-		{"\"cniVersion\":\"1.0.0\",\"ifname\":\"a/b\"", 7, "ifname: 'a/b' is not possible"},
+		{"\"cniVersion\":\"1.0.0\",\"ifname\":\"a/b\"", 7, "ifname: 'a/b' is not valid"},
 		{"\"cniVersion\":\"1.0.0\",\"ifname\":\"sixteen-is-long1\"", 7, "ifname: must have 1 to 15"},
 		{"\"cniVersion\":\"1.0.0\",\"timeout\":0", 7,
 		 "timeout: must be a whole number of seconds from 1 to 110"},
