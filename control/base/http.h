@@ -16,7 +16,7 @@
 #define HTTP_TEXT "text/plain; charset=utf-8"
 
 struct http_pages {
-	/* Whether all is well; else what is missing, for people. */
+	/* Whether all is well; else *reason says what is missing, for people. */
 	bool (*ready)(void *context, const char **reason);
 	/* Writes metrics in Prometheus' text format. */
 	void (*metrics)(void *context, FILE *out);

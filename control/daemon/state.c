@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.c - what was configured, kept in files */
+/*
+ * state.c - the configuration, kept in files so that a restart restores it
+ *
+ *   state_put     .NAME.tmp --write, fsync--> rename to NAME.json --fsync of the directory--> done
+ *   state_load    NAME.json --parse--> restore() --refused or damaged--> NAME.json.bad
+ *
+ * Invariants: a file is complete or not there, also after a power cut; when state_put() returns, the object is on disk.
+ * One bad file costs one object: it is set aside for a person to look at, and the others are restored. Leftover .tmp
+ * files are removed at the next load.
+ *
+ * The lock is flock(2) on a file in the directory: the kernel releases it however the process ends. The id in it is
+ * only for the message.
+ *
+ * One thread, that of the control socket.
+ */
 #include "control/daemon/state.h"
 #include "tap/base/file.h"
 #include "tap/base/log.h"
@@ -92,7 +106,7 @@ void state_close(struct state *state)
 	free(state);
 }
 
-/* Opened anew each time: whoever empties the directory under us loses only what was in it. */
+/* Opened for each use, so that we go on after somebody has emptied the state directory. */
 static int open_kind(const struct state *state, enum state_kind kind)
 {
 	int unmade = mkdirat(state->directory, kinds[kind], 0700) ? errno : 0;
@@ -183,7 +197,7 @@ static void names_free(struct names *names)
 	free(names->list);
 }
 
-/* The objects of a kind, sorted; leftovers of a write that was killed are removed. Takes over `directory`. */
+/* The names of all objects of a kind, sorted. Removes leftovers of killed writes. Takes over `directory`. */
 static struct names list_names(int directory)
 {
 	struct names names = {0};
@@ -226,7 +240,7 @@ static int state_read(int directory, const char *name, json_t **out, struct fail
 	return 0;
 }
 
-static void set_aside(int directory, const char *kind, const char *name, const struct failure *why)
+static void state_set_aside(int directory, const char *kind, const char *name, const struct failure *why)
 {
 	char file[NAME_MAX + 1], bad[NAME_MAX + 1];
 
@@ -256,7 +270,7 @@ static unsigned load_kind(struct state *state, enum state_kind kind, state_resto
 			error = restore(context, kind, names.list[i], params, &why);
 		json_decref(params);
 		if (error)
-			set_aside(directory, kinds[kind], names.list[i], &why);
+			state_set_aside(directory, kinds[kind], names.list[i], &why);
 		else
 			count++;
 	}

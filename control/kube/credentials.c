@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* credentials.c - the token and the authority certificates that the kubelet keeps current in files */
+/*
+ * credentials.c - the API server's token and CA certificates, which the kubelet keeps current in files
+ *
+ * Tokens live about an hour, and authorities are rotated, both while the pod runs. So before each transfer stat(2)
+ * tells whether a file changed, and every KUBE_REFRESH_MS, or after a 401, it is read in any case. A file that cannot
+ * be read or used leaves what it held before in force; that is logged once. `generation` counts the tokens, so that a
+ * request that got a 401 can tell whether there is a newer one than its own.
+ *
+ * One thread.
+ */
 #include "control/kube/credentials.h"
 #include "control/kube/api.h"
 #include "tap/base/file.h"
@@ -12,7 +21,7 @@
 #define MAX_TOKEN 65536
 #define MAX_CA (1u << 20)
 
-/* A token becomes a header's line: nothing in it may end that line. */
+/* A token becomes a header line, so nothing in it may end that line. */
 static bool trim_token(char *text, size_t *length)
 {
 	while (*length && strchr(" \t\r\n", text[*length - 1]))
@@ -28,7 +37,7 @@ static bool usable(const struct credentials_file *file, char *text, size_t *leng
 	return strcmp(file->key, "token_file") ? *length > 0 : trim_token(text, length);
 }
 
-/* 1 when the contents are others than before, 0 when not, or a negative errno; then what was there stays. */
+/* 1 when the contents changed, 0 when not, or a negative errno, with the old contents kept. */
 static int file_load(struct credentials_file *file)
 {
 	struct stat seen;
@@ -57,7 +66,7 @@ static bool looks_same(const struct credentials_file *file)
 	return !stat(file->path, &now) && file_unchanged(&now, &file->seen);
 }
 
-/* Whether it is new. */
+/* Returns whether the contents changed. */
 static bool file_refresh(struct credentials_file *file, bool force)
 {
 	if (!file->path || (!force && looks_same(file)))

@@ -11,7 +11,7 @@
 #define COMPONENT "podswitch-agent"
 #define MESSAGE 1024 /* bytes that the API server takes, with a NUL */
 
-/* A pod that is being made may have no name yet, but what it begins with, "web-7d4b9-": an Event's has to end well. */
+/* A pod that is being created may only have a generateName, "web-7d4b9-". A name must not end in '-' or '.'. */
 static void name_of(const json_t *metadata, char out[static 254])
 {
 	const char *name = json_text(metadata, "name");
@@ -34,7 +34,7 @@ void events_send_as(struct kube *kube, const char *component, const char *node, 
 	struct tm utc;
 	gmtime_r(&clock.tv_sec, &utc);
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	/* As client-go names them: unique, and sorted by time; 253 bytes are the most that a name may have. */
+	/* Named as client-go does it: unique, and sorted by time. A name has at most 253 bytes. */
 	snprintf(id, sizeof(id), "%.230s.%llx", name,
 		 (unsigned long long)clock.tv_sec * 1000000000u + (unsigned long long)clock.tv_nsec);
 	snprintf(path, sizeof(path), "/api/v1/namespaces/%.63s/events", namespace);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* health.c - what is asked over HTTP */
+/* health.c - the agent over HTTP: /healthz, /readyz and /metrics */
 #include "control/kube/health.h"
 #include "control/base/http.h"
 
@@ -8,8 +8,8 @@
 
 #define CLIENTS 32  /* connections at once; kubelet and Prometheus need one each */
 #define TIMEOUT 10  /* seconds for a request */
-#define ROUNDS 64   /* in one turn */
-#define MEMORY 8192 /* bytes a connection may use for its request's head */
+#define ROUNDS 64   /* of libmicrohttpd in one turn */
+#define MEMORY 8192 /* bytes per connection for the head of a request */
 
 struct health {
 	struct http_pages pages;
@@ -25,7 +25,7 @@ static enum MHD_Result health_serve(void *context, struct MHD_Connection *connec
 	const struct health *health = context;
 	(void)version;
 	(void)upload;
-	if (!*state) { /* the head has come; the body, of which nothing is wanted, has not */
+	if (!*state) { /* the first call, with the head alone; the body is read and ignored */
 		*state = &begun;
 		return MHD_YES;
 	}
@@ -76,7 +76,7 @@ int health_fd(const struct health *health)
 	return health->fd;
 }
 
-/* The descriptor says only once that there is more than one round takes; MHD then asks for no sleep at all. */
+/* After one round the descriptor may be quiet although there is more to do: MHD_get_timeout() then says 0. */
 void health_turn(struct health *health)
 {
 	MHD_UNSIGNED_LONG_LONG sleep = 0;

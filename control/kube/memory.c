@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory.c - the gateways that the CNI configuration named */
+/* memory.c - the gateways that CNI configurations named, kept for the agent's next start */
 #include "control/kube/memory.h"
 #include "tap/base/file.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A port's name, which podswitchd checked or names.c made, holds no '/'; the check costs nothing. */
+/* A port's name has no '/', as podswitchd checks and names.c makes it; checking here as well costs nothing. */
 static int path_of(const char *directory, const char *port, char out[static PATH_MAX])
 {
 	if (!*port || *port == '.' || strchr(port, '/'))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics.c - the agent's figures in Prometheus' text format */
+/* metrics.c - the agent's metrics in Prometheus' text format */
 #include "control/kube/metrics.h"
 #include "control/kube/prometheus.h"
 
@@ -18,11 +18,11 @@ static void write_pods(FILE *out, const struct reconciler_counters *counters)
 			     counters->seconds);
 }
 
-/* The lines of one metric have to stand together, so that each goes over all watches. */
+/* All lines of a metric have to stand together, so we go over all watches once per metric. */
 struct watch_metric {
 	FILE *out;
 	const char *name;
-	size_t member; /* of watch_counters; SIZE_MAX: whether it is live */
+	size_t member; /* offset in watch_counters; SIZE_MAX: whether the watch is live */
 };
 
 static void metrics_write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)

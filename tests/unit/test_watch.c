@@ -483,7 +483,7 @@ static void test_busy_server_without_a_wish(void **state)
 		fake_until(fake, fake_next(fake));
 		assert_true(fake_next(fake)->at - refused >= (BACKOFF << i));
 	}
-	assert_int_equal(logged("the API server has no time"), 1);
+	assert_int_equal(logged("the API server is busy and asks us to come back later"), 1);
 	assert_int_equal(logged_lines(), 1);
 }
 
