@@ -408,7 +408,7 @@ static void test_short_streams_back_off(void **state)
 		conn = open_stream(fake, "&resourceVersion=100 ");
 		assert_true(clock_ms() - ended >= (BACKOFF << i));
 	}
-	assert_int_equal(logged("as soon as it has begun"), 1);
+	assert_int_equal(logged("ends the stream at once"), 1);
 	assert_int_equal(logged_lines(), 1);
 	/* This one lasts. */
 	fake_until(fake, logged("following things again"));
