@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hook.c - the serving webhook
+ * hook.c - the serving webhook: the cluster as its watches know it, the configuration, and the reviews
  *
- * Stopping takes a while on purpose. That this replica is not ready any more has to go round first (the endpoints, then
- * every node's or API server's view of them); until then reviews come in as before and are answered, each with the
- * request to go elsewhere the next time.
+ *   API server --POST--> server.c --> on_review() --> review_read() --> admit() --> review_answer() --> 200
+ *                           ^            |               400, 413         |
+ *                           |            |                                |
+ *                           |            `-- not synced, or may change <--'
+ *                           `--- waits: asked again when the cluster changes (server_wake), and with `final` when its
+ *                                patience is over: then 503, or the denial
+ *
+ * A pod may be created right after its namespace or gateway, before our watch saw those: hence the waiting.
+ *
+ * Files (configuration, certificate) are checked once a second. One that cannot be used leaves the old contents in
+ * force, with a line in the log and podswitch_webhook_config_ok 0.
+ *
+ * Stopping takes a while on purpose. First everybody has to learn that this replica is not ready any more (endpoints,
+ * then the view of every node or API server). Until then reviews are answered as before, each with "Connection: close".
+ *
+ *   hook_drain() --linger--> --requests under way, at most PATIENCE--> hook_drained()
+ *
+ * One thread: hook_wait(), hook_turn().
  */
 #include "control/webhook/hook.h"
 #include "control/kube/cluster.h"
@@ -21,8 +36,8 @@
 #include <unistd.h>
 
 #define COMPONENT "podswitch-webhook"
-#define LOOK 1000      /* ms between looks at the files */
-#define PATIENCE 10000 /* ms for answers under way, at the end */
+#define FILES_EVERY 1000 /* ms */
+#define PATIENCE 10000   /* ms for requests under way, when we stop */
 #define MAX_CLUSTER_DNS 3
 
 struct hook {
@@ -33,18 +48,19 @@ struct hook {
 	struct keypair *keypair;
 	struct server *server;
 	struct profiles *profiles;
-	struct stat seen; /* of the configuration */
-	bool rejected;    /* what is in that file now cannot be used */
+	struct stat seen; /* of the configuration file */
+	bool rejected;    /* its present contents cannot be used */
 	json_t *cluster_dns;
-	struct gateway_spec spec; /* that a lookup handed out last */
+	struct gateway_spec spec; /* handed out by the last lookup */
 	char spec_error[256], instance[254];
-	uint64_t looked, stopping_since; /* ms; told to stop */
+	uint64_t files_checked, stopping_since; /* ms */
 	uint64_t verdicts[ADMIT_VERDICTS], malformed;
 };
 
 /* ---- reviews ---- */
 
-static const struct gateway_spec *lookup(const char *namespace, const char *name, const char **error, void *context)
+static const struct gateway_spec *hook_lookup(const char *namespace, const char *name, const char **error,
+					      void *context)
 {
 	struct hook *hook = context;
 	struct failure why = {0};
@@ -94,8 +110,7 @@ static unsigned hook_finish_review(struct hook *hook, const struct review *revie
 	if (admission->verdict == ADMIT_WARNED && !review->dry_run)
 		send_event(hook, review, &admission->choice);
 	if (admission->verdict == ADMIT_DENIED)
-		log_line(LOG_INFO, "a pod of namespace %.63s is refused: %s", review->namespace,
-			 admission->choice.reason);
+		log_line(LOG_INFO, "refused a pod of namespace %.63s: %s", review->namespace, admission->choice.reason);
 	return 200;
 }
 
@@ -121,7 +136,7 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 		.profiles = hook->profiles,
 		.cluster_dns = hook->cluster_dns,
 		.namespace = namespace_of,
-		.lookup = lookup,
+		.lookup = hook_lookup,
 		.context = hook,
 	};
 	struct review review = {0};
@@ -140,13 +155,13 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 	return status;
 }
 
-/* ---- health and figures ---- */
+/* ---- health and metrics ---- */
 
 static bool hook_is_ready(void *context, const char **reason)
 {
 	const struct hook *hook = context;
 	if (hook->stopping_since)
-		*reason = "it is being stopped";
+		*reason = "it is stopping";
 	else if (!cluster_synced(hook->cluster))
 		*reason = cluster_missing(hook->cluster);
 	else
@@ -195,7 +210,7 @@ static void on_metrics(void *context, FILE *out)
 
 /* ---- files ---- */
 
-/* The nameservers of a resolv.conf, as today's webhook takes them from its own. */
+/* The nameservers of a resolv.conf, as pod-gateway's webhook takes them from its own. */
 static json_t *read_nameservers(const char *path)
 {
 	json_t *list = json_array();
@@ -227,12 +242,12 @@ static void refresh_config(struct hook *hook)
 		return;
 	hook->rejected = profiles_load(hook->usage->config, &fresh, &why);
 	if (hook->rejected) {
-		log_line(LOG_ERROR, "%s: the configuration of before is still used", why.text);
+		log_line(LOG_ERROR, "%s; the previous configuration stays in force", why.text);
 		return;
 	}
 	profiles_free(hook->profiles);
 	hook->profiles = fresh;
-	log_line(LOG_INFO, "%s has been read anew", hook->usage->config);
+	log_line(LOG_INFO, "%s has been reloaded", hook->usage->config);
 }
 
 static int open_files(struct hook *hook, struct failure *why)
@@ -342,9 +357,9 @@ void hook_turn(struct hook *hook)
 	uint64_t now = clock_ms();
 	kube_turn(hook->kube);
 	server_turn(hook->server, now);
-	if (now - hook->looked < LOOK)
+	if (now - hook->files_checked < FILES_EVERY)
 		return;
-	hook->looked = now;
+	hook->files_checked = now;
 	refresh_config(hook);
 	if (hook->keypair)
 		keypair_refresh(hook->keypair, now);

@@ -2,13 +2,24 @@
 /*
  * server.c - HTTPS for the API server's reviews
  *
- * libmicrohttpd calls serve() for a request when its head is there, then for each piece of its body, then once more;
- * a request that it has suspended it calls again where it stopped. A request is suspended for one of two reasons: there
- * is no room for its body yet, or the answer may be another in a moment. Both lists are small and gone through whole.
+ *   head --------------> request_begin()     404, 411, 413, 415: read to the end, then answered
+ *                          | no room in the budget for its body: suspended until others free some
+ *   pieces of the body -> request_take()
+ *   the end ------------> request_finish() --> config.review() --> answered
+ *                          ^                     | 0: may change
+ *                          `--- server_wake() or its deadline --- suspended
  *
- * Who writes slowly keeps nothing but a connection. Idle ones must be kept, as the API server's are reused and a
- * request on one that is just being closed fails; so what is cut off is who has sent something and not made a request
- * of it.
+ * libmicrohttpd calls server_handle() when the head of a request is there, then for each piece of its body, then once
+ * more at the end; after a suspension it repeats the call at which it stopped. The list of suspended requests is short
+ * and always walked as a whole.
+ *
+ * Memory: bodies over SERVER_SMALL share SERVER_BUDGET; a slow writer costs a connection, and its share of that until
+ * it is cut off.
+ *
+ * Slow clients: idle connections must stay open, since the API server reuses them and a request on one that is just
+ * being closed fails. So we cut off clients that have sent bytes but have not completed a request for SERVER_SLOW.
+ *
+ * Everything runs in the caller's thread, inside server_turn().
  */
 #include "control/webhook/server.h"
 #include "control/webhook/review.h"
@@ -21,8 +32,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define MEMORY 32768 /* bytes a connection may use for its request's head, and for a piece of the body */
-#define SWEEP 1000   /* ms between looks at who is slow */
+#define MEMORY 32768 /* bytes per connection for the head of a request and a piece of its body */
+#define SWEEP 1000   /* ms between checks for slow clients */
 #define TURNS 32     /* of libmicrohttpd in one of ours */
 #define JSON "application/json"
 #define PRIORITIES "SECURE128:%PROFILE_MEDIUM:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
@@ -31,20 +42,20 @@ struct http_client {
 	struct http_client *next;
 	struct MHD_Connection *connection;
 	int fd;
-	uint64_t opened, finished; /* ms; the last request's end, 0: there was none */
-	uint64_t begun;            /* the present request; 0: none */
-	uint64_t suspected;        /* since when there are bytes without a request */
+	uint64_t opened, finished; /* ms; finished: the last request; 0: there was none */
+	uint64_t begun;            /* ms; the present request; 0: none */
+	uint64_t suspected;        /* ms; since when there are bytes but no request; 0: there are none */
 };
 
 struct http_request {
 	struct http_request *next;
 	struct server *server;
 	struct MHD_Connection *connection;
-	struct http_client *http_client;
+	struct http_client *client;
 	char *body;
 	size_t length, received;
 	size_t share;     /* of the budget */
-	unsigned refusal; /* status to be answered with at the end, whatever comes; 0: none */
+	unsigned refusal; /* the status to answer with when its body has been read; 0: none */
 	bool admitted, suspended;
 	double complete;   /* seconds of CLOCK_MONOTONIC; 0: not yet */
 	uint64_t deadline; /* ms */
@@ -83,41 +94,41 @@ static struct http_answer server_page(const struct server *server, const char *p
 	if (!strcmp(path, "/wh/health")) /* pod-gateway's */
 		return (struct http_answer){.status = MHD_HTTP_OK, .type = JSON, .text = strdup("{\"ok\":true}")};
 	if (!strcmp(path, SERVER_REVIEWS))
-		return http_text(MHD_HTTP_METHOD_NOT_ALLOWED, "reviews come by POST\n");
+		return http_text(MHD_HTTP_METHOD_NOT_ALLOWED, "send reviews with POST\n");
 	return http_text(MHD_HTTP_NOT_FOUND, "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
 }
 
 /* ---- a review's request ---- */
 
-static enum MHD_Result request_suspend(struct http_request *http_request)
+static enum MHD_Result request_suspend(struct http_request *request)
 {
-	struct server *server = http_request->server;
-	MHD_suspend_connection(http_request->connection);
-	http_request->suspended = true;
-	http_request->next = server->suspended;
-	server->suspended = http_request;
+	struct server *server = request->server;
+	MHD_suspend_connection(request->connection);
+	request->suspended = true;
+	request->next = server->suspended;
+	server->suspended = request;
 	return MHD_YES;
 }
 
-static bool request_find_room(struct http_request *http_request)
+static bool request_find_room(struct http_request *request)
 {
-	struct server *server = http_request->server;
-	size_t share = http_request->length > SERVER_SMALL ? http_request->length : 0;
+	struct server *server = request->server;
+	size_t share = request->length > SERVER_SMALL ? request->length : 0;
 	if (share && server->used + share > SERVER_BUDGET)
 		return false;
-	http_request->body = malloc(http_request->length + 1);
-	if (!http_request->body)
+	request->body = malloc(request->length + 1);
+	if (!request->body)
 		return false;
-	http_request->share = share;
+	request->share = share;
 	server->used += share;
-	http_request->admitted = true;
+	request->admitted = true;
 	return true;
 }
 
-/* What there is to say of its head; 0 when all is well. */
-static unsigned request_check_head(struct http_request *http_request)
+/* The status to refuse it with; 0: accepted. */
+static unsigned request_check_head(struct http_request *request)
 {
-	struct MHD_Connection *connection = http_request->connection;
+	struct MHD_Connection *connection = request->connection;
 	const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type");
 	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
 	char *end;
@@ -130,7 +141,7 @@ static unsigned request_check_head(struct http_request *http_request)
 		return MHD_HTTP_BAD_REQUEST;
 	if (bytes > REVIEW_MAX)
 		return 413;
-	http_request->length = (size_t)bytes;
+	request->length = (size_t)bytes;
 	return 0;
 }
 
@@ -138,41 +149,40 @@ static const char *refusal_text(unsigned status)
 {
 	switch (status) {
 	case MHD_HTTP_NOT_FOUND:
-		return "reviews go to " SERVER_REVIEWS "\n";
+		return "send reviews to " SERVER_REVIEWS "\n";
 	case MHD_HTTP_UNSUPPORTED_MEDIA_TYPE:
-		return "the content type has to be application/json\n";
+		return "the Content-Type must be application/json\n";
 	case MHD_HTTP_LENGTH_REQUIRED:
-		return "the length has to be said in advance\n";
+		return "a Content-Length is needed\n";
 	case 413:
-		return "too long for a review\n";
+		return "too large for a review\n";
 	default:
-		return "this is no request\n";
+		return "not a valid request\n";
 	}
 }
 
-/* What is refused is read to its end, too: a client that still writes would not see the answer. */
-static enum MHD_Result request_begin(struct http_request *http_request, const char *path)
+/* A refused request is read to its end: a client that is still writing would not see the answer. */
+static enum MHD_Result request_begin(struct http_request *request, const char *path)
 {
-	http_request->refusal =
-		strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : request_check_head(http_request);
-	return http_request->refusal || request_find_room(http_request) ? MHD_YES : request_suspend(http_request);
+	request->refusal = strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : request_check_head(request);
+	return request->refusal || request_find_room(request) ? MHD_YES : request_suspend(request);
 }
 
-static enum MHD_Result request_refuse(struct http_request *http_request, size_t *length)
+static enum MHD_Result request_refuse(struct http_request *request, size_t *length)
 {
 	if (!*length)
-		return server_respond(http_request->server, http_request->connection,
-				      http_text(http_request->refusal, refusal_text(http_request->refusal)));
+		return server_respond(request->server, request->connection,
+				      http_text(request->refusal, refusal_text(request->refusal)));
 	*length = 0;
 	return MHD_YES;
 }
 
-static enum MHD_Result request_take(struct http_request *http_request, const char *bytes, size_t *length)
+static enum MHD_Result request_take(struct http_request *request, const char *bytes, size_t *length)
 {
-	if (*length > http_request->length - http_request->received)
-		return MHD_NO; /* libmicrohttpd does not let it come to this */
-	memcpy(http_request->body + http_request->received, bytes, *length);
-	http_request->received += *length;
+	if (*length > request->length - request->received)
+		return MHD_NO; /* libmicrohttpd checks the length, so this does not happen */
+	memcpy(request->body + request->received, bytes, *length);
+	request->received += *length;
 	*length = 0;
 	return MHD_YES;
 }
@@ -185,37 +195,36 @@ static double server_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static enum MHD_Result request_finish(struct http_request *http_request)
+static enum MHD_Result request_finish(struct http_request *request)
 {
-	struct server *server = http_request->server;
+	struct server *server = request->server;
 	char *text = NULL;
-	if (!http_request->complete) {
-		http_request->complete = server_seconds();
-		http_request->deadline = server->now + server->config.patience;
+	if (!request->complete) {
+		request->complete = server_seconds();
+		request->deadline = server->now + server->config.patience;
 	}
-	http_request->body[http_request->received] = '\0';
-	unsigned status = server->config.review(server->config.context, http_request->body, http_request->received,
-						server->now >= http_request->deadline, &text);
+	request->body[request->received] = '\0';
+	unsigned status = server->config.review(server->config.context, request->body, request->received,
+						server->now >= request->deadline, &text);
 	if (!status)
-		return request_suspend(http_request);
-	histogram_add(&server->counters.seconds, server_seconds() - http_request->complete);
+		return request_suspend(request);
+	histogram_add(&server->counters.seconds, server_seconds() - request->complete);
 	struct http_answer answer = {.status = status, .type = status == MHD_HTTP_OK ? JSON : HTTP_TEXT, .text = text};
-	return server_respond(server, http_request->connection,
-			      text ? answer : http_text(status, "this cannot be answered now\n"));
+	return server_respond(server, request->connection, text ? answer : http_text(status, "cannot answer now\n"));
 }
 
-static enum MHD_Result request_continue(struct http_request *http_request, const char *bytes, size_t *length)
+static enum MHD_Result request_continue(struct http_request *request, const char *bytes, size_t *length)
 {
-	if (http_request->refusal)
-		return request_refuse(http_request, length);
-	if (!http_request->admitted && !request_find_room(http_request))
-		return request_suspend(http_request);
+	if (request->refusal)
+		return request_refuse(request, length);
+	if (!request->admitted && !request_find_room(request))
+		return request_suspend(request);
 	if (*length)
-		return request_take(http_request, bytes, length);
-	return http_request->received == http_request->length ? request_finish(http_request) : MHD_YES;
+		return request_take(request, bytes, length);
+	return request->received == request->length ? request_finish(request) : MHD_YES;
 }
 
-/* ---- what libmicrohttpd calls ---- */
+/* ---- libmicrohttpd's callbacks ---- */
 
 static struct http_client *http_client_of(struct MHD_Connection *connection)
 {
@@ -225,18 +234,18 @@ static struct http_client *http_client_of(struct MHD_Connection *connection)
 
 static struct http_request *request_new(struct server *server, struct MHD_Connection *connection)
 {
-	struct http_request *http_request = calloc(1, sizeof(*http_request));
-	if (!http_request)
+	struct http_request *request = calloc(1, sizeof(*request));
+	if (!request)
 		return NULL;
-	http_request->server = server;
-	http_request->connection = connection;
-	http_request->http_client = http_client_of(connection);
-	if (http_request->http_client) {
-		http_request->http_client->begun = server->now;
-		http_request->http_client->suspected = 0;
+	request->server = server;
+	request->connection = connection;
+	request->client = http_client_of(connection);
+	if (request->client) {
+		request->client->begun = server->now;
+		request->client->suspected = 0;
 	}
 	server->counters.requests++;
-	return http_request;
+	return request;
 }
 
 static enum MHD_Result server_handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -244,16 +253,16 @@ static enum MHD_Result server_handle(void *context, struct MHD_Connection *conne
 				     void **state)
 {
 	struct server *server = context;
-	struct http_request *http_request = *state;
+	struct http_request *request = *state;
 	(void)version;
-	if (http_request && strcmp(method, "POST") == 0)
-		return request_continue(http_request, upload, upload_size);
-	if (!http_request) {
-		*state = http_request = request_new(server, connection);
-		if (!http_request)
+	if (request && strcmp(method, "POST") == 0)
+		return request_continue(request, upload, upload_size);
+	if (!request) {
+		*state = request = request_new(server, connection);
+		if (!request)
 			return MHD_NO;
-		/* Of another's body nothing is wanted. */
-		return strcmp(method, "POST") ? MHD_YES : request_begin(http_request, path);
+		/* Other methods are answered after their body, which is ignored. */
+		return strcmp(method, "POST") ? MHD_YES : request_begin(request, path);
 	}
 	if (*upload_size) {
 		*upload_size = 0;
@@ -269,48 +278,48 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 			 enum MHD_RequestTerminationCode how)
 {
 	struct server *server = context;
-	struct http_request *http_request = *state;
+	struct http_request *request = *state;
 	(void)connection;
 	(void)how;
-	if (!http_request)
+	if (!request)
 		return;
-	if (http_request->http_client) {
-		http_request->http_client->begun = 0;
-		http_request->http_client->finished = server->now;
+	if (request->client) {
+		request->client->begun = 0;
+		request->client->finished = server->now;
 	}
-	server->used -= http_request->share;
-	server->freed = server->freed || http_request->share;
+	server->used -= request->share;
+	server->freed = server->freed || request->share;
 	server->counters.requests--;
-	free(http_request->body);
-	free(http_request);
+	free(request->body);
+	free(request);
 	*state = NULL;
 }
 
 static void http_client_open(struct server *server, struct MHD_Connection *connection, void **state)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct http_client *http_client = calloc(1, sizeof(*http_client));
-	*state = http_client;
-	if (!http_client)
-		return; /* it is served, and trusted to be quick */
-	http_client->connection = connection;
-	http_client->fd = info->connect_fd;
-	http_client->opened = server->now;
-	http_client->next = server->clients;
-	server->clients = http_client;
+	struct http_client *client = calloc(1, sizeof(*client));
+	*state = client;
+	if (!client)
+		return; /* it is served, but not watched for slowness */
+	client->connection = connection;
+	client->fd = info->connect_fd;
+	client->opened = server->now;
+	client->next = server->clients;
+	server->clients = client;
 	server->counters.clients++;
 }
 
-static void http_client_close(struct server *server, struct http_client *http_client)
+static void http_client_close(struct server *server, struct http_client *client)
 {
 	struct http_client **at = &server->clients;
-	if (!http_client)
+	if (!client)
 		return;
-	while (*at != http_client)
+	while (*at != client)
 		at = &(*at)->next;
-	*at = http_client->next;
+	*at = client->next;
 	server->counters.clients--;
-	free(http_client);
+	free(client);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **state,
@@ -362,16 +371,15 @@ int server_open(const struct server_config *config, struct server **out, struct 
 
 static void server_resume(struct server *server, bool all)
 {
-	for (struct http_request **at = &server->suspended, *http_request; (http_request = *at);) {
-		bool due =
-			http_request->admitted ? server->woken || server->now >= http_request->deadline : server->freed;
+	for (struct http_request **at = &server->suspended, *request; (request = *at);) {
+		bool due = request->admitted ? server->woken || server->now >= request->deadline : server->freed;
 		if (!due && !all) {
-			at = &http_request->next;
+			at = &request->next;
 			continue;
 		}
-		*at = http_request->next;
-		http_request->suspended = false;
-		MHD_resume_connection(http_request->connection);
+		*at = request->next;
+		request->suspended = false;
+		MHD_resume_connection(request->connection);
 	}
 	server->woken = server->freed = false;
 }
@@ -387,34 +395,34 @@ void server_close(struct server *server)
 
 /* ---- the loop ---- */
 
-/* Whether the client has sent anything since its last request, or since it came. */
-static bool has_sent(const struct http_client *http_client, uint64_t now)
+/* Whether the client has sent anything since its last request. The kernel knows when data came last. */
+static bool has_sent(const struct http_client *client, uint64_t now)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
-	if (getsockopt(http_client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+	if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		return false;
-	return now - http_client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
+	return now - client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
 }
 
-static bool is_slow(struct http_client *http_client, uint64_t now)
+static bool is_slow(struct http_client *client, uint64_t now)
 {
-	if (http_client->begun)
-		return now - http_client->begun > SERVER_SLOW;
-	if (!http_client->finished)
-		return now - http_client->opened > SERVER_SLOW;
-	if (!http_client->suspected && has_sent(http_client, now))
-		http_client->suspected = now;
-	return http_client->suspected && now - http_client->suspected > SERVER_SLOW;
+	if (client->begun)
+		return now - client->begun > SERVER_SLOW;
+	if (!client->finished)
+		return now - client->opened > SERVER_SLOW;
+	if (!client->suspected && has_sent(client, now))
+		client->suspected = now;
+	return client->suspected && now - client->suspected > SERVER_SLOW;
 }
 
-/* The socket is libmicrohttpd's to close: it sees that there is nothing more to come or go. */
+/* Only shut down: the socket is libmicrohttpd's, which sees the end and closes it. */
 static void server_sweep(struct server *server)
 {
-	for (struct http_client *http_client = server->clients; http_client; http_client = http_client->next) {
-		if (!is_slow(http_client, server->now))
+	for (struct http_client *client = server->clients; client; client = client->next) {
+		if (!is_slow(client, server->now))
 			continue;
-		shutdown(http_client->fd, SHUT_RDWR);
+		shutdown(client->fd, SHUT_RDWR);
 		server->counters.cut++;
 	}
 	server->swept = server->now;
@@ -430,10 +438,9 @@ int server_timeout(const struct server *server)
 	MHD_UNSIGNED_LONG_LONG timeout = SWEEP;
 	if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES || timeout > SWEEP)
 		timeout = SWEEP;
-	for (const struct http_request *http_request = server->suspended; http_request;
-	     http_request = http_request->next) {
-		uint64_t left = http_request->deadline > server->now ? http_request->deadline - server->now : 0;
-		if (http_request->admitted && left < timeout)
+	for (const struct http_request *request = server->suspended; request; request = request->next) {
+		uint64_t left = request->deadline > server->now ? request->deadline - server->now : 0;
+		if (request->admitted && left < timeout)
 			timeout = left;
 	}
 	return (int)timeout;
@@ -449,8 +456,7 @@ void server_turn(struct server *server, uint64_t now)
 	for (int i = 0; i < TURNS && (!i || (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && !timeout)); i++)
 		MHD_run(server->daemon);
 	server->counters.waiting = 0;
-	for (const struct http_request *http_request = server->suspended; http_request;
-	     http_request = http_request->next)
+	for (const struct http_request *request = server->suspended; request; request = request->next)
 		server->counters.waiting++;
 }
 
