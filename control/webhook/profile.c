@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* profile.c - what a gateway's pods are given, as the configuration file says */
+/* profile.c - what the pods of a gateway get, from the configuration file */
 #include "control/webhook/profile.h"
 #include "control/base/names.h"
 #include "control/daemon/params.h"
@@ -29,7 +29,7 @@ static int take_text(const char *key, const json_t *value, const char **out, str
 	return 0;
 }
 
-static int take_list(const char *key, const json_t *value, size_t most, const json_t **out, struct failure *why)
+static int take_list_of(const char *key, const json_t *value, size_t most, const json_t **out, struct failure *why)
 {
 	size_t i;
 	const json_t *element;
@@ -40,10 +40,15 @@ static int take_list(const char *key, const json_t *value, size_t most, const js
 	{
 		const char *text = json_string_value(element);
 		if (!text || !*text || strlen(text) != json_string_length(element))
-			return fail(why, -EINVAL, key, "%s: element %zu is no text, or an empty one", key, i + 1);
+			return fail(why, -EINVAL, key, "%s: element %zu is not a text, or is empty", key, i + 1);
 	}
 	*out = value;
 	return 0;
+}
+
+static int take_list(const char *key, const json_t *value, const json_t **out, struct failure *why)
+{
+	return take_list_of(key, value, MAX_LIST, out, why);
 }
 
 static int take_addresses(const char *key, const json_t *value, const json_t **out, struct failure *why)
@@ -52,36 +57,55 @@ static int take_addresses(const char *key, const json_t *value, const json_t **o
 	size_t i;
 	const json_t *element;
 	char quoted[NAME_QUOTE];
-	int error = take_list(key, value, MAX_NAMESERVERS, out, why);
+	int error = take_list_of(key, value, MAX_NAMESERVERS, out, why);
 	if (error)
 		return error;
 	json_array_foreach(value, i, element)
 	{
 		if (address_parse(json_string_value(element), &address))
-			return fail(why, -EINVAL, key, "%s: %s is no address", key,
+			return fail(why, -EINVAL, key, "%s: %s is not an IP address", key,
 				    name_quote(json_string_value(element), quoted));
 	}
 	return 0;
 }
 
-#define TEXT(function, member)                                                                                         \
+static int take_pull_policy(const char *key, const json_t *value, const char **out, struct failure *why)
+{
+	static const char *const words[] = {"Always", "IfNotPresent", "Never", "", NULL};
+	unsigned choice = 0;
+	int error = param_choice(key, value, words, &choice, why);
+	if (!error)
+		*out = *words[choice] ? words[choice] : NULL;
+	return error;
+}
+
+/* A parser of one key, for the tables below: takes the value into one member of the profile. */
+#define PARSER(function, take, member)                                                                                 \
 	static int function(const char *key, const json_t *value, void *into, struct failure *why)                     \
 	{                                                                                                              \
 		struct profile *profile = into;                                                                        \
-		return take_text(key, value, &profile->member, why);                                                   \
+		return take(key, value, &profile->member, why);                                                        \
 	}
 
-TEXT(parse_gateway, gateway)
-TEXT(parse_dns_name, dns_name)
-TEXT(parse_configmap, configmap)
-TEXT(parse_init_image, init.image)
-TEXT(parse_init_mount, init.mount_point)
-TEXT(parse_sidecar_image, sidecar.image)
-TEXT(parse_sidecar_mount, sidecar.mount_point)
+PARSER(profile_gateway, take_text, gateway)
+PARSER(profile_inject, param_switch, dns)
+PARSER(profile_dns_name, take_text, dns_name)
+PARSER(profile_searches, take_list, searches)
+PARSER(profile_cluster_dns, take_addresses, cluster_dns)
+PARSER(profile_init_image, take_text, init.image)
+PARSER(profile_init_pull, take_pull_policy, init.pull_policy)
+PARSER(profile_init_mount, take_text, init.mount_point)
+PARSER(profile_init_command, take_list, init.command)
+PARSER(profile_sidecar_image, take_text, sidecar.image)
+PARSER(profile_sidecar_pull, take_pull_policy, sidecar.pull_policy)
+PARSER(profile_sidecar_mount, take_text, sidecar.mount_point)
+PARSER(profile_sidecar_command, take_list, sidecar.command)
+PARSER(profile_native, param_switch, native)
+PARSER(profile_configmap, take_text, configmap)
 
 /* ---- the variables ---- */
 
-static int parse_env(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_env(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	profile->env_names = NULL;
@@ -90,10 +114,10 @@ static int parse_env(const char *key, const json_t *value, void *into, struct fa
 		return 0;
 	if (!json_is_array(value))
 		return fail(why, -EINVAL, key, "%s: give true, false, or a list of containers' names", key);
-	return take_list(key, value, MAX_LIST, &profile->env_names, why);
+	return take_list(key, value, &profile->env_names, why);
 }
 
-static int parse_env_conflict(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_env_conflict(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	static const char *const words[] = {"replace", "keep", NULL};
 	struct profile *profile = into;
@@ -105,13 +129,7 @@ static int parse_env_conflict(const char *key, const json_t *value, void *into, 
 
 /* ---- dns ---- */
 
-static int parse_inject(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return param_switch(key, value, &profile->dns, why);
-}
-
-static int parse_nameservers(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_nameservers(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	int error = take_addresses(key, value, &profile->nameservers, why);
@@ -120,13 +138,7 @@ static int parse_nameservers(const char *key, const json_t *value, void *into, s
 	return error;
 }
 
-static int parse_cluster_dns(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_addresses(key, value, &profile->cluster_dns, why);
-}
-
-static int parse_policy(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_policy(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	static const char *const words[] = {"None", "ClusterFirst", "ClusterFirstWithHostNet", "Default", NULL};
 	struct profile *profile = into;
@@ -137,13 +149,7 @@ static int parse_policy(const char *key, const json_t *value, void *into, struct
 	return error;
 }
 
-static int parse_searches(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_list(key, value, MAX_LIST, &profile->searches, why);
-}
-
-static int parse_options(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_options(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	size_t i;
@@ -163,17 +169,17 @@ static int parse_options(const char *key, const json_t *value, void *into, struc
 }
 
 static const struct param dns_table[] = {
-	{"nameservers", parse_nameservers, NULL},
-	{"inject", parse_inject, NULL}, /* comes after the nameservers, which say so too */
-	{"policy", parse_policy, NULL},
-	{"searches", parse_searches, NULL},
-	{"options", parse_options, NULL},
-	{"DNS", parse_dns_name, NULL},
-	{"K8S_DNS_ips", parse_cluster_dns, NULL},
+	{"nameservers", profile_nameservers, NULL},
+	{"inject", profile_inject, NULL}, /* after the nameservers, which imply it */
+	{"policy", profile_policy, NULL},
+	{"searches", profile_searches, NULL},
+	{"options", profile_options, NULL},
+	{"DNS", profile_dns_name, NULL},
+	{"K8S_DNS_ips", profile_cluster_dns, NULL},
 	{NULL, NULL, NULL},
 };
 
-static int parse_dns(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_dns(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	if (!json_is_object(value))
@@ -181,64 +187,23 @@ static int parse_dns(const char *key, const json_t *value, void *into, struct fa
 	int error = params_read(dns_table, value, false, into, why);
 	if (!error && profile->dns && !json_array_size(profile->nameservers) && profile->dns_policy &&
 	    !strcmp(profile->dns_policy, "None"))
-		error = fail(why, -EINVAL, "nameservers", "nameservers: with the policy None at least one is needed");
+		error = fail(why, -EINVAL, "nameservers", "nameservers: the policy None needs at least one");
 	return error;
 }
 
 /* ---- classic ---- */
 
-static int take_pull_policy(const char *key, const json_t *value, const char **out, struct failure *why)
-{
-	static const char *const words[] = {"Always", "IfNotPresent", "Never", "", NULL};
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	if (!error)
-		*out = *words[choice] ? words[choice] : NULL;
-	return error;
-}
-
-static int parse_init_pull(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_pull_policy(key, value, &profile->init.pull_policy, why);
-}
-
-static int parse_sidecar_pull(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_pull_policy(key, value, &profile->sidecar.pull_policy, why);
-}
-
-/* One text has been made a list of one when this is called: see merge(). */
-static int parse_init_command(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_list(key, value, MAX_LIST, &profile->init.command, why);
-}
-
-static int parse_sidecar_command(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return take_list(key, value, MAX_LIST, &profile->sidecar.command, why);
-}
-
-static int parse_native(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct profile *profile = into;
-	return param_switch(key, value, &profile->native, why);
-}
-
 static const struct param classic_table[] = {
-	{"initImage", parse_init_image, NULL},
-	{"initImagePullPol", parse_init_pull, NULL},
-	{"initCmd", parse_init_command, NULL},
-	{"initMountPoint", parse_init_mount, NULL},
-	{"sidecarImage", parse_sidecar_image, NULL},
-	{"sidecarImagePullPol", parse_sidecar_pull, NULL},
-	{"sidecarCmd", parse_sidecar_command, NULL},
-	{"sidecarMountPoint", parse_sidecar_mount, NULL},
-	{"sidecarAsInit", parse_native, NULL},
-	{"configmapName", parse_configmap, NULL},
+	{"initImage", profile_init_image, NULL},
+	{"initImagePullPol", profile_init_pull, NULL},
+	{"initCmd", profile_init_command, NULL},
+	{"initMountPoint", profile_init_mount, NULL},
+	{"sidecarImage", profile_sidecar_image, NULL},
+	{"sidecarImagePullPol", profile_sidecar_pull, NULL},
+	{"sidecarCmd", profile_sidecar_command, NULL},
+	{"sidecarMountPoint", profile_sidecar_mount, NULL},
+	{"sidecarAsInit", profile_native, NULL},
+	{"configmapName", profile_configmap, NULL},
 	{NULL, NULL, NULL},
 };
 
@@ -247,7 +212,7 @@ static int check_mount(const char *key, const char *path, struct failure *why)
 	return !path || *path == '/' ? 0 : fail(why, -EINVAL, key, "%s: give a path that starts with a slash", key);
 }
 
-static int parse_classic(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_classic(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	if (!json_is_object(value))
@@ -260,7 +225,7 @@ static int parse_classic(const char *key, const json_t *value, void *into, struc
 
 /* ---- a profile ---- */
 
-static int parse_on_error(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_on_error(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	static const char *const words[] = {"deny", "warn", NULL};
 	struct profile *profile = into;
@@ -271,16 +236,16 @@ static int parse_on_error(const char *key, const json_t *value, void *into, stru
 }
 
 static const struct param profile_table[] = {
-	{"gateway", parse_gateway, NULL},
-	{"env", parse_env, NULL},
-	{"env_conflict", parse_env_conflict, NULL},
-	{"dns", parse_dns, NULL},
-	{"classic", parse_classic, NULL},
-	{"on_error", parse_on_error, NULL},
+	{"gateway", profile_gateway, NULL},
+	{"env", profile_env, NULL},
+	{"env_conflict", profile_env_conflict, NULL},
+	{"dns", profile_dns, NULL},
+	{"classic", profile_classic, NULL},
+	{"on_error", profile_on_error, NULL},
 	{NULL, NULL, NULL},
 };
 
-/* "initCmd": "/bin/x" is short for ["/bin/x"]; "" for none at all, as today's flag. */
+/* "initCmd": "/bin/x" is short for ["/bin/x"], and "" means none, as with pod-gateway's flag. */
 static void list_command(json_t *classic, const char *key)
 {
 	const json_t *command = json_object_get(classic, key);
@@ -290,7 +255,7 @@ static void list_command(json_t *classic, const char *key)
 		json_object_set_new(classic, key, json_array());
 }
 
-/* `own` over `fallback`; of "dns" and "classic" member by member. NULL without memory. */
+/* `own` over `fallback`, objects ("dns", "classic") member by member. NULL without memory. */
 static json_t *profile_merge(const json_t *fallback, const json_t *own)
 {
 	json_t *merged = fallback ? json_deep_copy(fallback) : json_object();
@@ -367,7 +332,7 @@ static int profiles_read_root(struct profiles *profiles, const json_t *root, str
 	json_object_foreach((json_t *)root, key, value)
 	{
 		if (strcmp(key, "default") != 0 && strcmp(key, "gateways") != 0)
-			return fail(why, -EINVAL, NULL, "there is no key %s; there are default and gateways",
+			return fail(why, -EINVAL, NULL, "there is no key %s; the keys are default and gateways",
 				    name_quote(key, quoted));
 	}
 	const json_t *fallback = json_object_get(root, "default");

@@ -11,7 +11,7 @@
 
 /* ---- reading ---- */
 
-/* A text without NUL; NULL for what is none. */
+/* Not json_text(): a string with a NUL in it must not pass for the part before. NULL when there is none. */
 static const char *review_text(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
@@ -19,19 +19,20 @@ static const char *review_text(const json_t *object, const char *key)
 	return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-static bool says(const json_t *object, const char *key, const char *wanted)
+static bool review_says(const json_t *object, const char *key, const char *wanted)
 {
 	const char *text = review_text(object, key);
 	return text && !strcmp(text, wanted);
 }
 
-/* Whether this is a pod that is to be made; `kubectl exec` and the like create subresources of one. */
+/* A pod that is being created; `kubectl exec` and the like create subresources of one. */
 static bool is_new_pod(const json_t *request)
 {
 	const json_t *resource = json_object_get(request, "resource");
 	const char *sub = review_text(request, "subResource");
-	return says(resource, "group", "") && says(resource, "version", "v1") && says(resource, "resource", "pods") &&
-	       (!sub || !*sub) && says(request, "operation", "CREATE");
+	return review_says(resource, "group", "") && review_says(resource, "version", "v1") &&
+	       review_says(resource, "resource", "pods") && (!sub || !*sub) &&
+	       review_says(request, "operation", "CREATE");
 }
 
 static int review_read_request(const json_t *request, struct review *out, struct failure *why)
@@ -54,10 +55,10 @@ static int review_read_request(const json_t *request, struct review *out, struct
 static int review_read_root(struct review *out, struct failure *why)
 {
 	const char *version = review_text(out->root, "apiVersion");
-	if (!says(out->root, "kind", "AdmissionReview") || !version ||
+	if (!review_says(out->root, "kind", "AdmissionReview") || !version ||
 	    (strcmp(version, "admission.k8s.io/v1") != 0 && strcmp(version, "admission.k8s.io/v1beta1") != 0))
 		return fail(why, -EINVAL, "apiVersion",
-			    "this is no AdmissionReview of admission.k8s.io/v1 or admission.k8s.io/v1beta1");
+			    "this is not an AdmissionReview of admission.k8s.io/v1 or admission.k8s.io/v1beta1");
 	out->version = version;
 	return review_read_request(json_object_get(out->root, "request"), out, why);
 }
@@ -69,7 +70,7 @@ int review_read(const char *bytes, size_t length, struct review *out, struct fai
 	if (length > REVIEW_MAX || json_exceeds(bytes, length, REVIEW_MAX_VALUES))
 		return fail(why, -EMSGSIZE, NULL, "the review is longer than %u bytes, or has more than %d values",
 			    REVIEW_MAX, REVIEW_MAX_VALUES);
-	/* A NUL in a pod's text is the API server's to judge; here it must not be a way around. */
+	/* The API server decides whether a NUL is allowed in a pod; refusing it here would be a way around us. */
 	review.root = json_loadb(bytes, length, JSON_ALLOW_NUL, &where);
 	if (!review.root)
 		return json_error_code(&where) == json_error_out_of_memory
