@@ -30,7 +30,7 @@ static const struct table_column columns[] = {
 	{"REMOTE", false},  {"KIND", false}, {"AGE", true},
 };
 
-/* Only what was learned grows old. */
+/* Only learned entries age. */
 static void add_age(struct table *table, const json_t *item)
 {
 	const char *kind = json_text(item, "kind");
@@ -56,7 +56,7 @@ static int fdb_print_list(FILE *out, json_t *list)
 	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, fdb_add_row, out);
 }
 
-/* The count is the result, or its one number. */
+/* The result is the count, or an object with that one number. */
 static int print_flushed(FILE *out, json_t *result)
 {
 	long long count = json_is_integer(result) ? json_integer_value(result) : json_sum(result);

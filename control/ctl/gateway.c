@@ -8,13 +8,13 @@
 
 static const struct option_spec settings[] = {
 	{"vni", OPTION_NUMBER, "N", "the VXLAN network identifier, 0 to 16777215"},
-	{"remote", OPTION_LIST, "ADDRESS[:PORT]", "where the gateway is; none: this is the gateway's own side"},
+	{"remote", OPTION_LIST, "ADDRESS[:PORT]", "where the gateway is; none: this is the hub (server side)"},
 	{"port", OPTION_NUMBER, "N", "the UDP port to receive on and to send to (4789)"},
 	{"underlay", OPTION_STRING, "auto|host|pod", "whose network carries the datagrams (auto)"},
 	{"mtu", OPTION_NUMBER, "N", "of the pods' interfaces, in bytes; 0: as the path allows (0)"},
 	{"learning", OPTION_STRING, "on|off", "learn MAC addresses from what arrives (on)"},
 	{"isolate", OPTION_STRING, "on|off", "keep the gateway's pods apart from each other (on)"},
-	{"allow", OPTION_LIST, "CIDR", "own side only: whom to learn remotes from (anyone)"},
+	{"allow", OPTION_LIST, "CIDR", "hub only: whom to learn remotes from (anyone)"},
 	{0},
 };
 
@@ -39,7 +39,7 @@ static int gateway_print_list(FILE *out, json_t *list)
 	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, gateway_add_row, out);
 }
 
-/* "10.0.0.2:4789,configured" would read as two remotes: the state stands in brackets. */
+/* The state is in brackets: "10.0.0.2:4789,configured" would look like two remotes. */
 static void add_remote_row(struct table *table, const json_t *remote)
 {
 	const char *address = json_string_value(json_object_get(remote, "address"));

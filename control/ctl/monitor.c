@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* monitor.c - podswitchctl monitor: a line an event, as it happens */
+/* monitor.c - podswitchctl monitor: one line per event, as it happens */
 #include "control/base/json.h"
 #include "control/ctl/ctl.h"
 
 #include <string.h>
 #include <time.h>
 
-/* Seconds since 1970, or a text that podswitchd has formatted already. */
+/* `when` is in seconds since 1970, or a text that podswitchd has formatted. */
 static void format_time(const json_t *when, char *out, size_t size)
 {
 	if (!json_is_number(when)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.c - podswitchctl status and version: which podswitchd this is, and what it can do here */
+/* status.c - podswitchctl status and version: which podswitchd is running, and what it can use here */
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -26,7 +26,7 @@ static int print_status(FILE *out, json_t *status)
 	return table_finish(&table, out);
 }
 
-/* podswitchd's version: the result itself, or its member. */
+/* podswitchd's version: the result itself, or its member "version". */
 static const json_t *version_in(const json_t *result)
 {
 	return json_is_object(result) ? json_object_get(result, "version") : result;
@@ -43,7 +43,7 @@ static int print_versions(const struct ctl *ctl, const json_t *daemon, const str
 	return 0;
 }
 
-/* Without a podswitchd our own version is still an answer. */
+/* Without a podswitchd it prints our own version. */
 static int version(struct ctl *ctl, json_t *params, struct failure *why)
 {
 	json_t *result = NULL;

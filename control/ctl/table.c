@@ -32,7 +32,7 @@ void table_close(struct table *table)
 }
 
 /* Doubles an array until `wanted` elements fit. */
-static bool grow(void **array, size_t *room, size_t wanted, size_t element)
+static bool table_grow(void **array, size_t *room, size_t wanted, size_t element)
 {
 	if (wanted <= *room)
 		return true;
@@ -53,12 +53,12 @@ void table_add(struct table *table, const char *text)
 		text = "-";
 	size_t length = strlen(text) + 1;
 	void *bytes = table->text, *cells = table->cells;
-	if (table->failed || !grow(&bytes, &table->room, table->used + length, 1)) {
+	if (table->failed || !table_grow(&bytes, &table->room, table->used + length, 1)) {
 		table->failed = true;
 		return;
 	}
 	table->text = bytes;
-	if (!grow(&cells, &table->max_cells, table->n_cells + 1, sizeof(*table->cells))) {
+	if (!table_grow(&cells, &table->max_cells, table->n_cells + 1, sizeof(*table->cells))) {
 		table->failed = true;
 		return;
 	}
@@ -89,7 +89,7 @@ static size_t endpoint_text(const char *address, const json_t *port, char *out, 
 	return length > 0 ? (size_t)length : 0;
 }
 
-/* What does not fit is written nowhere but counted, as by snprintf. */
+/* Like snprintf(): writes what fits, and returns the whole length. */
 static size_t array_text(const json_t *array, char *out, size_t size)
 {
 	size_t used = 0, i;
@@ -121,7 +121,7 @@ static size_t object_text(const json_t *object, char *out, size_t size)
 	return length > 0 ? (size_t)length : 0;
 }
 
-/* The length of the text, which is written as far as it fits, as by snprintf. */
+/* Like snprintf(): writes what fits, and returns the whole length. */
 static size_t value_text(const json_t *value, char *out, size_t size)
 {
 	if (json_is_array(value))
@@ -237,7 +237,7 @@ void table_pair_drops(struct table *table, json_t *drops)
 	}
 }
 
-/* Characters, as UTF-8's continuation bytes take no place. */
+/* In characters: the continuation bytes of UTF-8 do not count. */
 static int width_of(const char *text)
 {
 	int width = 0;

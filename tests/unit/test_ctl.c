@@ -392,13 +392,13 @@ static void test_gateway_list(void **state)
 		     "\"result\":[{\"name\":\"a\",\"vni\":42,\"port\":4789,\"underlay\":\"host\",\"remotes\":["
 		     "{\"address\":\"10.0.0.2\",\"port\":4789,\"state\":\"configured\"},"
 		     "{\"address\":\"fd00::2\",\"port\":4790,\"state\":\"configured\"}],\"mtu\":1450,\"ports\":2},"
-		     "{\"name\":\"own-side\",\"vni\":16777215,\"port\":4789,\"underlay\":\"pod\",\"remotes\":[],"
+		     "{\"name\":\"hub-side\",\"vni\":16777215,\"port\":4789,\"underlay\":\"pod\",\"remotes\":[],"
 		     "\"mtu\":1430,"
 		     "\"ports\":0}]",
 		     0,
 		     "NAME           VNI  PORT  UNDERLAY   MTU  PORTS  REMOTES\n"
 		     "a               42  4789  host      1450      2  10.0.0.2:4789,[fd00::2]:4790\n"
-		     "own-side  16777215  4789  pod       1430      0  -\n",
+		     "hub-side  16777215  4789  pod       1430      0  -\n",
 		     "");
 }
 
