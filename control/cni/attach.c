@@ -67,7 +67,7 @@ static json_t *add_params(const struct attach *attach, const char *ifname)
 	return params;
 }
 
-/* What an ADD has heard so far. */
+/* What an ADD knows so far. */
 struct waiting {
 	uint64_t deadline; /* of the whole ADD */
 	uint64_t answered; /* when the agent answered last, or when the ADD began */

@@ -94,7 +94,7 @@ const struct command fdb_commands[] = {
 		.object = "fdb",
 		.name = "flush",
 		.method = "fdb.flush",
-		.help = "forgets what was learned; static and local entries stay",
+		.help = "forgets learned entries; static and local ones stay",
 		.options = one_gateway,
 		.print = print_flushed,
 	},

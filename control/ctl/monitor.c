@@ -71,7 +71,7 @@ static int monitor(struct ctl *ctl, json_t *params, struct failure *why)
 const struct command monitor_commands[] = {
 	{
 		.object = "monitor",
-		.help = "prints a line an event until it is stopped",
+		.help = "prints one line per event until it is stopped",
 		.run = monitor,
 	},
 	{0},

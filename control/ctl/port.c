@@ -11,9 +11,9 @@ static const struct option_spec settings[] = {
 	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
 	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
 	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address and the default route by DHCP"},
-	{"hostname", OPTION_STRING, "NAME", "the name that the DHCP server is told"},
-	{"probe", OPTION_NUMBER, "SECONDS", "ask so often by ARP whether the router is there; 0: never (0)"},
-	{"exclusive", OPTION_STRING, "on|off", "the pod's only way out: no other default route is left in force (off)"},
+	{"hostname", OPTION_STRING, "NAME", "the host name to send to the DHCP server"},
+	{"probe", OPTION_NUMBER, "SECONDS", "how often to probe the router by ARP; 0: never (0)"},
+	{"exclusive", OPTION_STRING, "on|off", "the pod's only way out: other default routes are disabled (off)"},
 	{"keep", OPTION_LIST, "CIDR", "with exclusive: a network that stays on the pod's first interface"},
 	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
 	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
@@ -22,7 +22,7 @@ static const struct option_spec settings[] = {
 };
 
 static const struct option_spec removal[] = {
-	{"closed", OPTION_FLAG, NULL, "of an exclusive port: the pod's own default route does not come back"},
+	{"closed", OPTION_FLAG, NULL, "with exclusive: the pod's own default route does not come back"},
 	{0},
 };
 

@@ -251,7 +251,7 @@ static int stats(struct ctl *ctl, json_t *params, struct failure *why)
 }
 
 static const struct option_spec options[] = {
-	{"watch", OPTION_FLAG, NULL, "again every second, as rates, until it is stopped; with -j a line a second"},
+	{"watch", OPTION_FLAG, NULL, "repeat every second, as rates, until stopped; with -j one line per second"},
 	{0},
 };
 
@@ -259,7 +259,7 @@ const struct command stats_commands[] = {
 	{
 		.object = "stats",
 		.method = "stats.get",
-		.help = "shows what the switch has done: per worker, per gateway, and what it dropped",
+		.help = "shows the counters of workers and gateways, and what was dropped",
 		.options = options,
 		.run = stats,
 	},

@@ -70,7 +70,7 @@ const struct command status_commands[] = {
 	{
 		.object = "status",
 		.method = "status.get",
-		.help = "shows which podswitchd runs, and what it uses of this kernel",
+		.help = "shows which podswitchd is running, and what it uses of this kernel",
 		.print = print_status,
 	},
 	{0},

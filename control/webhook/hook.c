@@ -9,7 +9,7 @@
  *                           `--- waits: asked again when the cluster changes (server_wake), and with `final` when its
  *                                patience is over: then 503, or the denial
  *
- * A pod may be created right after its namespace or gateway, before our watch saw those: hence the waiting.
+ * A pod may be created right after its namespace or gateway, before our watch saw those; so we wait.
  *
  * Files (configuration, certificate) are checked once a second. One that cannot be used leaves the old contents in
  * force, with a line in the log and podswitch_webhook_config_ok 0.
