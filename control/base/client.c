@@ -2,9 +2,8 @@
 /*
  * client.c - one connection to a control socket: podswitchd's, or the agent's
  *
- * Blocking, with deadlines. [start, used) of `buffer` is what was received and not consumed; up to `scanned` there is
- * no newline. The buffer only grows, up to CLIENT_MAX_LINE. Notifications that arrive while client_call() waits for its
- * answer are dropped: a client that wants events (client_next, client_poll) has no requests under way.
+ * Blocking, with deadlines. Notifications that arrive while client_call() waits for its answer are dropped: a client
+ * that wants events (client_next, client_poll) has no requests under way.
  *
  * After an error other than -EREMOTEIO the connection may be out of step (an answer may still come) and has to be
  * closed. One thread for each client.
@@ -21,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define READ_AT_LEAST 65536 /* bytes of room for a read */
 #define WHICH_SOCKET " give its socket with -s or PODSWITCH_SOCKET"
 
 static int explain_connect(const struct client *client, int error, struct failure *why)
@@ -89,14 +89,13 @@ void client_disconnect(struct client *client)
 	if (client->fd >= 0)
 		close(client->fd);
 	client->fd = -1;
-	free(client->buffer);
-	client->buffer = NULL;
-	client->start = client->scanned = client->used = client->size = 0;
+	buffer_free(&client->in);
+	client->scanned = 0;
 }
 
 int client_wait(const struct client *client, int milliseconds)
 {
-	if (client->used > client->start && memchr(client->buffer + client->start, '\n', client->used - client->start))
+	if (buffer_length(&client->in) && memchr(buffer_bytes(&client->in), '\n', buffer_length(&client->in)))
 		return 1;
 	struct pollfd fds[] = {
 		{.fd = client->fd, .events = POLLIN},
@@ -121,37 +120,18 @@ static int explain_lost(const struct client *client, int error, struct failure *
 	return fail(why, -error, NULL, "the connection to %.120s failed: %s", client->path, strerror(error));
 }
 
-static int make_room(struct client *client, struct failure *why)
-{
-	if (client->start) {
-		memmove(client->buffer, client->buffer + client->start, client->used - client->start);
-		client->used -= client->start;
-		client->scanned -= client->start;
-		client->start = 0;
-	}
-	if (client->used < client->size)
-		return 0;
-	size_t size = client->size ? client->size * 2 : 65536;
-	if (size > CLIENT_MAX_LINE)
-		return fail(why, -EMSGSIZE, NULL, "%s's answer is longer than %lu MB", client->peer,
-			    CLIENT_MAX_LINE >> 20);
-	char *buffer = realloc(client->buffer, size);
-	if (!buffer)
-		return fail(why, -ENOMEM, NULL, "out of memory for %s's answer", client->peer);
-	client->buffer = buffer;
-	client->size = size;
-	return 0;
-}
-
 /* Reads once; blocks when nothing is there. */
 static int client_fill(struct client *client, struct failure *why)
 {
-	int error = make_room(client, why);
-	if (error)
-		return error;
-	ssize_t got = recv(client->fd, client->buffer + client->used, client->size - client->used, 0);
+	struct buffer *in = &client->in;
+	if (buffer_length(in) >= CLIENT_MAX_LINE)
+		return fail(why, -EMSGSIZE, NULL, "%s's answer is longer than %lu MB", client->peer,
+			    CLIENT_MAX_LINE >> 20);
+	if (buffer_reserve(in, READ_AT_LEAST))
+		return fail(why, -ENOMEM, NULL, "out of memory for %s's answer", client->peer);
+	ssize_t got = recv(client->fd, in->data + in->end, in->size - in->end, 0);
 	if (got > 0) {
-		client->used += (size_t)got;
+		in->end += (size_t)got;
 		return 0;
 	}
 	if (got < 0 && errno == EINTR)
@@ -162,17 +142,14 @@ static int client_fill(struct client *client, struct failure *why)
 /* Takes a whole line out of the buffer: 1, 0 when there is none, or -EPROTO. */
 static int client_take_line(struct client *client, json_t **message, struct failure *why)
 {
-	if (client->scanned == client->used)
+	const char *line = buffer_bytes(&client->in);
+	size_t held = buffer_length(&client->in);
+	const char *end = held > client->scanned ? memchr(line + client->scanned, '\n', held - client->scanned) : NULL;
+	client->scanned = end ? 0 : held;
+	if (!end)
 		return 0;
-	const char *line = client->buffer + client->start;
-	const char *end = memchr(client->buffer + client->scanned, '\n', client->used - client->scanned);
-	if (!end) {
-		client->scanned = client->used;
-		return 0;
-	}
-	json_error_t error;
-	json_t *parsed = json_loadb(line, (size_t)(end - line), 0, &error);
-	client->start = client->scanned = (size_t)(end + 1 - client->buffer);
+	json_t *parsed = json_loadb(line, (size_t)(end - line), 0, NULL);
+	buffer_consume(&client->in, (size_t)(end + 1 - line));
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
 		return fail(why, -EPROTO, NULL, "%.120s does not speak JSON-RPC: is it %s's socket?", client->path,

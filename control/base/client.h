@@ -8,6 +8,7 @@
 #ifndef PODSWITCH_CLIENT_H
 #define PODSWITCH_CLIENT_H
 
+#include "tap/base/buffer.h"
 #include "tap/base/failure.h"
 
 #include <jansson.h>
@@ -27,11 +28,8 @@ struct client {
 	int stop_fd;      /* readable: stop; -1: none */
 	int out_fd;       /* in error: stop; -1: none */
 	long long id;
-	char *buffer;
-	size_t start;   /* the first byte that is not consumed */
-	size_t scanned; /* from `start` up to here there is no newline */
-	size_t used;
-	size_t size;
+	struct buffer in; /* received and not consumed yet */
+	size_t scanned;   /* the first bytes of `in`, known to hold no newline */
 };
 
 /* Connects to podswitchd. `path` must stay valid as long as the client. On error it is as after client_disconnect(). */

@@ -548,12 +548,10 @@ static int listen_at(struct rpc *rpc, struct failure *why)
 /* Of two that start at once, both could find the same stale file: lock the directory from the check to the rename. */
 static int listen_locked(struct rpc *rpc, struct failure *why)
 {
-	char directory[sizeof(rpc->path)];
-	const char *slash = strrchr(rpc->path, '/');
-	int length = slash ? (int)(slash - rpc->path) + 1 : 0;
+	char directory[sizeof(rpc->path) + 1];
 
-	snprintf(directory, sizeof(directory), "%.*s", length, rpc->path);
-	int lock = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	file_beside(rpc->path, ".", directory, sizeof(directory));
+	int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0)
 		return fail(why, -errno, "socket", "socket: cannot open the directory of %s: %s", rpc->path,
 			    strerror(errno));

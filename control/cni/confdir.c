@@ -28,6 +28,7 @@
 #include "control/cni/refusal.h"
 #include "control/cni/splice.h"
 #include "tap/base/file.h"
+#include "tap/base/text.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -38,28 +39,21 @@
 
 #define SAVED ".podswitch-saved"
 
-static bool ends_with(const char *name, const char *suffix)
-{
-	size_t length = strlen(name), tail = strlen(suffix);
-
-	return length > tail && !strcmp(name + length - tail, suffix);
-}
-
 static bool is_single(const char *name)
 {
-	return ends_with(name, ".conf") || ends_with(name, ".json");
+	return text_ends_with(name, ".conf") || text_ends_with(name, ".json");
 }
 
 static int is_configuration(const struct dirent *entry)
 {
 	if (entry->d_type == DT_DIR)
 		return false;
-	return is_single(entry->d_name) || ends_with(entry->d_name, ".conflist");
+	return is_single(entry->d_name) || text_ends_with(entry->d_name, ".conflist");
 }
 
 static int is_saved(const struct dirent *entry)
 {
-	return ends_with(entry->d_name, SAVED);
+	return text_ends_with(entry->d_name, SAVED);
 }
 
 /* By bytes, as runtimes sort; not by the locale. */

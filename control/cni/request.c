@@ -3,6 +3,7 @@
 #include "control/cni/request.h"
 
 #include "control/base/names.h"
+#include "tap/base/file.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,16 +24,11 @@ void request_defaults(struct request *request)
 
 enum cni_code request_agent_beside(const char *socket, char out[108], struct refusal *why)
 {
-	const char *slash = strrchr(socket, '/');
-	size_t folder = slash ? (size_t)(slash - socket) + 1 : 0;
-
-	if (folder + sizeof(AGENT_SOCKET) > 108)
+	if (file_beside(socket, AGENT_SOCKET, out, 108))
 		return refuse(why, CNI_BAD_CONFIG,
 			      "socket: there is no room for " AGENT_SOCKET
 			      " beside it; give a path of at most %zu bytes",
 			      108 - sizeof(AGENT_SOCKET));
-	memcpy(out, socket, folder);
-	memcpy(out + folder, AGENT_SOCKET, sizeof(AGENT_SOCKET));
 	return 0;
 }
 

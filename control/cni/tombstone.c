@@ -26,12 +26,9 @@
 
 static int folder_of(const char *socket, char out[PATH_MAX], struct failure *why)
 {
-	const char *slash = strrchr(socket, '/');
-	int length = slash ? (int)(slash - socket) + 1 : 0;
+	int error = file_beside(socket, "tombstones", out, PATH_MAX);
 
-	if (snprintf(out, PATH_MAX, "%.*stombstones", length, socket) >= PATH_MAX)
-		return fail(why, -ENAMETOOLONG, "socket", "socket: give a shorter path");
-	return 0;
+	return error ? fail(why, error, "socket", "socket: give a shorter path") : 0;
 }
 
 static int tombstone_write(int folder, const char *port, const char *text)

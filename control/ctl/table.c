@@ -192,19 +192,13 @@ void table_pair_json(struct table *table, const char *key, const json_t *value)
 	table_add_json(table, value);
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-	size_t length = strlen(text), tail = strlen(end);
-	return length >= tail && !strcmp(text + length - tail, end);
-}
-
 void table_pair_member(struct table *table, const char *key, const json_t *object)
 {
 	const json_t *value = json_object_get(object, key);
 	if (!value)
 		value = json_object_get(json_object_get(object, "config"), key);
 	double bytes = (double)json_integer_value(value);
-	if (bytes < 1024 || !ends_in(key, "_bytes")) {
+	if (bytes < 1024 || !text_ends_with(key, "_bytes")) {
 		table_pair_json(table, key, value);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include "control/daemon/state.h"
 #include "tap/base/file.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -208,11 +209,11 @@ static struct names list_names(int directory)
 		return names;
 	}
 	for (struct dirent *entry; (entry = readdir(stream));) {
-		size_t length = strlen(entry->d_name), suffix = strlen(SUFFIX);
-		if (entry->d_name[0] == '.' && length > 4 && !strcmp(entry->d_name + length - 4, ".tmp"))
-			unlinkat(directory, entry->d_name, 0);
-		else if (entry->d_name[0] != '.' && length > suffix && !strcmp(entry->d_name + length - suffix, SUFFIX))
-			names_add(&names, entry->d_name, length - suffix);
+		const char *name = entry->d_name;
+		if (*name == '.' && text_ends_with(name, ".tmp"))
+			unlinkat(directory, name, 0);
+		else if (*name != '.' && text_ends_with(name, SUFFIX))
+			names_add(&names, name, strlen(name) - strlen(SUFFIX));
 	}
 	closedir(stream);
 	if (names.count)

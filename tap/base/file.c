@@ -79,16 +79,23 @@ int file_write(int directory, const char *temporary, const void *bytes, size_t s
 	return error;
 }
 
+int file_beside(const char *path, const char *name, char *out, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int length = slash ? (int)(slash - path) + 1 : 0;
+
+	return (size_t)snprintf(out, size, "%.*s%s", length, path, name) < size ? 0 : -ENAMETOOLONG;
+}
+
 static int sync_parent(int directory, const char *name)
 {
 	char parent[PATH_MAX];
-	const char *slash = strrchr(name, '/');
+	int error = file_beside(name, ".", parent, sizeof(parent));
+	int fd = error ? -1 : openat(directory, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - name) + 1 : 1, slash ? name : ".");
-	int fd = openat(directory, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	int error = fsync(fd) ? -errno : 0;
+		return error ? error : -errno;
+	error = fsync(fd) ? -errno : 0;
 	close(fd);
 	return error;
 }

@@ -35,6 +35,9 @@ int file_commit(int directory, const char *temporary, const char *name);
 /* Both in one go. */
 int file_replace(int directory, const char *temporary, const char *name, const void *bytes, size_t size, mode_t mode);
 
+/* Writes the path of `name` in the directory of the file `path`. 0 or -ENAMETOOLONG. */
+int file_beside(const char *path, const char *name, char *out, size_t size);
+
 /* Whether two looks at a path saw the same file with the same contents, as far as stat(2) can tell. */
 bool file_unchanged(const struct stat *a, const struct stat *b);
 

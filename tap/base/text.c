@@ -2,6 +2,8 @@
 /* text.c - text from outside, made fit for one line of ours */
 #include "tap/base/text.h"
 
+#include <string.h>
+
 /* iscntrl() and its like depend on the locale. */
 static bool is_control(char c)
 {
@@ -20,6 +22,13 @@ void text_to_ascii(char *text)
 	for (; *text; text++)
 		if (is_control(*text) || (unsigned char)*text >= 0x80)
 			*text = '?';
+}
+
+bool text_ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), tail = strlen(end);
+
+	return length > tail && !strcmp(text + length - tail, end);
 }
 
 bool text_is_blank(const char *line, size_t length)

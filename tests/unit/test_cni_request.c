@@ -97,9 +97,10 @@ static void test_refused(void **state)
 		{"\"cniVersion\":\"1.0.0\",\"prevResult\":[]", 7, "prevResult: must be an object"},
 		{"\"cniVersion\":\"1.0.0\",\"prevResult\":{\"ips\":{}}", 7, "prevResult.ips: must be an array"},
 		{"\"cniVersion\":\"1.0.0\",\"prevResult\":{\"interfaces\":[1]}", 7,
-		 "prevResult.interfaces: holds what"},
+		 "prevResult.interfaces: each element must be an object"},
 		{"\"cniVersion\":\"1.0.0\",\"cni.dev/valid-attachments\":{}", 7, "cni.dev/valid-attachments: must be"},
-		{"\"cniVersion\":\"1.0.0\",\"cni.dev/attachments\":[1]", 7, "cni.dev/attachments: holds what"},
+		{"\"cniVersion\":\"1.0.0\",\"cni.dev/attachments\":[1]", 7,
+		 "cni.dev/attachments: each element must be an object"},
 	};
 	struct request request;
 
