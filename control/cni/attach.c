@@ -108,7 +108,7 @@ static enum cni_code attach_read_answer(const struct attach *attach, const char 
 	if (strcmp(state, "pending") != 0)
 		return result_not_understood(why, "state");
 	waiting->pending = true;
-	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason_in(answer, "podswitch-agent does not say why"));
+	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason_in(answer, "podswitch-agent gives no reason"));
 	return 0;
 }
 
@@ -127,7 +127,7 @@ static enum cni_code check_time(const struct attach *attach, const struct agent_
 	uint64_t now = clock_ms();
 
 	if (now >= waiting->deadline && waiting->pending)
-		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s has no way to its gateway after %u s: %s",
+		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s has no connection to its gateway after %u s: %s",
 			      attach->environment->namespace, attach->environment->pod, attach->request->timeout,
 			      waiting->reason);
 	if (now < waiting->deadline && now < waiting->answered + SILENCE)
@@ -327,14 +327,14 @@ static enum cni_code attach_read_check(const struct attach *attach, const char *
 {
 	const struct environment *e = attach->environment;
 	const char *state = json_text(answer, "state");
-	const char *reason = reason_in(answer, "podswitch-agent does not say why");
+	const char *reason = reason_in(answer, "podswitch-agent gives no reason");
 
 	/* Not CNI_CHECKED: a runtime might recreate the pod, which does not bring its gateway back. */
 	if (!strcmp(state, "lost"))
-		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s: its gateway behind %s does not answer: %s", e->namespace,
+		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s: its gateway does not answer on %s: %s", e->namespace,
 			      e->pod, ifname, reason);
 	if (!strcmp(state, "missing"))
-		return refuse(why, CNI_CHECKED, "pod %s/%s: %s is not as it was made: %s", e->namespace, e->pod, ifname,
+		return refuse(why, CNI_CHECKED, "pod %s/%s: %s has been changed: %s", e->namespace, e->pod, ifname,
 			      reason);
 	return strcmp(state, "none") != 0 && strcmp(state, "ready") != 0 ? result_not_understood(why, "state") : 0;
 }
@@ -399,7 +399,7 @@ enum cni_code attach_status(const struct attach *attach, struct refusal *why)
 			      reason_in(answer, attach->request->socket));
 	else if (!code && !synced)
 		code = refuse(why, CNI_UNAVAILABLE, "podswitch-agent does not know the cluster yet: %s",
-			      reason_in(answer, "it has not heard of the API server"));
+			      reason_in(answer, "it has no answer from the API server"));
 	else if (code)
 		why->code = code = CNI_UNAVAILABLE;
 	json_decref(answer);

@@ -36,7 +36,8 @@ static enum cni_code plugin_read_stdin(int in, uint64_t deadline, struct buffer 
 		struct pollfd ready = {.fd = in, .events = POLLIN};
 		uint64_t now = clock_ms();
 		if (now >= deadline)
-			return refuse(why, CNI_IO, "the network configuration on standard input does not end");
+			return refuse(why, CNI_IO,
+				      "standard input does not end: close it after the network configuration");
 		if (buffer_length(text) > REQUEST_MAX)
 			return refuse(why, CNI_IO, "the network configuration has more than %lu bytes", REQUEST_MAX);
 		if (poll(&ready, 1, (int)(deadline - now)) <= 0)

@@ -670,9 +670,9 @@ static void test_check(void **state)
 		{"\"result\":{\"state\":\"ready\"}", NULL, 0},
 		{"\"result\":{\"state\":\"none\"}", NULL, 0},
 		{"\"result\":{\"state\":\"missing\",\"reason\":\"172.16.0.57 is gone\"}",
-		 "vx0 is not as it was made: 172.16.0.57 is gone", 102},
+		 "vx0 has been changed: 172.16.0.57 is gone", 102},
 		{"\"result\":{\"state\":\"lost\",\"reason\":\"no answer for 30 s\"}",
-		 "behind vx0 does not answer: no answer for 30 s", 11},
+		 "its gateway does not answer on vx0: no answer for 30 s", 11},
 		{"\"result\":{\"state\":\"odd\"}", "not understood", 101},
 		{FAILED, "out of order", 101},
 	};
