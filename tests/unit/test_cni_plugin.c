@@ -252,7 +252,7 @@ static void test_add_times_out(void **state)
 	fake_peer_start(&agent, f->agent, pending);
 	run(f, "ADD", "0.4.0", 1, ",\"prevResult\":" PREV);
 	json_t *requests = fake_peer_stop(&agent);
-	expect_refusal(f, 11, "no way to its gateway after 1 s: no lease from media/vpn yet");
+	expect_refusal(f, 11, "no connection to its gateway after 1 s: no lease from media/vpn yet");
 	assert_in_range(f->took, 1000, 2500);
 	/* Asked seldom enough: after 20, 40, 80, 160 and then every 200 ms; and once to take it back. */
 	assert_in_range(json_array_size(requests), 6, 10);
