@@ -75,13 +75,13 @@ $(BUILD)/bench/machine: $(BUILD)/bench/machine.o
 $(BENCH):
 	$(call say,LD)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-# A man page's line @DROPS@ becomes the list of drop reasons.
+# The lists of options and of drop reasons in a man page come from the tables in the code.
+MAN_FROM := control/base/man.awk vswitch/base/drops.def $(wildcard $(addprefix control/,daemon/config.c daemon/options.c \
+	    ctl/options.c ctl/stats.c cni/main.c kube/settings.c webhook/usage.c))
 vpath %.in $(ROOMS)
-$(BUILD)/man/%: %.in vswitch/base/drops.def Makefile
+$(BUILD)/man/%: %.in $(MAN_FROM) Makefile
 	@mkdir -p $(@D)
-	@sed -n 's/--/\\-\\-/g; s/^DROP([A-Z0-9_]*, *\([a-z0-9_]*\), *"\(.*\)").*/.It Cm \1\n\2/p' \
-		vswitch/base/drops.def >$(BUILD)/man/drops
-	$(call say,MAN)sed -e '/^@DROPS@$$/ { r $(BUILD)/man/drops' -e 'd }' -e 's/@VERSION@/$(VERSION)/g' $< >$@
+	$(call say,MAN)awk -f control/base/man.awk -v version=$(VERSION) -v drops=vswitch/base/drops.def $< >$@.tmp && mv $@.tmp $@
 
 tools:
 	@command -v $(CC) >/dev/null && pkg-config --exists $(PKGS) $(KUBE) || \

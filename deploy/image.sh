@@ -66,13 +66,6 @@ trim() {
 
 packages() { grep -v '^#' deploy/packages | sort; }
 
-mirrors() { # as this machine's apt has them, but only Debian's own
-	[ -z "${MIRROR:-}" ] || { printf '%s\n' "$MIRROR" && return; }
-	# shellcheck disable=SC2016 # the dollars are apt-get's
-	apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)|$(ORIGIN)' 'Created-By: Packages' |
-		sed -n "s/^\(.* $SUITE\(-updates\|-security\)\? main\)|Debian\$/\1/p" | sort -u
-}
-
 # pack FOLDER EPOCH: as a tar on standard output, with nothing of this machine or hour in it
 pack() {
 	(cd "$1" && tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$2" --format=gnu -cf - -- *)
@@ -81,11 +74,7 @@ pack() {
 # Debian's part. A package may change in the archive under the same list; therefore REFRESH.
 base() {
 	local key lines
-	lines=$(mirrors)
-	if [ -z "$lines" ] && [ "$(id -u)" = 0 ]; then # apt's lists have been cleaned
-		apt-get -qq update
-		lines=$(mirrors)
-	fi
+	lines=$(deploy/mirrors.sh)
 	[ -n "$lines" ] || die "this machine's apt knows no mirror of Debian $SUITE: run apt-get update, or set MIRROR='deb http://deb.debian.org/debian $SUITE main'"
 	key=$({ packages && echo "$lines" && declare -f trim pack base; } | sha256sum | cut -c1-16)
 	BASE=$OUT/base-$key.tar

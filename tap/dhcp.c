@@ -2,22 +2,31 @@
 /*
  * dhcp.c - the client side of DHCP (RFC 2131, RFC 2132) as a state machine over whole Ethernet frames
  *
- * The states are those of RFC 2131, figure 5, and the lease in force is kept beside them: a client that asks somebody
- * else (after a change of the gateway, or because nobody answered) goes on using what it has until it expires or is
- * denied.
+ * The states are those of RFC 2131, figure 5:
  *
- * The BROADCAST flag is never set. A gateway that is a kernel vxlan device knows only those it has heard, and has
- * nobody to send a broadcast to: an answer to it would die there (and a NAK, which is always broadcast, does: silence
- * to INIT-REBOOT therefore means the same as a NAK).
+ *    INIT -> SELECTING --offer--> REQUESTING --ACK--> BOUND --T1--> RENEWING --T2--> REBINDING
+ *     ^       DISCOVER              REQUEST             ^  server      |  anyone        |
+ *     |                              | NAK              +-----ACK------+-------ACK------+
+ *     +------------------------------+-- NAK, expired --+
+ *    REBOOTING: REQUEST for a known address; ACK -> BOUND; NAK, or three times no answer -> INIT
  *
- * Exchanges begin with a new transaction id and keep it over retransmissions, so that an answer that was long under way
- * is still one: dnsmasq takes three seconds to see whether an address is free before it offers it.
+ * The lease in force is kept beside the state. A client that asks for another lease, after a change of the gateway or
+ * because nobody answered, keeps using the one it has until that expires or is denied.
  *
- * What is asked of a lease: an address of one host that is neither the network's own nor its broadcast address
- * (pod-gateway's dnsmasq would give away .255), the router, if any, another such address of the same network. Without a
- * subnet mask the network is a /24. T1 and T2 that are not in order are taken as not given. An offer that is not good
- * enough is followed by asking for another address, as a server that picks by hashing the MAC would offer the same one
- * for ever.
+ * The BROADCAST flag is never set. A gateway that is a kernel vxlan device knows only those clients that it has heard
+ * from, and cannot flood: a broadcast answer would be lost. A NAK is always broadcast, so it is lost; therefore silence
+ * to INIT-REBOOT means the same as a NAK.
+ *
+ * An exchange begins with a new transaction id and keeps it over retransmissions, so that a slow answer still counts:
+ * dnsmasq takes three seconds to check that an address is free before it offers it.
+ *
+ * A lease is accepted only if it can work. Its address is that of one host, neither the network's own nor its broadcast
+ * address (pod-gateway's dnsmasq would give away .255). The router, if any, is another such address of the same
+ * network. Without a subnet mask the network is a /24. T1 and T2 that are not in order are ignored. After an offer that
+ * cannot work the client asks for another address, as a server that derives addresses from MACs would offer the same
+ * one for ever.
+ *
+ * One thread at a time; the state is the caller's struct dhcp.
  */
 #include "tap/dhcp.h"
 
@@ -40,19 +49,19 @@ enum {
 	BOOTP_FILE = 108,
 	BOOTP_COOKIE = 236,
 	BOOTP_OPTIONS = 240,
-	BOOTP_MIN = 300, /* RFC 951; some servers drop what is shorter */
+	BOOTP_MIN = 300, /* RFC 951; some servers drop shorter ones */
 
 	SNAME_SIZE = BOOTP_FILE - BOOTP_SNAME,
 	FILE_SIZE = BOOTP_COOKIE - BOOTP_FILE,
-	REQUEST = 1,
-	REPLY = 2,
+	OP_REQUEST = 1,
+	OP_REPLY = 2,
 	HTYPE_ETHERNET = 1,
 	COOKIE = 0x63825363,
 	SERVER_PORT = 67,
 	CLIENT_PORT = 68,
 };
 
-enum message { DISCOVER = 1, OFFER = 2, ASK = 3, ACK = 5, NAK = 6, RELEASE = 7 };
+enum message { DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5, NAK = 6, RELEASE = 7 };
 
 enum dhcp_option {
 	OPT_PAD = 0,
@@ -80,13 +89,13 @@ enum dhcp_option {
 #define SECOND 1000ULL /* ms */
 #define NEVER UINT64_MAX
 #define LONGEST_BACKOFF 4         /* doublings of a second */
-#define ANOTHER_WAIT (SECOND / 4) /* after an offer that was not good enough */
+#define ANOTHER_WAIT (SECOND / 4) /* after an offer that cannot work */
 #define SHORTEST_LEASE 10         /* s */
 #define REBOOT_TRIES 3
 #define REQUEST_TRIES 4
-#define LEAST_MTU 576 /* what every host takes (RFC 791); with less a server could stop all traffic */
+#define LEAST_MTU 576 /* what every host accepts (RFC 791); a server could stop all traffic with less */
 
-/* An answer, as far as it is understood. */
+/* The parts of an answer that we use. */
 struct dhcp_answer {
 	uint8_t message; /* enum message; 0: none */
 	uint8_t overload;
@@ -129,9 +138,9 @@ static uint64_t backoff(struct dhcp *dhcp, unsigned before)
 	return jitter(dhcp, SECOND << (before < LONGEST_BACKOFF ? before : LONGEST_BACKOFF));
 }
 
-static void enter(struct dhcp *dhcp, enum dhcp_state state, uint64_t now)
+static void dhcp_enter(struct dhcp *dhcp, enum dhcp_state state, uint64_t now)
 {
-	/* A REQUEST belongs to the DISCOVER that it ends; everything else is an exchange of its own. */
+	/* A REQUEST continues the exchange of its DISCOVER; every other state starts a new one. */
 	if (state != DHCP_REQUESTING && state != DHCP_BOUND) {
 		dhcp->xid = next_random(dhcp);
 		dhcp->began = now;
@@ -147,22 +156,22 @@ void dhcp_init(struct dhcp *dhcp, const struct mac *mac, const char *hostname, u
 	*dhcp = (struct dhcp){.mac = *mac, .random = seed ? seed : 1};
 	for (size_t i = 0; hostname && hostname[i] && i < sizeof(dhcp->hostname) - 1; i++)
 		dhcp->hostname[i] = hostname[i];
-	/* Seeds that differ in a bit only soon differ in all. */
+	/* After a few rounds, seeds that differ in one bit give entirely different numbers. */
 	for (int i = 0; i < 8; i++)
 		next_random(dhcp);
 	if (hint && hint->family == AF_INET)
 		dhcp->wanted = *hint;
-	enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
+	dhcp_enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
 }
 
 void dhcp_reboot(struct dhcp *dhcp, uint64_t now)
 {
 	if (dhcp->has_lease)
 		dhcp->wanted = dhcp->lease.address.address;
-	enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
+	dhcp_enter(dhcp, dhcp->wanted.family ? DHCP_REBOOTING : DHCP_INIT, now);
 }
 
-static enum dhcp_event lose(struct dhcp *dhcp)
+static enum dhcp_event dhcp_lose_lease(struct dhcp *dhcp)
 {
 	if (!dhcp->has_lease)
 		return DHCP_NOTHING;
@@ -187,22 +196,22 @@ const struct dhcp_lease *dhcp_lease(const struct dhcp *dhcp)
 	return dhcp->has_lease ? &dhcp->lease : NULL;
 }
 
-/* Building. There is room for every option that is ever put (checked at the end of build_options). */
+/* Building. There is room for all options together (asserted in build_options). */
 
-static uint8_t *dhcp_put_option(uint8_t *at, enum dhcp_option dhcp_option, const void *value, size_t length)
+static uint8_t *dhcp_put_option(uint8_t *at, enum dhcp_option option, const void *value, size_t length)
 {
-	*at++ = (uint8_t)dhcp_option;
+	*at++ = (uint8_t)option;
 	*at++ = (uint8_t)length;
 	memcpy(at, value, length);
 	return at + length;
 }
 
-static uint8_t *put_address(uint8_t *at, enum dhcp_option dhcp_option, uint32_t value)
+static uint8_t *put_address(uint8_t *at, enum dhcp_option option, uint32_t value)
 {
 	uint8_t bytes[4];
 
 	store32(bytes, value);
-	return dhcp_put_option(at, dhcp_option, bytes, sizeof(bytes));
+	return dhcp_put_option(at, option, bytes, sizeof(bytes));
 }
 
 static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message message, uint32_t requested,
@@ -232,8 +241,8 @@ static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message
 	return at;
 }
 
-/* The headers around the `length` bytes of message that are there already. `from` 0: broadcast, from nowhere. */
-static size_t wrap(const struct dhcp *dhcp, uint8_t *frame, size_t length, uint32_t from)
+/* Writes the headers in front of a message of `length` bytes. `from` 0: a broadcast without a source address. */
+static size_t dhcp_wrap(const struct dhcp *dhcp, uint8_t *frame, size_t length, uint32_t from)
 {
 	static const struct mac everyone = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	uint8_t *ip = frame + ETH_HEADER, *udp = ip + IP4_HEADER;
@@ -268,7 +277,7 @@ static size_t build(const struct dhcp *dhcp, uint64_t now, uint8_t *frame, enum 
 	uint64_t secs = (now - dhcp->began) / SECOND;
 
 	memset(frame, 0, DHCP_FRAME_MAX);
-	bootp[BOOTP_OP] = REQUEST;
+	bootp[BOOTP_OP] = OP_REQUEST;
 	bootp[BOOTP_HTYPE] = HTYPE_ETHERNET;
 	bootp[BOOTP_HLEN] = sizeof(dhcp->mac.bytes);
 	store32(bootp + BOOTP_XID, dhcp->xid);
@@ -277,26 +286,26 @@ static size_t build(const struct dhcp *dhcp, uint64_t now, uint8_t *frame, enum 
 	memcpy(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes));
 	store32(bootp + BOOTP_COOKIE, COOKIE);
 	size_t length = (size_t)(build_options(dhcp, bootp + BOOTP_OPTIONS, message, requested, server) - bootp);
-	return wrap(dhcp, frame, length < BOOTP_MIN ? BOOTP_MIN : length, unicast ? own : 0);
+	return dhcp_wrap(dhcp, frame, length < BOOTP_MIN ? BOOTP_MIN : length, unicast ? own : 0);
 }
 
-static void ask_on(struct dhcp *dhcp, uint64_t now)
+static void dhcp_extend(struct dhcp *dhcp, uint64_t now)
 {
 	enum dhcp_state state = now >= dhcp->lease.rebind_at ? DHCP_REBINDING : DHCP_RENEWING;
 
 	if (dhcp->state != state)
-		enter(dhcp, state, now);
+		dhcp_enter(dhcp, state, now);
 }
 
-/* What the time has made of the state, before something is sent. */
-static void advance(struct dhcp *dhcp, uint64_t now)
+/* Changes the state if it is time to, before something is sent. */
+static void dhcp_advance(struct dhcp *dhcp, uint64_t now)
 {
 	unsigned tries = dhcp->state == DHCP_REBOOTING ? REBOOT_TRIES : REQUEST_TRIES;
 
 	if ((dhcp->state == DHCP_REBOOTING || dhcp->state == DHCP_REQUESTING) && dhcp->tries >= tries)
-		enter(dhcp, DHCP_INIT, now);
+		dhcp_enter(dhcp, DHCP_INIT, now);
 	else if (dhcp->state == DHCP_BOUND || dhcp->state == DHCP_RENEWING)
-		ask_on(dhcp, now);
+		dhcp_extend(dhcp, now);
 }
 
 /* RFC 2131, section 4.4.5: half of what is left, but not less than a minute, or a 64th of a lease that is short. */
@@ -314,13 +323,13 @@ static uint64_t renewal_wait(const struct dhcp *dhcp, uint64_t now)
 	return half < end - now ? half : end - now;
 }
 
-static void plan_next(struct dhcp *dhcp, uint64_t now)
+static void dhcp_plan_next(struct dhcp *dhcp, uint64_t now)
 {
 	unsigned before = dhcp->tries++;
 
 	if (dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING)
 		dhcp->due = now + renewal_wait(dhcp, now);
-	else if (dhcp->state == DHCP_REBOOTING) /* who knows the address answers at once */
+	else if (dhcp->state == DHCP_REBOOTING) /* a server that knows the address answers at once */
 		dhcp->due = now + jitter(dhcp, SECOND);
 	else
 		dhcp->due = now + backoff(dhcp, before);
@@ -332,14 +341,14 @@ size_t dhcp_send(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAM
 
 	*event = DHCP_NOTHING;
 	if (dhcp->has_lease && now >= dhcp->lease.expires_at) {
-		*event = lose(dhcp);
-		/* Who asks for a new one already goes on. */
+		*event = dhcp_lose_lease(dhcp);
+		/* A client that is already asking for a new one goes on. */
 		if (dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING || dhcp->state == DHCP_BOUND)
-			enter(dhcp, DHCP_INIT, now);
+			dhcp_enter(dhcp, DHCP_INIT, now);
 	}
 	if (now < dhcp->due)
 		return 0;
-	advance(dhcp, now);
+	dhcp_advance(dhcp, now);
 	if (dhcp->state == DHCP_INIT)
 		dhcp->state = DHCP_SELECTING;
 	switch (dhcp->state) {
@@ -350,19 +359,19 @@ size_t dhcp_send(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAM
 		length = build(dhcp, now, frame, DISCOVER, value4(&dhcp->wanted), 0, false);
 		break;
 	case DHCP_REQUESTING:
-		length = build(dhcp, now, frame, ASK, value4(&dhcp->wanted), value4(&dhcp->server), false);
+		length = build(dhcp, now, frame, REQUEST, value4(&dhcp->wanted), value4(&dhcp->server), false);
 		break;
 	case DHCP_REBOOTING:
-		length = build(dhcp, now, frame, ASK, value4(&dhcp->wanted), 0, false);
+		length = build(dhcp, now, frame, REQUEST, value4(&dhcp->wanted), 0, false);
 		break;
 	case DHCP_RENEWING:
-		length = build(dhcp, now, frame, ASK, 0, 0, true);
+		length = build(dhcp, now, frame, REQUEST, 0, 0, true);
 		break;
 	case DHCP_REBINDING:
-		length = build(dhcp, now, frame, ASK, 0, 0, false);
+		length = build(dhcp, now, frame, REQUEST, 0, 0, false);
 		break;
 	}
-	plan_next(dhcp, now);
+	dhcp_plan_next(dhcp, now);
 	return length;
 }
 
@@ -373,52 +382,52 @@ size_t dhcp_release(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_F
 	dhcp->xid = next_random(dhcp);
 	dhcp->began = now;
 	size_t length = build(dhcp, now, frame, RELEASE, 0, value4(&dhcp->lease.server), true);
-	lose(dhcp);
-	enter(dhcp, DHCP_INIT, now);
+	dhcp_lose_lease(dhcp);
+	dhcp_enter(dhcp, DHCP_INIT, now);
 	return length;
 }
 
-/* Reading. */
+/* Reading */
 
-/* One option; false when its length cannot be right. The first of two counts. */
-static bool dhcp_take_option(struct dhcp_answer *dhcp_answer, uint8_t dhcp_option, const uint8_t *value, size_t length)
+/* Reads one option; false when its length is invalid. If it comes twice, the first one counts. */
+static bool dhcp_take_option(struct dhcp_answer *answer, uint8_t option, const uint8_t *value, size_t length)
 {
 	uint32_t *field = NULL;
 
-	switch (dhcp_option) {
+	switch (option) {
 	case OPT_MESSAGE:
 	case OPT_OVERLOAD:
 		if (length != 1)
 			return false;
-		if (dhcp_option == OPT_MESSAGE && !dhcp_answer->message)
-			dhcp_answer->message = value[0];
-		if (dhcp_option == OPT_OVERLOAD)
-			dhcp_answer->overload = value[0];
+		if (option == OPT_MESSAGE && !answer->message)
+			answer->message = value[0];
+		if (option == OPT_OVERLOAD)
+			answer->overload = value[0];
 		return true;
 	case OPT_MTU:
-		if (length == 2 && !dhcp_answer->mtu)
-			dhcp_answer->mtu = load16(value);
+		if (length == 2 && !answer->mtu)
+			answer->mtu = load16(value);
 		return length == 2;
 	case OPT_ROUTER: /* the first of a list */
 		if (length < 4 || length % 4)
 			return false;
 		length = 4;
-		field = &dhcp_answer->router;
+		field = &answer->router;
 		break;
 	case OPT_MASK:
-		field = &dhcp_answer->mask;
+		field = &answer->mask;
 		break;
 	case OPT_SERVER:
-		field = &dhcp_answer->server;
+		field = &answer->server;
 		break;
 	case OPT_LEASE:
-		field = &dhcp_answer->seconds;
+		field = &answer->seconds;
 		break;
 	case OPT_T1:
-		field = &dhcp_answer->t1;
+		field = &answer->t1;
 		break;
 	case OPT_T2:
-		field = &dhcp_answer->t2;
+		field = &answer->t2;
 		break;
 	default:
 		return true;
@@ -430,8 +439,8 @@ static bool dhcp_take_option(struct dhcp_answer *dhcp_answer, uint8_t dhcp_optio
 	return true;
 }
 
-/* False when an option does not end in the `length` bytes. The end mark may be missing. */
-static bool take_options(struct dhcp_answer *dhcp_answer, const uint8_t *at, size_t length)
+/* False when an option extends beyond the `length` bytes. The end mark may be missing. */
+static bool take_options(struct dhcp_answer *answer, const uint8_t *at, size_t length)
 {
 	while (length && at[0] != OPT_END) {
 		if (at[0] == OPT_PAD) {
@@ -439,7 +448,7 @@ static bool take_options(struct dhcp_answer *dhcp_answer, const uint8_t *at, siz
 			length--;
 			continue;
 		}
-		if (length < 2 || length - 2 < at[1] || !dhcp_take_option(dhcp_answer, at[0], at + 2, at[1]))
+		if (length < 2 || length - 2 < at[1] || !dhcp_take_option(answer, at[0], at + 2, at[1]))
 			return false;
 		length -= 2U + at[1];
 		at += 2U + at[1];
@@ -447,7 +456,7 @@ static bool take_options(struct dhcp_answer *dhcp_answer, const uint8_t *at, siz
 	return true;
 }
 
-/* The UDP checksum is right, absent, or left to a device that was never met (frame.h: frame_checksum_is_partial). */
+/* Whether the UDP checksum is right, absent, or left partial (see frame_checksum_is_partial() in frame.h). */
 static bool dhcp_checksums_valid(const uint8_t *ip, const uint8_t *udp, uint16_t length)
 {
 	uint16_t check = load_word(udp + UDP_CHECKSUM);
@@ -456,8 +465,8 @@ static bool dhcp_checksums_valid(const uint8_t *ip, const uint8_t *udp, uint16_t
 	return !check || check == checksum_fold(pseudo) || checksum_valid(checksum_add(pseudo, udp, length));
 }
 
-/* The DHCP message in a frame to this client or to all, and its length; NULL if there is none that holds together. */
-static const uint8_t *unwrap(const struct dhcp *dhcp, const uint8_t *frame, size_t length, size_t *inner)
+/* The DHCP message, and its length, in a frame to this client or to all; NULL when there is no valid one. */
+static const uint8_t *dhcp_unwrap(const struct dhcp *dhcp, const uint8_t *frame, size_t length, size_t *inner)
 {
 	static const uint8_t everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
@@ -480,31 +489,31 @@ static const uint8_t *unwrap(const struct dhcp *dhcp, const uint8_t *frame, size
 	return udp + UDP_HEADER;
 }
 
-/* Whether the frame is an answer to the last question of this client. */
-static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct dhcp_answer *dhcp_answer)
+/* Whether the frame answers the last question of this client. */
+static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t length, struct dhcp_answer *answer)
 {
 	size_t size;
-	const uint8_t *bootp = unwrap(dhcp, frame, length, &size);
+	const uint8_t *bootp = dhcp_unwrap(dhcp, frame, length, &size);
 
-	*dhcp_answer = (struct dhcp_answer){0};
-	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
+	*answer = (struct dhcp_answer){0};
+	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != OP_REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
 	    bootp[BOOTP_HLEN] != sizeof(dhcp->mac.bytes) || load32(bootp + BOOTP_XID) != dhcp->xid ||
 	    memcmp(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes)) ||
 	    load32(bootp + BOOTP_COOKIE) != COOKIE)
 		return false;
-	if (!take_options(dhcp_answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
+	if (!take_options(answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
 		return false;
-	uint8_t overload = dhcp_answer->overload;
-	if ((overload & 1) && !take_options(dhcp_answer, bootp + BOOTP_FILE, FILE_SIZE))
+	uint8_t overload = answer->overload;
+	if ((overload & 1) && !take_options(answer, bootp + BOOTP_FILE, FILE_SIZE))
 		return false;
-	if ((overload & 2) && !take_options(dhcp_answer, bootp + BOOTP_SNAME, SNAME_SIZE))
+	if ((overload & 2) && !take_options(answer, bootp + BOOTP_SNAME, SNAME_SIZE))
 		return false;
-	dhcp_answer->yours = load32(bootp + BOOTP_YIADDR);
-	memcpy(dhcp_answer->from.bytes, frame + ETH_SRC, sizeof(dhcp_answer->from.bytes));
-	return mac_is_unicast(&dhcp_answer->from) && !mac_equal(&dhcp_answer->from, &dhcp->mac);
+	answer->yours = load32(bootp + BOOTP_YIADDR);
+	memcpy(answer->from.bytes, frame + ETH_SRC, sizeof(answer->from.bytes));
+	return mac_is_unicast(&answer->from) && !mac_equal(&answer->from, &dhcp->mac);
 }
 
-/* Whether it is the address of one host of the network, as far as can be told. */
+/* Whether it is the address of one host of the network, as far as one can tell. */
 static bool is_host(uint32_t address, uint32_t mask)
 {
 	uint32_t top = address >> 24;
@@ -515,24 +524,24 @@ static bool is_host(uint32_t address, uint32_t mask)
 	return ~mask <= 1 || ((address & ~mask) && (address & ~mask) != ~mask);
 }
 
-/* The lease that the answer offers or grants; false if it would not work. */
-static bool make_lease(const struct dhcp_answer *dhcp_answer, uint64_t now, struct dhcp_lease *out)
+/* The lease that the answer offers or grants; false if it cannot work. */
+static bool make_lease(const struct dhcp_answer *answer, uint64_t now, struct dhcp_lease *out)
 {
-	uint32_t mask = dhcp_answer->mask ? dhcp_answer->mask : 0xffffff00, seconds = dhcp_answer->seconds;
-	uint64_t span, t1 = dhcp_answer->t1, t2 = dhcp_answer->t2;
+	uint32_t mask = answer->mask ? answer->mask : 0xffffff00, seconds = answer->seconds;
+	uint64_t span, t1 = answer->t1, t2 = answer->t2;
 
-	/* Contiguous, and with room for a neighbour. */
-	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(dhcp_answer->yours, mask) ||
-	    !is_host(dhcp_answer->server, UINT32_MAX) || dhcp_answer->yours == dhcp_answer->server || !seconds)
+	/* The mask must be contiguous and leave room for a neighbour. */
+	if ((~mask & (~mask + 1)) || mask == UINT32_MAX || !is_host(answer->yours, mask) ||
+	    !is_host(answer->server, UINT32_MAX) || answer->yours == answer->server || !seconds)
 		return false;
-	if (dhcp_answer->router && (!is_host(dhcp_answer->router, mask) || dhcp_answer->router == dhcp_answer->yours ||
-				    ((dhcp_answer->router ^ dhcp_answer->yours) & mask)))
+	if (answer->router && (!is_host(answer->router, mask) || answer->router == answer->yours ||
+			       ((answer->router ^ answer->yours) & mask)))
 		return false;
-	*out = (struct dhcp_lease){.server = address4(dhcp_answer->server), .router = address4(dhcp_answer->router)};
-	out->address.address = address4(dhcp_answer->yours);
+	*out = (struct dhcp_lease){.server = address4(answer->server), .router = address4(answer->router)};
+	out->address.address = address4(answer->yours);
 	out->address.length = (uint8_t)__builtin_popcount(mask);
-	out->server_mac = dhcp_answer->from;
-	out->mtu = dhcp_answer->mtu >= LEAST_MTU ? dhcp_answer->mtu : 0;
+	out->server_mac = answer->from;
+	out->mtu = answer->mtu >= LEAST_MTU ? answer->mtu : 0;
 	out->seconds = seconds < SHORTEST_LEASE ? SHORTEST_LEASE : seconds;
 	out->renew_at = out->rebind_at = out->expires_at = NEVER;
 	if (seconds == UINT32_MAX)
@@ -550,30 +559,30 @@ static bool make_lease(const struct dhcp_answer *dhcp_answer, uint64_t now, stru
 	return true;
 }
 
-/* An offer that would not work: ask soon for some other address of that network. */
-static void ask_for_another(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
+/* After an offer that cannot work: ask soon for some other address of that network. */
+static void ask_for_another(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
-	uint32_t mask = dhcp_answer->mask ? dhcp_answer->mask : 0xffffff00;
-	uint32_t other = (dhcp_answer->yours & mask) | (next_random(dhcp) & ~mask);
+	uint32_t mask = answer->mask ? answer->mask : 0xffffff00;
+	uint32_t other = (answer->yours & mask) | (next_random(dhcp) & ~mask);
 
-	dhcp->wanted = address4(is_host(other, mask) && other != dhcp_answer->router ? other : 0);
+	dhcp->wanted = address4(is_host(other, mask) && other != answer->router ? other : 0);
 	if (dhcp->due > now + ANOTHER_WAIT && dhcp->tries < 4)
 		dhcp->due = now + ANOTHER_WAIT;
 }
 
-static enum dhcp_event take_offer(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
+static enum dhcp_event take_offer(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
 	struct dhcp_lease offered;
 
-	if (!dhcp_answer->server)
+	if (!answer->server)
 		return DHCP_NOTHING;
-	if (!make_lease(dhcp_answer, now, &offered)) {
-		ask_for_another(dhcp, dhcp_answer, now);
+	if (!make_lease(answer, now, &offered)) {
+		ask_for_another(dhcp, answer, now);
 		return DHCP_NOTHING;
 	}
 	dhcp->wanted = offered.address.address;
 	dhcp->server = offered.server;
-	enter(dhcp, DHCP_REQUESTING, now);
+	dhcp_enter(dhcp, DHCP_REQUESTING, now);
 	return DHCP_NOTHING;
 }
 
@@ -582,13 +591,13 @@ static bool same_terms(const struct dhcp_lease *a, const struct dhcp_lease *b)
 	return prefix_equal(&a->address, &b->address) && address_equal(&a->router, &b->router) && a->mtu == b->mtu;
 }
 
-static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer, uint64_t now)
+static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *answer, uint64_t now)
 {
 	struct dhcp_lease granted;
 
-	if (!make_lease(dhcp_answer, now, &granted))
+	if (!make_lease(answer, now, &granted))
 		return DHCP_NOTHING;
-	/* Whoever asks for an address gets that one or none. */
+	/* A server grants the address that was asked for, or none. */
 	const struct address *asked = dhcp->state == DHCP_RENEWING || dhcp->state == DHCP_REBINDING
 					      ? &dhcp->lease.address.address
 					      : &dhcp->wanted;
@@ -598,19 +607,19 @@ static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *dhc
 	dhcp->lease = granted;
 	dhcp->has_lease = true;
 	dhcp->denied = 0;
-	enter(dhcp, DHCP_BOUND, now);
+	dhcp_enter(dhcp, DHCP_BOUND, now);
 	dhcp->due = granted.renew_at;
 	return same ? DHCP_RENEWED : DHCP_LEASED;
 }
 
 static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 {
-	enum dhcp_event event = lose(dhcp);
+	enum dhcp_event event = dhcp_lose_lease(dhcp);
 
-	/* Asking for it again would be denied again. */
+	/* Asking for the same address again would be denied again. */
 	dhcp->wanted = (struct address){0};
-	enter(dhcp, DHCP_INIT, now);
-	/* At once, but a server that offers and denies in a circle is not to be followed so fast. */
+	dhcp_enter(dhcp, DHCP_INIT, now);
+	/* Try again at once, but not so fast with a server that keeps offering and denying. */
 	if (dhcp->denied)
 		dhcp->due = now + backoff(dhcp, dhcp->denied - 1);
 	dhcp->denied++;
@@ -618,9 +627,9 @@ static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 }
 
 /* Whether a server that was not asked has answered. */
-static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *dhcp_answer)
+static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *answer)
 {
-	struct address from = address4(dhcp_answer->server);
+	struct address from = address4(answer->server);
 
 	if (dhcp->state == DHCP_REQUESTING)
 		return !address_equal(&from, &dhcp->server);
@@ -631,16 +640,16 @@ static bool is_other_server(const struct dhcp *dhcp, const struct dhcp_answer *d
 
 enum dhcp_event dhcp_receive(struct dhcp *dhcp, const uint8_t *frame, size_t length, uint64_t now)
 {
-	struct dhcp_answer dhcp_answer;
+	struct dhcp_answer answer;
 
-	/* Without a transmission in this state there is no question to answer. */
-	if (!dhcp->tries || !dhcp_parse(dhcp, frame, length, &dhcp_answer))
+	/* Nothing has been asked in this state yet. */
+	if (!dhcp->tries || !dhcp_parse(dhcp, frame, length, &answer))
 		return DHCP_NOTHING;
 	if (dhcp->state == DHCP_SELECTING)
-		return dhcp_answer.message == OFFER ? take_offer(dhcp, &dhcp_answer, now) : DHCP_NOTHING;
-	if (!dhcp_answer.server || is_other_server(dhcp, &dhcp_answer))
+		return answer.message == OFFER ? take_offer(dhcp, &answer, now) : DHCP_NOTHING;
+	if (!answer.server || is_other_server(dhcp, &answer))
 		return DHCP_NOTHING;
-	if (dhcp_answer.message == ACK)
-		return take_ack(dhcp, &dhcp_answer, now);
-	return dhcp_answer.message == NAK ? take_nak(dhcp, now) : DHCP_NOTHING;
+	if (answer.message == ACK)
+		return take_ack(dhcp, &answer, now);
+	return answer.message == NAK ? take_nak(dhcp, now) : DHCP_NOTHING;
 }

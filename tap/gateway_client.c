@@ -2,20 +2,31 @@
 /*
  * gateway_client.c - a port as a client of its gateway: its lease, and whether the router answers
  *
- * Two packet sockets on the TAP, opened in the pod's network namespace: a socket stays in the namespace it was made in,
- * so that nobody has to enter it again.
+ * Two packet sockets on the TAP, opened in the pod's network namespace. A socket stays in the namespace in which it was
+ * made, so nobody has to enter that again.
  *
- * The one for DHCP is bound to IPv4 only while an answer may come. Otherwise it is bound to an ethertype that nobody
- * sends (IDLE), so that the pod's traffic does not pass its filter. Protocol 0 would not do: with it, bind(2) leaves
- * the protocol as it was. Turning the socket waits for an RCU grace period, hence LINGER: when many pods start at once,
- * each gets its lease first.
+ *    config      lease   router answers      state
+ *    neither                                 CLIENT_OFF
+ *    dhcp        no                          CLIENT_WAITING
+ *    dhcp alone  yes                         CLIENT_READY
+ *    probe       yes     not yet             CLIENT_PROBING
+ *                or      yes                 CLIENT_READY
+ *                static  missed 3 probes     CLIENT_LOST
  *
- * The router is probed by ARP requests (RFC 826) that are broadcast from the pod's own MAC and address. They also keep
- * alive what a gateway knows of its client (a kernel vxlan device forgets after 300 s), and their answers show the
- * pod's kernel a router whose MAC has changed. An unanswered probe is repeated every second; the third miss means lost.
- * Being lost, probes go on every second and after a while every fourth, so that a return is seen within five.
+ * The DHCP socket is bound to IPv4 only while an answer is expected. Otherwise it is bound to an ethertype that nobody
+ * sends (IDLE), so that the pod's traffic does not run through its filter. Protocol 0 would not do: bind(2) then leaves
+ * the protocol as it was. Binding waits for an RCU grace period. So it is delayed by LINGER: when many pods start at
+ * once, each gets its lease first.
  *
- * A router that answers with another MAC than before is another gateway, or has lost its memory: the lease is rebooted.
+ * The router is probed by ARP requests (RFC 826), broadcast from the pod's own MAC and address. They also keep the
+ * gateway's entry for its client alive (a kernel vxlan device forgets after 300 s), and their answers show the pod's
+ * kernel when the router's MAC has changed. An unanswered probe is repeated every second; three misses mean lost. A
+ * lost router is probed every second, and after a while every fourth, so that its return is noticed within five.
+ *
+ * A router that answers with another MAC is another gateway, or one that lost its memory: then the lease is confirmed
+ * with INIT-REBOOT.
+ *
+ * One thread at a time, the control thread.
  */
 #include "tap/gateway_client.h"
 
@@ -34,11 +45,11 @@
 #define SECOND 1000ULL /* ms */
 #define NEVER UINT64_MAX
 #define MISSES 3
-#define LOST_EAGER 30 /* probes of a lost router before they become fewer */
+#define LOST_EAGER 30 /* probes of a lost router until they become rarer */
 #define LOST_WAIT (4 * SECOND)
 #define LINGER (5 * SECOND)
-#define BATCH 16       /* frames read from a socket in a turn */
-#define FRAME_MAX 2048 /* bytes; what is longer is neither ARP nor DHCP of ours */
+#define BATCH 16       /* frames read from a socket in one turn */
+#define FRAME_MAX 2048 /* bytes; our ARP and DHCP frames are not longer */
 #define RECEIVE_BUFFER 32768
 
 enum {
@@ -68,32 +79,32 @@ struct gateway_client {
 	int arp_fd; /* -1: no probes */
 	struct dhcp dhcp;
 	bool listening;   /* ip_fd is bound to IPv4 */
-	uint64_t idle_at; /* ms, when it need no longer be; NEVER: not yet known */
+	uint64_t idle_at; /* ms, when it can be unbound; NEVER: not yet known */
 
 	struct prefix own;     /* in force; family 0: no address */
 	struct address router; /* family 0: none */
 	enum gateway_client_state state;
-	bool unanswered; /* the last probe */
-	bool answered;   /* since the router was last another one, or lost */
+	bool unanswered; /* the last probe was not answered */
+	bool answered;   /* since the router last changed, or was lost */
 	unsigned misses;
 	uint64_t sent_at, probe_at, answered_at; /* ms */
 	struct mac router_mac;                   /* all zero: not known */
 };
 
-static int bind_to(const struct gateway_client *gateway_client, int fd, uint16_t protocol)
+static int bind_to(const struct gateway_client *client, int fd, uint16_t protocol)
 {
 	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = gateway_client->ifindex};
+		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = client->ifindex};
 
 	return bind(fd, (struct sockaddr *)&to, sizeof(to)) ? -errno : 0;
 }
 
-static int open_packet_socket(const struct gateway_client *gateway_client, uint16_t protocol, struct sock_filter *code,
+static int open_packet_socket(const struct gateway_client *client, uint16_t protocol, struct sock_filter *code,
 			      unsigned short length, int *out)
 {
 	struct sock_fprog program = {length, code};
 	int size = RECEIVE_BUFFER;
-	/* Protocol 0: nothing comes before the filter is there. */
+	/* Protocol 0: nothing arrives before the filter is attached. */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
@@ -102,7 +113,7 @@ static int open_packet_socket(const struct gateway_client *gateway_client, uint1
 	if (!error)
 		error = setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) ? -errno : 0;
 	if (!error)
-		error = bind_to(gateway_client, fd, protocol);
+		error = bind_to(client, fd, protocol);
 	if (error) {
 		close(fd);
 		return error;
@@ -111,7 +122,7 @@ static int open_packet_socket(const struct gateway_client *gateway_client, uint1
 	return 0;
 }
 
-static int open_ip(struct gateway_client *gateway_client)
+static int open_ip(struct gateway_client *client)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HEADER + IP4_PROTOCOL),
@@ -125,11 +136,10 @@ static int open_ip(struct gateway_client *gateway_client)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	return open_packet_socket(gateway_client, ETHERTYPE_IP4, code, sizeof(code) / sizeof(code[0]),
-				  &gateway_client->ip_fd);
+	return open_packet_socket(client, ETHERTYPE_IP4, code, sizeof(code) / sizeof(code[0]), &client->ip_fd);
 }
 
-static int open_arp(struct gateway_client *gateway_client)
+static int open_arp(struct gateway_client *client)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_HEADER + ARP_OPERATION),
@@ -138,64 +148,65 @@ static int open_arp(struct gateway_client *gateway_client)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	return open_packet_socket(gateway_client, ETH_P_ARP, code, sizeof(code) / sizeof(code[0]),
-				  &gateway_client->arp_fd);
+	return open_packet_socket(client, ETH_P_ARP, code, sizeof(code) / sizeof(code[0]), &client->arp_fd);
 }
 
-static bool probes(const struct gateway_client *gateway_client)
+static bool probes(const struct gateway_client *client)
 {
-	return gateway_client->arp_fd >= 0 && gateway_client->own.address.family && gateway_client->router.family;
+	return client->arp_fd >= 0 && client->own.address.family && client->router.family;
 }
 
-static void probe_anew(struct gateway_client *gateway_client, uint64_t now)
+static void probe_restart(struct gateway_client *client, uint64_t now)
 {
-	gateway_client->unanswered = gateway_client->answered = false;
-	gateway_client->misses = 0;
-	gateway_client->probe_at = now;
-	gateway_client->answered_at = 0;
-	gateway_client->router_mac = (struct mac){{0}};
+	client->unanswered = client->answered = false;
+	client->misses = 0;
+	client->probe_at = now;
+	client->answered_at = 0;
+	client->router_mac = (struct mac){{0}};
 }
 
-/* Which address and router are in force; new ones are probed anew. */
-static void update_addresses(struct gateway_client *gateway_client, uint64_t now)
+/* Works out which address and router are in force. New ones are probed from the beginning. */
+static void update_addresses(struct gateway_client *client, uint64_t now)
 {
-	const struct dhcp_lease *lease = gateway_client->config.dhcp ? dhcp_lease(&gateway_client->dhcp) : NULL;
-	struct prefix own = gateway_client->config.address;
-	struct address router = gateway_client->config.router;
+	const struct dhcp_lease *lease = client->config.dhcp ? dhcp_lease(&client->dhcp) : NULL;
+	struct prefix own = client->config.address;
+	struct address router = client->config.router;
 
-	if (gateway_client->config.dhcp)
+	if (client->config.dhcp)
 		own = lease ? lease->address : (struct prefix){.length = 0};
 	if (lease && !router.family)
 		router = lease->router;
-	if (prefix_equal(&own, &gateway_client->own) && address_equal(&router, &gateway_client->router))
+	if (prefix_equal(&own, &client->own) && address_equal(&router, &client->router))
 		return;
-	gateway_client->own = own;
-	gateway_client->router = router;
-	probe_anew(gateway_client, now);
+	client->own = own;
+	client->router = router;
+	probe_restart(client, now);
 }
 
-static enum gateway_client_state state_of(const struct gateway_client *gateway_client)
+static enum gateway_client_state compute_state(const struct gateway_client *client)
 {
-	if (gateway_client->config.dhcp && !dhcp_lease(&gateway_client->dhcp))
+	if (client->config.dhcp && !dhcp_lease(&client->dhcp))
 		return CLIENT_WAITING;
-	if (!probes(gateway_client))
-		return gateway_client->config.dhcp ? CLIENT_READY : CLIENT_OFF;
-	if (gateway_client->misses >= MISSES)
+	if (!probes(client))
+		return client->config.dhcp ? CLIENT_READY : CLIENT_OFF;
+	if (client->misses >= MISSES)
 		return CLIENT_LOST;
-	return gateway_client->answered ? CLIENT_READY : CLIENT_PROBING;
+	return client->answered ? CLIENT_READY : CLIENT_PROBING;
 }
 
-static void send_frame(const struct gateway_client *gateway_client, int fd, uint16_t protocol, const uint8_t *frame,
+static void send_frame(const struct gateway_client *client, int fd, uint16_t protocol, const uint8_t *frame,
 		       size_t length)
 {
 	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = gateway_client->ifindex};
+		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = client->ifindex};
 
-	/* What does not get out is like what gets lost on the way: it is sent again in time. */
+	/* A frame that is not sent is like one that is lost on the way: it will be repeated. */
 	(void)sendto(fd, frame, length, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
 }
 
-/* The next frame that came, its length; -1: none. An error of the interface (it went down) is only taken note of. */
+/*
+ * Reads the next frame and returns its length; -1: there is none. After an error of the interface, which went down, 0.
+ */
 static ssize_t next_frame(int fd, uint8_t frame[static FRAME_MAX])
 {
 	ssize_t length = recv(fd, frame, FRAME_MAX, MSG_DONTWAIT);
@@ -207,19 +218,19 @@ static ssize_t next_frame(int fd, uint8_t frame[static FRAME_MAX])
 
 /* DHCP */
 
-static void listen_if_needed(struct gateway_client *gateway_client, uint64_t now)
+static void listen_if_needed(struct gateway_client *client, uint64_t now)
 {
-	if (dhcp_listens(&gateway_client->dhcp)) {
-		gateway_client->idle_at = NEVER;
-		if (!gateway_client->listening && !bind_to(gateway_client, gateway_client->ip_fd, ETHERTYPE_IP4))
-			gateway_client->listening = true;
-	} else if (gateway_client->listening && gateway_client->idle_at == NEVER) {
-		gateway_client->idle_at = now + LINGER;
-	} else if (gateway_client->listening && now >= gateway_client->idle_at) {
-		/* Fails when the interface is gone, and then nothing comes anyway. */
-		(void)bind_to(gateway_client, gateway_client->ip_fd, IDLE);
-		gateway_client->listening = false;
-		gateway_client->idle_at = NEVER;
+	if (dhcp_listens(&client->dhcp)) {
+		client->idle_at = NEVER;
+		if (!client->listening && !bind_to(client, client->ip_fd, ETHERTYPE_IP4))
+			client->listening = true;
+	} else if (client->listening && client->idle_at == NEVER) {
+		client->idle_at = now + LINGER;
+	} else if (client->listening && now >= client->idle_at) {
+		/* Fails when the interface is gone; then nothing arrives anyway. */
+		(void)bind_to(client, client->ip_fd, IDLE);
+		client->listening = false;
+		client->idle_at = NEVER;
 	}
 }
 
@@ -237,7 +248,7 @@ static unsigned lease_event(enum dhcp_event event)
 	return 0;
 }
 
-static unsigned turn_dhcp(struct gateway_client *gateway_client, uint64_t now)
+static unsigned turn_dhcp(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[FRAME_MAX];
 	enum dhcp_event event;
@@ -245,56 +256,55 @@ static unsigned turn_dhcp(struct gateway_client *gateway_client, uint64_t now)
 	ssize_t length;
 	size_t n;
 
-	for (int i = 0; i < BATCH && (length = next_frame(gateway_client->ip_fd, frame)) >= 0; i++)
-		events |= lease_event(dhcp_receive(&gateway_client->dhcp, frame, (size_t)length, now));
-	for (int i = 0; i < BATCH && dhcp_due(&gateway_client->dhcp) <= now; i++) {
-		n = dhcp_send(&gateway_client->dhcp, now, frame, &event);
+	for (int i = 0; i < BATCH && (length = next_frame(client->ip_fd, frame)) >= 0; i++)
+		events |= lease_event(dhcp_receive(&client->dhcp, frame, (size_t)length, now));
+	for (int i = 0; i < BATCH && dhcp_due(&client->dhcp) <= now; i++) {
+		n = dhcp_send(&client->dhcp, now, frame, &event);
 		events |= lease_event(event);
-		listen_if_needed(gateway_client, now);
+		listen_if_needed(client, now);
 		if (n)
-			send_frame(gateway_client, gateway_client->ip_fd, ETHERTYPE_IP4, frame, n);
+			send_frame(client, client->ip_fd, ETHERTYPE_IP4, frame, n);
 	}
-	listen_if_needed(gateway_client, now);
+	listen_if_needed(client, now);
 	return events;
 }
 
 /* ARP */
 
-static void send_probe(struct gateway_client *gateway_client, uint64_t now)
+static void send_probe(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[ETH_HEADER + ARP_LENGTH] = {0}, *arp = frame + ETH_HEADER;
-	const uint8_t *mac = gateway_client->config.mac.bytes;
+	const uint8_t *mac = client->config.mac.bytes;
 
-	memset(frame + ETH_DST, 0xff, sizeof(gateway_client->config.mac.bytes));
-	memcpy(frame + ETH_SRC, mac, sizeof(gateway_client->config.mac.bytes));
+	memset(frame + ETH_DST, 0xff, sizeof(client->config.mac.bytes));
+	memcpy(frame + ETH_SRC, mac, sizeof(client->config.mac.bytes));
 	store16(frame + ETH_TYPE, ETH_P_ARP);
 	store16(arp + ARP_HTYPE, 1);
 	store16(arp + ARP_PTYPE, ETHERTYPE_IP4);
 	store16(arp + ARP_SIZES, ARP_SIZES_VALUE);
 	store16(arp + ARP_OPERATION, ARP_REQUEST);
-	memcpy(arp + ARP_SENDER_MAC, mac, sizeof(gateway_client->config.mac.bytes));
-	memcpy(arp + ARP_SENDER, gateway_client->own.address.bytes, 4);
-	memcpy(arp + ARP_TARGET, gateway_client->router.bytes, 4);
-	send_frame(gateway_client, gateway_client->arp_fd, ETH_P_ARP, frame, sizeof(frame));
-	gateway_client->unanswered = true;
-	gateway_client->sent_at = now;
+	memcpy(arp + ARP_SENDER_MAC, mac, sizeof(client->config.mac.bytes));
+	memcpy(arp + ARP_SENDER, client->own.address.bytes, 4);
+	memcpy(arp + ARP_TARGET, client->router.bytes, 4);
+	send_frame(client, client->arp_fd, ETH_P_ARP, frame, sizeof(frame));
+	client->unanswered = true;
+	client->sent_at = now;
 }
 
-static void probe_if_due(struct gateway_client *gateway_client, uint64_t now)
+static void probe_if_due(struct gateway_client *client, uint64_t now)
 {
-	if (now < gateway_client->probe_at)
+	if (now < client->probe_at)
 		return;
-	if (gateway_client->unanswered && gateway_client->misses < MISSES + LOST_EAGER)
-		gateway_client->misses++;
-	send_probe(gateway_client, now);
-	gateway_client->probe_at = now + (gateway_client->misses < MISSES + LOST_EAGER ? SECOND : LOST_WAIT);
+	if (client->unanswered && client->misses < MISSES + LOST_EAGER)
+		client->misses++;
+	send_probe(client, now);
+	client->probe_at = now + (client->misses < MISSES + LOST_EAGER ? SECOND : LOST_WAIT);
 }
 
-/* Whether it is the router's answer to the pod; *from is its MAC then. */
-static bool is_answer(const struct gateway_client *gateway_client, const uint8_t *frame, size_t length,
-		      struct mac *from)
+/* Whether it is the router's answer to the pod. If so, *from is its MAC. */
+static bool is_answer(const struct gateway_client *client, const uint8_t *frame, size_t length, struct mac *from)
 {
-	const uint8_t *arp = frame + ETH_HEADER, *mac = gateway_client->config.mac.bytes;
+	const uint8_t *arp = frame + ETH_HEADER, *mac = client->config.mac.bytes;
 
 	if (length < ETH_HEADER + ARP_LENGTH || memcmp(frame + ETH_DST, mac, 6) ||
 	    load16(frame + ETH_TYPE) != ETH_P_ARP)
@@ -302,111 +312,110 @@ static bool is_answer(const struct gateway_client *gateway_client, const uint8_t
 	memcpy(from->bytes, arp + ARP_SENDER_MAC, sizeof(from->bytes));
 	return load16(arp + ARP_HTYPE) == 1 && load16(arp + ARP_PTYPE) == ETHERTYPE_IP4 &&
 	       load16(arp + ARP_SIZES) == ARP_SIZES_VALUE && load16(arp + ARP_OPERATION) == ARP_REPLY &&
-	       !memcmp(arp + ARP_SENDER, gateway_client->router.bytes, 4) && !memcmp(arp + ARP_TARGET_MAC, mac, 6) &&
-	       !memcmp(arp + ARP_TARGET, gateway_client->own.address.bytes, 4) && mac_is_unicast(from);
+	       !memcmp(arp + ARP_SENDER, client->router.bytes, 4) && !memcmp(arp + ARP_TARGET_MAC, mac, 6) &&
+	       !memcmp(arp + ARP_TARGET, client->own.address.bytes, 4) && mac_is_unicast(from);
 }
 
-static void take_arp_answer(struct gateway_client *gateway_client, const struct mac *from, uint64_t now)
+static void take_arp_answer(struct gateway_client *client, const struct mac *from, uint64_t now)
 {
-	bool other = mac_is_unicast(&gateway_client->router_mac) && !mac_equal(&gateway_client->router_mac, from);
+	bool other = mac_is_unicast(&client->router_mac) && !mac_equal(&client->router_mac, from);
 
-	gateway_client->router_mac = *from;
-	gateway_client->answered = true;
-	gateway_client->answered_at = now;
-	gateway_client->misses = 0;
-	/* The pod's kernel asks as well: its answers are as good, but come without a probe. */
-	if (gateway_client->unanswered)
-		gateway_client->probe_at = gateway_client->sent_at + gateway_client->config.probe * SECOND;
-	gateway_client->unanswered = false;
-	/* Not while an exchange is under way: it would never end if two routers answered in turn. */
-	if (other && gateway_client->config.dhcp && !dhcp_listens(&gateway_client->dhcp))
-		dhcp_reboot(&gateway_client->dhcp, now);
+	client->router_mac = *from;
+	client->answered = true;
+	client->answered_at = now;
+	client->misses = 0;
+	/* The pod's kernel asks, too. Those answers are just as good, but they answer no probe. */
+	if (client->unanswered)
+		client->probe_at = client->sent_at + client->config.probe * SECOND;
+	client->unanswered = false;
+	/* Not during an exchange: with two routers that answer in turn it would never end. */
+	if (other && client->config.dhcp && !dhcp_listens(&client->dhcp))
+		dhcp_reboot(&client->dhcp, now);
 }
 
-static void turn_arp(struct gateway_client *gateway_client, uint64_t now)
+static void turn_arp(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[FRAME_MAX];
 	struct mac from;
 	ssize_t length;
 
-	for (int i = 0; i < BATCH && (length = next_frame(gateway_client->arp_fd, frame)) >= 0; i++) {
-		if (probes(gateway_client) && is_answer(gateway_client, frame, (size_t)length, &from))
-			take_arp_answer(gateway_client, &from, now);
+	for (int i = 0; i < BATCH && (length = next_frame(client->arp_fd, frame)) >= 0; i++) {
+		if (probes(client) && is_answer(client, frame, (size_t)length, &from))
+			take_arp_answer(client, &from, now);
 	}
-	if (probes(gateway_client))
-		probe_if_due(gateway_client, now);
+	if (probes(client))
+		probe_if_due(client, now);
 }
 
-unsigned gateway_client_turn(struct gateway_client *gateway_client, uint64_t now)
+unsigned gateway_client_turn(struct gateway_client *client, uint64_t now)
 {
-	enum gateway_client_state was = gateway_client->state;
+	enum gateway_client_state was = client->state;
 	unsigned events = 0;
 
-	if (gateway_client->ip_fd >= 0)
-		events = turn_dhcp(gateway_client, now);
-	update_addresses(gateway_client, now);
-	if (gateway_client->arp_fd >= 0)
-		turn_arp(gateway_client, now);
-	gateway_client->state = state_of(gateway_client);
-	if (gateway_client->state != was && gateway_client->state == CLIENT_READY)
+	if (client->ip_fd >= 0)
+		events = turn_dhcp(client, now);
+	update_addresses(client, now);
+	if (client->arp_fd >= 0)
+		turn_arp(client, now);
+	client->state = compute_state(client);
+	if (client->state != was && client->state == CLIENT_READY)
 		events |= CLIENT_IS_READY;
-	if (gateway_client->state != was && gateway_client->state == CLIENT_LOST)
+	if (client->state != was && client->state == CLIENT_LOST)
 		events |= CLIENT_IS_LOST;
 	return events;
 }
 
-static void forget_frames(int fd)
+static void drain_frames(int fd)
 {
 	uint8_t frame[FRAME_MAX];
 
-	/* The receive buffer holds far fewer: what keeps coming is news. */
+	/* The receive buffer holds far fewer frames: what comes after that is new. */
 	for (int i = 0; fd >= 0 && i < RECEIVE_BUFFER / ETH_HEADER && next_frame(fd, frame) >= 0; i++)
 		;
 }
 
-void gateway_client_moved(struct gateway_client *gateway_client, uint64_t now)
+void gateway_client_moved(struct gateway_client *client, uint64_t now)
 {
-	forget_frames(gateway_client->arp_fd);
-	forget_frames(gateway_client->ip_fd);
-	if (gateway_client->config.dhcp)
-		dhcp_reboot(&gateway_client->dhcp, now);
-	probe_anew(gateway_client, now);
-	gateway_client->state = state_of(gateway_client);
+	drain_frames(client->arp_fd);
+	drain_frames(client->ip_fd);
+	if (client->config.dhcp)
+		dhcp_reboot(&client->dhcp, now);
+	probe_restart(client, now);
+	client->state = compute_state(client);
 }
 
-uint64_t gateway_client_due(const struct gateway_client *gateway_client)
+uint64_t gateway_client_due(const struct gateway_client *client)
 {
 	uint64_t due = NEVER;
 
-	if (gateway_client->ip_fd >= 0) {
-		due = dhcp_due(&gateway_client->dhcp);
-		if (gateway_client->idle_at < due)
-			due = gateway_client->idle_at;
+	if (client->ip_fd >= 0) {
+		due = dhcp_due(&client->dhcp);
+		if (client->idle_at < due)
+			due = client->idle_at;
 	}
-	if (probes(gateway_client) && gateway_client->probe_at < due)
-		due = gateway_client->probe_at;
+	if (probes(client) && client->probe_at < due)
+		due = client->probe_at;
 	return due;
 }
 
-size_t gateway_client_fds(const struct gateway_client *gateway_client, int out[static CLIENT_FDS])
+size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS])
 {
 	size_t n = 0;
 
-	if (gateway_client->ip_fd >= 0)
-		out[n++] = gateway_client->ip_fd;
-	if (gateway_client->arp_fd >= 0)
-		out[n++] = gateway_client->arp_fd;
+	if (client->ip_fd >= 0)
+		out[n++] = client->ip_fd;
+	if (client->arp_fd >= 0)
+		out[n++] = client->arp_fd;
 	return n;
 }
 
-void gateway_client_report(const struct gateway_client *gateway_client, struct gateway_client_status *out)
+void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out)
 {
-	const struct dhcp_lease *lease = gateway_client->config.dhcp ? dhcp_lease(&gateway_client->dhcp) : NULL;
+	const struct dhcp_lease *lease = client->config.dhcp ? dhcp_lease(&client->dhcp) : NULL;
 
-	*out = (struct gateway_client_status){.state = gateway_client->state,
-					      .answered_at = gateway_client->answered_at};
-	out->address = gateway_client->own.address;
-	out->router = gateway_client->router;
+	*out = (struct gateway_client_status){.state = client->state, .answered_at = client->answered_at};
+	out->address = client->own.address;
+	out->router = client->router;
 	if (lease) {
 		out->has_lease = true;
 		out->lease = *lease;
@@ -423,13 +432,13 @@ const char *gateway_client_state_name(enum gateway_client_state state)
 	return names[state];
 }
 
-void gateway_client_release(struct gateway_client *gateway_client, uint64_t now)
+void gateway_client_release(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[DHCP_FRAME_MAX];
-	size_t length = gateway_client->config.dhcp ? dhcp_release(&gateway_client->dhcp, now, frame) : 0;
+	size_t length = client->config.dhcp ? dhcp_release(&client->dhcp, now, frame) : 0;
 
 	if (length)
-		send_frame(gateway_client, gateway_client->ip_fd, ETHERTYPE_IP4, frame, length);
+		send_frame(client, client->ip_fd, ETHERTYPE_IP4, frame, length);
 }
 
 static int gateway_client_check_config(const struct gateway_client_config *config, struct failure *why)
@@ -460,7 +469,7 @@ static uint64_t seed_for(const struct mac *mac, uint64_t now)
 {
 	uint64_t seed = 0;
 
-	/* Early in the boot there may be none; ids that can be guessed are better than waiting. */
+	/* Early in the boot there may be no random numbers. Guessable ids are better than waiting. */
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed = (uint64_t)load32(mac->bytes + 2) << 32 ^ now;
 	return seed;
@@ -473,38 +482,37 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 
 	if (error)
 		return error;
-	struct gateway_client *gateway_client = calloc(1, sizeof(*gateway_client));
-	if (!gateway_client)
+	struct gateway_client *client = calloc(1, sizeof(*client));
+	if (!client)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	*gateway_client = (struct gateway_client){
+	*client = (struct gateway_client){
 		.config = *config, .ip_fd = -1, .arp_fd = -1, .listening = true, .idle_at = NEVER};
-	gateway_client->ifindex = (int)if_nametoindex(ifname);
-	if (!gateway_client->ifindex)
+	client->ifindex = (int)if_nametoindex(ifname);
+	if (!client->ifindex)
 		error = -ENODEV;
 	if (!error && config->dhcp)
-		error = open_ip(gateway_client);
+		error = open_ip(client);
 	if (!error && config->probe)
-		error = open_arp(gateway_client);
+		error = open_arp(client);
 	if (error) {
-		gateway_client_close(gateway_client);
+		gateway_client_close(client);
 		return gateway_client_refuse(error, ifname, why);
 	}
 	if (config->dhcp)
-		dhcp_init(&gateway_client->dhcp, &config->mac, config->hostname, seed_for(&config->mac, now), hint,
-			  now);
-	update_addresses(gateway_client, now);
-	gateway_client->state = state_of(gateway_client);
-	*out = gateway_client;
+		dhcp_init(&client->dhcp, &config->mac, config->hostname, seed_for(&config->mac, now), hint, now);
+	update_addresses(client, now);
+	client->state = compute_state(client);
+	*out = client;
 	return 0;
 }
 
-void gateway_client_close(struct gateway_client *gateway_client)
+void gateway_client_close(struct gateway_client *client)
 {
-	if (!gateway_client)
+	if (!client)
 		return;
-	if (gateway_client->ip_fd >= 0)
-		close(gateway_client->ip_fd);
-	if (gateway_client->arp_fd >= 0)
-		close(gateway_client->arp_fd);
-	free(gateway_client);
+	if (client->ip_fd >= 0)
+		close(client->ip_fd);
+	if (client->arp_fd >= 0)
+		close(client->arp_fd);
+	free(client);
 }

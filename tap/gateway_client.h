@@ -2,12 +2,12 @@
 /*
  * gateway_client.h - a port as a client of its gateway: its lease, and whether the router answers
  *
- * Nothing of this runs in the pod: the thread that owns the client (the control thread) speaks DHCP and ARP on the
- * port's TAP through packet sockets that were opened in the pod's network namespace and may be used from anywhere.
- * Addresses and routes are the caller's to configure.
+ * Nothing of this runs in the pod. The thread that owns the client (the control thread) speaks DHCP and ARP on the
+ * port's TAP, through packet sockets that were opened in the pod's network namespace and can be used from any other.
+ * The caller configures addresses and routes.
  *
- * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms for closing a packet
- * socket and for turning one to another protocol (when a DHCP exchange begins or ends). One thread at a time.
+ * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to close a packet
+ * socket, and to bind one to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
  */
 #ifndef PODSWITCH_GATEWAY_CLIENT_H
 #define PODSWITCH_GATEWAY_CLIENT_H
@@ -21,25 +21,26 @@ struct gateway_client;
 
 struct gateway_client_config {
 	bool dhcp;
-	unsigned probe; /* seconds from an answered ARP probe to the next; 0: off */
+	unsigned probe; /* seconds from an answered ARP probe to the next; 0: no probes */
 	struct mac mac; /* the TAP's */
 	char hostname[DHCP_HOSTNAME];
-	struct prefix address; /* IPv4, of a static port; not used with dhcp */
-	struct address router; /* IPv4; with dhcp it wins over the lease's; family 0: the lease's */
+	struct prefix address; /* IPv4 address of a static port; not used with dhcp */
+	struct address router; /* IPv4; with dhcp it overrides the lease's; family 0: the lease's */
 };
 
 enum gateway_client_state {
-	CLIENT_OFF,     /* neither a lease nor an answer is waited for: nothing to know */
+	CLIENT_OFF,     /* neither a lease nor probes: nothing to know */
 	CLIENT_WAITING, /* no lease */
-	CLIENT_PROBING, /* the router has not answered yet, nor missed three probes */
+	CLIENT_PROBING, /* the router has not answered yet, and not yet missed three probes */
 	CLIENT_READY,
 	CLIENT_LOST, /* the router missed three probes */
 };
 
-/* What client_turn() returns, or'ed. */
+/* Returned by gateway_client_turn(), or'ed. */
 enum gateway_client_event {
-	CLIENT_LEASE = 1,    /* a new or changed lease in client_report(): configure it */
-	CLIENT_UNLEASED = 2, /* the lease is gone: take the address away; a lease of the same turn came after it */
+	CLIENT_LEASE = 1, /* there is a new or changed lease in gateway_client_report(): configure it */
+	CLIENT_UNLEASED =
+		2, /* the lease is gone: remove its address; together with CLIENT_LEASE, the new lease came later */
 	CLIENT_IS_READY = 4, /* the state became CLIENT_READY */
 	CLIENT_IS_LOST = 8,  /* the state became CLIENT_LOST */
 };
@@ -47,48 +48,51 @@ enum gateway_client_event {
 struct gateway_client_status {
 	enum gateway_client_state state;
 	bool has_lease;
-	struct dhcp_lease lease; /* expires_at as the times here; valid with has_lease */
-	struct address address;  /* that probes are sent from; family 0: none */
+	struct dhcp_lease lease; /* in the same clock; valid with has_lease */
+	struct address address;  /* from which probes are sent; family 0: none */
 	struct address router;   /* that is probed; family 0: none */
 	uint64_t answered_at;    /* when the router last answered a probe; 0: never */
 };
 
 /*
- * Opens a client on the interface `ifname` of the network namespace that the calling thread is in. `hint` is an address
- * that DHCP asks to keep (an earlier lease's; NULL: none). What is to be sent is sent by the first client_turn(). The
- * caller frees with client_close(). Errors: -EINVAL (an address that is not IPv4, a static port with `probe` that lacks
- * the address or the router; key "address", "default_via" or "probe"), -ENODEV (no such interface, key "ifname"),
- * -EPERM (no CAP_NET_RAW), -ENOMEM and others of socket(2).
+ * Opens a client on the interface `ifname` of the calling thread's network namespace. `hint` is an address that DHCP
+ * asks to keep, from an earlier lease; NULL: none. The first gateway_client_turn() sends the first frames. Errors:
+ * -EINVAL (an address that is not IPv4, or a static port with `probe` but without address or router; key "address",
+ * "default_via" or "probe"), -ENODEV (no such interface, key "ifname"), -EPERM (no CAP_NET_RAW), -ENOMEM and others of
+ * socket(2).
  */
 int gateway_client_open(struct gateway_client **out, const char *ifname, const struct gateway_client_config *config,
 			const struct address *hint, uint64_t now, struct failure *why);
 
-/* Takes what came, sends what is due, and tells what that changed (enum client_event). A bounded amount of work. */
-unsigned gateway_client_turn(struct gateway_client *gateway_client, uint64_t now);
+/*
+ * Reads what has arrived, sends what is due, and returns what that changed (enum gateway_client_event). A bounded
+ * amount of work.
+ */
+unsigned gateway_client_turn(struct gateway_client *client, uint64_t now);
 
 /*
- * The gateway behind the port is another one now. What still comes from the old one is forgotten, the router is probed
- * anew (the state becomes CLIENT_PROBING, without an event), and the new gateway is asked whether the lease may be
- * kept; until it says no the lease stays.
+ * Another gateway is behind the port now. Frames that still come from the old one are discarded. The router is probed
+ * from the beginning: the state becomes CLIENT_PROBING, without an event. The new gateway is asked whether the lease
+ * may be kept; until it says no, the lease stays.
  */
-void gateway_client_moved(struct gateway_client *gateway_client, uint64_t now);
+void gateway_client_moved(struct gateway_client *client, uint64_t now);
 
-/* When client_turn() wants to be called even if nothing came, ms; UINT64_MAX: never. */
-uint64_t gateway_client_due(const struct gateway_client *gateway_client);
+/* When gateway_client_turn() must be called even if nothing has arrived, ms; UINT64_MAX: never. */
+uint64_t gateway_client_due(const struct gateway_client *client);
 
-/* The descriptors to poll for reading: how many of `out` are filled. They stay the same until client_close(). */
-size_t gateway_client_fds(const struct gateway_client *gateway_client, int out[static CLIENT_FDS]);
+/* Fills in the descriptors to poll for reading and returns how many. They do not change until the client is closed. */
+size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS]);
 
-/* What is known now. The state is that of the last client_turn(). */
-void gateway_client_report(const struct gateway_client *gateway_client, struct gateway_client_status *out);
+/* What is known now. The state is that of the last gateway_client_turn(). */
+void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out);
 
 /* "off", "waiting", "probing", "ready", "lost". */
 const char *gateway_client_state_name(enum gateway_client_state state);
 
-/* Gives the lease back to the server, if there is one; to be followed by client_close(). */
-void gateway_client_release(struct gateway_client *gateway_client, uint64_t now);
+/* Sends the server a release of the lease, if there is one. gateway_client_close() is to follow. */
+void gateway_client_release(struct gateway_client *client, uint64_t now);
 
-/* Frees; accepts NULL. The lease, if any, stays the client's at the server: see client_release(). */
-void gateway_client_close(struct gateway_client *gateway_client);
+/* Frees the client; accepts NULL. The server keeps the lease: see gateway_client_release(). */
+void gateway_client_close(struct gateway_client *client);
 
 #endif

@@ -1,38 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * link.h - what rtnetlink tells and changes in the current network namespace
+ * link.h - the interfaces of the current network namespace: setting them up, and asking about them
  *
- * Thin verbs over libnl-3. Each opens its own netlink socket in the namespace the calling (control) thread is in, and
- * closes it. On error nothing that the call itself made is left.
+ * Each function opens its own netlink socket in the namespace that the calling (control) thread is in, and closes it.
+ * On error, what the call itself made is removed again.
  */
 #ifndef PODSWITCH_LINK_H
 #define PODSWITCH_LINK_H
 
-#include "tap/base/address.h"
-#include "tap/base/failure.h"
-
-#define LINK_MAX_ADDRESSES 8
-#define LINK_MAX_ROUTES 64
-
-struct link_route {
-	struct prefix to;
-	struct address via; /* family 0: on link */
-};
-
-struct link_config {
-	struct mac mac;
-	unsigned mtu; /* bytes of the IP packet, as ip link's mtu */
-	struct prefix addresses[LINK_MAX_ADDRESSES];
-	size_t n_addresses;
-	struct link_route routes[LINK_MAX_ROUTES];
-	size_t n_routes;
-	struct address default_via; /* family 0: no default route */
-};
+#include "tap/link_config.h"
 
 /*
- * Gives `ifname` its MAC, MTU, addresses (IPv6 ones without duplicate address detection, so that they serve at once),
- * brings it up, then adds the routes and the default route, all on that interface. Errors carry the key at fault
- * ("mac", "mtu", "address", "route", "default_via"); -EEXIST for a default route that the namespace already has through
+ * Gives `ifname` its MAC, MTU and addresses, brings it up, then adds the routes and the default route, all on that
+ * interface. IPv6 addresses skip duplicate address detection, so that they work at once. Errors carry the key at fault
+ * ("mac", "mtu", "address", "route", "default_via"); -EEXIST when the namespace already has a default route through
  * another interface.
  */
 int link_setup(const char *ifname, const struct link_config *config, struct failure *why);
@@ -41,38 +22,38 @@ int link_setup(const char *ifname, const struct link_config *config, struct fail
 int link_change(const char *ifname, const struct link_config *was, const struct link_config *now, struct failure *why);
 
 /*
- * Bounds the super-frames that `ifname` is given to `segments`, where the kernel lets it be set: TCP keeps to it. No
- * error when it does not.
+ * Limits the super-frames that the kernel sends through `ifname` to `segments`. Only TCP keeps to it, and not every
+ * kernel lets it be set; that is not an error.
  */
 void link_limit_gso(const char *ifname, unsigned segments);
 
 /*
- * Readies `ifname`, a TAP that we write datagrams to as if it were a wire, for being forwarded from: up, without ARP
- * and addresses; forwarding on it, this node's own addresses accepted as sources (accept_local), and a reverse path
- * filter that is satisfied with that (rp_filter 2), for which it has a link-local address of scope host. Nothing else
- * in the namespace changes.
+ * Sets `ifname` up so that the node forwards what comes in by it: a TAP that we write datagrams to as if it were a
+ * wire. It is up, without ARP, with forwarding, with the node's own addresses accepted as sources (accept_local), and
+ * with a loose reverse path filter (rp_filter 2), for which it gets a link-local address of scope host. Nothing else in
+ * the namespace changes.
  */
 int link_setup_underlay(const char *ifname, struct failure *why);
 
-/* Whether the interface exists, and its MAC (`mac` may be NULL). 0 or -ENODEV. */
+/* 0 when the interface exists, with its MAC in *mac (may be NULL), or -ENODEV. */
 int link_find(const char *ifname, struct mac *mac, struct failure *why);
 
-/* Forgets every neighbour (ARP, ND) of `ifname` that is not permanent. */
+/* Removes every neighbour (ARP, ND) of `ifname` that is not permanent. */
 int link_flush_neighbours(const char *ifname, struct failure *why);
 
 /*
- * Whether a vxlan device of this namespace, up or down, has UDP destination port `port` (host order). 1 and its name in
- * `device` (IFNAMSIZ bytes), 0, or a negative errno.
+ * 1 when a vxlan device of this namespace, up or down, has the UDP destination port `port` (host order), with its name
+ * in `device` (IFNAMSIZ bytes); 0 when none has; or a negative errno.
  */
 int link_vxlan_on_port(uint16_t port, char *device, struct failure *why);
 
-/* The addresses of all interfaces of this namespace, at most `max`. How many, or a negative errno. */
+/* Fills in the addresses of all interfaces of this namespace, at most `max`. How many, or a negative errno. */
 int link_list_addresses(struct address *out, size_t max, struct failure *why);
 
-/* The addresses of `ifname` with their prefix lengths, at most `max`. How many, or a negative errno. */
+/* Fills in the addresses of `ifname` with their prefix lengths, at most `max`. How many, or a negative errno. */
 int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why);
 
-/* 1 when `address` is assigned to an interface of this namespace, 0 when not, or a negative errno. */
+/* 1 when an interface of this namespace has `address`, 0 when none has, or a negative errno. */
 int link_has_address(const struct address *address, struct failure *why);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netlink.c - a route netlink socket that keeps the kernel's own words */
+/* netlink.c - a route netlink socket that keeps the kernel's own error messages */
 #include "tap/netlink.h"
 
 #include <linux/netlink.h>
@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 
 /*
- * Called by libnl for an answer that is an error. The text follows the copy of our request, of which NETLINK_CAP_ACK
- * leaves the header only.
+ * Called by libnl for an error answer. The text follows the copy of our request, of which NETLINK_CAP_ACK leaves only
+ * the header.
  */
 static int keep_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *context)
 {
@@ -32,7 +32,7 @@ static int keep_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *c
 	return NL_STOP;
 }
 
-/* For what fails inside libnl, without an answer from the kernel. */
+/* The errno for a failure inside libnl, without an answer from the kernel. */
 static int netlink_errno_of(int result)
 {
 	switch (-result) {
@@ -80,7 +80,7 @@ int netlink_open(struct netlink *nl, struct failure *why)
 		netlink_close(nl);
 		return fail(why, code, NULL, "cannot open a netlink socket: %s", strerror(-code));
 	}
-	/* Linux before 4.12 knows neither; then strerror() must do. */
+	/* Linux before 4.12 has neither; then strerror() has to do. */
 	setsockopt(nl_socket_get_fd(nl->sock), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	setsockopt(nl_socket_get_fd(nl->sock), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	nl_socket_modify_err_cb(nl->sock, NL_CB_CUSTOM, keep_error, nl);
@@ -105,4 +105,36 @@ int netlink_request(struct netlink *nl, struct nl_msg *msg)
 		result = nl_wait_for_ack(nl->sock);
 	nlmsg_free(msg);
 	return netlink_code(nl, result);
+}
+
+struct address netlink_address(const struct nl_addr *from)
+{
+	struct address out = {0};
+	int family = from ? nl_addr_get_family(from) : 0;
+
+	if (family != AF_INET && family != AF_INET6)
+		return out;
+	out.family = (uint8_t)family;
+	/* A default route's destination has no bytes at all. */
+	if (nl_addr_get_len(from) <= address_size(out.family))
+		memcpy(out.bytes, nl_addr_get_binary_addr(from), nl_addr_get_len(from));
+	return out;
+}
+
+struct nl_msg *netlink_message(int type, int flags, void *head, size_t size)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+
+	if (msg && !nlmsg_append(msg, head, size, NLMSG_ALIGNTO))
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+void netlink_put(struct nl_msg **msg, int attribute, const void *data, size_t size)
+{
+	if (!*msg || !nla_put(*msg, attribute, (int)size, data))
+		return;
+	nlmsg_free(*msg);
+	*msg = NULL;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * netlink.h - a route netlink socket that keeps the kernel's own words
+ * netlink.h - a route netlink socket that keeps the kernel's own error messages
  *
- * libnl folds the kernel's errno into some thirty codes of its own and forgets the text that came with it. Both are
- * what the user needs, so they are caught on their way in. One thread at a time.
+ * libnl maps the kernel's errno to some thirty codes of its own and drops the text that came with it. The user needs
+ * both, so they are caught as they arrive. One thread at a time.
  */
 #ifndef PODSWITCH_NETLINK_H
 #define PODSWITCH_NETLINK_H
 
+#include "tap/base/address.h"
 #include "tap/base/failure.h"
 
+#include <netlink/addr.h>
 #include <netlink/netlink.h>
 
 struct netlink {
@@ -21,13 +23,23 @@ struct netlink {
 /* Opens the socket in the namespace of the calling thread. *nl must not move until it is closed. */
 int netlink_open(struct netlink *nl, struct failure *why);
 
-/* Accepts one that netlink_open refused. */
+/* Accepts one that netlink_open() refused. */
 void netlink_close(struct netlink *nl);
 
-/* Sends a request, waits for its answer and frees it. NULL is accepted: -ENOMEM, so that builders need no check. */
+/* Sends a request, waits for the answer and frees it. NULL is accepted and gives -ENOMEM, so builders need no check. */
 int netlink_request(struct netlink *nl, struct nl_msg *msg);
 
 /* The negative errno for what a libnl function that used nl->sock returned; 0 for results that are no error. */
 int netlink_code(struct netlink *nl, int result);
+
+/*
+ * Building a request: the header of the type's family, then attributes one by one. Without memory the message becomes
+ * NULL, which all functions here accept; netlink_request() then reports -ENOMEM.
+ */
+struct nl_msg *netlink_message(int type, int flags, void *head, size_t size);
+void netlink_put(struct nl_msg **msg, int attribute, const void *data, size_t size);
+
+/* libnl's idea of an address as ours; family 0 for NULL and for anything that is no IP address. */
+struct address netlink_address(const struct nl_addr *from);
 
 #endif

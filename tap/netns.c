@@ -19,7 +19,7 @@
 
 #define NAMED "/run/netns/"
 
-/* The path that `spec` stands for; -EINVAL when it can stand for none. */
+/* The path that `spec` stands for; -EINVAL if it is malformed. */
 static int netns_path(const char *spec, char path[static PATH_MAX])
 {
 	const char *before = "", *after = "";
@@ -56,7 +56,7 @@ static int explain_open(int error, const char *spec, const char *path, struct fa
 
 /*
  * A name under /run/netns is a file on which the namespace is mounted. A container that does not receive the host's
- * mounts sees the bare file, which is by far the likeliest reason to come here.
+ * mounts sees the bare file. That is by far the most likely reason to come here.
  */
 static int refuse_file(const char *path, struct failure *why)
 {
@@ -73,7 +73,7 @@ static int open_path(const char *spec, const char *path, struct netns *out, stru
 	struct statfs fs;
 	struct stat st;
 
-	/* Looked at before it is opened: opening a FIFO or a device has effects of its own. */
+	/* Checked before it is opened: opening a FIFO or a device has side effects. */
 	if (statfs(path, &fs))
 		return explain_open(errno, spec, path, why);
 	if ((unsigned long)fs.f_type != NSFS_MAGIC)
@@ -118,7 +118,7 @@ bool netns_is(const char *spec, const struct netns *ns)
 	char path[PATH_MAX];
 	struct stat st;
 
-	/* While ns->fd is held the namespace lives on, so its inode number cannot have been given to another. */
+	/* While ns->fd is open the namespace exists, so its inode number cannot be another's. */
 	return !netns_path(spec, path) && !stat(path, &st) && st.st_dev == ns->dev && st.st_ino == ns->ino;
 }
 
@@ -136,6 +136,6 @@ void netns_return(const struct netns *home)
 {
 	if (!setns(home->fd, CLONE_NEWNET))
 		return;
-	log_line(LOG_ERROR, "cannot return to the own network namespace: %s", strerror(errno));
+	log_line(LOG_ERROR, "cannot return to podswitchd's own network namespace: %s", strerror(errno));
 	abort();
 }

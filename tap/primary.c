@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary.c - a pod's primary interface, which the TAP takes the way out from
+ * primary.c - making a TAP the pod's only way out, instead of its primary interface
  *
- * The kernel's tables are the only state. What there is of ours:
+ * The kernel's tables are the only state. What we put there:
  *
- *   main table    unreachable defaults behind every other, and the routes of networks and machines that stay on the
- *                 primary interface; all of them, and nothing else there, have PRIMARY_PROTOCOL
- *   PARKED_TABLE  the pod's own default routes, exact copies, until they are given back. No rule leads there. Behind
- *                 the unreachable defaults in the main table they would serve whoever binds a socket to their
- *                 interface: IPv6 skips routes of other interfaces for those, unreachable ones (on lo) among them
- *   BOUND_TABLE   what IPv4 sockets bound to the primary interface may reach. Where they find no route, Linux takes the
- *                 destination to be on the link and asks for it by ARP (ip_route_output_key_hash_rcu), and a node that
- *                 answers for everyone (proxy_arp, as Calico's do) forwards it. Only a route that is found prevents it,
- *                 no unreachable one: a local default on that very interface. What leads elsewhere is thrown back to
- * the main table
+ *    main table    unreachable default routes, behind all others, and the routes of networks and addresses that stay on
+ *                  the primary interface. All of these have PRIMARY_PROTOCOL, and nothing else there has.
  *
- * The order is all that keeps the promise. Taking: unreachable defaults, no more router advertisements, ways that stay,
- * a default copied to where it is parked, then deleted. Giving back is the reverse, with the ways that stay removed
- * only when the default is there again.
+ *    PARKED_TABLE  the pod's own default routes, as exact copies, until they are restored. No rule leads there. They
+ * could not stay in the main table behind the unreachable ones: for a socket bound to an interface, IPv6 skips routes
+ * of other interfaces, and unreachable routes belong to lo.
+ *
+ *    BOUND_TABLE   what IPv4 sockets that are bound to the primary interface may reach. Where such a socket finds no
+ *                  route, Linux takes the destination to be on link and asks for it by ARP
+ *                  (ip_route_output_key_hash_rcu), and a node that answers for everyone (proxy_arp, as Calico's do)
+ *                  forwards it. An unreachable route does not prevent that, only a route that is found: a local default
+ *                  route on that very interface. Throw routes send permitted destinations back to the main table.
+ *
+ * At no time may there be another way out. Only the order ensures that:
+ *
+ *    primary_take()                                     primary_restore()
+ *      unreachable default routes                         copy parked default routes back, delete the copies
+ *      refuse router advertisements                       rules and routes for bound sockets
+ *      routes of what stays on the primary interface      routes of what stayed
+ *      copy default routes to PARKED_TABLE, delete them   unreachable default routes
+ *      rules and routes for bound sockets
+ *      delete routes that are no longer wanted
+ *
+ * Control thread, in the pod's namespace.
  */
 #include "tap/primary.h"
 
@@ -27,22 +37,19 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define CONF "/proc/sys/net/ipv6/conf" /* follows the network namespace of the thread that reads */
+#define CONF "/proc/sys/net/ipv6/conf" /* is that of the reading thread's network namespace */
 
-#define PARK_TURNS 8       /* defaults that come back while they are taken away */
-#define RULE_PRIORITY 1000 /* before the main table's 32766, and what other plugins put just before that */
+#define PARK_TURNS 8       /* tries, as default routes may come back while they are removed */
+#define RULE_PRIORITY 1000 /* before the main table (32766), and before rules of other plugins just before it */
 #define MAX_RULES 256
 
 struct session {
 	struct netlink nl;
-	unsigned ifindex; /* of the TAP; 0: it is not there */
+	unsigned ifindex; /* of the TAP; 0: it does not exist */
 	struct route_list list;
 };
 
@@ -66,7 +73,7 @@ static int session_read(struct session *s, struct failure *why)
 	return route_list_read(&s->nl, &s->list, why);
 }
 
-/* What is wanted. */
+/* What is wanted */
 
 static size_t count_wanted(const struct primary_config *config)
 {
@@ -107,7 +114,7 @@ static int primary_check_config(const struct primary_config *config, struct fail
 	return 0;
 }
 
-/* What there is. */
+/* What there is */
 
 static bool is_default(const struct route *route)
 {
@@ -124,13 +131,13 @@ static bool is_kept(const struct route *route)
 	return route->table == RT_TABLE_MAIN && route->protocol == PRIMARY_PROTOCOL && route->type == RTN_UNICAST;
 }
 
-/* One of the main table that is not ours. */
+/* In the main table, and not ours. */
 static bool is_own(const struct route *route)
 {
 	return route->table == RT_TABLE_MAIN && route->protocol != PRIMARY_PROTOCOL;
 }
 
-/* A default route that leads around the TAP, be it in part: IPv6 makes one of those of equal metric. */
+/* Whether it is a default route around the TAP, even in part: IPv6 merges routes of equal metric into one. */
 static bool is_way_around(const struct session *s, const struct route *route)
 {
 	return is_own(route) && is_default(route) && route_uses_other(route, s->ifindex);
@@ -140,13 +147,13 @@ static bool is_better(const struct route *a, const struct route *b)
 {
 	if (!b || a->to.length != b->to.length)
 		return !b || a->to.length > b->to.length;
-	/* A default that came after others were parked knows better. */
+	/* A default route that came after others were parked is more recent, so it is preferred. */
 	if (is_parked(a) != is_parked(b))
 		return is_parked(b);
 	return a->metric < b->metric;
 }
 
-/* The route that packets to all of `to` would take if it were not for the TAP and us; NULL: none. */
+/* The route that packets to all of `to` would take without the TAP and without us; NULL: none. */
 static const struct route *find_way(const struct session *s, const struct prefix *to)
 {
 	const struct route *best = NULL;
@@ -163,7 +170,7 @@ static const struct route *find_way(const struct session *s, const struct prefix
 	return best;
 }
 
-/* Whether the pod has a route of its own to exactly that network, wherever it leads. */
+/* Whether the pod has its own route to exactly that network, wherever it leads. */
 static bool has_own(const struct session *s, const struct prefix *to)
 {
 	for (size_t i = 0; i < s->list.n; i++) {
@@ -173,7 +180,7 @@ static bool has_own(const struct session *s, const struct prefix *to)
 	return false;
 }
 
-/* Nothing else leads out. */
+/* Blocking everything else */
 
 static int change_unreachable(struct session *s, int type, int flags, uint8_t family)
 {
@@ -187,7 +194,7 @@ static int put_unreachable(struct session *s, struct failure *why)
 {
 	for (size_t i = 0; i < sizeof(families); i++) {
 		int code = change_unreachable(s, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, families[i]);
-		/* A kernel without IPv6 has no IPv6 to stop. */
+		/* A kernel without IPv6 has no IPv6 to block. */
 		if (code && !(families[i] == AF_INET6 && (code == -EOPNOTSUPP || code == -EAFNOSUPPORT)))
 			return fail(why, code, NULL, "cannot make IPv%d unreachable by default: %s",
 				    families[i] == AF_INET6 ? 6 : 4, s->nl.text);
@@ -200,7 +207,7 @@ static int write_zero(const char *path)
 	char now[16] = "";
 	FILE *file = fopen(path, "re");
 
-	/* Where it is so already, that it may not be written does not matter. */
+	/* If it is 0 already, it need not be writable. */
 	if (file) {
 		bool zero = fgets(now, sizeof(now), file) && !strcmp(now, "0\n");
 		fclose(file);
@@ -230,15 +237,15 @@ static int refuse_advertisements(struct failure *why)
 		code = write_zero(path);
 		if (code)
 			fail(why, code, NULL,
-			     "cannot set the sysctl net.ipv6.conf.%.20s.accept_ra to 0 (%s), so that IPv6 would find "
-			     "a way around: give podswitchd a /proc/sys that it may write",
+			     "cannot set the sysctl net.ipv6.conf.%.20s.accept_ra to 0 (%s), without which IPv6 has "
+			     "a way around; give podswitchd a writable /proc/sys",
 			     entry->d_name, strerror(-code));
 	}
 	closedir(directory);
 	return code;
 }
 
-/* What stays on the primary interface. */
+/* What stays on the primary interface */
 
 static int primary_keep(struct session *s, const struct prefix *to, const char *key, struct failure *why)
 {
@@ -266,14 +273,14 @@ static int keep_all(struct session *s, const struct primary_config *config, stru
 	return code;
 }
 
-/* `without`: the hops on that interface stay, which only IPv6 knows; 0: all go. */
+/* With `without`, hops on that interface stay, which only IPv6 can do; 0: the whole route goes. */
 static int delete_hops(struct session *s, const struct route *route, unsigned without, struct failure *why)
 {
 	struct route_edit edit = {.table = route->table, .without = without};
 	char text[ADDRESS_TEXT];
 	int code = netlink_request(&s->nl, route_copy(route, RTM_DELROUTE, 0, &edit));
 
-	/* With its interface it may have gone meanwhile. */
+	/* It may have gone with its interface in the meantime. */
 	if (!code || code == -ESRCH || code == -ENOENT)
 		return 0;
 	return fail(why, code, NULL, "cannot delete the route %s: %s", prefix_format(&route->to, text), s->nl.text);
@@ -297,18 +304,18 @@ static int drop_unwanted(struct session *s, const struct primary_config *config,
 	return code;
 }
 
-/* The pod's default routes. */
+/* The pod's own default routes */
 
 static int primary_park(struct session *s, const struct route *route, struct failure *why)
 {
 	struct route_edit edit = {.table = PRIMARY_PARKED_TABLE, .without = s->ifindex};
 	int code = netlink_request(&s->nl, route_copy(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &edit));
 
-	return code ? fail(why, code, NULL, "cannot put the pod's default route aside: %s", s->nl.text)
+	return code ? fail(why, code, NULL, "cannot move the pod's default route aside: %s", s->nl.text)
 		    : delete_hops(s, route, route->family == AF_INET6 ? s->ifindex : 0, why);
 }
 
-/* Router advertisements on their way when they were turned off may still bring some. */
+/* Router advertisements that were already on their way when they were refused may still add some. */
 static int park_all(struct session *s, struct failure *why)
 {
 	for (int turn = 0; turn < PARK_TURNS; turn++) {
@@ -325,7 +332,7 @@ static int park_all(struct session *s, struct failure *why)
 		if (code || !parked)
 			return code;
 	}
-	return fail(why, -EBUSY, NULL, "the pod's default routes come back as fast as they are taken away");
+	return fail(why, -EBUSY, NULL, "the pod's default routes come back as fast as they are removed");
 }
 
 static int restore(struct session *s, const struct route *route, struct failure *why)
@@ -334,7 +341,7 @@ static int restore(struct session *s, const struct route *route, struct failure 
 	int code = netlink_request(&s->nl, route_copy(route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &edit));
 
 	if (code && code != -EEXIST)
-		return fail(why, code, NULL, "cannot put the pod's default route back: %s", s->nl.text);
+		return fail(why, code, NULL, "cannot restore the pod's default route: %s", s->nl.text);
 	return primary_delete_route(s, route, why);
 }
 
@@ -349,7 +356,7 @@ static int restore_all(struct session *s, struct failure *why)
 	return code;
 }
 
-/* Whether `ifname` has a default route where one that is parked is to return to. */
+/* Whether this is a default route of `ifname` in the place of a parked one. */
 static bool is_in_the_way(const struct session *s, const struct route *route)
 {
 	if (!is_own(route) || !is_default(route) || !route_uses(route, s->ifindex))
@@ -362,31 +369,34 @@ static bool is_in_the_way(const struct session *s, const struct route *route)
 	return false;
 }
 
-/* Sockets bound to an interface. */
+/* Sockets bound to an interface */
 
 static struct nl_msg *rule_message(int type, int flags, const char *ifname)
 {
 	struct fib_rule_hdr head = {.family = AF_INET, .action = FR_ACT_TO_TBL};
-	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
+	uint32_t priority = RULE_PRIORITY, table = PRIMARY_BOUND_TABLE;
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) &&
-	    !nla_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY) && !nla_put_u32(msg, FRA_TABLE, PRIMARY_BOUND_TABLE) &&
-	    (!ifname || !nla_put_string(msg, FRA_OIFNAME, ifname)))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, FRA_PRIORITY, &priority, sizeof(priority));
+	netlink_put(&msg, FRA_TABLE, &table, sizeof(table));
+	if (ifname)
+		netlink_put(&msg, FRA_OIFNAME, ifname, strlen(ifname) + 1);
+	return msg;
 }
 
 static int change_bound(struct session *s, int type, uint8_t kind, const struct prefix *to, unsigned ifindex)
 {
 	int flags = type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_REPLACE : 0;
 
-	/* The metric tells the local defaults of several interfaces apart. */
+	/* Each interface's local default route has its own metric. */
 	return netlink_request(
 		&s->nl, route_stop(type, flags, kind, to, PRIMARY_BOUND_TABLE, ifindex, ifindex, PRIMARY_PROTOCOL));
 }
 
-/* Whether bound sockets may reach it as the main table says; what the TAP alone leads to is not the primary's. */
+/*
+ * Whether bound sockets may go where the main table says. A route over the TAP alone is no way by the primary
+ * interface.
+ */
 static bool is_bound_way(const struct session *s, const struct primary_config *config, const struct route *route)
 {
 	if (route->family != AF_INET || route->table != RT_TABLE_MAIN || !route->to.length ||
@@ -448,10 +458,12 @@ static int stop_all_bound(struct session *s, const struct primary_config *config
 			code = stop_bound(s, rtnl_link_get_name(link), ifindex);
 	}
 	nl_cache_free(links);
-	return code ? fail(why, code, NULL, "cannot stop sockets bound to the primary interface: %s", s->nl.text) : 0;
+	return code ? fail(why, code, NULL, "cannot block sockets that are bound to the primary interface: %s",
+			   s->nl.text)
+		    : 0;
 }
 
-/* Rules first: without its local default the table would be no stop. */
+/* Rules first: without its local default route the table would block nothing. */
 static int free_bound(struct session *s, struct failure *why)
 {
 	int code = 0;
@@ -460,7 +472,7 @@ static int free_bound(struct session *s, struct failure *why)
 		code = netlink_request(&s->nl, rule_message(RTM_DELRULE, 0, NULL));
 	if (code != -ENOENT)
 		return fail(why, code ? code : -EBUSY, NULL, "cannot remove the rules of bound sockets: %s",
-			    code ? s->nl.text : "there are ever more");
+			    code ? s->nl.text : "more keep appearing");
 	code = 0;
 	for (size_t i = 0; !code && i < s->list.n; i++) {
 		if (s->list.routes[i].table == PRIMARY_BOUND_TABLE)
@@ -486,7 +498,7 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 		code = session_read(&s, why);
 	if (!code)
 		code = keep_all(&s, config, why);
-	/* Read again, as bound sockets may reach what was just added. */
+	/* Read again, as bound sockets may use the routes that were just added. */
 	if (!code)
 		code = session_read(&s, why);
 	if (!code)
@@ -504,7 +516,7 @@ static int primary_restore_routes(struct session *s, const char *ifname, struct 
 	for (size_t i = 0; i < s->list.n; i++) {
 		if (is_in_the_way(s, &s->list.routes[i]))
 			return fail(why, -EBUSY, "default_via",
-				    "default_via: %.16s still has the default route: take it away first", ifname);
+				    "default_via: %.16s still has the default route; remove that first", ifname);
 	}
 	int code = restore_all(s, why);
 	if (!code)

@@ -8,18 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DUMP_TURNS 8 /* a dump that routes changed under is asked for again */
+#define DUMP_TURNS 8 /* tries of a dump during which routes change */
 
 struct reader {
 	struct route_list *list;
 	size_t room;
 	bool no_memory;
 };
-
-static size_t address_size(uint8_t family)
-{
-	return family == AF_INET6 ? 16 : 4;
-}
 
 static uint32_t attribute_u32(struct nlmsghdr *raw, int attribute, uint32_t otherwise)
 {
@@ -67,7 +62,7 @@ static int route_list_add(struct reader *reader, const struct nlmsghdr *from)
 fail:
 	free(raw);
 	reader->no_memory = true;
-	return NL_OK; /* the rest of the dump has to be read all the same */
+	return NL_OK; /* the rest of the dump must be read anyway */
 }
 
 static int take_route(struct nl_msg *msg, void *context)
@@ -77,7 +72,7 @@ static int take_route(struct nl_msg *msg, void *context)
 
 	if (raw->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(raw, sizeof(*head)))
 		return NL_OK;
-	/* Multicast routing dumps its own families, and lookups that the kernel remembers are no routes. */
+	/* Multicast routing dumps families of its own, and cached lookups are not routes. */
 	if ((head->rtm_family != AF_INET && head->rtm_family != AF_INET6) || head->rtm_flags & RTM_F_CLONED)
 		return NL_OK;
 	return route_list_add(context, raw);
@@ -125,8 +120,8 @@ void route_list_free(struct route_list *list)
 }
 
 /*
- * The first next hop after `hop` of RTA_MULTIPATH (NULL: the first of all) that is not on interface `without` (0: any),
- * or NULL.
+ * The first next hop after `hop` in RTA_MULTIPATH (NULL: the first of all) that is not on the interface `without` (0:
+ * any interface), or NULL.
  */
 static struct rtnexthop *next_hop(struct nlattr *multipath, struct rtnexthop *hop, unsigned without)
 {
@@ -170,7 +165,7 @@ bool route_uses_other(const struct route *route, unsigned ifindex)
 	return multipath ? next_hop(multipath, NULL, ifindex) != NULL : !route_uses(route, ifindex);
 }
 
-/* What the kernel tells of a hop and does not take: that it is dead, offloaded, without a carrier. */
+/* Only the flags that the kernel accepts in a request, not those that it reports: dead, offloaded, without carrier. */
 static unsigned char keep_flags(unsigned flags)
 {
 	return flags & RTNH_F_ONLINK;
@@ -193,7 +188,7 @@ static int put_hops(struct nl_msg *msg, struct nlattr *multipath, unsigned witho
 	return 0;
 }
 
-/* The hop as if it were the route's only one. */
+/* Adds the first remaining hop as the route's only one. */
 static int put_first_hop(struct nl_msg *msg, struct nlattr *multipath, unsigned without)
 {
 	struct rtnexthop *hop = next_hop(multipath, NULL, without);
@@ -214,8 +209,8 @@ static int put_attribute(struct nl_msg *msg, struct nlattr *attribute, const str
 {
 	switch (nla_type(attribute)) {
 	case RTA_TABLE:
-	case RTA_CACHEINFO: /* with it goes the rest of a lifetime */
-	case RTA_NH_ID:     /* the hops are told as well, and both is refused */
+	case RTA_CACHEINFO: /* has the rest of a lifetime */
+	case RTA_NH_ID:     /* the hops are in the message as well; both together are refused */
 		return 0;
 	case RTA_DST:
 	case RTA_PRIORITY:
@@ -261,18 +256,18 @@ fail:
 struct nl_msg *route_stop(int type, int flags, uint8_t kind, const struct prefix *to, uint32_t table, uint32_t metric,
 			  unsigned ifindex, uint8_t protocol)
 {
-	/* A throw of the narrowest scope that there is catches lookups of every scope (MSG_DONTROUTE). */
+	/* A throw route of the narrowest scope catches lookups of every scope (MSG_DONTROUTE). */
 	struct rtmsg head = {.rtm_family = to->address.family,
 			     .rtm_dst_len = to->length,
 			     .rtm_protocol = protocol,
 			     .rtm_scope = kind == RTN_UNREACHABLE ? RT_SCOPE_UNIVERSE : RT_SCOPE_HOST,
 			     .rtm_type = kind};
-	struct nl_msg *msg = nlmsg_alloc_simple(type, flags);
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 
-	if (msg && !nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) && !nla_put_u32(msg, RTA_TABLE, table) &&
-	    !nla_put(msg, RTA_DST, (int)address_size(to->address.family), to->address.bytes) &&
-	    !nla_put_u32(msg, RTA_PRIORITY, metric) && (!ifindex || !nla_put_u32(msg, RTA_OIF, ifindex)))
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
+	netlink_put(&msg, RTA_TABLE, &table, sizeof(table));
+	netlink_put(&msg, RTA_DST, to->address.bytes, address_size(to->address.family));
+	netlink_put(&msg, RTA_PRIORITY, &metric, sizeof(metric));
+	if (ifindex)
+		netlink_put(&msg, RTA_OIF, &ifindex, sizeof(ifindex));
+	return msg;
 }

@@ -2,8 +2,8 @@
 /*
  * route.h - the routes of the current network namespace, and messages that copy them
  *
- * A route is kept as the kernel told it, so that a copy of it elsewhere says all that the original says: metrics,
- * preferred source, several next hops, encapsulation. Control thread.
+ * A route is kept as the message that the kernel sent. So a copy of it elsewhere has everything that the original has:
+ * metrics, preferred source, several next hops, encapsulation. Control thread.
  */
 #ifndef PODSWITCH_ROUTE_H
 #define PODSWITCH_ROUTE_H
@@ -26,27 +26,30 @@ struct route_list {
 	size_t n;
 };
 
-/* Lists the IPv4 and IPv6 routes of all tables. *out needs route_list_free() unless it is refused. */
+/* Lists the IPv4 and IPv6 routes of all tables. On success *out has to be freed with route_list_free(). */
 int route_list_read(struct netlink *nl, struct route_list *out, struct failure *why);
 
-/* Accepts zeroes, and leaves them. */
+/* Accepts an empty list, and leaves one. */
 void route_list_free(struct route_list *list);
 
-/* Whether any of its next hops is on that interface, or on another (or, of a route without hops, none). */
+/*
+ * Whether any of its next hops is on that interface, or on another one. A route without next hops uses no interface,
+ * and other ones.
+ */
 bool route_uses(const struct route *route, unsigned ifindex);
 bool route_uses_other(const struct route *route, unsigned ifindex);
 
-/* What is to be different in a copy. */
+/* What differs in a copy. */
 struct route_edit {
 	uint32_t table;
 	uint8_t protocol;        /* 0: the original's */
-	unsigned without;        /* of several hops, those on this interface are left out; 0: none */
-	const struct prefix *to; /* NULL: the original's, with its metric; else without, and by its first hop alone */
+	unsigned without;        /* leaves out hops on this interface, if there are several; 0: none */
+	const struct prefix *to; /* NULL: the original's destination and metric; else this one, without metric and with
+				    the first hop only */
 };
 
 /*
- * A request `type` (RTM_NEWROUTE, RTM_DELROUTE) for a copy of `route`, for netlink_request(). NULL when there is no
- * memory.
+ * A request of `type` (RTM_NEWROUTE, RTM_DELROUTE) for a copy of `route`, for netlink_request(). NULL without memory.
  */
 struct nl_msg *route_copy(const struct route *route, int type, int flags, const struct route_edit *edit);
 

@@ -2,10 +2,10 @@
 /*
  * tap.c - the TAP device that is a pod's port
  *
- * TUNSETIFF means "attach, or make it": two things that must never be mistaken for each other here. Making goes with
- * IFF_TUN_EXCL, which the kernel decides under its own lock. For attaching there is no such flag; a device that came
- * into being because the old one vanished a moment ago gives itself away by not being persistent, and goes again with
- * the descriptor.
+ * TUNSETIFF means "attach, or make it". Here the two must never be mistaken for each other. Making uses IFF_TUN_EXCL,
+ * which the kernel checks under its own lock. For attaching there is no such flag. But a device that TUNSETIFF has just
+ * made, because the old one vanished a moment ago, is not persistent: that shows, and it goes away when its descriptor
+ * is closed.
  */
 #include "tap/tap.h"
 
@@ -19,14 +19,14 @@
 
 #define TUN_DEVICE "/dev/net/tun"
 #define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
-#define UNDERLAY_NAME "podswitch%d" /* the kernel puts the first free number in */
+#define UNDERLAY_NAME "podswitch%d" /* the kernel fills in the first free number */
 
-/* Offloads that Debian 12's if_tun.h, of Linux 6.1, does not know. */
+/* Offloads that Debian 12's if_tun.h (Linux 6.1) does not have. */
 #define OFFLOAD_USO (0x20 | 0x40)     /* Linux 6.2, both or none */
 #define OFFLOAD_TUNNEL (0x80 | 0x100) /* Linux 6.17, with and without the outer checksum */
 #define OFFLOAD_BASIC (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
-/* What the kernel accepts as a name, less '%', which it takes for a pattern to be filled in. */
+/* What the kernel accepts as a name, but without '%', which it would treat as a pattern. */
 static int check_name(const char *ifname, struct failure *why)
 {
 	size_t length = strlen(ifname);
@@ -49,7 +49,7 @@ static int open_tun(struct failure *why)
 	if (fd >= 0)
 		return fd;
 	int error = errno;
-	/* ENODEV, ENXIO: the node is there and the module behind it is not. */
+	/* ENODEV, ENXIO: the device node exists, but the module behind it does not. */
 	if (error == ENOENT || error == ENODEV || error == ENXIO)
 		return fail(why, -ENOENT, NULL,
 			    TUN_DEVICE " is missing: load the tun module (modprobe tun) or mount " TUN_DEVICE
@@ -70,8 +70,8 @@ static int set_interface(int fd, const char *ifname, int flags)
 }
 
 /*
- * The state of the device that matters to us, whatever a holder before us made of it. Persistence comes last: when any
- * of it fails, a new device goes with its descriptor.
+ * Sets everything about the device that matters to us, whatever an earlier owner did to it. Persistence comes last: if
+ * anything fails, a new device goes away with its descriptor.
  */
 static int configure(int fd, const char *ifname, struct failure *why)
 {
@@ -89,7 +89,7 @@ static int explain_create(int code, const char *ifname, struct failure *why)
 	switch (code) {
 	case -EBUSY:
 	case -EEXIST:
-		return fail(why, -EEXIST, "ifname", "an interface %s is already there: choose another name", ifname);
+		return fail(why, -EEXIST, "ifname", "there is already an interface %s; choose another name", ifname);
 	case -EPERM:
 		return fail(why, -EPERM, NULL, "making a TAP needs CAP_NET_ADMIN");
 	case -EINVAL:
@@ -124,9 +124,9 @@ static int explain_adopt(int code, const char *ifname, struct failure *why)
 	case -EINVAL:
 		return fail(why, -ENODEV, "ifname", "the interface %s is not a TAP of podswitchd", ifname);
 	case -EPERM:
-		return fail(why, -EPERM, NULL, "taking up a TAP needs CAP_NET_ADMIN");
+		return fail(why, -EPERM, NULL, "attaching to a TAP needs CAP_NET_ADMIN");
 	default:
-		return fail(why, code, NULL, "cannot take up the TAP %s: %s", ifname, strerror(-code));
+		return fail(why, code, NULL, "cannot attach to the TAP %s: %s", ifname, strerror(-code));
 	}
 }
 
@@ -189,7 +189,7 @@ int tap_create_underlay(char *ifname, int *fd, struct failure *why)
 	    ioctl(tun, TUNSETOFFLOAD, (unsigned long)(OFFLOAD_BASIC | OFFLOAD_USO | OFFLOAD_TUNNEL))) {
 		close(tun);
 		return fail(why, -ENOTSUP, NULL,
-			    "this kernel's TAPs do not know tunnel GSO, which came with Linux 6.17");
+			    "this kernel's TAPs do not support tunnel GSO, which came with Linux 6.17");
 	}
 	memcpy(ifname, request.ifr_name, IFNAMSIZ);
 	*fd = tun;

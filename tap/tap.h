@@ -2,11 +2,11 @@
 /*
  * tap.h - the TAP device that is a pod's port
  *
- * A TAP belongs to the namespace its /dev/net/tun was opened in, so the caller enters the pod's namespace first. It is
- * persistent: it outlives podswitchd with everything the pod configured on it, and while nobody holds its descriptor it
- * has no carrier, so that what the pod sends goes nowhere (fail closed).
+ * A TAP belongs to the namespace in which its /dev/net/tun was opened, so the caller enters the pod's namespace first.
+ * It is persistent: it outlives podswitchd, with everything that the pod configured on it. While nobody has its
+ * descriptor open it has no carrier, and what the pod sends goes nowhere (fail closed).
  *
- * Every read and write carries a struct virtio_net_hdr of TAP_VNET_HEADER bytes in front of the Ethernet frame.
+ * Every read and write has a struct virtio_net_hdr of TAP_VNET_HEADER bytes in front of the Ethernet frame.
  */
 #ifndef PODSWITCH_TAP_H
 #define PODSWITCH_TAP_H
@@ -19,31 +19,34 @@
 #define TAP_TUNNEL_VNET_HEADER 24 /* sizeof(struct virtio_net_hdr_v1_hash_tunnel) of Linux 6.17, bytes */
 
 /*
- * Makes the persistent TAP `ifname` in the current namespace; *fd is non-blocking and close-on-exec. No offload is
- * offered to the pod's kernel yet: what it hands us is complete. Errors: -EEXIST (the name is taken, key "ifname"),
- * -EINVAL (not an interface name), -ENOENT or -EPERM (/dev/net/tun missing or forbidden, the text says what to do).
+ * Makes the persistent TAP `ifname` in the current namespace. *fd is non-blocking and close-on-exec. No offloads are
+ * offered to the pod's kernel yet, so every frame it sends is complete. Errors: -EEXIST (the name is taken, key
+ * "ifname"), -EINVAL (not an interface name), -ENOENT or -EPERM (/dev/net/tun is missing or forbidden; the text says
+ * what to do).
  */
 int tap_create(const char *ifname, int *fd, struct failure *why);
 
-/* Takes up the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is no such TAP, -EBUSY.
+/*
+ * Opens the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is not such a TAP, -EBUSY.
  */
 int tap_adopt(const char *ifname, int *fd, struct failure *why);
 
 /*
- * What the pod's kernel may leave to us: unfinished checksums and super-frames of TCP and, where the kernel knows it
- * (Linux 6.2), of UDP; then *uso is true, and UDP super-frames may be written to the TAP as well. With `on` false
- * nothing. Returns 0, or a negative errno when even checksums are refused, which leaves the TAP without offloads.
+ * Sets what the pod's kernel may leave to us: unfinished checksums, super-frames of TCP, and super-frames of UDP where
+ * the kernel has them (Linux 6.2). *uso says whether it has, and so whether UDP super-frames may be written to the TAP,
+ * too. With `on` false the pod may leave us nothing. Returns 0, or a negative errno when even checksums are refused;
+ * the TAP then has no offloads.
  */
 int tap_set_offloads(int fd, bool on, bool *uso);
 
 /*
- * Makes a TAP of podswitchd's own in the current namespace, for datagrams that are written to it as if it were a wire:
- * not persistent, with a virtio header of TAP_TUNNEL_VNET_HEADER bytes that can describe a super-frame inside a UDP
- * tunnel. `ifname` has room for IFNAMSIZ bytes and is filled. -ENOTSUP on a kernel without that (before Linux 6.17).
+ * Makes a TAP for podswitchd itself in the current namespace, to write datagrams to as if it were a wire. It is not
+ * persistent, and its virtio header of TAP_TUNNEL_VNET_HEADER bytes can describe a super-frame inside a UDP tunnel.
+ * `ifname` has room for IFNAMSIZ bytes and is filled in. -ENOTSUP before Linux 6.17, which cannot do this.
  */
 int tap_create_underlay(char *ifname, int *fd, struct failure *why);
 
-/* Makes the TAP vanish and closes `fd` (-1 is accepted). */
+/* Deletes the TAP and closes `fd` (-1 is accepted). */
 void tap_destroy(int fd);
 
 #endif

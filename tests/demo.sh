@@ -10,15 +10,10 @@ export LC_ALL=C
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 BUILD=${BUILD:-$HERE/../build}
+SCENARIO=demo
+. "$HERE/checks.sh"
 D=demo$$
 TMP='' PIDS=() VERDICT=
-BOLD='' DIM='' GREEN='' RED='' OFF=''
-[ ! -t 1 ] || { BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' OFF=$'\e[0m'; }
-
-no() { # what is missing and what to do, in one line
-	echo "demo: $1" >&2
-	exit 1
-}
 
 cleanup() { # on every way out: end what we started, remove what we made
 	local status=$? pid name
@@ -34,27 +29,23 @@ cleanup() { # on every way out: end what we started, remove what we made
 	[ -z "$TMP" ] || rm -rf "$TMP"
 	exit $status
 }
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-trap 'exit 141' PIPE
+on_exit cleanup
 
 # ---- can it work here? ----------------------------------------------------------------------------------------------
 
-[ "$(id -u)" = 0 ] || no "network namespaces and TAP devices need root: run sudo make demo"
+[ "$(id -u)" = 0 ] || die "network namespaces and TAP devices need root: run sudo make demo"
 for tool in ip curl python3; do
-	command -v $tool >/dev/null || no "$tool is not installed: run make deps (Debian packages iproute2, curl, python3)"
+	command -v $tool >/dev/null || die "$tool is not installed: run make deps (Debian packages iproute2, curl, python3)"
 done
 BUILD=$(realpath -m "$BUILD")
 for program in podswitchd podswitchctl; do
-	[ -x "$BUILD/$program" ] || no "$program is not in $BUILD: run make first"
+	[ -x "$BUILD/$program" ] || die "$program is not in $BUILD: run make first"
 done
-[ -c /dev/net/tun ] || no "/dev/net/tun is missing: load the tun module (modprobe tun), or give the container that device"
+[ -c /dev/net/tun ] || die "/dev/net/tun is missing: load the tun module (modprobe tun), or give the container that device"
 unshare -n true 2>/dev/null ||
-	no "network namespaces are forbidden here: run the demo on the host, in a VM or in a privileged container"
+	die "network namespaces are forbidden here: run the demo on the host, in a VM or in a privileged container"
 ip netns add "$D-node" 2>/dev/null ||
-	no "ip netns add is refused: it needs CAP_SYS_ADMIN and a writable /run/netns (a privileged container has both)"
+	die "ip netns add is refused: it needs CAP_SYS_ADMIN and a writable /run/netns (a privileged container has both)"
 TMP=$(mktemp -d "/tmp/podswitch-$D.XXXXXX")
 VERDICT=wanted
 
@@ -73,14 +64,7 @@ run() { # print it, then run it
 in_ns() { ip netns exec "$D-$1" "${@:2}"; }
 podswitchctl() { "$BUILD/podswitchctl" -s "$TMP/node.sock" "$@"; }
 
-until_works() { # until_works SECONDS COMMAND...
-	local deadline=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $deadline ] || no "gave up waiting for: $*"
-		sleep 0.05
-	done
-}
+until_works() { poll "$@" >/dev/null || die "gave up waiting for: ${*:2}"; } # until_works SECONDS COMMAND...
 
 start() { # start NAMESPACE LOG COMMAND...: in the background, until cleanup
 	ip netns exec "$D-$1" "${@:3}" >"$TMP/$2.log" 2>&1 &
@@ -184,8 +168,8 @@ fetching pod2 ' &'
 fetch pod2 >"$TMP/two" &
 TWO=$!
 PIDS+=("$ONE" "$TWO")
-wait "$ONE" || no "pod1 got no page"
-wait "$TWO" || no "pod2 got no page"
+wait "$ONE" || die "pod1 got no page"
+wait "$TWO" || die "pod2 got no page"
 echo "pod1: $(cat "$TMP/one")"
 echo "pod2: $(cat "$TMP/two")"
 verdict pod1 "This is gateway A." "$(cat "$TMP/one")"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh - installs the Debian packages that are missing
 #
-#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image, k8s
+#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image, k8s, fresh
 #
 # DEPS=skip turns it off. Nothing is asked of the network while nothing is missing.
 set -eu
@@ -14,9 +14,10 @@ for kind; do
 	demo) wanted+=(iproute2 curl python3) ;;
 	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox-static openssl) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
-	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck) ;;
-	image) wanted+=(mmdebstrap jq git) ;;
-	k8s) wanted+=(iproute2 procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat util-linux) ;;
+	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck shfmt universal-ctags) ;;
+	image) wanted+=(mmdebstrap jq git binutils) ;;
+	k8s) wanted+=(iproute2 procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
+	fresh) wanted+=(mmdebstrap git) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;
 	*) echo "deps: no such kind of packages: $kind" >&2 && exit 2 ;;
 	esac

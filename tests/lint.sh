@@ -6,9 +6,9 @@
 set -eu
 shopt -s nullglob globstar
 
-sources=(vswitch/*.c tap/*.c control/**/*.c)
+sources=(vswitch/**/*.c tap/**/*.c control/**/*.c)
 tests=(tests/**/*.c bench/*.c)
-headers=(vswitch/*.h tap/*.h control/**/*.h tests/**/*.h bench/*.h)
+headers=(vswitch/**/*.h tap/**/*.h control/**/*.h tests/**/*.h bench/*.h)
 pythons=(bench/*.py tests/**/*.py)
 scripts=(.ci/run tests/**/*.sh bench/**/*.sh deploy/**/*.sh)
 flags=("$@")
@@ -33,6 +33,16 @@ check_cpp() { # does not read the libraries' headers, so it is told what their m
 		-D"json_array_foreach(a,k,v)=$each" -D"json_object_foreach(a,k,v)=$each" "${sources[@]}" "${tests[@]}"
 }
 
+programs() { # and what tests/programs.py would not see could be run without being installed
+	local hidden
+	tests/programs.py || return 1
+	# shellcheck disable=SC2016 # it is not for this shell
+	for hidden in 'poll 5 says x ns node nmap -sU' 'same x 0 "$(n tcpdump -r x | wc -l)"' \
+		'x=$(timeout 5 bash -c "tac <y | cowsay")' '"$CAPTURE" -i eth0'; do
+		! tests/programs.py build check <<<"$hidden" >/dev/null || { echo "not seen: $hidden" && return 1; }
+	done
+}
+
 limits() { # clang-tidy watches the length of functions (.clang-tidy)
 	local file status=0
 	if [ "$(wc -l <Makefile)" -ge 200 ]; then
@@ -53,6 +63,9 @@ lint clang-tidy tidy '' "${sources[@]}"
 lint 'clang-tidy of the tests' tidy '-clang-analyzer-*,-bugprone-macro-parentheses' "${tests[@]}"
 lint cppcheck check_cpp
 lint shellcheck shellcheck -x -P SCRIPTDIR "${scripts[@]}"
+lint 'programs and their packages' programs
+lint 'rooms and names' tests/rooms.sh
+lint 'rooms and names: that they are checked' tests/rooms.sh selftest
 lint limits limits
 
 [ ${#failed[@]} = 0 ] || { echo "lint: ${failed[*]} failed" && exit 1; }

@@ -1,27 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gateway.c - gateways, their remotes, and the choice of an underlay
+ * gateway.c - gateways and their configured remotes
  *
- * A gateway's configuration changes in place while the workers are parked, so that its ports and what was learned about
- * its remaining remotes stay. The sockets of the host underlay are shared by all gateways of one UDP port: opened for
- * the first, closed after the last.
+ * A gateway's configuration is replaced in place while the workers are parked, so its ports stay, and so do the FDB
+ * entries of the remotes that it keeps.
+ *
+ *    add:     check -> choose underlay -> gateway_new() -> gateway_apply()    on error: gateway_discard()
+ *    set:     check -> choose underlay -> gateway_apply(new)                  on error: gateway_apply(old)
+ *             -> close unused sockets -> each port follows (MTU, routes, lease)
+ *    remove:  detach the ports -> gateway_discard()
+ *
+ *    gateway_apply():  park; configuration, remotes; resume
+ *                      rebind the ports, when underlay or UDP port change
+ *                      switch_rewire()
+ *
+ * While ports are rebound one by one, some already have sockets of their own and others still send by the host's: so
+ * gateway->host changes last when it goes away.
+ *
+ * Control thread. RFC 7348.
  */
+#include "vswitch/gateway.h"
+
 #include "tap/base/log.h"
 #include "tap/base/wire.h"
-#include "vswitch/path/model.h"
+#include "vswitch/host_underlay.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/path/parking.h"
+#include "vswitch/path/remote.h"
+#include "vswitch/port.h"
+#include "vswitch/port_binding.h"
+#include "vswitch/switch.h"
+#include "vswitch/wiring.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define KERNEL_VXLAN_PORT 8472 /* Linux's default before IANA gave 4789; flannel's and Cilium's */
-#define LOOPBACK_MTU 16384     /* no wire has more: such a path never leaves the node */
+#define LOOPBACK_MTU 16384 /* larger than any wire has: such a path stays on the node */
 #define LEAST_MTU 576
 
 struct gateway *gateway_find(const struct vswitch *vs, const char *name)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		struct gateway *gateway = gateway_at(vs, i);
 		if (!strcmp(gateway->config.name, name))
 			return gateway;
 	}
@@ -52,211 +72,12 @@ unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *under
 	return least ? least : 1500 - TUNNEL_OVERHEAD_IP4;
 }
 
-/* Remotes */
-
-struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
-{
-	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed);
-	if (n >= (gateway->is_hub ? GATEWAY_MAX_LEARNED : GATEWAY_MAX_REMOTES))
-		return NULL;
-	for (unsigned tries = 0; tries < MAX_REMOTES; tries++) {
-		struct remote *remote = &vs->remotes[vs->next_remote];
-		uint16_t id = vs->next_remote++;
-		if (remote->to_length)
-			continue;
-		remote->id = id;
-		remote->endpoint = *endpoint;
-		if (!remote->endpoint.port)
-			remote->endpoint.port = gateway->config.port;
-		remote->to_length = endpoint_to_sockaddr(&remote->endpoint, &remote->to);
-		remote->gateway = gateway->id;
-		remote->local_hub = 0;
-		remote->learned = learned;
-		egress_reset(&remote->egress);
-		atomic_store_explicit(&remote->seen, switch_now(), memory_order_relaxed);
-		gateway->remotes[n] = remote;
-		atomic_store_explicit(&gateway->n_remotes, n + 1, memory_order_release);
-		return remote;
-	}
-	return NULL;
-}
-
-static bool is_behind(void *context, const struct fdb_entry *entry)
-{
-	const struct remote *remote = context;
-	return !entry->place.is_port && entry->place.index == remote->id;
-}
-
-void remote_release(struct vswitch *vs, struct remote *remote)
-{
-	struct gateway *gateway = vs->gateways[remote->gateway];
-	unsigned n = atomic_load(&gateway->n_remotes);
-	fdb_purge(vs->fdb, is_behind, remote);
-	for (unsigned i = 0; i < n; i++) {
-		if (gateway->remotes[i] == remote) {
-			gateway->remotes[i] = gateway->remotes[n - 1];
-			atomic_store(&gateway->n_remotes, n - 1);
-			break;
-		}
-	}
-	remote->to_length = 0;
-}
-
-/* The host underlay */
-
-static struct host *find_host(struct vswitch *vs, uint16_t port)
-{
-	for (int i = 0; i < MAX_HOSTS; i++)
-		if (vs->hosts[i].underlay && vs->hosts[i].underlay->port == port)
-			return &vs->hosts[i];
-	return NULL;
-}
-
-/* A port that is, or will be, a kernel vxlan device's: taking it would keep the node's own network from coming up. */
-static int check_host_port(uint16_t port, struct failure *why)
-{
-	char device[IFNAMSIZ];
-	if (port == KERNEL_VXLAN_PORT)
-		return fail(why, -EADDRINUSE, "port",
-			    "UDP port 8472 is left to the node's own network (flannel, Cilium); use --underlay pod");
-	int used = link_vxlan_on_port(port, device, why);
-	if (used > 0)
-		return fail(why, -EADDRINUSE, "port",
-			    "UDP port %u is that of the node's vxlan device %s; use --underlay pod or another --port",
-			    port, device);
-	return used;
-}
-
-static void close_host(struct vswitch *vs, struct host *host)
-{
-	for (unsigned w = 0; w < vs->options.workers; w++)
-		for (int f = 0; f < UNDERLAY_FAMILIES; f++)
-			worker_unwatch(&vs->workers[w], host->watch[w][f]);
-	underlay_close(host->underlay);
-	host->underlay = NULL;
-}
-
-static int watch_host(struct vswitch *vs, struct host *host)
-{
-	uint64_t tag = make_tag(TAG_HOST, (uint32_t)(host - vs->hosts));
-	for (unsigned w = 0; w < vs->options.workers; w++) {
-		for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
-			int fd = host->underlay->family[f].receive[w];
-			if (fd < 0)
-				continue;
-			host->watch[w][f] = worker_watch(&vs->workers[w], RING_UDP, fd, tag);
-			if (host->watch[w][f] < 0)
-				return host->watch[w][f];
-		}
-	}
-	return 0;
-}
-
-static int open_host(struct vswitch *vs, uint16_t port, struct host **out, struct failure *why)
-{
-	struct host *host = NULL;
-	for (int i = 0; i < MAX_HOSTS && !host; i++)
-		if (!vs->hosts[i].underlay)
-			host = &vs->hosts[i];
-	if (!host)
-		return fail(why, -ENOSPC, "port", "more than %d UDP ports on the host underlay; use --underlay pod",
-			    MAX_HOSTS);
-	int error = check_host_port(port, why);
-	if (error)
-		return error;
-	memset(host->watch, 0xff, sizeof(host->watch));
-	do
-		error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES,
-				      vs->options.vtep, vs->offloads.udp_gro, why);
-	while (error == -EADDRINUSE && switch_settling(vs));
-	if (error || !host->underlay)
-		return error;
-	error = watch_host(vs, host);
-	if (error) {
-		close_host(vs, host);
-		return fail(why, error, NULL, "out of memory");
-	}
-	*out = host;
-	return 0;
-}
-
-/* Closes the host underlays that no gateway uses any more. */
-static void close_unused_hosts(struct vswitch *vs)
-{
-	for (int h = 0; h < MAX_HOSTS; h++) {
-		struct host *host = &vs->hosts[h];
-		bool used = false;
-		for (unsigned i = 0; i < vs->n_gateways; i++)
-			used |= vs->gateways[vs->gateway_order[i]]->host == host->underlay;
-		if (host->underlay && !used)
-			close_host(vs, host);
-	}
-}
-
-/* On shared sockets, source and VNI must tell whose a datagram is. */
-static int check_distinct(const struct vswitch *vs, const struct gateway_config *config, struct failure *why)
-{
-	char text[ADDRESS_TEXT];
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *other = vs->gateways[vs->gateway_order[i]];
-		if (other->pod_underlay || other->config.vni != config->vni || other->config.port != config->port ||
-		    !strcmp(other->config.name, config->name))
-			continue;
-		if (!config->n_remotes && other->is_hub)
-			return fail(why, -EEXIST, "vni",
-				    "VNI %u on UDP port %u is gateway '%s' own side already; use another "
-				    "VNI or port, or --underlay pod",
-				    config->vni, config->port, other->config.name);
-		for (size_t a = 0; a < config->n_remotes; a++)
-			for (size_t b = 0; b < other->config.n_remotes; b++)
-				if (address_equal(&config->remotes[a].address, &other->config.remotes[b].address))
-					return fail(
-						why, -EEXIST, "remote",
-						"VNI %u of %s is gateway '%s' already; use that one, or --underlay pod",
-						config->vni, address_format(&config->remotes[a].address, text),
-						other->config.name);
-	}
-	return 0;
-}
-
-struct underlay_choice {
-	bool pod;
-	struct underlay *host; /* NULL with pod */
-};
-
-/* What `auto` means for this gateway now. Opens the host underlay when that is the choice. */
-static int choose_underlay(struct vswitch *vs, const struct gateway_config *config, struct underlay_choice *out,
-			   struct failure *why)
-{
-	*out = (struct underlay_choice){.pod = true};
-	if (config->underlay == UNDERLAY_POD)
-		return 0;
-	struct failure reason = {0};
-	int error = check_distinct(vs, config, &reason);
-	struct host *host = error ? NULL : find_host(vs, config->port);
-	if (!error && !host)
-		error = open_host(vs, config->port, &host, &reason);
-	if (!error && host) {
-		*out = (struct underlay_choice){.host = host->underlay};
-		return 0;
-	}
-	if (config->underlay == UNDERLAY_AUTO && (error == -EADDRINUSE || error == -EEXIST)) {
-		log_line(LOG_INFO, "gateway %s: pod underlay, as %s", config->name, reason.text);
-		return 0;
-	}
-	*why = reason;
-	return error;
-}
-
-/* Verbs */
-
 static int check_remote(const struct gateway_config *config, size_t i, struct failure *why)
 {
 	char text[ADDRESS_TEXT];
 	const struct address *address = &config->remotes[i].address;
-	static const uint8_t zero[16];
 	bool group = address->family == AF_INET ? address->bytes[0] >= 224 : address->bytes[0] == 0xff;
-	if (group || !memcmp(address->bytes, zero, sizeof(zero)))
+	if (group || address_is_any(address))
 		return fail(why, -EINVAL, "remote", "%s is not the address of a host", address_format(address, text));
 	if (address->family == AF_INET6 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80)
 		return fail(why, -EINVAL, "remote",
@@ -270,9 +91,8 @@ static int check_remote(const struct gateway_config *config, size_t i, struct fa
 
 static int gateway_check_config(const struct gateway_config *config, struct failure *why)
 {
-	if (!switch_name_valid(config->name))
-		return fail(why, -EINVAL, "name",
-			    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
+	if (switch_check_name(config->name, why))
+		return -EINVAL;
 	if (!strcmp(config->name, GATEWAY_NONE))
 		return fail(why, -EINVAL, "name", "'%s' means that a port has no gateway; choose another name",
 			    GATEWAY_NONE);
@@ -281,7 +101,7 @@ static int gateway_check_config(const struct gateway_config *config, struct fail
 	if (!config->port)
 		return fail(why, -EINVAL, "port", "a UDP port is 1 to 65535");
 	if (config->n_allow && config->n_remotes)
-		return fail(why, -EINVAL, "allow", "is for a gateway's own side, which has no remote");
+		return fail(why, -EINVAL, "allow", "is only for a hub: a gateway without remotes");
 	for (size_t i = 0; i < config->n_remotes; i++)
 		if (check_remote(config, i, why))
 			return why ? why->code : -EINVAL;
@@ -300,14 +120,9 @@ static bool same_remotes(const struct gateway_config *a, const struct gateway_co
 
 static bool gateway_config_equal(const struct gateway_config *a, const struct gateway_config *b)
 {
-	if (strcmp(a->name, b->name) != 0 || a->vni != b->vni || a->port != b->port || a->underlay != b->underlay ||
-	    a->mtu != b->mtu || a->learning != b->learning || a->isolate != b->isolate || a->n_allow != b->n_allow ||
-	    !same_remotes(a, b))
-		return false;
-	for (size_t i = 0; i < a->n_allow; i++)
-		if (!prefix_equal(&a->allow[i], &b->allow[i]))
-			return false;
-	return true;
+	return !strcmp(a->name, b->name) && a->vni == b->vni && a->port == b->port && a->underlay == b->underlay &&
+	       a->mtu == b->mtu && a->learning == b->learning && a->isolate == b->isolate && same_remotes(a, b) &&
+	       prefix_lists_equal(a->allow, a->n_allow, b->allow, b->n_allow);
 }
 
 static bool remote_is_wanted(const struct gateway_config *config, const struct remote *remote)
@@ -321,33 +136,17 @@ static bool remote_is_wanted(const struct gateway_config *config, const struct r
 	return false;
 }
 
-static bool has_remote(const struct gateway *gateway, const struct address *address)
-{
-	unsigned n = atomic_load(&gateway->n_remotes);
-	for (unsigned i = 0; i < n; i++)
-		if (address_equal(&gateway->remotes[i]->endpoint.address, address))
-			return true;
-	return false;
-}
-
-static bool allow_list_has(const struct gateway_config *config, const struct remote *remote)
-{
-	for (size_t i = 0; i < config->n_allow; i++)
-		if (prefix_contains(&config->allow[i], &remote->endpoint.address))
-			return true;
-	return config->n_allow == 0;
-}
-
-/* An own side keeps what it may go on learning and what static entries name, the others what is configured. */
+/* A hub keeps remotes that it may still learn and those that static entries name; others keep what is configured. */
 static bool keeps_remote(const struct gateway *gateway, const struct gateway_config *config,
 			 const struct remote *remote)
 {
 	if (!gateway->is_hub)
 		return remote_is_wanted(config, remote);
-	return remote->endpoint.port == config->port && (!remote->learned || allow_list_has(config, remote));
+	return remote->endpoint.port == config->port &&
+	       (!remote->learned || gateway_allows(config, &remote->endpoint.address));
 }
 
-/* Releases the remotes that the configuration lacks and claims those it adds. Frozen. */
+/* Releases the remotes that the configuration no longer has and claims the new ones. Workers parked. */
 static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failure *why)
 {
 	const struct gateway_config *config = &gateway->config;
@@ -357,32 +156,32 @@ static int set_remotes(struct vswitch *vs, struct gateway *gateway, struct failu
 			remote_release(vs, gateway->remotes[i]);
 	gateway->is_hub = is_hub;
 	for (size_t i = 0; i < config->n_remotes; i++)
-		if (!has_remote(gateway, &config->remotes[i].address) &&
+		if (!gateway_find_remote(gateway, &config->remotes[i].address) &&
 		    !remote_claim(vs, gateway, &config->remotes[i], false))
 			return fail(why, -ENOSPC, "remote", "more than %d remotes altogether", MAX_REMOTES);
 	return 0;
 }
 
-/* Gives the gateway this configuration and underlay; its ports follow one by one. */
+/* Gives the gateway this configuration and underlay. Ports are rebound one by one. */
 static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const struct gateway_config *config,
-			 const struct underlay_choice *underlay_choice, struct failure *why)
+			 const struct underlay_choice *choice, struct failure *why)
 {
-	bool rebind = underlay_choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
-	switch_park_workers(vs);
+	bool rebind = choice->pod != gateway->pod_underlay || config->port != gateway->config.port;
+	workers_park(vs);
 	gateway->config = *config;
-	gateway->pod_underlay = underlay_choice->pod;
-	/* Until the last port has sockets of its own, the others send by the host's. */
-	if (underlay_choice->host)
-		gateway->host = underlay_choice->host;
+	gateway->pod_underlay = choice->pod;
+	/* Ports without sockets of their own send by the host's until they are rebound. */
+	if (choice->host)
+		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
-	switch_resume_workers(vs);
-	/* From the last, as a port that is rebound changes places with it. */
+	workers_resume(vs);
+	/* From the last to the first: a port that moves changes places with the last one. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
-	if (!error && gateway->host != underlay_choice->host) {
-		switch_park_workers(vs);
-		gateway->host = underlay_choice->host;
-		switch_resume_workers(vs);
+	if (!error && gateway->host != choice->host) {
+		workers_park(vs);
+		gateway->host = choice->host;
+		workers_resume(vs);
 	}
 	return error ? error : switch_rewire(vs, why);
 }
@@ -422,7 +221,7 @@ static bool is_of_gateway(void *context, const struct fdb_entry *entry)
 	return entry->gateway == gateway->id;
 }
 
-/* Takes the gateway, which has no ports any more, out of everything. */
+/* Removes a gateway that has no ports from everything, and frees it. */
 static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 {
 	unsigned at = 0;
@@ -434,20 +233,20 @@ static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 	struct failure why = {0};
 	if (switch_rewire(vs, &why))
 		log_line(LOG_ERROR, "%s", why.text);
-	/* Nothing leads to it any more, so that nothing can be learned for it behind our back. */
-	switch_park_workers(vs);
+	/* The demux no longer names it, so nothing can be learned for it after this. */
+	workers_park(vs);
 	fdb_purge(vs->fdb, is_of_gateway, gateway);
 	while (atomic_load(&gateway->n_remotes))
 		remote_release(vs, gateway->remotes[0]);
 	vs->gateways[gateway->id] = NULL;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	gateway_free(gateway);
-	close_unused_hosts(vs);
+	hosts_close_unused(vs);
 }
 
 int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct underlay_choice underlay_choice;
+	struct underlay_choice choice;
 	const struct gateway *old = gateway_find(vs, config->name);
 	if (old && gateway_config_equal(&old->config, config))
 		return 0;
@@ -456,20 +255,20 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 			    config->name);
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = choose_underlay(vs, config, &underlay_choice, why);
+		error = underlay_choose(vs, config, &choice, why);
 	if (error)
 		return error;
 	struct gateway *gateway = gateway_new(vs);
 	if (!gateway) {
-		close_unused_hosts(vs);
+		hosts_close_unused(vs);
 		return fail(why, -ENOSPC, NULL, "no room for another gateway; there can be %d", MAX_GATEWAYS - 1);
 	}
 	gateway->is_hub = config->n_remotes == 0;
 	gateway->config.port = config->port;
-	gateway->pod_underlay = underlay_choice.pod;
+	gateway->pod_underlay = choice.pod;
 	vs->gateways[gateway->id] = gateway;
 	vs->gateway_order[vs->n_gateways++] = gateway->id;
-	error = gateway_apply(vs, gateway, config, &underlay_choice, why);
+	error = gateway_apply(vs, gateway, config, &choice, why);
 	if (error) {
 		gateway_discard(vs, gateway);
 		return error;
@@ -480,7 +279,7 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 
 int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct underlay_choice underlay_choice, was;
+	struct underlay_choice choice, was;
 	struct gateway *gateway = gateway_find(vs, config->name);
 	if (!gateway)
 		return fail(why, -ENOENT, "name", "there is no gateway '%s'", config->name);
@@ -488,22 +287,23 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 		return 0;
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = choose_underlay(vs, config, &underlay_choice, why);
+		error = underlay_choose(vs, config, &choice, why);
 	if (error)
 		return error;
 	struct gateway_config before = gateway->config;
 	was = (struct underlay_choice){.pod = gateway->pod_underlay, .host = gateway->host};
-	error = gateway_apply(vs, gateway, config, &underlay_choice, why);
+	error = gateway_apply(vs, gateway, config, &choice, why);
 	if (error) {
-		/* What worked before works again. */
+		/* Go back to what worked. */
 		struct failure again = {0};
 		if (gateway_apply(vs, gateway, &before, &was, &again))
-			log_line(LOG_ERROR, "gateway %s: taking back a change failed too: %s", before.name, again.text);
+			log_line(LOG_ERROR, "gateway %s: a change failed, and undoing it failed too: %s", before.name,
+				 again.text);
 	}
-	close_unused_hosts(vs);
+	hosts_close_unused(vs);
 	if (error)
 		return error;
-	/* Another VNI, UDP port or remote is another network, or one that does not know us. */
+	/* With another VNI, UDP port or remote it is another network, or one that does not know our pods. */
 	bool moved = before.vni != config->vni || before.port != config->port || !same_remotes(&before, config);
 	for (unsigned i = 0; i < gateway->n_ports; i++)
 		port_follow_gateway(vs, gateway->ports[i], moved);

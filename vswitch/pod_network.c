@@ -2,29 +2,38 @@
 /*
  * pod_network.c - what a port has inside its pod: addresses and routes, the lease, and being the only way out
  *
- * What was asked for is port->config, what the interface has is port->live: the same and, once it is there, the lease.
- * The client (tap/client.h) only talks; what it learns is carried out here.
+ * port->config is what was asked for. port->live is what the interface has: the same and, once there is one, the lease.
+ * gateway_client.c only talks to servers and routers; what it learns is applied here.
  *
- * Of an exclusive port the order is what keeps the pod's packets in: the other ways go first and come back last, and in
- * between there is an unreachable default.
+ * The order matters for an exclusive port: at no time may the pod's packets leave another way.
+ *
+ *    open:    primary_take() -> link_setup() -> start the client
+ *    change:  becoming exclusive: primary_take() first, then link_change()
+ *             no longer:          link_change() first, then primary_restore()
+ *    close:   release the lease (its frame must still be forwarded) -> remove addresses and routes -> primary_restore()
+ *
+ * In between, an unreachable default route stops the packets (primary.c).
+ *
+ * Control thread. Clients run from pod_network_turn(), when one of their sockets is readable or the alarm fires.
  */
 #include "vswitch/pod_network.h"
 
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
 #include "tap/gateway_client.h"
+#include "tap/link.h"
 #include "tap/primary.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/port.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
-#define RELEASE_PATIENCE 50 /* ms for the last frame to be taken from the TAP */
+#define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
 
-/* What the interface is to have */
+/* What the interface should have */
 
 static struct link_config with_lease(const struct link_config *asked, const struct gateway_client *client)
 {
@@ -43,7 +52,7 @@ static struct link_config with_lease(const struct link_config *asked, const stru
 	return live;
 }
 
-static struct primary_config ways_kept(const struct port_config *config, const struct gateway *gateway)
+static struct primary_config primary_config_of(const struct port_config *config, const struct gateway *gateway)
 {
 	struct primary_config kept = {.n_keep = config->n_keep};
 	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
@@ -54,7 +63,7 @@ static struct primary_config ways_kept(const struct port_config *config, const s
 
 static int take_primary(const struct port_config *config, const struct gateway *gateway, struct failure *why)
 {
-	struct primary_config kept = ways_kept(config, gateway);
+	struct primary_config kept = primary_config_of(config, gateway);
 	return primary_take(config->ifname, &kept, why);
 }
 
@@ -103,7 +112,7 @@ static void watch_client(struct vswitch *vs, struct port *port)
 		(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
 }
 
-/* In the pod's namespace. A port that wants nothing of a client has none. */
+/* In the pod's namespace. A port that needs neither DHCP nor probes has no client. */
 static int start_client(struct vswitch *vs, struct port *port, const struct port_config *config,
 			const struct address *hint, struct failure *why)
 {
@@ -118,8 +127,8 @@ static int start_client(struct vswitch *vs, struct port *port, const struct port
 	return 0;
 }
 
-/* Its descriptors leave the epoll set as they are closed. */
-static void stop_client(struct port *port)
+/* Its sockets leave the epoll set when they are closed. */
+void pod_network_forget(struct port *port)
 {
 	gateway_client_close(port->gateway_client);
 	port->gateway_client = NULL;
@@ -127,7 +136,7 @@ static void stop_client(struct port *port)
 
 /* Setting up */
 
-/* An address that is on the interface and was not asked for: the lease of an earlier podswitchd. */
+/* An address on the interface that was not asked for is the lease of an earlier podswitchd. */
 static struct prefix find_lease(const struct port_config *config)
 {
 	struct prefix found[LINK_MAX_ADDRESSES];
@@ -163,8 +172,8 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 /* Changing */
 
 /* In the pod's namespace. */
-static int change_ways(const struct port *port, const struct port_config *config, const struct gateway *gateway,
-		       struct failure *why)
+static int change_exclusive(const struct port *port, const struct port_config *config, const struct gateway *gateway,
+			    struct failure *why)
 {
 	if (config->exclusive)
 		return take_primary(config, gateway, why);
@@ -172,18 +181,18 @@ static int change_ways(const struct port *port, const struct port_config *config
 }
 
 /* In the pod's namespace. */
-static int change_inside(struct vswitch *vs, struct port *port, const struct port_config *config,
-			 const struct gateway *gateway, bool moved, struct failure *why)
+static int pod_network_apply(struct vswitch *vs, struct port *port, const struct port_config *config,
+			     const struct gateway *gateway, bool moved, struct failure *why)
 {
 	const char *ifname = config->ifname;
 	bool same = is_same_client(&port->config, config);
 	struct link_config live = with_lease(&config->link, same ? port->gateway_client : NULL);
-	/* The other ways go before this one comes, and come back after it has gone. */
-	int error = config->exclusive ? change_ways(port, config, gateway, why) : 0;
+	/* Other ways out go before this one comes, and come back only after it has gone. */
+	int error = config->exclusive ? change_exclusive(port, config, gateway, why) : 0;
 	if (!error)
 		error = link_change(ifname, &port->live, &live, why);
 	if (!error && !config->exclusive)
-		error = change_ways(port, config, gateway, why);
+		error = change_exclusive(port, config, gateway, why);
 	if (error)
 		return error;
 	if (live.mtu != port->live.mtu)
@@ -192,7 +201,7 @@ static int change_inside(struct vswitch *vs, struct port *port, const struct por
 	if (moved)
 		error = link_flush_neighbours(ifname, why);
 	if (!same)
-		stop_client(port);
+		pod_network_forget(port);
 	if (!error && !same)
 		error = start_client(vs, port, config, NULL, why);
 	return error;
@@ -204,7 +213,7 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 	int error = netns_enter(&port->netns, why);
 	if (error)
 		return error;
-	error = change_inside(vs, port, config, gateway, moved, why);
+	error = pod_network_apply(vs, port, config, gateway, moved, why);
 	netns_return(&vs->home);
 	if (!error && moved && port->gateway_client) {
 		gateway_client_moved(port->gateway_client, clock_ms());
@@ -215,8 +224,8 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 
 /* Ending */
 
-/* What was written to the TAP is a frame of the pod's; it is on its way when the worker has counted it. */
-static void wait_for_worker(const struct vswitch *vs, const struct port *port, uint64_t sent)
+/* Packet sockets write to the TAP like the pod does, so the frame is on its way once a worker has counted it. */
+static void wait_for_frame(const struct vswitch *vs, const struct port *port, uint64_t sent)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 	for (int i = 0; i < RELEASE_PATIENCE && port_count_rx_frames(vs, port) <= sent; i++)
@@ -232,9 +241,9 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 	if (status.has_lease && port->gateway) {
 		uint64_t before = port_count_rx_frames(vs, port);
 		gateway_client_release(port->gateway_client, clock_ms());
-		wait_for_worker(vs, port, before);
+		wait_for_frame(vs, port, before);
 	}
-	pod_network_forget(vs, port);
+	pod_network_forget(port);
 	if (!port->config.exclusive || port->stays_closed || port->tap < 0 || netns_enter(&port->netns, NULL))
 		return;
 	bare.n_routes = bare.n_addresses = 0;
@@ -242,18 +251,12 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 	struct failure why = {0};
 	(void)link_change(port->config.ifname, &port->live, &bare, NULL);
 	if (primary_restore(port->config.ifname, &why))
-		log_line(LOG_WARNING, "port %s: the pod's own default route is not back: %s", port->config.name,
-			 why.text);
+		log_line(LOG_WARNING, "port %s: the pod's own default route could not be restored: %s",
+			 port->config.name, why.text);
 	netns_return(&vs->home);
 }
 
-void pod_network_forget(struct vswitch *vs, struct port *port)
-{
-	(void)vs;
-	stop_client(port);
-}
-
-/* What clients have to say */
+/* Running the clients */
 
 static void follow_lease(struct vswitch *vs, struct port *port)
 {
@@ -268,12 +271,12 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 	}
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");
 	if (error)
-		log_line(LOG_WARNING, "port %s: its lease cannot be used: %s", port->config.name, why.text);
+		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, why.text);
 	else
 		port->live = live;
 }
 
-static void turn_client(struct vswitch *vs, struct port *port, uint64_t now)
+static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 {
 	unsigned events = gateway_client_turn(port->gateway_client, now);
 	if (events & (CLIENT_LEASE | CLIENT_UNLEASED))
@@ -286,19 +289,19 @@ static void turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 
 void pod_network_turn(struct vswitch *vs)
 {
-	struct epoll_event events[PODSIDE_TURN];
+	struct epoll_event events[POD_NETWORK_TURN];
 	uint64_t now = clock_ms(), due = UINT64_MAX;
-	int n = epoll_wait(vs->attention, events, PODSIDE_TURN, 0);
+	int n = epoll_wait(vs->attention, events, POD_NETWORK_TURN, 0);
 	for (int i = 0; i < n; i++) {
 		struct port *port = events[i].data.u32 < MAX_PORTS ? vs->ports[events[i].data.u32] : NULL;
 		if (port && port->gateway_client)
-			turn_client(vs, port, now);
+			pod_network_turn_client(vs, port, now);
 	}
 	for (struct port *port = vs->first_port; port; port = port->next) {
 		if (!port->gateway_client)
 			continue;
 		if (gateway_client_due(port->gateway_client) <= now)
-			turn_client(vs, port, now);
+			pod_network_turn_client(vs, port, now);
 		uint64_t next = gateway_client_due(port->gateway_client);
 		due = next < due ? next : due;
 	}

@@ -2,26 +2,47 @@
 /*
  * port.c - ports: a TAP in a pod, attached to a gateway
  *
- * States: "up" has a TAP and a gateway; "detached" has a TAP and no gateway, and drops what the pod sends; "gone" has
- * neither, as its namespace or TAP vanished, and waits to be removed or added again.
+ *                       TAP   gateway
+ *    "up"               yes   yes
+ *    "detached"         yes   no        drops what the pod sends
+ *    "gone"             no    no        namespace or TAP vanished; waits to be removed, or added again
+ *
+ *               add                             gateway removed, or set to "none"
+ *    (none) ----------> up <------------------------------------------------------> detached
+ *               adopt   |  ^                     add, or set --gateway                 |
+ *                 \     |  | add                                                       |
+ *                  \    v  |                                                           |
+ *                   +-> gone <----------------------------------------------------------+
+ *                                               its TAP or namespace vanished
+ *
+ * port_attach() makes a port work, in this order: namespace; TAP, underlay sockets and the pod's network (in the
+ * namespace, port_set_up()); membership and FDB entry (workers parked); reading. Errors undo what was done.
+ * port_release() is the reverse. A worker must not see a descriptor after it is closed: so it is taken out of the port
+ * while the workers are parked, then unwatched, then closed.
+ *
+ * Control thread.
  */
+#include "vswitch/port.h"
+
 #include "tap/base/log.h"
+#include "tap/base/mac.h"
 #include "tap/base/wire.h"
 #include "tap/gateway_client.h"
+#include "tap/link.h"
 #include "tap/tap.h"
-#include "vswitch/path/encap.h"
-#include "vswitch/path/model.h"
+#include "vswitch/gateway.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/path/parking.h"
+#include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/port_binding.h"
+#include "vswitch/port_config.h"
+#include "vswitch/switch.h"
+#include "vswitch/wiring.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#define LOCALLY_ADMINISTERED 0x02
-#define GROUP 0x01
 
 struct port *port_find(const struct vswitch *vs, const char *name)
 {
@@ -37,242 +58,15 @@ const struct port_config *switch_port_config(const struct vswitch *vs, const cha
 	return port ? &port->config : NULL;
 }
 
-/* The same name has the same MAC on every node and after every start, so that DHCP gives the pod its address again. */
-static struct mac derive_mac(const char *name)
-{
-	struct mac mac;
-	uint64_t hash = XXH3_64bits(name, strlen(name));
-	memcpy(mac.bytes, &hash, sizeof(mac.bytes));
-	mac.bytes[0] = (uint8_t)((mac.bytes[0] & ~GROUP) | LOCALLY_ADMINISTERED);
-	return mac;
-}
-
-/* Comparing what was asked for */
-
-static bool same_route(const struct link_route *a, const struct link_route *b)
-{
-	return prefix_equal(&a->to, &b->to) && address_equal(&a->via, &b->via);
-}
-
-static bool same_link(const struct link_config *a, const struct link_config *b)
-{
-	if (!mac_equal(&a->mac, &b->mac) || a->mtu != b->mtu || a->n_addresses != b->n_addresses ||
-	    a->n_routes != b->n_routes || !address_equal(&a->default_via, &b->default_via))
-		return false;
-	for (size_t i = 0; i < a->n_addresses; i++)
-		if (!prefix_equal(&a->addresses[i], &b->addresses[i]))
-			return false;
-	for (size_t i = 0; i < a->n_routes; i++)
-		if (!same_route(&a->routes[i], &b->routes[i]))
-			return false;
-	return true;
-}
-
-/* The link as it was asked for: without what is derived. */
-static struct link_config wanted_link(const struct port_config *config)
-{
-	struct link_config wanted = config->link;
-	if (!config->has_mac)
-		wanted.mac = (struct mac){0};
-	if (!config->has_mtu)
-		wanted.mtu = 0;
-	return wanted;
-}
-
-static bool same_conduct(const struct port_config *a, const struct port_config *b)
-{
-	if (a->dhcp != b->dhcp || a->probe != b->probe || a->exclusive != b->exclusive || a->n_keep != b->n_keep ||
-	    strcmp(a->hostname, b->hostname) != 0)
-		return false;
-	for (size_t i = 0; i < a->n_keep; i++)
-		if (!prefix_equal(&a->keep[i], &b->keep[i]))
-			return false;
-	return true;
-}
-
-static bool same_port(const struct port *port, const struct port_config *config)
-{
-	struct link_config wanted = wanted_link(config);
-	return !strcmp(port->config.gateway, config->gateway) && !strcmp(port->config.netns, config->netns) &&
-	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted) &&
-	       same_conduct(&port->config, config);
-}
-
-static int port_check_config(const struct port_config *config, struct failure *why)
-{
-	if (!switch_name_valid(config->name))
-		return fail(why, -EINVAL, "name",
-			    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
-	if (!config->netns[0])
-		return fail(why, -EINVAL, "netns",
-			    "say in which network namespace the pod is: a name, a path or a process id");
-	if (config->has_mac && !mac_is_unicast(&config->link.mac))
-		return fail(why, -EINVAL, "mac", "is a group address or zero; a port needs a unicast MAC");
-	if (config->probe && !config->dhcp && config->link.default_via.family != AF_INET)
-		return fail(why, -EINVAL, "probe", "there is no router to ask for; give default_via (IPv4) or dhcp");
-	if (config->n_keep && !config->exclusive)
-		return fail(why, -EINVAL, "keep", "says what stays elsewhere of an exclusive port; give exclusive too");
-	return 0;
-}
-
-/* One MAC can be only at one port of a gateway. */
-static int check_mac(const struct gateway *gateway, const struct mac *mac, const struct port *but, struct failure *why)
+/* A MAC may be at only one port of a gateway. `except` is the port itself. */
+static int check_mac(const struct gateway *gateway, const struct mac *mac, const struct port *except,
+		     struct failure *why)
 {
 	char text[MAC_TEXT];
 	for (unsigned i = 0; i < gateway->n_ports; i++)
-		if (gateway->ports[i] != but && mac_equal(&gateway->ports[i]->config.link.mac, mac))
-			return fail(why, -EEXIST, "mac", "%s is that of port '%s' of the same gateway; give another",
-				    mac_format(mac, text), gateway->ports[i]->config.name);
-	return 0;
-}
-
-/* Membership in a gateway. Frozen. */
-
-static int gateway_reserve_port(struct gateway *gateway)
-{
-	if (gateway->n_ports < gateway->max_ports)
-		return 0;
-	unsigned max = gateway->max_ports ? gateway->max_ports * 2 : 8;
-	struct port **ports = realloc(gateway->ports, max * sizeof(struct port *));
-	if (!ports)
-		return -ENOMEM;
-	gateway->ports = ports;
-	gateway->max_ports = max;
-	return 0;
-}
-
-static bool is_at_port(void *context, const struct fdb_entry *entry)
-{
-	const struct port *port = context;
-	return entry->place.is_port && entry->place.index == port->id;
-}
-
-static void port_leave_gateway(struct vswitch *vs, struct port *port)
-{
-	struct gateway *gateway = port->gateway;
-	fdb_purge(vs->fdb, is_at_port, port);
-	for (unsigned i = 0; gateway && i < gateway->n_ports; i++)
-		if (gateway->ports[i] == port)
-			gateway->ports[i--] = gateway->ports[--gateway->n_ports];
-	port->gateway = NULL;
-}
-
-static int port_join_gateway(struct vswitch *vs, struct port *port, struct gateway *gateway)
-{
-	struct fdb_place place = {.is_port = true, .index = port->id};
-	int error = gateway_reserve_port(gateway);
-	if (error)
-		return error;
-	error = fdb_set(vs->fdb, gateway->id, port->config.link.mac.bytes, FDB_LOCAL, place);
-	if (error == -ENOSPC && !fdb_reserve(vs->fdb))
-		error = fdb_set(vs->fdb, gateway->id, port->config.link.mac.bytes, FDB_LOCAL, place);
-	if (error)
-		return error;
-	gateway->ports[gateway->n_ports++] = port;
-	port->gateway = gateway;
-	return 0;
-}
-
-/* Watching */
-
-static void watch_underlay(struct port *port)
-{
-	for (int f = 0; port->underlay && f < UNDERLAY_FAMILIES; f++) {
-		int fd = port->underlay->family[f].receive[0];
-		if (fd >= 0)
-			port->udp_watch[f] = worker_watch(port->worker, RING_UDP, fd, make_tag(TAG_POD, port->id));
-	}
-}
-
-static void unwatch_underlay(struct port *port)
-{
-	for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
-		worker_unwatch(port->worker, port->udp_watch[f]);
-		port->udp_watch[f] = -1;
-	}
-}
-
-/* Opens the pod underlay in the port's namespace, when the gateway wants one; else *out is NULL. */
-static int open_underlay(struct vswitch *vs, const struct port *port, const struct gateway *gateway,
-			 struct underlay **out, struct failure *why)
-{
-	static const struct address any[2];
-	*out = NULL;
-	if (!gateway->pod_underlay)
-		return 0;
-	int error = netns_enter(&port->netns, why);
-	if (error)
-		return error;
-	error = underlay_open(out, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, vs->offloads.udp_gro, why);
-	netns_return(&vs->home);
-	return error;
-}
-
-/* Another receiver cannot be opened on a port that the old one holds: then the old one goes on. */
-static bool keeps_underlay(const struct port *port, const struct gateway *gateway)
-{
-	return port->underlay && gateway->pod_underlay && port->underlay->port == gateway->config.port;
-}
-
-/*
- * Tells the gateway that the pod is behind another address now, lest it go on sending to the old one until the pod has
- * something to say. A reverse ARP request (RFC 903) from the pod's MAC, as hypervisors send after a migration: it needs
- * no address, and nobody answers it.
- */
-static void port_announce_move(const struct port *port)
-{
-	static const uint8_t rarp_request[] = {0, 1, 8, 0, 6, 4, 0, 3};
-	const struct underlay *underlay = port_underlay(port);
-	const uint8_t *mac = port->config.link.mac.bytes;
-	uint8_t datagram[VXLAN_HEADER + ETH_HEADER + 28] = {0}, *frame = datagram + VXLAN_HEADER;
-	uint8_t *arp = frame + ETH_HEADER;
-	encap_header(datagram, port->gateway->config.vni);
-	memset(frame + ETH_DST, 0xff, 6);
-	memcpy(frame + ETH_SRC, mac, 6);
-	store16(frame + ETH_TYPE, ETHERTYPE_RARP);
-	memcpy(arp, rarp_request, sizeof(rarp_request));
-	memcpy(arp + 8, mac, 6);
-	memcpy(arp + 18, mac, 6);
-	unsigned n = atomic_load(&port->gateway->n_remotes);
-	for (unsigned i = 0; i < n; i++) {
-		const struct remote *remote = port->gateway->remotes[i];
-		int fd = underlay_source(underlay, remote->to.ss_family, 0);
-		if (!remote->local_hub)
-			(void)sendto(fd, datagram, sizeof(datagram), MSG_DONTWAIT | MSG_NOSIGNAL,
-				     (const struct sockaddr *)&remote->to, remote->to_length);
-	}
-}
-
-int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
-{
-	struct underlay *old = port->underlay, *fresh = NULL;
-	struct gateway *from = port->gateway;
-	bool keep = keeps_underlay(port, gateway);
-	int error = keep ? 0 : open_underlay(vs, port, gateway, &fresh, why);
-	if (error)
-		return error;
-	switch_park_workers(vs);
-	/* Staying with its gateway, it keeps its place and the static entries at it. */
-	if (from != gateway) {
-		port_leave_gateway(vs, port);
-		error = port_join_gateway(vs, port, gateway);
-	}
-	if (error && from)
-		(void)port_join_gateway(vs, port, from); /* it has been there: there is room */
-	else if (!error && !keep)
-		port->underlay = fresh;
-	switch_resume_workers(vs);
-	if (error) {
-		underlay_close(fresh);
-		return fail(why, error, NULL, "out of memory");
-	}
-	if (!keep) {
-		unwatch_underlay(port);
-		underlay_close(old);
-		watch_underlay(port);
-		port_announce_move(port);
-	}
-	memmove(port->config.gateway, gateway->config.name, sizeof(port->config.gateway));
+		if (gateway->ports[i] != except && mac_equal(&gateway->ports[i]->config.link.mac, mac))
+			return fail(why, -EEXIST, "mac", "port '%s' of the same gateway has the MAC %s; use another",
+				    gateway->ports[i]->config.name, mac_format(mac, text));
 	return 0;
 }
 
@@ -284,18 +78,7 @@ uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port)
 	return frames;
 }
 
-void port_detach(struct vswitch *vs, struct port *port)
-{
-	struct underlay *old = port->underlay;
-	switch_park_workers(vs);
-	port_leave_gateway(vs, port);
-	port->underlay = NULL;
-	switch_resume_workers(vs);
-	unwatch_underlay(port);
-	underlay_close(old);
-}
-
-/* Birth and death of the object */
+/* The object */
 
 void port_free(struct port *port)
 {
@@ -328,9 +111,9 @@ static struct port *port_new(struct vswitch *vs, const struct port_config *confi
 	vs->next_port++;
 	port->id = id;
 	port->config = *config;
-	port->wanted = wanted_link(config);
+	port->wanted = port_wanted_link(config);
 	if (!config->has_mac)
-		port->config.link.mac = derive_mac(config->name);
+		port->config.link.mac = mac_derive(config->name);
 	port->worker = &vs->workers[id % vs->options.workers];
 	return port;
 }
@@ -353,22 +136,22 @@ static void port_list_remove(struct vswitch *vs, struct port *port)
 	vs->n_ports--;
 }
 
-/* Lets go of everything but the object: `destroy` makes the TAP vanish too. */
+/* Releases everything except the object; with `destroy` the TAP is deleted as well. */
 static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
 	struct underlay *underlay = port->underlay;
 	if (destroy)
 		pod_network_close(vs, port);
-	pod_network_forget(vs, port);
-	switch_park_workers(vs);
+	pod_network_forget(port);
+	workers_park(vs);
 	port_leave_gateway(vs, port);
 	port->tap = -1;
 	port->underlay = NULL;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	worker_unwatch(port->worker, port->tap_watch);
 	port->tap_watch = -1;
-	unwatch_underlay(port);
+	port_unwatch_underlay(port);
 	underlay_close(underlay);
 	if (destroy)
 		tap_destroy(tap);
@@ -379,7 +162,7 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 
 void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 {
-	log_line(LOG_INFO, "port %s: gone, as %s", port->config.name, reason);
+	log_line(LOG_INFO, "port %s is gone: %s", port->config.name, reason);
 	struct gateway *gateway = port->gateway;
 	port_release(vs, port, false);
 	if (gateway && gateway->is_hub)
@@ -390,8 +173,8 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 /* Attaching */
 
 /*
- * Makes the TAP; or takes up one that we left there ourselves, as when the process that named the namespace ended
- * before its pod: nobody holds it, and it has the MAC that this port is to have.
+ * Makes the TAP, or takes over one that we left there ourselves, as when the process that named the namespace ended
+ * before its pod did: nobody has it open, and it has this port's MAC.
  */
 static int make_tap(struct port *port, struct failure *why)
 {
@@ -410,46 +193,43 @@ unsigned port_gso_segments(unsigned mtu)
 	return segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments;
 }
 
-/* In the pod's namespace, before anything of ours is there. */
+/* In the pod's namespace, before we configure anything there. */
 static void note_vteps(struct port *port)
 {
 	int n = link_list_addresses(port->vteps, PORT_MAX_VTEPS, NULL);
 	port->n_vteps = n > 0 ? (unsigned)n : 0;
 }
 
-/* In the pod's namespace: the TAP, the pod underlay's sockets, and what the TAP is given. Detached ports: the TAP. */
+/* In the pod's namespace: TAP, sockets of the pod underlay, and what the TAP is given. */
 static int port_set_up(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		       struct failure *why)
 {
-	static const struct address any[2];
 	const char *ifname = port->config.ifname;
 	int error = 0;
 	if (port->tap < 0)
 		error = adopt ? tap_adopt(ifname, &port->tap, why) : make_tap(port, why);
 	if (error)
 		return error;
-	if (gateway && gateway->pod_underlay)
-		error = underlay_open(&port->underlay, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any,
-				      vs->offloads.udp_gro, why);
+	if (gateway)
+		error = pod_underlay_open(vs, gateway, &port->underlay, why);
 	if (error)
 		return error;
 	if (!port->config.has_mtu && gateway)
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
-		log_line(LOG_INFO, "port %s: without tap_gso, as this kernel's TAPs do not offer it",
-			 port->config.name);
+		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
 	error = pod_network_open(vs, port, gateway, adopt, why);
 	if (!error)
 		link_limit_gso(ifname, port_gso_segments(port->config.link.mtu));
 	return error;
 }
 
-/* Undoes furnish(), however far it came. */
+/* Undoes port_set_up(), however far it came. */
 static void port_tear_down(struct vswitch *vs, struct port *port, bool adopt)
 {
 	if (!adopt)
 		pod_network_close(vs, port);
-	pod_network_forget(vs, port);
+	pod_network_forget(port);
 	underlay_close(port->underlay);
 	port->underlay = NULL;
 	if (!adopt)
@@ -477,9 +257,9 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 	while (adopt && (error == -EBUSY || error == -EADDRINUSE) && switch_settling(vs));
 	netns_return(&vs->home);
 	if (!error && gateway) {
-		switch_park_workers(vs);
+		workers_park(vs);
 		error = port_join_gateway(vs, port, gateway);
-		switch_resume_workers(vs);
+		workers_resume(vs);
 		if (error)
 			fail(why, error, NULL, "out of memory");
 	}
@@ -487,9 +267,9 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 		port_tear_down(vs, port, adopt);
 		return error;
 	}
-	atomic_store(&port->lost, 0); /* of the TAP before this one */
+	atomic_store(&port->lost, 0); /* left from an earlier TAP */
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
-	watch_underlay(port);
+	port_watch_underlay(port);
 	if (port->tap_watch < 0) {
 		port_release(vs, port, !adopt);
 		return fail(why, -ENOMEM, NULL, "out of memory");
@@ -499,15 +279,15 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 	return 0;
 }
 
-/* A port that the state directory speaks of, but whose pod did not outlive us. */
+/* Errors that mean that the pod is gone although the state directory has its port. */
 static bool is_vanished(int error)
 {
 	return error == -ENOENT || error == -ENODEV || error == -EINVAL;
 }
 
 /*
- * Taking up what an earlier podswitchd left. A TAP that vanished meanwhile is made anew where a name says for which
- * pod; a process id may be another process's by now, and a TAP there would be in the wrong namespace.
+ * Attaches a port whose TAP an earlier podswitchd left behind. A TAP that vanished is made again if a name or path says
+ * for which pod. A process id may belong to another process by now, and the TAP would be in the wrong namespace.
  */
 static int port_attach_adopted(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
 {
@@ -516,17 +296,21 @@ static int port_attach_adopted(struct vswitch *vs, struct port *port, struct gat
 	int error = port_attach(vs, port, gateway, true, why);
 	if (error == -ENODEV && gateway && !by_process)
 		error = port_attach(vs, port, gateway, false, why);
-	/* What the pod has put in the TAP's place is its own affair: the port is gone. */
+	/* The pod has put something of its own in the TAP's place: the port is gone. */
 	return error == -EEXIST ? -ENODEV : error;
+}
+
+static int refuse_gateway(const struct port_config *config, struct failure *why)
+{
+	return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add", config->gateway);
 }
 
 static int port_add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
-	/* A port that was detached when we stopped is so again; its TAP must not be lost to a later add. */
+	/* An adopted port without a gateway stays detached: a later add must find its TAP. */
 	if (!gateway && !adopt)
-		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
-			    config->gateway);
+		return refuse_gateway(config, why);
 	struct port *port = port_new(vs, config);
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
@@ -536,7 +320,7 @@ static int port_add_new(struct vswitch *vs, const struct port_config *config, bo
 		error = adopt ? port_attach_adopted(vs, port, gateway, why)
 			      : port_attach(vs, port, gateway, false, why);
 	if (error && adopt && is_vanished(error)) {
-		log_line(LOG_INFO, "port %s: gone, as %s", config->name, why ? why->text : "its pod is");
+		log_line(LOG_INFO, "port %s is gone: %s", config->name, why ? why->text : "its pod has ended");
 		error = 0;
 	}
 	if (error) {
@@ -557,14 +341,13 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 		return error;
 	if (!old)
 		return port_add_new(vs, config, adopt, why);
-	if (!same_port(old, config))
+	if (!port_is_same(old, config))
 		return fail(why, -EEXIST, "name", "port '%s' exists with other settings; use port set", config->name);
 	if (old->tap >= 0 && old->gateway)
 		return 0;
 	struct gateway *gateway = gateway_find(vs, config->gateway);
 	if (!gateway)
-		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
-			    config->gateway);
+		return refuse_gateway(config, why);
 	error = check_mac(gateway, &old->config.link.mac, old, why);
 	if (error)
 		return error;
@@ -611,33 +394,33 @@ void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 	if (now.link.mtu == port->config.link.mtu && !moved)
 		return;
 	if (pod_network_change(vs, port, &now, port->gateway, moved, &why))
-		log_line(LOG_WARNING, "port %s: does not follow its gateway: %s", port->config.name, why.text);
+		log_line(LOG_WARNING, "port %s could not be changed with its gateway: %s", port->config.name, why.text);
 	else
 		port->config.link.mtu = now.link.mtu;
 }
 
-/* Takes over the new configuration, the MAC's table entry included. */
+/* Puts the new configuration in force, with the FDB entry of the MAC. */
 static void port_apply_config(struct vswitch *vs, struct port *port, const struct port_config *config)
 {
 	const struct link_config *link = &config->link;
 	struct fdb_place place = {.is_port = true, .index = port->id};
-	switch_park_workers(vs);
+	workers_park(vs);
 	if (port->gateway && !mac_equal(&port->config.link.mac, &link->mac)) {
-		/* One comes, one goes: there is room. */
+		/* One entry goes as one comes, so there is room. */
 		fdb_remove(vs->fdb, port->gateway->id, port->config.link.mac.bytes);
 		(void)fdb_set(vs->fdb, port->gateway->id, link->mac.bytes, FDB_LOCAL, place);
 	}
 	port->config = *config;
-	port->wanted = wanted_link(config);
-	switch_resume_workers(vs);
+	port->wanted = port_wanted_link(config);
+	workers_resume(vs);
 }
 
-/* Cut off by will: what else is asked for is in force all the same. */
+/* Detached on request. Everything else that is asked for still applies. */
 static int set_detached(struct vswitch *vs, struct port *port, const struct port_config *config, struct failure *why)
 {
 	struct port_config now = *config;
 	if (!config->has_mac)
-		now.link.mac = derive_mac(config->name);
+		now.link.mac = mac_derive(config->name);
 	if (!config->has_mtu)
 		now.link.mtu = port->config.link.mtu;
 	struct gateway *from = port->gateway;
@@ -654,7 +437,7 @@ static int set_detached(struct vswitch *vs, struct port *port, const struct port
 	return 0;
 }
 
-/* Moves the port, in a state that can still be taken back. */
+/* Moves the port to another gateway, in a way that can be undone. */
 static int port_move(struct vswitch *vs, struct port *port, struct gateway *to, struct failure *why)
 {
 	struct gateway *from = port->gateway;
@@ -671,28 +454,27 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	struct port *port = port_find(vs, config->name);
 	if (!port)
 		return fail(why, -ENOENT, "name", "there is no port '%s'", config->name);
-	if (same_port(port, config) && (port->gateway || !strcmp(config->gateway, GATEWAY_NONE)))
+	if (port_is_same(port, config) && (port->gateway || !strcmp(config->gateway, GATEWAY_NONE)))
 		return 0;
 	if (strcmp(port->config.netns, config->netns) != 0)
 		return fail(why, -EINVAL, "netns", "cannot be changed; remove the port and add it again");
 	if (strcmp(port->config.ifname, config->ifname) != 0)
 		return fail(why, -EINVAL, "ifname", "cannot be changed; remove the port and add it again");
 	if (port->tap < 0)
-		return fail(why, -ENODEV, "name", "port '%s' is gone, as its namespace or interface is; remove it",
+		return fail(why, -ENODEV, "name", "port '%s' is gone, because its namespace or interface is; remove it",
 			    config->name);
 	if (!strcmp(config->gateway, GATEWAY_NONE))
 		return set_detached(vs, port, config, why);
 	struct gateway *to = gateway_find(vs, config->gateway), *from = port->gateway;
 	if (!to)
-		return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add",
-			    config->gateway);
+		return refuse_gateway(config, why);
 	struct port_config now = *config;
 	if (!config->has_mac)
-		now.link.mac = derive_mac(config->name);
+		now.link.mac = mac_derive(config->name);
 	int error = port_check_config(config, why);
 	if (!error)
 		error = check_mac(to, &now.link.mac, port, why);
-	/* It arrives with the MAC it has, and would take the table entry of a port that has the same. */
+	/* The port moves with its present MAC, which must not replace the FDB entry of another port there. */
 	if (!error && from != to)
 		error = check_mac(to, &port->config.link.mac, port, why);
 	if (!error)
@@ -701,7 +483,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 		return error;
 	if (!config->has_mtu)
 		now.link.mtu = gateway_mtu(to, port_underlay(port));
-	/* After the move: an answer of the old gateway that was on its way finds no port any more. */
+	/* After the move, so that a late answer of the old gateway no longer finds the port. */
 	error = pod_network_change(vs, port, &now, to, from != to, why);
 	if (error) {
 		if (from)

@@ -1,8 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* switch.c - the switch as a whole: start, stop, parking the workers, housekeeping */
+/*
+ * switch.c - the switch as a whole: start, stop, housekeeping
+ *
+ *    podswitchd's main loop                                          workers
+ *    epoll: switch_wakeup_fd() = vs->attention
+ *       +-- wakeup (eventfd)       <--- worker_wake_control() ---    a TAP is lost, the FDB is crowded,
+ *       +-- alarm (timerfd): a gateway client has something due      a train was refused
+ *       +-- packet sockets of gateway clients
+ *
+ *    switch_tick(), then and once a second:
+ *       ports whose TAP or namespace is gone     port_gone()
+ *       gateway clients                          pod_network_turn()
+ *       a kernel that refuses trains             udp_gso off, workers parked
+ *       MACs learned, for the listener           the workers' rings of struct worker_learned
+ *       a crowded FDB                            fdb_reserve(), workers parked
+ *       once a second                            egress_check()
+ *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
+ *
+ * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick: it is
+ * cleared before the eventfd is read, so a wake-up that comes in between is not lost.
+ */
+#include "vswitch/switch.h"
+
+#include "tap/base/clock.h"
 #include "tap/base/log.h"
-#include "vswitch/path/model.h"
+#include "vswitch/gateway.h"
+#include "vswitch/housekeeping.h"
+#include "vswitch/path/egress.h"
+#include "vswitch/path/parking.h"
+#include "vswitch/path/remote.h"
+#include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/port.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -15,7 +44,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SETTLING 2 /* seconds after the start */
+#define SETTLING 2 /* seconds */
 
 bool switch_name_valid(const char *name)
 {
@@ -28,64 +57,28 @@ bool switch_name_valid(const char *name)
 	return true;
 }
 
-uint32_t switch_now(void)
+int switch_check_name(const char *name, struct failure *why)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint32_t)now.tv_sec + 1;
+	if (switch_name_valid(name))
+		return 0;
+	return fail(why, -EINVAL, "name",
+		    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
 }
 
 bool switch_settling(const struct vswitch *vs)
 {
 	static const struct timespec moment = {.tv_nsec = 10000000};
-	if (switch_now() - vs->started > SETTLING)
+	if (clock_seconds() - vs->started > SETTLING)
 		return false;
 	nanosleep(&moment, NULL);
 	return true;
-}
-
-/* Parking */
-
-static void worker_park(struct worker *worker, void *argument)
-{
-	struct vswitch *vs = argument;
-	(void)worker;
-	pthread_mutex_lock(&vs->parking);
-	vs->parked++;
-	pthread_cond_broadcast(&vs->parked_or_resumed);
-	while (vs->parking_wanted)
-		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);
-	vs->parked--;
-	pthread_cond_broadcast(&vs->parked_or_resumed);
-	pthread_mutex_unlock(&vs->parking);
-}
-
-void switch_park_workers(struct vswitch *vs)
-{
-	vs->parking_wanted = true; /* nobody is parked, so nobody looks */
-	for (unsigned i = 0; i < vs->options.workers; i++)
-		worker_post(&vs->workers[i], worker_park, vs);
-	pthread_mutex_lock(&vs->parking);
-	while (vs->parked < vs->options.workers)
-		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);
-	pthread_mutex_unlock(&vs->parking);
-}
-
-void switch_resume_workers(struct vswitch *vs)
-{
-	pthread_mutex_lock(&vs->parking);
-	vs->parking_wanted = false;
-	pthread_cond_broadcast(&vs->parked_or_resumed);
-	while (vs->parked)
-		pthread_cond_wait(&vs->parked_or_resumed, &vs->parking);
-	pthread_mutex_unlock(&vs->parking);
 }
 
 /* Start and stop */
 
 static void *map_lazily(size_t size)
 {
-	/* Only the pages that are used cost memory. */
+	/* Pages cost memory only once they are used. */
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -107,7 +100,7 @@ static int open_tables(struct vswitch *vs, struct failure *why)
 	return 0;
 }
 
-/* Those of the kernel that were found, then the knobs as they are in force. */
+/* Kernel features that were found, then the offloads in force. */
 static void note_features(struct vswitch *vs)
 {
 	const struct ring_features *ring = ring_features(vs->workers[0].ring);
@@ -131,9 +124,9 @@ static void check_offloads(struct vswitch *vs)
 {
 	if (!atomic_exchange(&vs->trains_refused, false) || !vs->offloads.udp_gso)
 		return;
-	switch_park_workers(vs);
+	workers_park(vs);
 	vs->offloads.udp_gso = false;
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	log_line(LOG_WARNING, "udp_gso is off from now on: the kernel refused a train of datagrams");
 	note_features(vs);
 }
@@ -168,7 +161,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	vs->offloads = options->offloads;
 	vs->home.fd = vs->wakeup = vs->alarm = vs->attention = -1;
 	vs->last_port = &vs->first_port;
-	vs->started = vs->expired_at = switch_now();
+	vs->started = vs->expired_at = clock_seconds();
 	pthread_mutex_init(&vs->parking, NULL);
 	pthread_cond_init(&vs->parked_or_resumed, NULL);
 	int error = open_attention(vs, why);
@@ -199,7 +192,7 @@ void switch_close(struct vswitch *vs)
 		port_free(port);
 	}
 	for (unsigned i = 0; i < vs->n_gateways; i++)
-		gateway_free(vs->gateways[vs->gateway_order[i]]);
+		gateway_free(gateway_at(vs, i));
 	for (int i = 0; i < MAX_HOSTS; i++)
 		underlay_close(vs->hosts[i].underlay);
 	egress_close(vs);
@@ -219,108 +212,6 @@ void switch_close(struct vswitch *vs)
 	pthread_cond_destroy(&vs->parked_or_resumed);
 	pthread_mutex_destroy(&vs->parking);
 	free(vs);
-}
-
-/* Wiring */
-
-/* Whether `own`, an own side, has this address: on the node, or in a pod of it. */
-static bool hub_has_address(const struct gateway *hub, const struct address *address)
-{
-	if (!hub->pod_underlay)
-		return link_has_address(address, NULL) > 0;
-	for (unsigned i = 0; i < hub->n_ports; i++)
-		for (unsigned a = 0; a < hub->ports[i]->n_vteps; a++)
-			if (address_equal(&hub->ports[i]->vteps[a], address))
-				return true;
-	return false;
-}
-
-/*
- * The own side on this node that a remote of `client` stands for, or 0. One that allows only some is reached by the
- * wire, which shows where a frame comes from.
- */
-static uint16_t find_local_hub(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
-{
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *hub = vs->gateways[vs->gateway_order[i]];
-		if (hub->is_hub && !hub->config.n_allow && hub->config.vni == client->config.vni &&
-		    hub->config.port == remote->endpoint.port && hub_has_address(hub, &remote->endpoint.address))
-			return hub->id;
-	}
-	return 0;
-}
-
-static int build_demux(const struct vswitch *vs, struct demux **out)
-{
-	size_t entries = vs->n_gateways;
-	for (unsigned i = 0; i < vs->n_gateways; i++)
-		entries += vs->gateways[vs->gateway_order[i]]->config.n_remotes;
-	struct demux *demux = demux_new(entries, vs->secret, sizeof(vs->secret));
-	if (!demux)
-		return -ENOMEM;
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
-		const struct gateway_config *config = &gateway->config;
-		if (gateway->pod_underlay)
-			continue;
-		/* Gateways that would share an entry were refused, or given the pod underlay. */
-		if (gateway->is_hub)
-			(void)demux_add(demux, config->port, NULL, config->vni, gateway->id, 0, NULL);
-		unsigned n = gateway->is_hub ? 0 : atomic_load(&gateway->n_remotes);
-		for (unsigned r = 0; r < n; r++)
-			(void)demux_add(demux, config->port, &gateway->remotes[r]->endpoint.address, config->vni,
-					gateway->id, gateway->remotes[r]->id, NULL);
-	}
-	*out = demux;
-	return 0;
-}
-
-/* Notes at each own side which gateways here have a remote that stands for it. Frozen. */
-static void note_peer(struct vswitch *vs, const struct gateway *client, uint16_t hub_id)
-{
-	struct gateway *hub = vs->gateways[hub_id];
-	for (unsigned i = 0; i < hub->n_peers; i++)
-		if (hub->peers[i] == client->id)
-			return;
-	uint16_t *peers = realloc(hub->peers, (hub->n_peers + 1) * sizeof(*peers));
-	if (!peers)
-		return; /* its broadcasts miss these clients until the next change */
-	hub->peers = peers;
-	hub->peers[hub->n_peers++] = client->id;
-}
-
-int switch_rewire(struct vswitch *vs, struct failure *why)
-{
-	struct demux *fresh, *old = vs->demux;
-	if (build_demux(vs, &fresh))
-		return fail(why, -ENOMEM, NULL, "out of memory");
-	/* Asking for addresses takes a while: before the workers are parked. One slot a remote that is in use. */
-	uint16_t *local = calloc(MAX_REMOTES, sizeof(*local));
-	if (!local) {
-		demux_free(fresh);
-		return fail(why, -ENOMEM, NULL, "out of memory");
-	}
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
-		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++)
-			local[client->remotes[r]->id] = find_local_hub(vs, client, client->remotes[r]);
-	}
-	switch_park_workers(vs);
-	vs->demux = fresh;
-	for (unsigned i = 0; i < vs->n_gateways; i++)
-		vs->gateways[vs->gateway_order[i]]->n_peers = 0;
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *client = vs->gateways[vs->gateway_order[i]];
-		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++) {
-			client->remotes[r]->local_hub = local[client->remotes[r]->id];
-			if (client->remotes[r]->local_hub)
-				note_peer(vs, client, client->remotes[r]->local_hub);
-		}
-	}
-	switch_resume_workers(vs);
-	free(local);
-	demux_free(old);
-	return 0;
 }
 
 /* Housekeeping */
@@ -354,15 +245,16 @@ void switch_alarm(const struct vswitch *vs, uint64_t at)
 
 static void report_learned(struct vswitch *vs, struct worker *worker)
 {
-	unsigned out = atomic_load_explicit(&worker->news_out, memory_order_relaxed);
-	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_acquire);
+	unsigned out = atomic_load_explicit(&worker->learned_out, memory_order_relaxed);
+	unsigned in = atomic_load_explicit(&worker->learned_in, memory_order_acquire);
 	for (; out != in; out++) {
-		const struct worker_learned *news = &worker->news[out % WORKER_NEWS];
-		const struct gateway *gateway = vs->gateways[news->gateway];
+		const struct worker_learned *learned = &worker->learned[out % WORKER_LEARNED];
+		const struct gateway *gateway = vs->gateways[learned->gateway];
 		if (gateway)
-			switch_notify(vs, news->moved ? "fdb.moved" : "fdb.learned", gateway->config.name, &news->mac);
+			switch_notify(vs, learned->moved ? "fdb.moved" : "fdb.learned", gateway->config.name,
+				      &learned->mac);
 	}
-	atomic_store_explicit(&worker->news_out, out, memory_order_release);
+	atomic_store_explicit(&worker->learned_out, out, memory_order_release);
 }
 
 static void check_ports(struct vswitch *vs)
@@ -377,33 +269,33 @@ static void check_ports(struct vswitch *vs)
 	}
 }
 
-/* Own sides forget remotes from which nothing came for as long as a table entry lasts. */
+/* Hubs forget remotes from which nothing came for as long as an FDB entry lasts. */
 static void expire_remotes(struct vswitch *vs, uint32_t now)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
-		bool frozen = false;
+		struct gateway *gateway = gateway_at(vs, i);
+		bool parked = false;
 		for (unsigned r = atomic_load(&gateway->n_remotes); gateway->is_hub && r-- > 0;) {
 			struct remote *remote = gateway->remotes[r];
 			uint32_t seen = atomic_load(&remote->seen);
 			if (!remote->learned || seen >= now || now - seen <= vs->options.ageing)
 				continue;
-			if (!frozen)
-				switch_park_workers(vs);
-			frozen = true;
+			if (!parked)
+				workers_park(vs);
+			parked = true;
 			remote_release(vs, remote);
 		}
-		if (frozen)
-			switch_resume_workers(vs);
+		if (parked)
+			workers_resume(vs);
 	}
 }
 
 void switch_tick(struct vswitch *vs)
 {
 	uint64_t wakeups;
-	uint32_t now = switch_now();
+	uint32_t now = clock_seconds();
 	atomic_store(&vs->woken, false);
-	/* Either may have nothing to say; both are told off. */
+	/* Drain both; an empty one returns EAGAIN. */
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups)) + read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
 	check_ports(vs);
@@ -412,10 +304,10 @@ void switch_tick(struct vswitch *vs)
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {
-		switch_park_workers(vs);
+		workers_park(vs);
 		if (fdb_reserve(vs->fdb))
-			log_line(LOG_WARNING, "the table has no memory to grow; new addresses are not learned");
-		switch_resume_workers(vs);
+			log_line(LOG_WARNING, "no memory for a larger forwarding table; new addresses are not learned");
+		workers_resume(vs);
 	}
 	if (now != vs->ticked) {
 		vs->ticked = now;

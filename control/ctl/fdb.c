@@ -6,25 +6,6 @@
 
 #include <string.h>
 
-static const struct option_spec one_gateway[] = {
-	{"gateway", OPTION_STRING, "GATEWAY", "only of this gateway"},
-	{0},
-};
-
-static const struct option_spec entry[] = {
-	{"gateway", OPTION_STRING, "GATEWAY", "the gateway in whose network the MAC is"},
-	{"mac", OPTION_STRING, "MAC", "the MAC address"},
-	{"port", OPTION_STRING, "PORT", "it is behind this port of the gateway"},
-	{"remote", OPTION_STRING, "ADDRESS[:PORT]", "it is behind this remote"},
-	{0},
-};
-
-static const struct option_spec entry_key[] = {
-	{"gateway", OPTION_STRING, "GATEWAY", "the gateway in whose network the MAC is"},
-	{"mac", OPTION_STRING, "MAC", "the MAC address"},
-	{0},
-};
-
 static const struct table_column columns[] = {
 	{"GATEWAY", false}, {"VNI", true},   {"MAC", false}, {"PORT", false},
 	{"REMOTE", false},  {"KIND", false}, {"AGE", true},
@@ -70,7 +51,7 @@ const struct command fdb_commands[] = {
 		.name = "list",
 		.method = "fdb.list",
 		.help = "lists which MAC is behind which port or remote",
-		.options = one_gateway,
+		.options = fdb_filter_options,
 		.print = fdb_print_list,
 	},
 	{
@@ -78,7 +59,7 @@ const struct command fdb_commands[] = {
 		.name = "add",
 		.method = "fdb.add",
 		.help = "adds a static entry, which never ages and never moves",
-		.options = entry,
+		.options = fdb_entry_options,
 		.required = {"gateway", "mac"},
 		.either = {"port", "remote"},
 	},
@@ -87,7 +68,7 @@ const struct command fdb_commands[] = {
 		.name = "remove",
 		.method = "fdb.remove",
 		.help = "removes an entry",
-		.options = entry_key,
+		.options = fdb_key_options,
 		.required = {"gateway", "mac"},
 	},
 	{
@@ -95,7 +76,7 @@ const struct command fdb_commands[] = {
 		.name = "flush",
 		.method = "fdb.flush",
 		.help = "forgets learned entries; static and local ones stay",
-		.options = one_gateway,
+		.options = fdb_filter_options,
 		.print = print_flushed,
 	},
 	{0},

@@ -6,23 +6,6 @@
 
 #include <string.h>
 
-static const struct option_spec settings[] = {
-	{"vni", OPTION_NUMBER, "N", "the VXLAN network identifier, 0 to 16777215"},
-	{"remote", OPTION_LIST, "ADDRESS[:PORT]", "where the gateway is; none: this is the hub (server side)"},
-	{"port", OPTION_NUMBER, "N", "the UDP port to receive on and to send to (4789)"},
-	{"underlay", OPTION_STRING, "auto|host|pod", "whose network carries the datagrams (auto)"},
-	{"mtu", OPTION_NUMBER, "N", "of the pods' interfaces, in bytes; 0: as the path allows (0)"},
-	{"learning", OPTION_STRING, "on|off", "learn MAC addresses from what arrives (on)"},
-	{"isolate", OPTION_STRING, "on|off", "keep the gateway's pods apart from each other (on)"},
-	{"allow", OPTION_LIST, "CIDR", "hub only: whom to learn remotes from (anyone)"},
-	{0},
-};
-
-static const struct option_spec removal[] = {
-	{"force", OPTION_FLAG, NULL, "even if ports use it; they stay, detached, and drop everything"},
-	{0},
-};
-
 static const struct table_column columns[] = {
 	{"NAME", false}, {"VNI", true},   {"PORT", true},     {"UNDERLAY", false},
 	{"MTU", true},   {"PORTS", true}, {"REMOTES", false},
@@ -85,7 +68,7 @@ const struct command gateway_commands[] = {
 		.method = "gateway.add",
 		.help = "adds a gateway: a VXLAN network behind its remotes",
 		.takes_name = true,
-		.options = settings,
+		.options = gateway_options,
 		.required = {"vni"},
 	},
 	{
@@ -95,7 +78,7 @@ const struct command gateway_commands[] = {
 		.help = "changes a gateway while its ports are up",
 		.takes_name = true,
 		.clears = true,
-		.options = settings,
+		.options = gateway_options,
 	},
 	{
 		.object = "gateway",
@@ -118,7 +101,7 @@ const struct command gateway_commands[] = {
 		.method = "gateway.remove",
 		.help = "removes a gateway; refused while ports use it",
 		.takes_name = true,
-		.options = removal,
+		.options = gateway_removal_options,
 	},
 	{0},
 };

@@ -1,205 +1,123 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* options.c - the command line, described once */
+/* options.c - podswitchctl's command line: OBJECT COMMAND, their options, and --help */
 #include "control/ctl/options.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_SIZE 32 /* bytes of the longest option's name, with the NUL */
+#define HELP_WIDTH 26
 
 /* Where parsing stands. */
 struct cursor {
-	char **next;
-	bool words_only; /* after "--" */
+	struct option_line line;
+	char program[80]; /* as far as it is known: "podswitchctl gateway add" */
 	struct invocation *out;
 	struct failure *why;
 };
 
+#define OPTIONS struct invocation
 static const struct option_spec global_options[] = {
-	{"socket", OPTION_STRING, "SOCKET", "podswitchd's control socket (else $PODSWITCH_SOCKET, else the default)"},
-	{"json", OPTION_FLAG, NULL, "print one JSON document instead of a table"},
-	{"help", OPTION_FLAG, NULL, "print this; after an object or a command, its options"},
-	{"version", OPTION_FLAG, NULL, "print the version of podswitchctl"},
+	OPTION_TEXT("socket", 's', "SOCKET", socket,
+		    "podswitchd's control socket ($PODSWITCH_SOCKET, else /run/podswitch/control.sock)"),
+	OPTION_FLAG("json", 'j', json, "print one JSON document instead of a table"),
+	OPTION_FLAG("help", 'h', help, "print this; after an object or a command, its options"),
+	OPTION_FLAG("version", 'V', version, "print the version of podswitchctl"),
 	{0},
 };
+#undef OPTIONS
 
-__attribute__((format(printf, 2, 3))) static int wrong_usage(const struct cursor *at, const char *format, ...)
-{
-	char text[160];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	const struct command *command = at->out->command;
-	const char *object = at->out->object;
-	const char *name = command ? command->name : NULL;
-	return fail(at->why, -EINVAL, NULL, "%s; see podswitchctl%s%s%s%s --help", text, object ? " " : "",
-		    object ? object : "", name ? " " : "", name ? name : "");
-}
-
-static void key_of(const char *name, char out[static KEY_SIZE])
-{
-	snprintf(out, KEY_SIZE, "%s", name);
-	for (char *c = out; *c; c++)
-		if (*c == '-')
-			*c = '_';
-}
-
-static const struct option_spec *option_find(const struct option_spec *options, const char *word, size_t length)
-{
-	for (; options && options->name; options++)
-		if (strlen(options->name) == length && !strncmp(options->name, word, length))
-			return options;
-	return NULL;
-}
-
-/* The value of the option `word`: behind its '=', or the next word. */
-static int take_value(struct cursor *at, const char *word, const char *equals, const char **value)
-{
-	if (equals) {
-		*value = equals + 1;
-		return 0;
-	}
-	const char *next = *at->next;
-	if (!next)
-		return wrong_usage(at, "%.40s wants a value", word);
-	if (!strncmp(next, "--", 2))
-		return wrong_usage(at, "%.40s wants a value, but '%.40s' follows", word, next);
-	*value = next;
-	at->next++;
-	return 0;
-}
-
-static int put_number(struct cursor *at, const char *word, const char *key, const char *value)
+static int put_number(struct cursor *at, const char *name, const char *key, const char *value)
 {
 	char *end;
 	errno = 0;
 	long long number = strtoll(value, &end, 10);
 	if (*end || end == value || isspace((unsigned char)*value) || errno)
-		return wrong_usage(at, "%.40s wants a whole number, not '%.40s'", word, value);
+		return option_wrong_usage(&at->line, at->why, "--%s wants a whole number, not '%.40s'", name, value);
 	json_object_set_new(at->out->params, key, json_integer(number));
 	return 0;
 }
 
 /* An empty value in a command that changes lists empties the list; it says nothing beside other values. */
-static int put_element(struct cursor *at, const char *word, const char *key, const char *value)
+static int put_element(struct cursor *at, const char *name, const char *key, const char *value)
 {
 	json_t *list = json_object_get(at->out->params, key);
 	bool empty = !*value;
 	if (empty && !at->out->command->clears)
-		return wrong_usage(at, "%.40s is empty", word);
+		return option_wrong_usage(&at->line, at->why, "--%s is empty", name);
 	if (list && (empty || !json_array_size(list)))
-		return wrong_usage(at, "an empty %.40s clears the list and stands alone", word);
+		return option_wrong_usage(&at->line, at->why, "an empty --%s clears the list and stands alone", name);
 	if (!list)
 		json_object_set_new(at->out->params, key, json_array());
 	if (!empty && json_array_append_new(json_object_get(at->out->params, key), json_string(value)))
-		return wrong_usage(at, "the value of %.40s is not UTF-8 text", word);
+		return option_wrong_usage(&at->line, at->why, "the value of --%s is not UTF-8 text", name);
 	return 0;
 }
 
-static int put_text(struct cursor *at, const char *word, const char *key, const char *value)
+static int put_text(struct cursor *at, const char *what, const char *key, const char *value)
 {
 	if (json_object_set_new(at->out->params, key, json_string(value)))
-		return wrong_usage(at, "the value of %.40s is not UTF-8 text", word);
+		return option_wrong_usage(&at->line, at->why, "the value of %s is not UTF-8 text", what);
 	return 0;
 }
 
-static int put_option(struct cursor *at, const struct option_spec *option, const char *equals)
+/* A value of one of the command's options becomes a parameter. */
+static int put_option(struct cursor *at, const struct option_spec *option, const char *value)
 {
-	char key[KEY_SIZE], word[KEY_SIZE + 2];
-	const char *value;
-	key_of(option->name, key);
+	char key[OPTION_KEY], word[OPTION_KEY + 2];
+	option_key(option->name, key);
 	snprintf(word, sizeof(word), "--%s", option->name);
 	if (option->kind != OPTION_LIST && json_object_get(at->out->params, key))
-		return wrong_usage(at, "%s is given twice", word);
-	if (option->kind == OPTION_FLAG) {
-		if (equals)
-			return wrong_usage(at, "%s takes no value", word);
+		return option_wrong_usage(&at->line, at->why, "%s is given twice", word);
+	switch (option->kind) {
+	case OPTION_FLAG:
 		return json_object_set_new(at->out->params, key, json_true());
+	case OPTION_NUMBER:
+		return put_number(at, option->name, key, value);
+	case OPTION_LIST:
+		return put_element(at, option->name, key, value);
+	case OPTION_TEXT:
+	case OPTION_STRING:
+	case OPTION_SWITCH:
+	case OPTION_CHOICE:
+	case OPTION_VALUE:
+	case OPTION_ID:
+	case OPTION_WORD:
+	case OPTION_JSON:
+		break;
 	}
-	int error = take_value(at, word, equals, &value);
-	if (error)
-		return error;
-	if (option->kind == OPTION_NUMBER)
-		return put_number(at, word, key, value);
-	if (option->kind == OPTION_LIST)
-		return put_element(at, word, key, value);
 	return put_text(at, word, key, value);
 }
 
-static int global_option(struct cursor *at, const struct option_spec *option, const char *equals)
+static bool is_global(const struct option_spec *option)
 {
-	if (option->kind == OPTION_FLAG && equals)
-		return wrong_usage(at, "--%s takes no value", option->name);
-	switch (option->name[0]) {
-	case 's':
-		return take_value(at, "--socket", equals, &at->out->socket);
-	case 'j':
-		at->out->json = true;
-		break;
-	case 'h':
-		at->out->help = true;
-		break;
-	default:
-		at->out->version = true;
-	}
-	return 0;
-}
-
-/* "-s SOCKET", "-sSOCKET", "-j", "-h", "-V". */
-static int short_option(struct cursor *at, const char *word)
-{
-	if (word[1] == 's' && word[2]) {
-		at->out->socket = word + 2;
-		return 0;
-	}
-	if (!word[1] || word[2] || !strchr("sjhV", word[1]))
-		return wrong_usage(at, "unknown option '%.40s'", word);
-	if (word[1] == 's')
-		return take_value(at, "-s", NULL, &at->out->socket);
-	at->out->json |= word[1] == 'j';
-	at->out->help |= word[1] == 'h';
-	at->out->version |= word[1] == 'V';
-	return 0;
-}
-
-/* The word at the cursor starts with '-'. */
-static int any_option(struct cursor *at)
-{
-	const char *word = *at->next++;
-	if (!strcmp(word, "--")) {
-		at->words_only = true;
-		return 0;
-	}
-	if (word[1] != '-')
-		return short_option(at, word);
-	const char *equals = strchr(word, '=');
-	size_t length = equals ? (size_t)(equals - word) - 2 : strlen(word) - 2;
-	const struct option_spec *option = NULL;
-	if (at->out->command)
-		option = option_find(at->out->command->options, word + 2, length);
-	if (option)
-		return put_option(at, option, equals);
-	option = option_find(global_options, word + 2, length);
-	if (option)
-		return global_option(at, option, equals);
-	return wrong_usage(at, "unknown option '%.40s'", word);
+	return option >= global_options && option < global_options + sizeof(global_options) / sizeof(global_options[0]);
 }
 
 /* Takes options until a word that is none; *word is NULL at the end. */
-static int next_word(struct cursor *at, const char **word)
+static int cursor_next_word(struct cursor *at, const char **word)
 {
-	while (*at->next && **at->next == '-' && !at->words_only) {
-		int error = any_option(at);
+	for (;;) {
+		const struct command *command = at->out->command;
+		const struct option_spec *const tables[2] = {command ? command->options : NULL, global_options};
+		const struct option_spec *option;
+		int got = option_next(&at->line, tables, 0, &option, word, at->why);
+		if (got <= 0)
+			return got;
+		if (is_global(option) && option->kind == OPTION_TEXT)
+			at->out->socket = *word;
+		else if (is_global(option))
+			*(bool *)((char *)at->out + option->into) = true;
+		int error = is_global(option) ? 0 : put_option(at, option, *word);
 		if (error)
 			return error;
 	}
-	*word = *at->next;
-	if (*word)
-		at->next++;
-	return 0;
+}
+
+static void cursor_enter(struct cursor *at, const char *word)
+{
+	size_t used = strlen(at->program);
+	snprintf(at->program + used, sizeof(at->program) - used, " %s", word);
 }
 
 static const struct command *find_object(const struct command *const *objects, const char *word)
@@ -216,21 +134,22 @@ static int find_command(struct cursor *at, const struct command *commands, const
 	for (; commands->object; commands++) {
 		if (word && !strcmp(commands->name, word)) {
 			at->out->command = commands;
+			cursor_enter(at, word);
 			return 0;
 		}
 		size_t used = strlen(names);
 		snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", commands->name);
 	}
 	if (!word)
-		return wrong_usage(at, "%s wants a command: %s", at->out->object, names);
-	return wrong_usage(at, "unknown command '%.40s' after %s (%s)", word, at->out->object, names);
+		return option_wrong_usage(&at->line, at->why, "%s wants a command: %s", at->out->object, names);
+	return option_wrong_usage(&at->line, at->why, "unknown command '%.40s' after %s (%s)", word, at->out->object,
+				  names);
 }
 
 static bool is_given(const struct cursor *at, const char *option)
 {
-	char key[KEY_SIZE];
-	key_of(option, key);
-	return json_object_get(at->out->params, key);
+	char key[OPTION_KEY];
+	return json_object_get(at->out->params, option_key(option, key));
 }
 
 static int check_complete(const struct cursor *at)
@@ -238,14 +157,14 @@ static int check_complete(const struct cursor *at)
 	const struct command *command = at->out->command;
 	const char *const *either = command->either;
 	if (command->takes_name && !is_given(at, "name"))
-		return wrong_usage(at, "NAME is missing");
+		return option_wrong_usage(&at->line, at->why, "NAME is missing");
 	for (size_t i = 0; i < sizeof(command->required) / sizeof(command->required[0]); i++)
 		if (command->required[i] && !is_given(at, command->required[i]))
-			return wrong_usage(at, "--%s is missing", command->required[i]);
+			return option_wrong_usage(&at->line, at->why, "--%s is missing", command->required[i]);
 	if (either[0] && !is_given(at, either[0]) && !is_given(at, either[1]))
-		return wrong_usage(at, "--%s or --%s is missing", either[0], either[1]);
+		return option_wrong_usage(&at->line, at->why, "--%s or --%s is missing", either[0], either[1]);
 	if (either[0] && is_given(at, either[0]) && is_given(at, either[1]))
-		return wrong_usage(at, "--%s and --%s exclude each other", either[0], either[1]);
+		return option_wrong_usage(&at->line, at->why, "--%s and --%s exclude each other", either[0], either[1]);
 	return 0;
 }
 
@@ -255,13 +174,13 @@ static int parse_arguments(struct cursor *at)
 	at->out->params = json_object();
 	for (;;) {
 		const char *word;
-		int error = next_word(at, &word);
+		int error = cursor_next_word(at, &word);
 		if (error)
 			return error;
 		if (!word)
 			break;
 		if (!command->takes_name || is_given(at, "name"))
-			return wrong_usage(at, "unexpected argument '%.40s'", word);
+			return option_wrong_usage(&at->line, at->why, "unexpected argument '%.40s'", word);
 		error = put_text(at, "NAME", "name", word);
 		if (error)
 			return error;
@@ -272,22 +191,23 @@ static int parse_arguments(struct cursor *at)
 static int parse(struct cursor *at, const struct command *const *objects)
 {
 	const char *word;
-	int error = next_word(at, &word);
+	int error = cursor_next_word(at, &word);
 	if (error)
 		return error;
 	if (!word && (at->out->help || at->out->version))
 		return 0;
 	if (!word)
-		return wrong_usage(at, "no object given");
+		return option_wrong_usage(&at->line, at->why, "no object given");
 	const struct command *commands = find_object(objects, word);
 	if (!commands)
-		return wrong_usage(at, "unknown object '%.40s'", word);
+		return option_wrong_usage(&at->line, at->why, "unknown object '%.40s'", word);
 	at->out->object = commands->object;
+	cursor_enter(at, commands->object);
 	if (!commands->name) {
 		at->out->command = commands;
 		return parse_arguments(at);
 	}
-	error = next_word(at, &word);
+	error = cursor_next_word(at, &word);
 	if (error)
 		return error;
 	if (!word && at->out->help)
@@ -299,24 +219,14 @@ static int parse(struct cursor *at, const struct command *const *objects)
 int options_parse(const struct command *const *objects, char **argv, struct invocation *out, struct failure *why)
 {
 	*out = (struct invocation){0};
-	struct cursor at = {.next = argv, .out = out, .why = why};
+	struct cursor at = {.line.next = argv, .program = "podswitchctl", .out = out, .why = why};
+	at.line.program = at.program;
 	int error = parse(&at, objects);
 	if (error) {
 		json_decref(out->params);
 		out->params = NULL;
 	}
 	return error;
-}
-
-static void help_options(const struct option_spec *options, FILE *out)
-{
-	for (; options && options->name; options++) {
-		char left[64];
-		snprintf(left, sizeof(left), "--%s%s%s", options->name, options->value ? " " : "",
-			 options->value ? options->value : "");
-		fprintf(out, "  %-26s %s%s\n", left, options->help,
-			options->kind == OPTION_LIST ? "; may be given again" : "");
-	}
 }
 
 static void help_usage(const struct command *command, FILE *out)
@@ -327,8 +237,10 @@ static void help_usage(const struct command *command, FILE *out)
 	if (command->takes_name)
 		fputs(" NAME", out);
 	for (const char *const *required = command->required; *required; required++) {
-		const struct option_spec *option = option_find(command->options, *required, strlen(*required));
-		fprintf(out, " --%s %s", option->name, option->value);
+		const struct option_spec *option = command->options;
+		while (strcmp(option->name, *required) != 0)
+			option++;
+		fprintf(out, " --%s %s", option->name, option->argument);
 	}
 	if (command->either[0])
 		fprintf(out, " (--%s ... | --%s ...)", command->either[0], command->either[1]);
@@ -340,7 +252,7 @@ static void help_command(const struct command *command, FILE *out)
 	help_usage(command, out);
 	if (command->options)
 		fputc('\n', out);
-	help_options(command->options, out);
+	option_help(command->options, 0, HELP_WIDTH, out);
 	if (command->clears)
 		fputs("\nWhat is not given stays. A list option replaces the whole list; an empty one ('') clears "
 		      "it.\n",
@@ -367,8 +279,8 @@ static void help_everything(const struct command *const *objects, FILE *out)
 	      out);
 	for (; *objects; objects++)
 		help_object(*objects, out);
-	fputs("\nOptions; -s, -j, -h and -V are short for them:\n", out);
-	help_options(global_options, out);
+	fputs("\nOptions:\n", out);
+	option_help(global_options, 0, HELP_WIDTH, out);
 	fputs("\nExit status: 0 done, 1 refused or failed, 2 wrong usage. More in podswitchctl(8).\n", out);
 }
 

@@ -1,34 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options.h - the command line, described once: parsed from these tables, and explained from them by --help
+ * options.h - podswitchctl's command line: OBJECT COMMAND, their options, and --help
  *
- * Only the shape is checked here: unknown words, missing arguments, numbers where the control socket wants numbers.
- * Whether a value makes sense is for podswitchd to say, which names the parameter.
+ * A command's options are those of the method it calls (control/daemon/options.h) and become the method's parameters.
+ * Only their shape is checked here: unknown words, missing values, numbers where the method wants numbers. Whether a
+ * value makes sense is for podswitchd to say, which names the parameter.
  */
-#ifndef PODSWITCH_OPTIONS_H
-#define PODSWITCH_OPTIONS_H
+#ifndef PODSWITCH_CTL_OPTIONS_H
+#define PODSWITCH_CTL_OPTIONS_H
 
-#include "tap/base/failure.h"
-
-#include <jansson.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include "control/daemon/options.h"
 
 struct ctl;
-
-enum option_kind {
-	OPTION_STRING,
-	OPTION_NUMBER, /* a JSON integer */
-	OPTION_LIST,   /* may be given again: an array of strings */
-	OPTION_FLAG,   /* without a value: true */
-};
-
-struct option_spec {
-	const char *name; /* without the dashes; NULL ends an array. The parameter's key is the name with '_' for '-' */
-	enum option_kind kind;
-	const char *value; /* what --help calls the value; NULL for a flag */
-	const char *help;
-};
 
 struct command {
 	const char *object; /* "gateway"; NULL ends an array */

@@ -3,29 +3,6 @@
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
-static const struct option_spec settings[] = {
-	{"gateway", OPTION_STRING, "GATEWAY", "the gateway it is attached to; none detaches it"},
-	{"netns", OPTION_STRING, "NETNS",
-	 "the pod's network namespace: a name under /run/netns, a path, or a process id"},
-	{"ifname", OPTION_STRING, "NAME", "the interface in the pod, fixed once added (vx0)"},
-	{"mac", OPTION_STRING, "MAC", "its MAC address; auto makes one from the port's name (auto)"},
-	{"address", OPTION_LIST, "CIDR", "an address of the interface"},
-	{"dhcp", OPTION_FLAG, NULL, "ask the gateway for an address and the default route by DHCP"},
-	{"hostname", OPTION_STRING, "NAME", "the host name to send to the DHCP server"},
-	{"probe", OPTION_NUMBER, "SECONDS", "how often to probe the router by ARP; 0: never (0)"},
-	{"exclusive", OPTION_STRING, "on|off", "the pod's only way out: other default routes are disabled (off)"},
-	{"keep", OPTION_LIST, "CIDR", "with exclusive: a network that stays on the pod's first interface"},
-	{"default-via", OPTION_STRING, "ADDRESS", "the default route's next hop; none removes it"},
-	{"route", OPTION_LIST, "CIDR[,ADDRESS]", "a route through the interface, on link or through ADDRESS"},
-	{"mtu", OPTION_NUMBER, "N", "of the interface, in bytes; 0: the gateway's (0)"},
-	{0},
-};
-
-static const struct option_spec removal[] = {
-	{"closed", OPTION_FLAG, NULL, "with exclusive: the pod's own default route does not come back"},
-	{0},
-};
-
 static const struct table_column columns[] = {
 	{"NAME", false},      {"STATE", false},    {"GATEWAY", false},  {"NETNS", false},
 	{"IFNAME", false},    {"MAC", false},      {"MTU", true},       {"UNDERLAY", false},
@@ -78,7 +55,7 @@ const struct command port_commands[] = {
 		.method = "port.add",
 		.help = "puts an interface into a pod and attaches it to a gateway",
 		.takes_name = true,
-		.options = settings,
+		.options = port_options,
 		.required = {"gateway", "netns"},
 	},
 	{
@@ -88,7 +65,7 @@ const struct command port_commands[] = {
 		.help = "changes a port while it is up, also to another gateway",
 		.takes_name = true,
 		.clears = true,
-		.options = settings,
+		.options = port_options,
 	},
 	{
 		.object = "port",
@@ -111,7 +88,7 @@ const struct command port_commands[] = {
 		.method = "port.remove",
 		.help = "takes the interface out of the pod",
 		.takes_name = true,
-		.options = removal,
+		.options = port_removal_options,
 	},
 	{0},
 };

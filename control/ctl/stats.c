@@ -250,17 +250,22 @@ static int stats(struct ctl *ctl, json_t *params, struct failure *why)
 	return error ? fail(why, error, NULL, "cannot print the answer: %s", strerror(-error)) : 0;
 }
 
-static const struct option_spec options[] = {
-	{"watch", OPTION_FLAG, NULL, "repeat every second, as rates, until stopped; with -j one line per second"},
+#define OPTIONS struct stats_options
+struct stats_options {
+	bool watch;
+};
+static const struct option_spec stats_options[] = {
+	OPTION_FLAG("watch", 0, watch, "repeat every second, as rates, until stopped; with -j one line per second"),
 	{0},
 };
+#undef OPTIONS
 
 const struct command stats_commands[] = {
 	{
 		.object = "stats",
 		.method = "stats.get",
 		.help = "shows the counters of workers and gateways, and what was dropped",
-		.options = options,
+		.options = stats_options,
 		.run = stats,
 	},
 	{0},

@@ -16,7 +16,6 @@
 #include "tap/base/signals.h"
 #include "vswitch/switch.h"
 
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -29,53 +28,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-static const char help[] =
-	"usage: podswitchd [OPTION]...\n"
-	"The per-node VXLAN switch. Runs in the foreground; podswitchctl tells it what to do.\n"
-	"\n"
-	"  -s, --socket SOCKET            control socket (/run/podswitch/control.sock)\n"
-	"      --state-dir DIR            where the configuration is kept (/run/podswitch/state)\n"
-	"  -w, --workers N                threads that move packets, 1 to 16 (1)\n"
-	"      --vtep ADDRESS             local address of the host underlay; once for IPv4, once for IPv6 (any)\n"
-	"      --reserved drop|ignore     datagrams with reserved VXLAN bits set (drop)\n"
-	"      --ageing SECONDS           after which a learned MAC is forgotten (300)\n"
-	"      --fdb-gateway-limit N      learned MACs of one gateway (16384)\n"
-	"      --fdb-remote-limit N       learned MACs behind one remote (4096)\n"
-	"      --spin MICROSECONDS        look for packets so long before sleeping; 0 to 1000 (0)\n"
-	"      --tap-gso on|off           super-frames from pods (on)\n"
-	"      --udp-gso on|off           several datagrams in one send (on)\n"
-	"      --udp-gro on|off           several datagrams in one receive (on)\n"
-	"      --trains on|off            runs of small frames in one send, with udp-gso (on)\n"
-	"      --tap-gro on|off           segments put together for the pod (on)\n"
-	"      --underlay-tap on|off      super-frames leave the node whole, by a TAP of its own (off)\n"
-	"      --log-level LEVEL          error, warning, info or debug (info)\n"
-	"  -c, --config FILE              a JSON object with these keys, as state_dir; the command line wins\n"
-	"  -h, --help                     this text\n"
-	"  -V, --version                  the version\n";
-
-static const struct option options[] = {
-	{"socket", required_argument, NULL, 's'},
-	{"state-dir", required_argument, NULL, 'o'},
-	{"workers", required_argument, NULL, 'w'},
-	{"vtep", required_argument, NULL, 'o'},
-	{"reserved", required_argument, NULL, 'o'},
-	{"ageing", required_argument, NULL, 'o'},
-	{"fdb-gateway-limit", required_argument, NULL, 'o'},
-	{"fdb-remote-limit", required_argument, NULL, 'o'},
-	{"spin", required_argument, NULL, 'o'},
-	{"tap-gso", required_argument, NULL, 'o'},
-	{"udp-gso", required_argument, NULL, 'o'},
-	{"udp-gro", required_argument, NULL, 'o'},
-	{"trains", required_argument, NULL, 'o'},
-	{"tap-gro", required_argument, NULL, 'o'},
-	{"underlay-tap", required_argument, NULL, 'o'},
-	{"log-level", required_argument, NULL, 'o'},
-	{"config", required_argument, NULL, 'c'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{0},
-};
-
 struct daemon {
 	struct config config;
 	struct state *state;
@@ -87,64 +39,28 @@ struct daemon {
 
 /* ---- options ---- */
 
-static int wrong_usage(const char *text, const char *what)
-{
-	fprintf(stderr, "podswitchd: %s%s; try podswitchd --help\n", text, what);
-	return 2;
-}
-
-/* Gathers the command line in `given` and *file. -1: go on; else the exit code. */
-static int read_options(int argc, char **argv, json_t *given, const char **file)
-{
-	int option, place = 0;
-
-	while ((option = getopt_long(argc, argv, ":s:w:c:hV", options, &place)) != -1) {
-		switch (option) {
-		case 's':
-			config_option(given, "socket", optarg);
-			break;
-		case 'w':
-			config_option(given, "workers", optarg);
-			break;
-		case 'o':
-			config_option(given, options[place].name, optarg);
-			break;
-		case 'c':
-			*file = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return 0;
-		case 'V':
-			puts("podswitchd " PODSWITCH_VERSION);
-			return 0;
-		case ':':
-			return wrong_usage("a value is missing after ", argv[optind - 1]);
-		default:
-			return wrong_usage("no such option: ", argv[optind - 1]);
-		}
-	}
-	return optind < argc ? wrong_usage("takes options only, not ", argv[optind]) : -1;
-}
-
-static int read_config(struct config *config, int argc, char **argv)
+/* -1: go on; else the exit status. The line is read twice: first for its errors and the file, then over the file. */
+static int read_config(struct config *config, char **words)
 {
 	struct failure why = {0};
-	const char *file = NULL;
-	json_t *given = json_object();
-	struct config checked = *config;
-
-	int code = given ? read_options(argc, argv, given, &file) : 1;
-	if (code < 0 && config_apply(&checked, given, &why))
-		code = wrong_usage(why.text, "");
-	if (code < 0 && file && config_load(config, file, &why)) {
-		fprintf(stderr, "podswitchd: %s\n", why.text);
-		code = 1;
+	struct config given = *config;
+	int status = -1;
+	if (config_read_line(&given, words, &why)) {
+		status = 2;
+	} else if (given.help) {
+		config_help(stdout);
+		return 0;
+	} else if (given.version) {
+		puts("podswitchd " PODSWITCH_VERSION);
+		return 0;
+	} else if (given.file && config_read_file(config, given.file, &why)) {
+		status = 1;
+	} else {
+		config_read_line(config, words, &why);
 	}
-	if (code < 0)
-		config_apply(config, given, &why); /* was checked above */
-	json_decref(given);
-	return code;
+	if (status > 0)
+		fprintf(stderr, "podswitchd: %s\n", why.text);
+	return status;
 }
 
 /* ---- starting ---- */
@@ -260,7 +176,8 @@ int main(int argc, char **argv)
 	struct daemon daemon = {.config = CONFIG_DEFAULT, .signals = -1, .timer = -1};
 	struct failure why = {0};
 
-	int code = read_config(&daemon.config, argc, argv);
+	(void)argc;
+	int code = read_config(&daemon.config, argv + 1);
 	if (code >= 0)
 		return code;
 	log_set_level(daemon.config.log_level);

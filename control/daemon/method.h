@@ -9,7 +9,7 @@
 #define PODSWITCH_METHOD_H
 
 #include "control/daemon/methods.h"
-#include "control/daemon/params.h"
+#include "control/daemon/options.h"
 
 struct call {
 	struct methods *methods;
@@ -34,8 +34,12 @@ int call_forget(struct call *call, enum state_kind kind, const char *name, struc
 /* Removes the files of static entries that went with their gateway or port. */
 int call_forget_entries(struct call *call, struct failure *why);
 
-/* The one parameter of show and remove, checked. */
+/* Refuses any parameter. */
+int call_no_params(const struct call *call, struct failure *why);
+
+/* The name, as the one parameter there is, or as one of several. */
 int call_name(const struct call *call, char out[static SWITCH_NAME], struct failure *why);
+int call_find_name(const struct call *call, char out[static SWITCH_NAME], struct failure *why);
 
 /* {"reason": n} with every reason there is. */
 json_t *drops_json(const uint64_t drops[static DROP_COUNT]);

@@ -2,236 +2,7 @@
 /* method_port.c - port.add, set, list, show, remove */
 #include "control/daemon/method.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-
-/* ---- parameters ---- */
-
-static int parse_name(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	return param_name(key, value, config->name, why);
-}
-
-static int parse_gateway(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	return param_name(key, value, config->gateway, why);
-}
-
-static int parse_netns(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-	long long pid = 0;
-
-	if (json_is_string(value))
-		return param_text(key, value, sizeof(config->netns), config->netns, why);
-	if (!json_is_integer(value))
-		return fail(why, -EINVAL, key, "%s: give a name under /run/netns, a path, or a process id", key);
-	int error = param_integer(key, value, 1, 0x7fffffff, &pid, why);
-	if (!error)
-		snprintf(config->netns, sizeof(config->netns), "%lld", pid);
-	return error;
-}
-
-/* As the kernel decides, and no '%', which it would replace by a number. */
-static int parse_ifname(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-	const char *text = json_string_value(value);
-
-	if (!text)
-		return fail(why, -EINVAL, key, "%s: must be a string", key);
-	bool dots = !strcmp(text, ".") || !strcmp(text, "..");
-	size_t length = strlen(text);
-	for (const char *c = text; *c; c++)
-		dots = dots || *c <= ' ' || *c == 0x7f || strchr("/:%", *c);
-	if (!length || length >= sizeof(config->ifname) || dots)
-		return fail(why, -EINVAL, key,
-			    "%s: '%.32s' is not an interface name; give 1 to %d characters without blanks / : %%", key,
-			    text, IFNAMSIZ - 1);
-	memcpy(config->ifname, text, length + 1);
-	return 0;
-}
-
-static int parse_mac(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	if (json_is_string(value) && !strcmp(json_string_value(value), "auto")) {
-		config->has_mac = false;
-		return 0;
-	}
-	int error = param_mac(key, value, &config->link.mac, why);
-	if (!error)
-		config->has_mac = true;
-	return error;
-}
-
-static int add_address(const char *key, const char *text, void *into, struct failure *why)
-{
-	struct link_config *link = into;
-	struct prefix address = {0};
-	struct address bare;
-
-	/* Without a length it would be a host's, which reaches nobody: forgotten rather than meant. */
-	if (!strchr(text, '/') || prefix_parse(text, &address))
-		return fail(why, -EINVAL, key, "%s: '%.64s' is not an address; give ADDRESS/LENGTH, as 172.16.0.10/24",
-			    key, text);
-	char plain[ADDRESS_TEXT];
-	int error = param_address(key, address_format(&address.address, plain), &bare, why);
-	if (error)
-		return error;
-	for (size_t i = 0; i < link->n_addresses; i++) {
-		if (prefix_equal(&link->addresses[i], &address))
-			return fail(why, -EINVAL, key, "%s: '%.64s' is given twice", key, text);
-	}
-	link->addresses[link->n_addresses++] = address;
-	return 0;
-}
-
-static int parse_address(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	config->link.n_addresses = 0;
-	return param_list(key, value, LINK_MAX_ADDRESSES, add_address, &config->link, why);
-}
-
-static int parse_default_via(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-	const char *text = json_string_value(value);
-
-	if (!text)
-		return fail(why, -EINVAL, key, "%s: must be a string", key);
-	if (!strcmp(text, "none")) {
-		config->link.default_via = (struct address){0};
-		return 0;
-	}
-	return param_address(key, text, &config->link.default_via, why);
-}
-
-static int add_route(const char *key, const char *text, void *into, struct failure *why)
-{
-	struct link_config *link = into;
-	struct link_route route = {0};
-	char to[ADDRESS_TEXT + 1];
-	const char *comma = strchr(text, ',');
-	size_t length = comma ? (size_t)(comma - text) : strlen(text);
-
-	snprintf(to, sizeof(to), "%.*s", (int)(length < sizeof(to) ? length : sizeof(to)), text);
-	if (length >= sizeof(to) || prefix_parse(to, &route.to))
-		return fail(why, -EINVAL, key, "%s: '%.64s' is not a route; give ADDRESS/LENGTH or ADDRESS/LENGTH,VIA",
-			    key, text);
-	int error = comma ? param_address(key, comma + 1, &route.via, why) : 0;
-	if (error)
-		return error;
-	if (comma && route.via.family != route.to.address.family)
-		return fail(why, -EINVAL, key, "%s: '%.64s' mixes IPv4 and IPv6", key, text);
-	link->routes[link->n_routes++] = route;
-	return 0;
-}
-
-static int parse_route(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	config->link.n_routes = 0;
-	return param_list(key, value, LINK_MAX_ROUTES, add_route, &config->link, why);
-}
-
-static int parse_mtu(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	int error = param_mtu(key, value, &config->link.mtu, why);
-	if (!error)
-		config->has_mtu = config->link.mtu;
-	return error;
-}
-
-static int parse_dhcp(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	return param_switch(key, value, &config->dhcp, why);
-}
-
-/* As DHCP servers take it: they put it into DNS (RFC 1123, section 2.1). */
-static int parse_hostname(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-	const char *text = json_string_value(value);
-
-	if (!text)
-		return fail(why, -EINVAL, key, "%s: must be a string", key);
-	size_t length = strlen(text);
-	for (const char *c = text; *c; c++) {
-		if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
-			length = sizeof(config->hostname);
-	}
-	if (length >= sizeof(config->hostname))
-		return fail(why, -EINVAL, key, "%s: '%.64s' is not a host name; give up to %zu of A-Z a-z 0-9 - .", key,
-			    text, sizeof(config->hostname) - 1);
-	memcpy(config->hostname, text, length + 1);
-	return 0;
-}
-
-static int parse_probe(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	return param_unsigned(key, value, 0, PORT_MAX_PROBE, &config->probe, why);
-}
-
-static int parse_exclusive(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	return param_switch(key, value, &config->exclusive, why);
-}
-
-static int add_keep(const char *key, const char *text, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-	struct prefix network = {0};
-
-	if (!strchr(text, '/') || prefix_parse(text, &network) || !network.length)
-		return fail(why, -EINVAL, key, "%s: '%.64s' is not a network; give ADDRESS/LENGTH, as 10.244.0.0/16",
-			    key, text);
-	config->keep[config->n_keep++] = network;
-	return 0;
-}
-
-static int parse_keep(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_config *config = into;
-
-	config->n_keep = 0;
-	return param_list(key, value, PORT_MAX_KEEP, add_keep, config, why);
-}
-
-static const struct param keys[] = {
-	{"name", parse_name, "a name for it"},
-	{"gateway", parse_gateway, "the gateway it belongs to"},
-	{"netns", parse_netns, "a name under /run/netns, a path, or a process id"},
-	{"ifname", parse_ifname, NULL},
-	{"mac", parse_mac, NULL},
-	{"address", parse_address, NULL},
-	{"dhcp", parse_dhcp, NULL},
-	{"hostname", parse_hostname, NULL},
-	{"probe", parse_probe, NULL},
-	{"exclusive", parse_exclusive, NULL},
-	{"keep", parse_keep, NULL},
-	{"default_via", parse_default_via, NULL},
-	{"route", parse_route, NULL},
-	{"mtu", parse_mtu, NULL},
-	{0},
-};
 
 /* ---- reports ---- */
 
@@ -365,11 +136,20 @@ static int port_finish_change(struct call *call, const char *name, struct failur
 	return error ? error : report_port(call, name, why);
 }
 
+static int read_port_params(const struct call *call, bool complete, struct port_config *config, struct failure *why)
+{
+	int error = option_read_json(port_options, call->params, complete, config, why);
+	/* What is not given is derived, and must not be taken for given. */
+	if (!error && json_object_get(call->params, "mtu"))
+		config->has_mtu = config->link.mtu;
+	return error;
+}
+
 int method_port_add(struct call *call, struct failure *why)
 {
 	struct port_config config = PORT_CONFIG_DEFAULT;
 
-	int error = params_read(keys, call->params, true, &config, why);
+	int error = read_port_params(call, true, &config, why);
 	if (error)
 		return error;
 	bool existed = switch_port_config(call->methods->vs, config.name);
@@ -382,18 +162,14 @@ int method_port_add(struct call *call, struct failure *why)
 int method_port_set(struct call *call, struct failure *why)
 {
 	struct port_config config = PORT_CONFIG_DEFAULT;
-	static const struct param name[] = {{"name", parse_name, "the port to change"}, {0}};
-
-	json_t *only_name = json_pack("{s:O*}", "name", json_object_get(call->params, "name"));
-	int error = params_read(name, only_name, true, &config, why);
-	json_decref(only_name);
+	int error = call_find_name(call, config.name, why);
 	if (error)
 		return error;
 	const struct port_config *now = switch_port_config(call->methods->vs, config.name);
 	if (!now)
 		return port_not_found(config.name, why);
 	config = *now;
-	error = params_read(keys, call->params, false, &config, why);
+	error = read_port_params(call, false, &config, why);
 	if (!error)
 		error = switch_port_set(call->methods->vs, &config, why);
 	if (!error)
@@ -403,9 +179,7 @@ int method_port_set(struct call *call, struct failure *why)
 
 int method_port_list(struct call *call, struct failure *why)
 {
-	static const struct param no_keys[] = {{0}};
-
-	int error = params_read(no_keys, call->params, true, NULL, why);
+	int error = call_no_params(call, why);
 	if (error)
 		return error;
 	call->result = json_array();
@@ -421,37 +195,16 @@ int method_port_show(struct call *call, struct failure *why)
 	return error ? error : report_port(call, name, why);
 }
 
-struct port_removal {
-	char name[SWITCH_NAME];
-	bool closed;
-};
-
-static int parse_removed(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_removal *port_removal = into;
-
-	return param_name(key, value, port_removal->name, why);
-}
-
-static int parse_closed(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	struct port_removal *port_removal = into;
-
-	return param_switch(key, value, &port_removal->closed, why);
-}
-
 int method_port_remove(struct call *call, struct failure *why)
 {
-	static const struct param removal_keys[] = {
-		{"name", parse_removed, "the name of one"}, {"closed", parse_closed, NULL}, {0}};
-	struct port_removal port_removal = {0};
+	struct port_removal removal = {0};
 
-	int error = params_read(removal_keys, call->params, true, &port_removal, why);
+	int error = option_read_json(port_removal_options, call->params, true, &removal, why);
 	if (!error)
-		error = switch_port_remove(call->methods->vs, port_removal.name, port_removal.closed, why);
+		error = switch_port_remove(call->methods->vs, removal.name, removal.closed, why);
 	if (error)
 		return error;
-	call->result = json_pack("{s:s}", "name", port_removal.name);
-	error = call_forget(call, STATE_PORT, port_removal.name, why);
+	call->result = json_pack("{s:s}", "name", removal.name);
+	error = call_forget(call, STATE_PORT, removal.name, why);
 	return error ? error : call_forget_entries(call, why);
 }

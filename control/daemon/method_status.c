@@ -5,13 +5,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static int read_no_keys(const struct call *call, struct failure *why)
-{
-	static const struct param no_keys[] = {{0}};
-
-	return params_read(no_keys, call->params, true, NULL, why);
-}
-
 /* ---- stats ---- */
 
 static json_t *workers_json(const struct switch_status *status)
@@ -36,7 +29,7 @@ int method_stats_get(struct call *call, struct failure *why)
 {
 	struct switch_status status = {0};
 
-	int error = read_no_keys(call, why);
+	int error = call_no_params(call, why);
 	if (error)
 		return error;
 	json_t *gateways = json_object();
@@ -78,7 +71,7 @@ static void add_config(json_t *result, const struct config *config)
 
 	json_t *settings =
 		json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:i, s:i}", "socket", config->socket, "state_dir",
-			  config->state_dir, "log_level", config_log_level(config), "reserved",
+			  config->state_dir, "log_level", log_levels[config->log_level], "reserved",
 			  options->ignore_reserved ? "ignore" : "drop", "ageing", (int)options->ageing, "vtep",
 			  vtep_json(options), "workers", (int)options->workers, "fdb_gateway_limit",
 			  (int)options->fdb_gateway_limit, "fdb_remote_limit", (int)options->fdb_remote_limit);
@@ -92,7 +85,7 @@ int method_status_get(struct call *call, struct failure *why)
 	struct switch_status status = {0};
 	struct utsname kernel = {0};
 
-	int error = read_no_keys(call, why);
+	int error = call_no_params(call, why);
 	if (error)
 		return error;
 	uname(&kernel);
@@ -108,7 +101,7 @@ int method_status_get(struct call *call, struct failure *why)
 
 int method_version_get(struct call *call, struct failure *why)
 {
-	int error = read_no_keys(call, why);
+	int error = call_no_params(call, why);
 
 	if (!error)
 		call->result = json_pack("{s:s}", "version", PODSWITCH_VERSION);
@@ -117,7 +110,7 @@ int method_version_get(struct call *call, struct failure *why)
 
 int method_monitor_start(struct call *call, struct failure *why)
 {
-	int error = read_no_keys(call, why);
+	int error = call_no_params(call, why);
 
 	if (error)
 		return error;

@@ -181,16 +181,23 @@ unsigned methods_restore(struct methods *m)
 
 /* ---- what several methods need ---- */
 
-static int parse_name(const char *key, const json_t *value, void *into, struct failure *why)
+int call_no_params(const struct call *call, struct failure *why)
 {
-	return param_name(key, value, into, why);
+	static const struct option_spec none[] = {{0}};
+	return option_read_json(none, call->params, true, NULL, why);
 }
 
 int call_name(const struct call *call, char out[static SWITCH_NAME], struct failure *why)
 {
-	static const struct param keys[] = {{"name", parse_name, "the name of one"}, {0}};
+	return option_read_json(name_options, call->params, true, out, why);
+}
 
-	return params_read(keys, call->params, true, out, why);
+int call_find_name(const struct call *call, char out[static SWITCH_NAME], struct failure *why)
+{
+	json_t *only_name = json_pack("{s:O*}", "name", json_object_get(call->params, "name"));
+	int error = option_read_json(name_options, only_name, true, out, why);
+	json_decref(only_name);
+	return error;
 }
 
 json_t *drops_json(const uint64_t drops[static DROP_COUNT])

@@ -36,17 +36,17 @@ void attachment_suspect(struct attachment *attachment, uint64_t now)
 	if (!attachment->endpoint.family)
 		return;
 	struct suspect *suspect = NULL;
-	for (unsigned i = 0; i < TENANT_SUSPECTS && !suspect; i++)
+	for (unsigned i = 0; i < ATTACHMENT_SUSPECTS && !suspect; i++)
 		if (address_equal(&attachment->suspects[i].address, &attachment->endpoint))
 			suspect = &attachment->suspects[i];
 	if (!suspect)
-		suspect = &attachment->suspects[attachment->next_suspect++ % TENANT_SUSPECTS];
-	*suspect = (struct suspect){attachment->endpoint, now + TENANT_SUSPICION};
+		suspect = &attachment->suspects[attachment->next_suspect++ % ATTACHMENT_SUSPECTS];
+	*suspect = (struct suspect){attachment->endpoint, now + ATTACHMENT_SUSPICION};
 }
 
 bool attachment_suspects(const struct attachment *attachment, const struct address *address, uint64_t now)
 {
-	for (unsigned i = 0; i < TENANT_SUSPECTS; i++) {
+	for (unsigned i = 0; i < ATTACHMENT_SUSPECTS; i++) {
 		const struct suspect *suspect = &attachment->suspects[i];
 		if (suspect->until > now && address_equal(&suspect->address, address))
 			return true;
@@ -58,4 +58,13 @@ const char *attachment_client(const struct attachment *attachment, const char *m
 {
 	const char *text = json_string_value(json_object_get(json_object_get(attachment->status, "client"), member));
 	return text ? text : "";
+}
+
+enum attachment_state attachment_set_state(struct attachment *attachment, enum attachment_state state,
+					   const char *reason)
+{
+	attachment->state = state;
+	if (reason != attachment->reason)
+		snprintf(attachment->reason, sizeof(attachment->reason), "%s", reason);
+	return state;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attachment.h - a pod that has, or is to have, a port: what is known of it between two looks at it
+ * attachment.h - a pod that has, or shall have, a port
  *
  * One for each interface that the CNI plugin asked for, or that the agent attached by itself. One thread, the agent's.
  */
@@ -13,13 +13,13 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define TENANT_SUSPECTS 8
-#define TENANT_SUSPICION 60000 /* ms for which an endpoint that did not answer is not tried again */
+#define ATTACHMENT_SUSPECTS 8
+#define ATTACHMENT_SUSPICION 60000 /* ms for which an endpoint that did not answer is not tried again */
 
 enum attachment_state {
-	ATTACHMENT_PENDING, /* something is missing, `reason` says what */
+	ATTACHMENT_PENDING, /* not yet; `reason` says what is missing */
 	ATTACHMENT_NONE,    /* the pod has no gateway */
-	ATTACHMENT_REFUSED, /* as things are it will not get one */
+	ATTACHMENT_REFUSED, /* it gets none unless something changes */
 	ATTACHMENT_READY,   /* its gateway has answered */
 };
 
@@ -30,28 +30,28 @@ struct attachment {
 	char id[NAMES_ID + 1]; /* of the container, or of the pod's UID */
 	char ifname[16], netns[256];
 	char configured[160]; /* the gateway that the CNI configuration names, or "" */
-	bool by_agent;        /* not by the CNI plugin */
-	bool superseded;      /* by a later sandbox of its pod: it is cut off until it is gone */
+	bool by_agent;        /* attached while it ran, without the CNI plugin */
+	bool superseded;      /* by a later sandbox of its pod: cut off until it is gone */
 	uint64_t began;       /* ms, when it was first asked for */
-	uint64_t orphaned;    /* ms, since when its pod is gone; 0: it is there */
-	uint64_t silent;      /* ms, since when its endpoint gives no sign of life; 0: it does */
+	uint64_t orphaned;    /* ms, since when its pod is unknown; 0: it is known */
+	uint64_t silent;      /* ms, since when its endpoint has not answered; 0: it does */
 
 	enum attachment_state state;
 	char reason[640];    /* for people */
 	char event[768];     /* the last Event that was sent, to send each once */
-	char gateway[136];   /* "NAMESPACE/NAME" of the Service it is at or wants to be at */
+	char gateway[136];   /* "NAMESPACE/NAME" of the Service that it uses or waits for */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;
 	bool exists;    /* podswitchd has the port */
 	bool lost;      /* its router stopped answering */
-	bool counted;   /* in the histogram of the times that it took */
+	bool counted;   /* in reconciler.seconds */
 	bool attached;  /* it has been ready at `at` */
 	char *applied;  /* the last parameters of port.add or port.set, as text */
 	json_t *status; /* podswitchd's last report, or NULL */
 	struct suspect {
 		struct address address;
 		uint64_t until; /* ms */
-	} suspects[TENANT_SUSPECTS];
+	} suspects[ATTACHMENT_SUSPECTS];
 	unsigned next_suspect;
 };
 
@@ -59,11 +59,15 @@ struct attachment {
 struct attachment *attachment_new(const char *namespace, const char *pod, const char *id, const char *ifname);
 void attachment_free(struct attachment *attachment);
 
-/* Its endpoint did not answer: others are to be preferred for a while. */
+/* Sets state and reason, and returns the state. `reason` is for people; it may be attachment->reason itself. */
+enum attachment_state attachment_set_state(struct attachment *attachment, enum attachment_state state,
+					   const char *reason);
+
+/* Its endpoint did not answer: prefer others for ATTACHMENT_SUSPICION. */
 void attachment_suspect(struct attachment *attachment, uint64_t now);
 bool attachment_suspects(const struct attachment *attachment, const struct address *address, uint64_t now);
 
-/* Member of podswitchd's report of the client, as "ready"; "" when there is none. */
+/* A member of "client" in podswitchd's report ("state", "router"); "" when there is none. */
 const char *attachment_client(const struct attachment *attachment, const char *member);
 
 #endif

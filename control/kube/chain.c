@@ -61,7 +61,7 @@ void chain_turn(struct chain *chain)
 	bool changed = false;
 	while (chain && read(chain->inotify, events, sizeof(events)) > 0)
 		changed = true;
-	/* Our own change is heard as well, and then finds nothing to do. */
+	/* Our own change wakes us as well; cni_install() then finds nothing to do. */
 	if (changed && cni_install(&chain->install, &why))
 		log_line(LOG_ERROR, "podswitch-cni is not in the node's network configuration: %s", why.text);
 }

@@ -2,8 +2,8 @@
 /*
  * chain.h - keeps podswitch-cni behind the node's own plugins
  *
- * The node's network configuration belongs to its CNI, which writes it anew when it is upgraded or started again. From
- * then on pods would start without their gateway; so the entry is put back as soon as the file has changed.
+ * The primary CNI owns the node's network configuration and rewrites it when it is upgraded or restarted. Pods would
+ * then start without their gateway, so the entry is put back as soon as the file changes.
  */
 #ifndef PODSWITCH_CHAIN_H
 #define PODSWITCH_CHAIN_H
@@ -12,8 +12,7 @@
 
 struct chain;
 
-/* NULL where the plugin is not installed, or not ours to look after: then there is nothing to keep. Borrows settings.
- */
+/* NULL where the plugin is not installed, or no directories were given. Borrows settings. */
 struct chain *chain_open(const struct settings *settings);
 void chain_close(struct chain *chain);
 

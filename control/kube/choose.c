@@ -2,9 +2,9 @@
 /*
  * choose.c - which gateway a pod's traffic leaves through, and why
  *
- * In two steps: who says what (the first of the pod, the namespace, the CNI configuration and setGateway that says
- * anything), then whether that can be had. Whatever is not understood is malformed, never "no gateway": a pod whose
- * owner meant one must not start without.
+ * Two steps: who names a gateway (the first of pod, namespace, CNI configuration and setGateway that says anything),
+ * then whether the pod can have it. What cannot be understood is malformed and never "no gateway": a pod whose owner
+ * meant one must not start without it.
  */
 #include "control/kube/choose.h"
 
@@ -16,7 +16,7 @@
 #define ADDRESS_KEY "podswitch.io/address"
 #define SET_GATEWAY_KEY "setGateway"
 
-/* What is asked of many functions here. */
+/* What most functions here need. */
 struct choosing {
 	const struct choose_input *in;
 	struct choice *out;
@@ -33,7 +33,7 @@ static const char *annotation_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(metadata_of(object, "annotations"), key));
 }
 
-/* Settles the question. Every way out of it ends here. */
+/* Fills in the choice. Every path ends here. */
 static void choose_settle(struct choosing *q, enum choice_verdict verdict, enum choice_source source,
 			  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -78,7 +78,7 @@ static const char *find_pod_gateway(const json_t *pod)
 	return found ? found : find_container(pod, "containers", "gateway-sidecar");
 }
 
-/* Whether the pod is one; it is settled then. */
+/* Whether the pod is one of those; then the choice is made. */
 static bool is_untouchable(struct choosing *q)
 {
 	const json_t *pod = q->in->pod;
@@ -93,7 +93,7 @@ static bool is_untouchable(struct choosing *q)
 	return true;
 }
 
-/* Whether what is asked for can be had. */
+/* Whether the pod can have what it asks for. */
 
 static const char *source_text(enum choice_source source)
 {
@@ -114,7 +114,7 @@ static const char *source_text(enum choice_source source)
 	return "nothing";
 }
 
-/* Whether the address that the pod asks for can be had, or none is asked for; settled otherwise. */
+/* True when the pod asks for no address, or for one that it can have; else the choice is made. */
 static bool take_address(struct choosing *q, const struct gateway_spec *spec, enum choice_source source)
 {
 	const char *text = annotation_of(q->in->pod, ADDRESS_KEY);
@@ -173,7 +173,7 @@ static void settle_service(struct choosing *q, enum choice_source source)
 	}
 }
 
-/* `text` names a Service, of `namespace` when it names none (NULL: it has to). */
+/* `text` names a Service. Without a namespace in it, that is `namespace` (NULL: it must have one). */
 static void settle_name(struct choosing *q, const char *text, const char *namespace, enum choice_source source,
 			const char *key)
 {
@@ -188,7 +188,7 @@ static void settle_name(struct choosing *q, const char *text, const char *namesp
 		settle_service(q, source);
 		return;
 	}
-	/* What setGateway leads to is not the pod's to write. */
+	/* The name comes from the settings, not from the pod. */
 	fail(&why, -EINVAL, key,
 	     "%s: %s is not the name of a Service; write %sNAME.NAMESPACE or NAME.NAMESPACE.svc.%.64s",
 	     source >= SOURCE_SET_GATEWAY ? "the default gateway" : source_text(source), name_quote(text, quoted),
@@ -204,7 +204,7 @@ static void settle_annotation(struct choosing *q, const char *text, const char *
 		settle_name(q, text, namespace, source, GATEWAY_KEY);
 }
 
-/* setGateway, pod-gateway's own switch: the label, over it the annotation, and what Go's strconv.ParseBool takes. */
+/* pod-gateway's own switch: the annotation wins over the label; values as Go's strconv.ParseBool takes them. */
 
 static int parse_bool(const char *text, bool *out)
 {
@@ -249,7 +249,7 @@ static void settle_set_gateway(struct choosing *q)
 	}
 }
 
-/* Who says what. */
+/* Who names a gateway. */
 
 static void settle_beyond_pod(struct choosing *q)
 {
@@ -269,7 +269,7 @@ static void settle_beyond_pod(struct choosing *q)
 		choose_settle(q, CHOICE_NONE, SOURCE_NOTHING, "nothing asks for a gateway");
 }
 
-/* A pod that is still being made may not say its namespace itself. */
+/* In a review, a pod may not have its namespace yet. */
 static const char *choose_namespace(const struct choose_input *in)
 {
 	const char *text = json_string_value(metadata_of(in->pod, "namespace"));

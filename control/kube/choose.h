@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * choose.h - which gateway a pod's traffic leaves through, and why: the one place where that is decided
+ * choose.h - decides which gateway a pod's traffic leaves through, and says why
  *
- * Pod, namespace and gateways in; gateway, address and a sentence out. No network, no clock, no state: the agent and
- * the webhook ask the same question and get the same answer. Any thread.
+ * From a pod, its namespace and the gateways there are to a gateway, an address and a sentence. No network, no clock,
+ * no state, so that the agent and the webhook get the same answer. Any thread.
  */
 #ifndef PODSWITCH_CHOOSE_H
 #define PODSWITCH_CHOOSE_H
@@ -14,14 +14,14 @@ enum choice_verdict {
 	CHOICE_NONE,        /* the pod is not routed through any gateway */
 	CHOICE_GATEWAY,     /* it is, through the one named */
 	CHOICE_NOT_FOUND,   /* there is no such Service, or its own annotations are malformed: may change at any time */
-	CHOICE_NOT_ALLOWED, /* the gateway does not take pods of this namespace */
+	CHOICE_NOT_ALLOWED, /* the gateway does not accept pods of this namespace */
 	CHOICE_MALFORMED,   /* an annotation of the pod or the namespace, or the configuration, cannot be read */
 	CHOICE_UNDECIDED,   /* the namespace decides and is not known yet */
 };
 
 enum choice_source {
 	SOURCE_NOTHING, /* no one asked for a gateway */
-	SOURCE_POD,     /* podswitch.io/gateway, or what makes this pod one never to touch */
+	SOURCE_POD,     /* podswitch.io/gateway, or because such a pod is never touched */
 	SOURCE_NAMESPACE,
 	SOURCE_CONFIGURED,  /* the CNI configuration */
 	SOURCE_SET_GATEWAY, /* the pod's label or annotation setGateway */
@@ -36,8 +36,8 @@ struct choose_policy {
 };
 
 /*
- * The gateway of that Service; NULL when there is none, with a text in *error when there is one whose annotations are
- * malformed. Both have to live as long as the choice is looked at.
+ * The gateway of that Service, or NULL; with a text in *error if the Service exists and its annotations are malformed.
+ * Gateway and text must stay valid for as long as the choice is used.
  */
 typedef const struct gateway_spec *choose_lookup(const char *namespace, const char *name, const char **error,
 						 void *context);
@@ -63,9 +63,9 @@ struct choice {
 };
 
 /*
- * Decides. The pod's annotation wins over the namespace's, that over in->configured, that over setGateway; "none" and
- * "" opt out. Pods in the host's network namespace, pods with pod-gateway's own containers and the gateway's own
- * pods are left alone. *out is filled whatever the input looks like.
+ * The order: the pod's annotation, the namespace's, in->configured, setGateway. "none" and "" opt out. Pods in the
+ * host's network namespace, pods with pod-gateway's own containers, and the gateway's own pods are left alone. *out is
+ * filled whatever the input looks like.
  */
 void choose(const struct choose_input *in, struct choice *out);
 

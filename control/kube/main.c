@@ -7,10 +7,10 @@
  */
 #include "control/base/rpc.h"
 #include "control/cni/install.h"
+#include "control/kube/agent_methods.h"
 #include "control/kube/chain.h"
 #include "control/kube/health.h"
 #include "control/kube/metrics.h"
-#include "control/kube/reconcile.h"
 #include "control/kube/settings.h"
 #include "tap/base/clock.h"
 #include "tap/base/signals.h"
@@ -23,9 +23,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define NAP 1000      /* ms that the loop sleeps at most */
-#define SHORT_NAP 20  /* ms when something waits for its turn */
-#define HINDSIGHT 500 /* ms after the order to stop in which the reason for it may arrive */
+#define NAP 1000      /* ms: the longest sleep of the loop */
+#define SHORT_NAP 20  /* ms while a pass waits for its turn */
+#define HINDSIGHT 500 /* ms to wait, when told to stop, for the news that the DaemonSet is deleted */
 
 struct agent {
 	struct settings settings;
@@ -44,7 +44,7 @@ struct agent {
 
 /* ---- starting ---- */
 
-/* The agent's socket, and what it keeps, are beside podswitchd's. */
+/* The agent's socket and files are beside podswitchd's socket. */
 static void name_paths(struct agent *agent)
 {
 	char copy[PATH_MAX];
@@ -79,7 +79,7 @@ static void write_metrics(void *context, FILE *out)
 static int agent_open_cluster(struct agent *agent, struct failure *why)
 {
 	const struct settings *settings = &agent->settings;
-	/* client-go waits up to a minute after an outage, for the sake of servers with many clients; a node is one. */
+	/* client-go backs off for up to a minute, to spare servers with many clients. There is one agent per node. */
 	const struct kube_options api = {.server = settings->api,
 					 .token_file = settings->token_file,
 					 .ca_file = settings->ca_file,
@@ -138,7 +138,7 @@ static int agent_start(struct agent *agent, struct failure *why)
 	return error;
 }
 
-/* Accepts what start() left half done. */
+/* Accepts what agent_start() left half done. */
 static void agent_stop(struct agent *agent)
 {
 	chain_close(agent->chain);
@@ -191,7 +191,7 @@ static void agent_loop(struct agent *agent)
 
 /* ---- the end ---- */
 
-/* Our DaemonSet may be deleted a moment before the watch has told, as its pods are told to stop by others. */
+/* The kubelet may stop this pod a moment before the watch says that the DaemonSet is deleted. */
 static bool is_uninstalled(struct agent *agent)
 {
 	uint64_t end = clock_ms() + HINDSIGHT;
@@ -202,7 +202,7 @@ static bool is_uninstalled(struct agent *agent)
 	return cluster_uninstalled(agent->cluster);
 }
 
-/* What is left of a file in our directory on the node. podswitchd's own files go when it does not serve any more. */
+/* Removes what is in our directory on the node. */
 static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *walk)
 {
 	(void)stat;
@@ -213,8 +213,8 @@ static int remove_entry(const char *path, const struct stat *stat, int type, str
 }
 
 /*
- * The node as it was. Pods that have a gateway keep their interface, dead, and no other way out: what is left of them
- * is not to leak, and they are made anew when they are to go on without.
+ * Uninstalls. Pods that have a gateway keep their interface, which is dead, and get no other way out: they must not
+ * leak. Recreate them to run them without a gateway.
  */
 static void clean_up(struct agent *agent)
 {
@@ -237,7 +237,8 @@ int main(int argc, char **argv)
 {
 	struct agent agent = {.signals = -1};
 	struct failure why = {0};
-	if (settings_read(argc, argv, &agent.settings, &why)) {
+	(void)argc;
+	if (settings_read(argv + 1, &agent.settings, &why)) {
 		fprintf(stderr, "podswitch-agent: %s\n", why.text);
 		return 2;
 	}

@@ -3,7 +3,7 @@
 #ifndef PODSWITCH_METRICS_H
 #define PODSWITCH_METRICS_H
 
-#include "control/kube/reconcile.h"
+#include "control/kube/reconciler.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* podswitchd.c - podswitchd, as the agent sees it */
+/* podswitchd.c - the agent's connections to podswitchd */
 #include "control/kube/podswitchd.h"
 #include "control/base/client.h"
 #include "tap/base/clock.h"
@@ -17,11 +17,11 @@ struct podswitchd {
 	char path[PATH_MAX];
 	struct client calls, events;
 	bool calls_connected, events_connected; /* connected */
-	bool answers, logged;                   /* told: the log knows how it is */
-	bool events_connected_before;           /* it has been listening before */
+	bool answers, logged;                   /* logged: the log has the present state */
+	bool events_connected_before;           /* at least once */
 	unsigned epoch;
 	int timeout, rest;     /* ms */
-	uint64_t silent_until; /* ms; nothing is tried before */
+	uint64_t silent_until; /* ms; calls fail at once until then */
 };
 
 struct podswitchd *podswitchd_new(const char *path)
@@ -30,8 +30,8 @@ struct podswitchd *podswitchd_new(const char *path)
 	if (!podswitchd)
 		return NULL;
 	snprintf(podswitchd->path, sizeof(podswitchd->path), "%s", path);
-	podswitchd->timeout = DAEMON_TIMEOUT;
-	podswitchd->rest = DAEMON_REST;
+	podswitchd->timeout = PODSWITCHD_TIMEOUT;
+	podswitchd->rest = PODSWITCHD_REST;
 	return podswitchd;
 }
 
@@ -51,7 +51,7 @@ void podswitchd_free(struct podswitchd *podswitchd)
 	free(podswitchd);
 }
 
-/* A busy listener's full queue (EAGAIN) is waited for as long as an answer. */
+/* EAGAIN: its queue of new connections was full for as long as we wait for an answer. */
 static void note_hang(struct podswitchd *podswitchd, int error)
 {
 	if (error == -ETIMEDOUT || error == -EAGAIN)
@@ -101,7 +101,7 @@ int podswitchd_call(struct podswitchd *podswitchd, const char *method, json_t *p
 		return fail(why, -ETIMEDOUT, NULL, "podswitchd on %.120s did not answer: is it stopped or hung?",
 			    podswitchd->path);
 	}
-	/* A connection that podswitchd closed since the last call is noticed by this one: then once more. */
+	/* A connection that podswitchd closed since the last call fails now: connect again, once. */
 	for (int i = 0; i < (old ? 2 : 1) && is_unanswered(error) && error != -ETIMEDOUT; i++) {
 		podswitchd->epoch += !podswitchd->calls_connected;
 		error = podswitchd_connect(podswitchd, &podswitchd->calls, &podswitchd->calls_connected, why);

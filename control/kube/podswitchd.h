@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * podswitchd.h - podswitchd, as the agent sees it: questions and orders over its control socket, and its news
+ * podswitchd.h - the agent's connections to podswitchd: one for calls, one for events
  *
- * Every call waits for its answer, at most DAEMON_TIMEOUT; podswitchd answers within milliseconds or not at all. After
- * a call that got no answer the connection is made anew by the next one; after one that waited in vain, calls fail at
- * once for DAEMON_REST, so that a hung podswitchd does not hold up the agent once for every pod. One thread, the
+ * A call waits for its answer for at most PODSWITCHD_TIMEOUT; podswitchd answers within milliseconds or not at all. A
+ * call without an answer closes the connection, and the next call connects again. After a timeout all calls fail at
+ * once for PODSWITCHD_REST, so that a hung podswitchd does not hold up the agent once for every pod. One thread, the
  * agent's.
  */
 #ifndef PODSWITCH_PODSWITCHD_H
@@ -14,8 +14,8 @@
 
 #include <stdbool.h>
 
-#define DAEMON_TIMEOUT 5000 /* ms */
-#define DAEMON_REST 10000   /* ms */
+#define PODSWITCHD_TIMEOUT 5000 /* ms */
+#define PODSWITCHD_REST 10000   /* ms */
 
 struct podswitchd;
 
@@ -34,13 +34,16 @@ int podswitchd_call(struct podswitchd *podswitchd, const char *method, json_t *p
 /* Whether the last call was answered. */
 bool podswitchd_answers(const struct podswitchd *podswitchd);
 
-/* Times a connection had to be made, but for the first of the news: after each, what podswitchd has may be something
- * else than before. */
+/*
+ * Counts connections, but for the first one for events. When it has changed, podswitchd may have been restarted, and
+ * what it has may differ from before.
+ */
 unsigned podswitchd_epoch(const struct podswitchd *podswitchd);
 
 /*
- * News: listens to monitor.start on a connection of its own. The descriptor to poll for reading, -1 while there is
- * none; daemon_news connects when there is none and takes what came: `hear` is called with each event's parameters.
+ * Events, from monitor.start on a connection of their own. The descriptor is to be polled for reading; -1 while there
+ * is no connection. podswitchd_take_events() connects if need be and calls `on_event` with the parameters of each
+ * event.
  */
 int podswitchd_events_fd(const struct podswitchd *podswitchd);
 void podswitchd_take_events(struct podswitchd *podswitchd, void (*on_event)(void *context, const json_t *event),

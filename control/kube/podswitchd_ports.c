@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* podswitchd_ports.c - what podswitchd is told so that a pod is where it is to be */
+/* podswitchd_ports.c - requests to podswitchd that put a pod's port where it belongs */
 #include "control/kube/podswitchd_ports.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@ static json_t *gateway_params(const char *name, const struct gateway_spec *spec,
 			 "remote", remote, "underlay", underlays[spec->underlay], "mtu", (int)spec->mtu);
 }
 
-/* After a new connection podswitchd may have none of them; also when it is this call that made it. */
+/* After a new connection podswitchd may have none of them. The call in between may have made that connection. */
 static void forget_gateways(struct podswitchd_ports *podswitchd_ports)
 {
 	if (podswitchd_ports->gateways_epoch != podswitchd_epoch(podswitchd_ports->podswitchd))
@@ -30,7 +30,7 @@ static void forget_gateways(struct podswitchd_ports *podswitchd_ports)
 	podswitchd_ports->gateways_epoch = podswitchd_epoch(podswitchd_ports->podswitchd);
 }
 
-/* Adds it, or changes it to be so. Takes the reference. */
+/* Adds or changes the gateway. Takes the reference to `params`. */
 static int ensure_gateway(struct podswitchd_ports *podswitchd_ports, const char *name, json_t *params,
 			  struct failure *why)
 {
@@ -86,7 +86,7 @@ void podswitchd_ports_close(struct podswitchd_ports *podswitchd_ports)
 
 /* ---- ports ---- */
 
-/* The same for a pod of this name on every node and in every life of it, so that DHCP gives it its address again. */
+/* Made from the pod's name, so that DHCP gives it the same address on every node and after every restart. */
 static const char *mac_of(const struct attachment *attachment, char out[static MAC_TEXT])
 {
 	char seed[400];
@@ -102,9 +102,9 @@ static json_t *keep_list(const struct podswitchd_ports *podswitchd_ports, const 
 {
 	char text[ADDRESS_TEXT];
 	json_t *keep = json_array();
-	for (size_t i = 0; i < spec->n_not_routed && json_array_size(keep) < ORDERS_MAX_KEEP; i++)
+	for (size_t i = 0; i < spec->n_not_routed && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
 		json_array_append_new(keep, json_string(prefix_format(&spec->not_routed[i], text)));
-	for (size_t i = 0; i < podswitchd_ports->n_networks && json_array_size(keep) < ORDERS_MAX_KEEP; i++)
+	for (size_t i = 0; i < podswitchd_ports->n_networks && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
 		json_array_append_new(keep, json_string(prefix_format(&podswitchd_ports->networks[i], text)));
 	return keep;
 }
@@ -155,7 +155,7 @@ static int set_port(struct podswitchd_ports *podswitchd_ports, struct attachment
 	return error;
 }
 
-/* Takes the reference. */
+/* Adds or changes the port. Takes the reference to `params`. */
 static int ensure_port(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment, json_t *params,
 		       struct failure *why)
 {
@@ -188,7 +188,7 @@ int podswitchd_ports_place(struct podswitchd_ports *podswitchd_ports, struct att
 	if (!error)
 		error = ensure_port(podswitchd_ports, attachment,
 				    port_params(podswitchd_ports, attachment, choice, name), why);
-	/* It may be that somebody has removed the gateway: it is given again with the next try. */
+	/* Somebody may have removed the gateway: the next try adds it again. */
 	if (error == -EREMOTEIO)
 		json_object_del(podswitchd_ports->gateways, name);
 	if (error)

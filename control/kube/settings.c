@@ -1,160 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settings.c - podswitch-agent's options */
 #include "control/kube/settings.h"
+#include "control/base/option.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum value { TEXT, SWITCH, SECONDS, NETWORKS, LEVEL, FLAG };
+static int parse_keep(const char *label, const char *text, void *into, struct failure *why)
+{
+	struct settings *settings = into;
+	struct prefix network = {0};
+	if (!text) {
+		settings->n_keep = 0;
+		return 0;
+	}
+	if (!strchr(text, '/') || prefix_parse(text, &network) || !network.length)
+		return option_refuse(label, text, "a network; give ADDRESS/LENGTH", why);
+	settings->keep[settings->n_keep++] = network;
+	return 0;
+}
 
-/* One line an option: its name, what it takes, where it goes, what --help says of it. */
-static const struct option {
-	const char *name, *argument;
-	enum value value;
-	size_t into;
-	const char *help;
-} options[] = {
-#define INTO(member) offsetof(struct settings, member)
-	{"node", "NAME", TEXT, INTO(node), "this node's name in the cluster (else $NODE_NAME)"},
-	{"socket", "SOCKET", TEXT, INTO(socket), "podswitchd's control socket (/run/podswitch/control.sock)"},
-	{"agent-socket", "SOCKET", TEXT, INTO(agent_socket), "where podswitch-cni asks (agent.sock beside it)"},
-	{"api", "URL", TEXT, INTO(api), "the API server (as a pod is told)"},
-	{"token-file", "FILE", TEXT, INTO(token_file), "the bearer token (the pod's service account's)"},
-	{"ca-file", "FILE", TEXT, INTO(ca_file), "who vouches for the API server (the same)"},
-	{"default-gateway", "NAME.NAMESPACE", TEXT, INTO(default_gateway), "the gateway that setGateway means (none)"},
-	{"set-gateway-default", "on|off", SWITCH, INTO(set_gateway_default),
-	 "pods without setGateway get the default gateway (off)"},
-	{"pod-annotations", "on|off", SWITCH, INTO(pod_annotations), "pods may choose or opt out (on)"},
-	{"cluster-domain", "DOMAIN", TEXT, INTO(cluster_domain), "of full Service names (cluster.local)"},
-	{"keep", "CIDR,...", NETWORKS, INTO(keep),
-	 "networks that pods reach without their gateway, besides the cluster's"},
-	{"probe", "SECONDS", SECONDS, INTO(probe), "between questions whether a pod's gateway is there (10)"},
-	{"attach", "on|off", SWITCH, INTO(attach), "attach pods that run already (on)"},
-	{"listen", "ADDRESS:PORT", TEXT, INTO(listen), "/healthz, /readyz, /metrics (127.0.0.1:9470)"},
-	{"daemonset", "NAMESPACE/NAME", TEXT, INTO(daemonset), "our own, to clean up when it is deleted (none)"},
-	{"cni-bin-dir", "DIR", TEXT, INTO(cni_bin_dir), "where podswitch-cni is installed, to be looked after (none)"},
-	{"cni-conf-dir", "DIR", TEXT, INTO(cni_conf_dir), "where its configuration is (none)"},
-	{"cni-ifname", "NAME", TEXT, INTO(cni_ifname), "the interface in its configuration (vx0)"},
-	{"cni-timeout", "SECONDS", SECONDS, INTO(cni_timeout), "the patience in its configuration (20)"},
-	{"log-level", "LEVEL", LEVEL, INTO(log_level), "error, warning, info, debug (info)"},
-	{"help", NULL, FLAG, INTO(help), "print this"},
-	{"version", NULL, FLAG, INTO(version), "print the version"},
-#undef INTO
+#define OPTIONS struct settings
+static const struct option_spec settings_options[] = {
+	OPTION_TEXT("node", 0, "NAME", node, "this node's name in the cluster ($NODE_NAME)"),
+	OPTION_TEXT("socket", 's', "SOCKET", socket, "podswitchd's control socket (/run/podswitch/control.sock)"),
+	OPTION_TEXT("agent-socket", 0, "SOCKET", agent_socket, "where podswitch-cni asks (agent.sock beside it)"),
+	OPTION_TEXT("api", 0, "URL", api, "the API server (as a pod is told)"),
+	OPTION_TEXT("token-file", 0, "FILE", token_file, "the bearer token (the pod's service account's)"),
+	OPTION_TEXT("ca-file", 0, "FILE", ca_file,
+		    "the API server's certificate authority (the pod's service account's)"),
+	OPTION_TEXT("default-gateway", 0, "NAME.NAMESPACE", default_gateway,
+		    "the gateway that setGateway stands for (none)"),
+	OPTION_SWITCH("set-gateway-default", set_gateway_default,
+		      "give pods without setGateway the default gateway (off)"),
+	OPTION_SWITCH("pod-annotations", pod_annotations, "let pods choose their gateway, or opt out (on)"),
+	OPTION_TEXT("cluster-domain", 0, "DOMAIN", cluster_domain, "the domain of full Service names (cluster.local)"),
+	OPTION_PARSED("keep", 0, "CIDR,...", OPTION_LIST, SETTINGS_MAX_KEEP, parse_keep,
+		      "networks that pods reach without their gateway, besides the cluster's own"),
+	OPTION_NUMBER("probe", 0, "SECONDS", probe, 1, 250,
+		      "how often to check that a pod's gateway answers, 1 to 250 (10)"),
+	OPTION_SWITCH("attach", attach, "attach pods that run already and have no port (on)"),
+	OPTION_TEXT("listen", 0, "ADDRESS:PORT", listen,
+		    "where to serve /healthz, /readyz and /metrics (127.0.0.1:9470)"),
+	OPTION_TEXT("daemonset", 0, "NAMESPACE/NAME", daemonset,
+		    "our own DaemonSet: uninstall the plugin when it is deleted (none)"),
+	OPTION_TEXT("cni-bin-dir", 0, "DIR", cni_bin_dir, "the node's CNI plugins (none)"),
+	OPTION_TEXT("cni-conf-dir", 0, "DIR", cni_conf_dir,
+		    "the node's CNI configuration, to keep podswitch-cni's entry in it (none)"),
+	OPTION_TEXT("cni-ifname", 0, "NAME", cni_ifname, "the interface's name in pods, for the plugin's entry (vx0)"),
+	OPTION_NUMBER("cni-timeout", 0, "SECONDS", cni_timeout, 1, 250,
+		      "how long the plugin waits for a gateway, for its entry, 1 to 250 (20)"),
+	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
+	OPTION_FLAG("help", 0, help, "print this"),
+	OPTION_FLAG("version", 0, version, "print the version"),
+	{0},
 };
-#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+#undef OPTIONS
 
-/* A list with commas or blanks between; it replaces what an earlier one said. */
-static int set_networks(struct settings *settings, const char *name, const char *value, struct failure *why)
+int settings_read(char **words, struct settings *out, struct failure *why)
 {
-	static const char separators[] = ", \t\n";
-	settings->n_keep = 0;
-	for (value += strspn(value, separators); *value; value += strspn(value, separators)) {
-		char word[ADDRESS_TEXT];
-		size_t length = strcspn(value, separators);
-		struct prefix network = {0};
-		snprintf(word, sizeof(word), "%.*s", (int)(length < sizeof(word) ? length : sizeof(word) - 1), value);
-		if (length >= sizeof(word) || !strchr(word, '/') || prefix_parse(word, &network) || !network.length)
-			return fail(why, -EINVAL, name, "--%s: '%.60s' is not a network; give ADDRESS/LENGTH", name,
-				    word);
-		if (settings->n_keep == SETTINGS_MAX_KEEP)
-			return fail(why, -EINVAL, name, "--%s: at most %d networks", name, SETTINGS_MAX_KEEP);
-		settings->keep[settings->n_keep++] = network;
-		value += length;
-	}
-	return 0;
-}
-
-static int set_seconds(unsigned *into, const char *name, const char *value, struct failure *why)
-{
-	char *end;
-	long seconds = strtol(value, &end, 10);
-	if (!isdigit((unsigned char)*value) || *end || seconds < 1 || seconds > 250)
-		return fail(why, -EINVAL, name, "--%s: '%.40s' is not 1 to 250 seconds", name, value);
-	*into = (unsigned)seconds;
-	return 0;
-}
-
-static int set(struct settings *settings, const struct option *option, const char *value, struct failure *why)
-{
-	void *into = (char *)settings + option->into;
-	switch (option->value) {
-	case TEXT:
-		*(const char **)into = *value ? value : NULL;
-		return 0;
-	case SWITCH:
-		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-			return fail(why, -EINVAL, option->name, "--%s: '%.40s' is neither on nor off", option->name,
-				    value);
-		*(bool *)into = !strcmp(value, "on");
-		return 0;
-	case SECONDS:
-		return set_seconds(into, option->name, value, why);
-	case NETWORKS:
-		return set_networks(settings, option->name, value, why);
-	case LEVEL:
-		if (log_parse_level(value, into))
-			return fail(why, -EINVAL, option->name, "--%s: '%.40s' is not error, warning, info or debug",
-				    option->name, value);
-		return 0;
-	case FLAG:
-		*(bool *)into = true;
-		return 0;
-	}
-	return 0;
-}
-
-/* An empty variable says nothing, as a ConfigMap leaves one for what is not set. */
-static int read_environment(struct settings *settings, struct failure *why)
-{
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		char name[48] = "PODSWITCH_";
-		size_t used = strlen(name);
-		for (const char *c = options[i].name; *c; c++)
-			name[used++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
-		name[used] = '\0';
-		const char *value = options[i].value == FLAG ? NULL : getenv(name);
-		int error = value && *value ? set(settings, &options[i], value, why) : 0;
-		if (error)
-			return error;
-	}
-	if (!settings->node)
-		settings->node = getenv("NODE_NAME");
-	return 0;
-}
-
-static const struct option *find(const char *word, size_t length)
-{
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (strlen(options[i].name) == length && !strncmp(options[i].name, word, length))
-			return &options[i];
-	return NULL;
-}
-
-static int read_line(int argc, char **argv, struct settings *settings, struct failure *why)
-{
-	for (int i = 1; i < argc; i++) {
-		const char *word = !strcmp(argv[i], "-s") ? "--socket" : argv[i];
-		const char *equals = strchr(word, '=');
-		const struct option *option =
-			strncmp(word, "--", 2) != 0
-				? NULL
-				: find(word + 2, equals ? (size_t)(equals - word) - 2 : strlen(word + 2));
-		if (!option)
-			return fail(why, -EINVAL, NULL, "there is no option '%.60s'; see podswitch-agent --help", word);
-		const char *value = option->value == FLAG ? "" : equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
-		if (!value || (option->value == FLAG && equals))
-			return fail(why, -EINVAL, NULL, "--%s wants %s", option->name,
-				    value ? "no value" : option->argument);
-		int error = set(settings, option, value, why);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-int settings_read(int argc, char **argv, struct settings *out, struct failure *why)
-{
+	struct option_line line = {.next = words, .program = "podswitch-agent"};
 	*out = (struct settings){
 		.socket = "/run/podswitch/control.sock",
 		.cluster_domain = "cluster.local",
@@ -164,9 +69,11 @@ int settings_read(int argc, char **argv, struct settings *out, struct failure *w
 		.probe = 10,
 		.log_level = LOG_INFO,
 	};
-	int error = read_environment(out, why);
+	int error = option_read_environment(settings_options, out, why);
+	if (!error && !out->node)
+		out->node = getenv("NODE_NAME");
 	if (!error)
-		error = read_line(argc, argv, out, why);
+		error = option_read_line(settings_options, 0, &line, out, why);
 	if (!error && !out->help && !out->version && !out->node)
 		error = fail(why, -EINVAL, "node", "which node is this? give --node, or NODE_NAME by the downward API");
 	return error;
@@ -174,12 +81,9 @@ int settings_read(int argc, char **argv, struct settings *out, struct failure *w
 
 void settings_help(FILE *out)
 {
-	fputs("podswitch-agent [OPTIONS]: gives this node's pods the gateways that their annotations name\n\n", out);
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		char left[64];
-		snprintf(left, sizeof(left), "--%s%s%s", options[i].name, options[i].argument ? " " : "",
-			 options[i].argument ? options[i].argument : "");
-		fprintf(out, "  %-34s %s\n", left, options[i].help);
-	}
-	fputs("\n-s is --socket. Each option may also be given as PODSWITCH_OPTION in the environment.\n", out);
+	fputs("usage: podswitch-agent [OPTIONS]\n"
+	      "Gives this node's pods the gateways that their annotations name.\n\n",
+	      out);
+	option_help(settings_options, 0, 38, out);
+	fputs("\nEach option may also be given as PODSWITCH_OPTION in the environment.\n", out);
 }

@@ -30,9 +30,10 @@ struct settings {
 
 /*
  * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'; NODE_NAME serves as --node too), then the
- * command line, which wins. Strings stay those of argv and the environment. -EINVAL with a text for wrong usage.
+ * command line `words` (NULL-terminated, without the program's name), which wins. Strings stay those of the words and
+ * the environment. -EINVAL with a text for wrong usage.
  */
-int settings_read(int argc, char **argv, struct settings *out, struct failure *why);
+int settings_read(char **words, struct settings *out, struct failure *why);
 
 void settings_help(FILE *out);
 

@@ -148,7 +148,7 @@ static int spec_parse_underlay(const char *key, const char *text, struct gateway
 	return 0;
 }
 
-/* Takes the next word off the list at *text. False when there is none; one that is too long is cut. */
+/* Takes the next word off the list at *text, cut if it is too long. False at the end. */
 static bool spec_next_word(const char **text, char out[static WORD])
 {
 	const char *start = *text + strspn(*text, BLANKS);
@@ -251,7 +251,7 @@ static int read_selector(const json_t *service, struct gateway_spec *spec, struc
 {
 	const json_t *selector = json_object_get(json_object_get(service, "spec"), "selector");
 
-	/* An empty one selects nothing: the endpoints are made by hand. */
+	/* An empty selector selects nothing: such endpoints are made by hand. */
 	if (!json_is_object(selector) || !json_object_size(selector))
 		return 0;
 	spec->selector = json_deep_copy(selector);

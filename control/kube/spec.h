@@ -38,8 +38,8 @@ struct gateway_spec {
 };
 
 /*
- * Reads a v1 Service as the API gives it. -EINVAL with the annotation as the key for one that is malformed; the text
- * says what to write instead. *out is then as spec_free leaves it; it is to be freed otherwise.
+ * Reads a v1 Service. -EINVAL for a malformed annotation, which is the key; the text says what to write instead. After
+ * 0, free *out with spec_free(); after an error it holds nothing.
  */
 int spec_read(const json_t *service, struct gateway_spec *out, struct failure *why);
 
@@ -50,8 +50,8 @@ void spec_free(struct gateway_spec *spec);
 bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b);
 
 /*
- * Whether pods of `namespace` may use the gateway. Without the annotation podswitch.io/allow-namespaces, as pod-gateway
- * has no such thing, and with `*` in it, all may; else those it names, and always those of the gateway's own namespace.
+ * Whether pods of `namespace` may use the gateway. podswitch.io/allow-namespaces lists the namespaces; the gateway's
+ * own is always allowed. Without that annotation, which pod-gateway does not have, or with `*` in it, all are.
  */
 bool spec_allows(const struct gateway_spec *spec, const char *namespace);
 

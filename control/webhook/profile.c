@@ -2,7 +2,8 @@
 /* profile.c - what the pods of a gateway get, from the configuration file */
 #include "control/webhook/profile.h"
 #include "control/base/names.h"
-#include "control/daemon/params.h"
+#include "control/base/option.h"
+#include "tap/base/address.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +21,7 @@ struct profiles {
 
 /* ---- values ---- */
 
-static int take_text(const char *key, const json_t *value, const char **out, struct failure *why)
-{
-	const char *text = json_string_value(value);
-	if (!text || strlen(text) != json_string_length(value))
-		return fail(why, -EINVAL, key, "%s: give a text in quotes", key);
-	*out = *text ? text : NULL;
-	return 0;
-}
-
-static int take_list_of(const char *key, const json_t *value, size_t most, const json_t **out, struct failure *why)
+static int take_list(const char *key, const json_t *value, size_t most, const json_t **out, struct failure *why)
 {
 	size_t i;
 	const json_t *element;
@@ -46,18 +38,18 @@ static int take_list_of(const char *key, const json_t *value, size_t most, const
 	return 0;
 }
 
-static int take_list(const char *key, const json_t *value, const json_t **out, struct failure *why)
+static int take_texts(const char *key, const json_t *value, void *into, struct failure *why)
 {
-	return take_list_of(key, value, MAX_LIST, out, why);
+	return take_list(key, value, MAX_LIST, into, why);
 }
 
-static int take_addresses(const char *key, const json_t *value, const json_t **out, struct failure *why)
+static int take_addresses(const char *key, const json_t *value, void *out, struct failure *why)
 {
 	struct address address;
 	size_t i;
 	const json_t *element;
 	char quoted[NAME_QUOTE];
-	int error = take_list_of(key, value, MAX_NAMESERVERS, out, why);
+	int error = take_list(key, value, MAX_NAMESERVERS, out, why);
 	if (error)
 		return error;
 	json_array_foreach(value, i, element)
@@ -69,39 +61,9 @@ static int take_addresses(const char *key, const json_t *value, const json_t **o
 	return 0;
 }
 
-static int take_pull_policy(const char *key, const json_t *value, const char **out, struct failure *why)
-{
-	static const char *const words[] = {"Always", "IfNotPresent", "Never", "", NULL};
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	if (!error)
-		*out = *words[choice] ? words[choice] : NULL;
-	return error;
-}
-
-/* A parser of one key, for the tables below: takes the value into one member of the profile. */
-#define PARSER(function, take, member)                                                                                 \
-	static int function(const char *key, const json_t *value, void *into, struct failure *why)                     \
-	{                                                                                                              \
-		struct profile *profile = into;                                                                        \
-		return take(key, value, &profile->member, why);                                                        \
-	}
-
-PARSER(profile_gateway, take_text, gateway)
-PARSER(profile_inject, param_switch, dns)
-PARSER(profile_dns_name, take_text, dns_name)
-PARSER(profile_searches, take_list, searches)
-PARSER(profile_cluster_dns, take_addresses, cluster_dns)
-PARSER(profile_init_image, take_text, init.image)
-PARSER(profile_init_pull, take_pull_policy, init.pull_policy)
-PARSER(profile_init_mount, take_text, init.mount_point)
-PARSER(profile_init_command, take_list, init.command)
-PARSER(profile_sidecar_image, take_text, sidecar.image)
-PARSER(profile_sidecar_pull, take_pull_policy, sidecar.pull_policy)
-PARSER(profile_sidecar_mount, take_text, sidecar.mount_point)
-PARSER(profile_sidecar_command, take_list, sidecar.command)
-PARSER(profile_native, param_switch, native)
-PARSER(profile_configmap, take_text, configmap)
+/* The lines of the tables: JSON alone, without help. */
+#define OPTIONS struct profile
+#define PROFILE_TEXT(name, member) OPTION_TEXT(name, 0, NULL, member, NULL)
 
 /* ---- the variables ---- */
 
@@ -114,18 +76,10 @@ static int profile_env(const char *key, const json_t *value, void *into, struct 
 		return 0;
 	if (!json_is_array(value))
 		return fail(why, -EINVAL, key, "%s: give true, false, or a list of containers' names", key);
-	return take_list(key, value, &profile->env_names, why);
+	return take_list(key, value, MAX_LIST, &profile->env_names, why);
 }
 
-static int profile_env_conflict(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	static const char *const words[] = {"replace", "keep", NULL};
-	struct profile *profile = into;
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	profile->env_keep = choice == 1;
-	return error;
-}
+static const char *const env_conflict_words[] = {"replace", "keep", NULL};
 
 /* ---- dns ---- */
 
@@ -138,18 +92,9 @@ static int profile_nameservers(const char *key, const json_t *value, void *into,
 	return error;
 }
 
-static int profile_policy(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	static const char *const words[] = {"None", "ClusterFirst", "ClusterFirstWithHostNet", "Default", NULL};
-	struct profile *profile = into;
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	if (!error)
-		profile->dns_policy = words[choice];
-	return error;
-}
+static const char *const policy_words[] = {"None", "ClusterFirst", "ClusterFirstWithHostNet", "Default", NULL};
 
-static int profile_options(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_dns_options(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	size_t i;
@@ -168,15 +113,15 @@ static int profile_options(const char *key, const json_t *value, void *into, str
 	return 0;
 }
 
-static const struct param dns_table[] = {
-	{"nameservers", profile_nameservers, NULL},
-	{"inject", profile_inject, NULL}, /* after the nameservers, which imply it */
-	{"policy", profile_policy, NULL},
-	{"searches", profile_searches, NULL},
-	{"options", profile_options, NULL},
-	{"DNS", profile_dns_name, NULL},
-	{"K8S_DNS_ips", profile_cluster_dns, NULL},
-	{NULL, NULL, NULL},
+static const struct option_spec dns_options[] = {
+	OPTION_JSON("nameservers", profile_nameservers),
+	OPTION_SWITCH("inject", dns, NULL), /* after the nameservers, which imply it */
+	OPTION_WORD("policy", dns_policy, policy_words),
+	OPTION_JSON("searches", take_texts, OPTION_MEMBER(searches)),
+	OPTION_JSON("options", profile_dns_options),
+	PROFILE_TEXT("DNS", dns_name),
+	OPTION_JSON("K8S_DNS_ips", take_addresses, OPTION_MEMBER(cluster_dns)),
+	{0},
 };
 
 static int profile_dns(const char *key, const json_t *value, void *into, struct failure *why)
@@ -184,7 +129,7 @@ static int profile_dns(const char *key, const json_t *value, void *into, struct 
 	struct profile *profile = into;
 	if (!json_is_object(value))
 		return fail(why, -EINVAL, key, "%s: give an object", key);
-	int error = params_read(dns_table, value, false, into, why);
+	int error = option_read_json(dns_options, value, false, into, why);
 	if (!error && profile->dns && !json_array_size(profile->nameservers) && profile->dns_policy &&
 	    !strcmp(profile->dns_policy, "None"))
 		error = fail(why, -EINVAL, "nameservers", "nameservers: the policy None needs at least one");
@@ -193,18 +138,20 @@ static int profile_dns(const char *key, const json_t *value, void *into, struct 
 
 /* ---- classic ---- */
 
-static const struct param classic_table[] = {
-	{"initImage", profile_init_image, NULL},
-	{"initImagePullPol", profile_init_pull, NULL},
-	{"initCmd", profile_init_command, NULL},
-	{"initMountPoint", profile_init_mount, NULL},
-	{"sidecarImage", profile_sidecar_image, NULL},
-	{"sidecarImagePullPol", profile_sidecar_pull, NULL},
-	{"sidecarCmd", profile_sidecar_command, NULL},
-	{"sidecarMountPoint", profile_sidecar_mount, NULL},
-	{"sidecarAsInit", profile_native, NULL},
-	{"configmapName", profile_configmap, NULL},
-	{NULL, NULL, NULL},
+static const char *const pull_policy_words[] = {"Always", "IfNotPresent", "Never", "", NULL};
+
+static const struct option_spec classic_options[] = {
+	PROFILE_TEXT("initImage", init.image),
+	OPTION_WORD("initImagePullPol", init.pull_policy, pull_policy_words),
+	OPTION_JSON("initCmd", take_texts, OPTION_MEMBER(init.command)),
+	PROFILE_TEXT("initMountPoint", init.mount_point),
+	PROFILE_TEXT("sidecarImage", sidecar.image),
+	OPTION_WORD("sidecarImagePullPol", sidecar.pull_policy, pull_policy_words),
+	OPTION_JSON("sidecarCmd", take_texts, OPTION_MEMBER(sidecar.command)),
+	PROFILE_TEXT("sidecarMountPoint", sidecar.mount_point),
+	OPTION_SWITCH("sidecarAsInit", native, NULL),
+	PROFILE_TEXT("configmapName", configmap),
+	{0},
 };
 
 static int check_mount(const char *key, const char *path, struct failure *why)
@@ -217,7 +164,7 @@ static int profile_classic(const char *key, const json_t *value, void *into, str
 	struct profile *profile = into;
 	if (!json_is_object(value))
 		return fail(why, -EINVAL, key, "%s: give an object", key);
-	int error = params_read(classic_table, value, false, into, why);
+	int error = option_read_json(classic_options, value, false, into, why);
 	if (!error)
 		error = check_mount("initMountPoint", profile->init.mount_point, why);
 	return error ? error : check_mount("sidecarMountPoint", profile->sidecar.mount_point, why);
@@ -225,24 +172,16 @@ static int profile_classic(const char *key, const json_t *value, void *into, str
 
 /* ---- a profile ---- */
 
-static int profile_on_error(const char *key, const json_t *value, void *into, struct failure *why)
-{
-	static const char *const words[] = {"deny", "warn", NULL};
-	struct profile *profile = into;
-	unsigned choice = 0;
-	int error = param_choice(key, value, words, &choice, why);
-	profile->warn = choice == 1;
-	return error;
-}
+static const char *const on_error_words[] = {"deny", "warn", NULL};
 
-static const struct param profile_table[] = {
-	{"gateway", profile_gateway, NULL},
-	{"env", profile_env, NULL},
-	{"env_conflict", profile_env_conflict, NULL},
-	{"dns", profile_dns, NULL},
-	{"classic", profile_classic, NULL},
-	{"on_error", profile_on_error, NULL},
-	{NULL, NULL, NULL},
+static const struct option_spec profile_options[] = {
+	PROFILE_TEXT("gateway", gateway),
+	OPTION_JSON("env", profile_env),
+	OPTION_CHOICE("env_conflict", 0, NULL, env_keep, env_conflict_words, NULL),
+	OPTION_JSON("dns", profile_dns),
+	OPTION_JSON("classic", profile_classic),
+	OPTION_CHOICE("on_error", 0, NULL, warn, on_error_words, NULL),
+	{0},
 };
 
 /* "initCmd": "/bin/x" is short for ["/bin/x"], and "" means none, as with pod-gateway's flag. */
@@ -283,7 +222,7 @@ static int profile_read(const char *what, const json_t *fallback, const json_t *
 	out->source = profile_merge(fallback, own);
 	if (!out->source)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	int error = params_read(profile_table, out->source, false, out, &inner);
+	int error = option_read_json(profile_options, out->source, false, out, &inner);
 	return error ? fail(why, error, inner.key, "%.140s: %s", what, inner.text) : 0;
 }
 

@@ -33,10 +33,11 @@ struct usage {
 };
 
 /*
- * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'), then the command line, which wins. Strings
- * stay those of argv and the environment. -EINVAL with a text for wrong usage.
+ * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'), then the command line `words`
+ * (NULL-terminated, without the program's name), which wins. Strings stay those of the words and the environment.
+ * -EINVAL with a text for wrong usage.
  */
-int usage_read(int argc, char **argv, struct usage *out, struct failure *why);
+int usage_read(char **words, struct usage *out, struct failure *why);
 
 void usage_help(FILE *out);
 

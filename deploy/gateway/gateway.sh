@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# gateway.sh - the gateway's own side: podswitchd for VXLAN, dnsmasq for DHCP and DNS, nftables for NAT and kill switch
+# gateway.sh - the gateway's hub: podswitchd for VXLAN, dnsmasq for DHCP and DNS, nftables for NAT and kill switch
 #
 #   gateway          runs it, in the network namespace that it is started in, until SIGTERM or until a part of it ends
 #   gateway ready    succeeds while clients can be served: the VXLAN side is there, and the VPN's interface, if one is set

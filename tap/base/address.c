@@ -9,8 +9,7 @@
 
 #define PORT_MAX 65535
 
-/* How many bytes of `bytes` mean something. */
-static size_t address_size(uint8_t family)
+size_t address_size(uint8_t family)
 {
 	return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
 }
@@ -22,8 +21,8 @@ int address_parse(const char *text, struct address *out)
 		return -EINVAL;
 
 	/*
-	 * ::ffff:a.b.c.d is how sockets show IPv4 peers, and endpoint_from_sockaddr makes IPv4 of it: a configured one
-	 * would never match anything.
+	 * Sockets show IPv4 peers as ::ffff:a.b.c.d, and endpoint_from_sockaddr() turns that into IPv4. So a configured
+	 * address of this form would never match anything.
 	 */
 	struct in6_addr in6;
 	memcpy(&in6, parsed.bytes, sizeof(in6));
@@ -33,7 +32,7 @@ int address_parse(const char *text, struct address *out)
 	return 0;
 }
 
-/* Parses the `length` bytes at `text` alone, which need not end there. */
+/* Parses the first `length` bytes of `text`, which may go on behind them. */
 static int address_parse_part(const char *text, size_t length, struct address *out)
 {
 	char part[INET6_ADDRSTRLEN];
@@ -44,7 +43,7 @@ static int address_parse_part(const char *text, size_t length, struct address *o
 	return address_parse(part, out);
 }
 
-/* One to five digits and nothing else, no leading zero; strtoul would let blanks and signs in. */
+/* One to five digits and nothing else, without leading zero; strtoul() would allow blanks and signs. */
 static int decimal_parse(const char *text, unsigned max, unsigned *out)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -79,7 +78,7 @@ int endpoint_parse(const char *text, struct endpoint *out)
 	const char *colon = strrchr(text, ':');
 	struct endpoint parsed = {.port = 0};
 
-	/* Several colons without brackets are an IPv6 address whose last group is no port. */
+	/* Several colons without brackets: an IPv6 address, whose last group is not a port. */
 	if (!colon || (text[0] != '[' && strchr(text, ':') != colon)) {
 		if (address_parse(text, &parsed.address) < 0)
 			return -EINVAL;
@@ -157,7 +156,7 @@ const char *endpoint_format(const struct endpoint *endpoint, char out[static ADD
 		return memcpy(out, text, sizeof(text));
 
 	bool v6 = endpoint->address.family == AF_INET6;
-	/* The precision is for the compiler, which cannot see that an address is that short. */
+	/* The precision tells the compiler how short an address is. */
 	snprintf(out, ADDRESS_TEXT, "%s%.45s%s:%u", v6 ? "[" : "", text, v6 ? "]" : "", endpoint->port);
 	return out;
 }
@@ -169,6 +168,23 @@ const char *mac_format(const struct mac *mac, char out[static MAC_TEXT])
 	return out;
 }
 
+socklen_t sockaddr_size(sa_family_t family)
+{
+	return family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+bool address_is_any(const struct address *address)
+{
+	static const uint8_t zero[16];
+
+	return !memcmp(address->bytes, zero, address_size(address->family));
+}
+
+bool address_is_multicast(const struct address *address)
+{
+	return address->family == AF_INET6 ? address->bytes[0] == 0xff : (address->bytes[0] & 0xf0) == 0xe0;
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
@@ -177,6 +193,14 @@ bool address_equal(const struct address *a, const struct address *b)
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
 	return a->length == b->length && address_equal(&a->address, &b->address);
+}
+
+bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b)
+{
+	bool equal = n_a == n_b;
+	for (size_t i = 0; equal && i < n_a; i++)
+		equal = prefix_equal(&a[i], &b[i]);
+	return equal;
 }
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
@@ -258,7 +282,7 @@ static void endpoint_from_in6(const struct sockaddr_in6 *in6, struct endpoint *o
 
 int endpoint_from_sockaddr(const struct sockaddr *from, socklen_t length, struct endpoint *out)
 {
-	/* Copied before it is looked at: control messages and ring buffers do not align what they hold. */
+	/* Copied first: control messages and ring buffers may not be aligned. */
 	union {
 		sa_family_t family;
 		struct sockaddr_in in;

@@ -2,9 +2,8 @@
 /*
  * address.h - IP addresses, prefixes, endpoints and MAC addresses as values
  *
- * All of them are plain values without padding surprises: zero-initialise, then compare with the functions here.
- * Parsers accept exactly one spelling of the whole string (no blanks, no trailing text) and leave *out alone on error.
- * Any thread.
+ * Plain values: zero-initialise them, then compare with the functions here. Parsers accept exactly one spelling of the
+ * whole string, without blanks or trailing text, and leave *out unchanged on error. Any thread.
  */
 #ifndef PODSWITCH_ADDRESS_H
 #define PODSWITCH_ADDRESS_H
@@ -21,8 +20,9 @@ struct address {
 };
 
 struct prefix {
-	struct address address; /* host bits are kept: "172.16.0.10/24" is an interface address as well as a network */
-	uint8_t length;         /* bits, 0-32 or 0-128 */
+	struct address
+		address; /* host bits are kept: "172.16.0.10/24" can be an interface address as well as a network */
+	uint8_t length;  /* bits, 0-32 or 0-128 */
 };
 
 struct endpoint {
@@ -50,10 +50,23 @@ const char *prefix_format(const struct prefix *prefix, char out[static ADDRESS_T
 const char *endpoint_format(const struct endpoint *endpoint, char out[static ADDRESS_TEXT]);
 const char *mac_format(const struct mac *mac, char out[static MAC_TEXT]);
 
+/* How many of `bytes` an address of this family has. */
+size_t address_size(uint8_t family);
+
+/* How many bytes a struct sockaddr of this family has. */
+socklen_t sockaddr_size(sa_family_t family);
+
+/* All zero (INADDR_ANY, ::), and multicast. */
+bool address_is_any(const struct address *address);
+bool address_is_multicast(const struct address *address);
+
 bool address_equal(const struct address *a, const struct address *b);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool mac_equal(const struct mac *a, const struct mac *b);
+
+/* Whether both lists have the same prefixes in the same order. */
+bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b);
 
 /* Whether `address` lies in `prefix` (same family and the first `length` bits alike). */
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
@@ -61,14 +74,14 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 /* `prefix` without its host bits. */
 struct prefix prefix_network(const struct prefix *prefix);
 
-/* Unicast in the sense of IEEE 802: neither a group address nor all zero. */
+/* Whether it is an IEEE 802 unicast address: neither a group address nor all zero. */
 bool mac_is_unicast(const struct mac *mac);
 
-/* Fills `out` and returns its length for bind() and sendmsg(); 0 for family 0. */
+/* Fills in `out` and returns its length for bind() and sendmsg(); 0 for family 0. */
 socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *out);
 
 /*
- * The reverse; an IPv4-mapped IPv6 address becomes IPv4. -EAFNOSUPPORT for other families or when `length` (bytes) is
+ * The reverse. An IPv4-mapped IPv6 address becomes IPv4. -EAFNOSUPPORT for other families, or when `length` (bytes) is
  * too short for the family.
  */
 int endpoint_from_sockaddr(const struct sockaddr *from, socklen_t length, struct endpoint *out);

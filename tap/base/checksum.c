@@ -2,9 +2,8 @@
 /*
  * checksum.c - the Internet checksum in pieces
  *
- * Since 2^16 is 1 modulo 0xffff, 64-bit words sum up to the same checksum as 16-bit ones, as long as every carry is
- * added back in. sum_bytes() is the only function that walks over data; a faster one for some processor goes in its
- * place.
+ * As 2^16 is 1 modulo 0xffff, 64-bit words have the same sum as 16-bit ones if every carry is added back. Only
+ * sum_bytes() walks over data: a faster one for some processor would replace it.
  */
 #include "tap/base/checksum.h"
 
@@ -21,7 +20,7 @@ static uint64_t load64(const uint8_t *at)
 	return word;
 }
 
-/* Up to eight bytes, as if zeroes followed them. */
+/* Loads up to eight bytes, padded with zeroes. */
 static uint64_t load_tail(const uint8_t *at, size_t length)
 {
 	uint64_t word = 0;
@@ -42,7 +41,7 @@ static uint32_t fold64(uint64_t sum)
 	return checksum_join((uint32_t)sum, (uint32_t)(sum >> 32));
 }
 
-/* Two sums with a count of their carries, so that no addition waits for the carry of the one before. */
+/* Two sums, and a count of their carries, so that no addition has to wait for the carry of the one before. */
 static uint32_t sum_bytes(const uint8_t *at, size_t length)
 {
 	uint64_t a = 0, b = 0, carries = 0;
@@ -75,7 +74,7 @@ uint32_t checksum_add(uint32_t sum, const void *data, size_t length)
 uint32_t checksum_append(uint32_t sum, size_t offset, const void *data, size_t length)
 {
 	uint32_t piece = sum_bytes(data, length);
-	/* One byte further on, every byte of the piece is the other half of its word: times 2^8 modulo 0xffff. */
+	/* At an odd offset every byte is the other half of its word: multiply by 2^8 modulo 0xffff. */
 	if (offset & 1)
 		piece = piece << 8 | piece >> 24;
 	return checksum_join(sum, piece);

@@ -2,8 +2,8 @@
 /*
  * failure.h - why a verb was refused, in words for the person who asked
  *
- * Every verb that a user can trigger takes a `struct failure *`, fills it when it refuses, and returns the same
- * negative errno. The text says what to change; the key names the parameter it is about, so that the control socket can
+ * Every verb that a user can trigger takes a `struct failure *`, fills it in when it refuses, and returns the same
+ * negative errno. The text says what to change. The key names the parameter at fault, so that the control socket can
  * point at it.
  */
 #ifndef PODSWITCH_FAILURE_H
@@ -18,7 +18,7 @@ struct failure {
 };
 
 /*
- * Fills `why` (may be NULL) and returns `code`, so that callers write `return fail(why, -EEXIST, "ifname", ...)`.
+ * Fills in `why` (may be NULL) and returns `code`, so that callers write `return fail(why, -EEXIST, "ifname", ...)`.
  * `key` may be NULL. Any thread.
  */
 int fail(struct failure *why, int code, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.c - one line on stderr an event */
+/* log.c - log lines on stderr */
 #include "tap/base/log.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const words[] = {"error", "warning", "info", "debug"};
+const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static enum log_level threshold = LOG_INFO;
 
 void log_set_level(enum log_level level)
@@ -16,23 +16,12 @@ void log_set_level(enum log_level level)
 	threshold = level;
 }
 
-int log_parse_level(const char *word, enum log_level *level)
-{
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (!strcmp(word, words[i])) {
-			*level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 void log_line(enum log_level level, const char *format, ...)
 {
 	if (level > threshold)
 		return;
 	char line[512];
-	int used = snprintf(line, sizeof(line), "%s: %s: ", program_invocation_short_name, words[level]);
+	int used = snprintf(line, sizeof(line), "%s: %s: ", program_invocation_short_name, log_levels[level]);
 	va_list args;
 	va_start(args, format);
 	used += vsnprintf(line + used, sizeof(line) - (size_t)used, format, args);
@@ -40,7 +29,7 @@ void log_line(enum log_level level, const char *format, ...)
 	if (used > (int)sizeof(line) - 2)
 		used = (int)sizeof(line) - 2;
 	line[used] = '\n';
-	/* Nothing sensible can be done when stderr is gone. */
+	/* When stderr is gone there is nothing to be done. */
 	ssize_t ignored = write(STDERR_FILENO, line, (size_t)used + 1);
 	(void)ignored;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signals.c - how the programs that go on until they are told to stop hear of it */
+/* signals.c - the signals that stop a program */
 #include "tap/base/signals.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire.h - every header on the wire and every limit
+ * wire.h - every header on the wire, and every limit
  *
- * Headers are named by their field offsets, and fields are loaded and stored byte by byte in network order: frames lie
- * at any alignment, and no struct is ever laid over foreign bytes.
+ * Headers are named by the offsets of their fields. Fields are loaded and stored byte by byte, in network order: frames
+ * may have any alignment, and no struct is laid over foreign bytes.
  */
 #ifndef PODSWITCH_WIRE_H
 #define PODSWITCH_WIRE_H
@@ -45,7 +45,7 @@ static inline void store32(uint8_t *p, uint32_t value)
 	store16(p + 2, (uint16_t)value);
 }
 
-/* A 16-bit word as it lies in the packet, for the sums of checksum.h. */
+/* A 16-bit word as it is in the packet, for the sums of checksum.h. */
 static inline uint16_t load_word(const uint8_t *p)
 {
 	uint16_t word;
@@ -110,7 +110,7 @@ enum {
 	IP6_DST = 24,
 	IP6_HEADER = 40,
 	IP6_MIN_MTU = 1280,
-	IP6_MAX_EXTENSIONS = 6, /* longer chains are forwarded, but not looked into */
+	IP6_MAX_EXTENSIONS = 6, /* longer chains are forwarded, but nobody looks behind them */
 };
 
 /* What follows IP */

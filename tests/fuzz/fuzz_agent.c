@@ -9,7 +9,8 @@
  */
 #include "control/kube/events.h"
 #include "control/kube/find.h"
-#include "control/kube/reconcile.h"
+#include "control/kube/agent_methods.h"
+#include "control/kube/reconciler.h"
 #include "tap/base/log.h"
 
 #include <assert.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_coalesce.c - any sequence of frames put together, and cut apart again: not a byte differs
+ * fuzz_coalesce.c - any sequence of frames is joined and cut apart again: not a byte differs
  *
  * The input is a list of orders, ORDER bytes each: the next segment of one stream, of any length, with a byte changed
- * anywhere and its checksums right or not. Random frames would hardly ever fit together.
+ * anywhere and its checksums right or wrong. Random frames would hardly ever join.
  */
 #include "tap/base/wire.h"
 #include "vswitch/path/coalesce.h"
@@ -56,12 +56,12 @@ static void build(struct test_packet *packet, struct stream *stream, const uint8
 	if (!(order[2] & CHANGED))
 		return;
 	packet->bytes[load16(order + 3) % packet->length] ^= order[5];
-	/* Where the headers still are what the plain sums take them for. */
+	/* Where the headers are still where the plain sums expect them. */
 	if (order[2] & SUMS_RIGHT && packet->bytes[14] == (stream->recipe.version == 4 ? 0x45 : 0x60))
 		fix_sums(packet, stream, order[2] & PARTIAL);
 }
 
-/* What a member has been, its checksum filled in when its sender had left it. */
+/* A member before it joined, with a partial checksum filled in. */
 static struct test_packet *completed(unsigned member, const struct frame *frame)
 {
 	struct test_packet *packet = &as_given[member];
@@ -93,7 +93,7 @@ static void check_members(const struct test_packet *whole, const struct virtio_n
 	}
 }
 
-/* The group leaves, and is what its members were. */
+/* The group leaves, and must consist of its members. */
 static void finish(void)
 {
 	static struct test_packet whole;

@@ -54,7 +54,7 @@ static void check(const struct dhcp *dhcp, uint64_t now)
 	assert(lease->rebind_at == UINT64_MAX || lease->rebind_at > lease->renew_at);
 }
 
-/* All that is due; the client never asks more than twice at one moment. */
+/* Sends everything that is due; the client never sends more than twice at one moment. */
 static void send_all(struct dhcp *dhcp, uint64_t now)
 {
 	uint8_t frame[DHCP_FRAME_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_frame.c - any bytes as a frame, and everything that is asked of one */
+/* fuzz_frame.c - any bytes as a frame, and every question about it */
 #include "tap/base/wire.h"
 #include "vswitch/path/frame.h"
 #include "vswitch/path/icmp.h"
@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What frame.h says of the fields. */
+/* What frame.h promises about the fields. */
 static void check_fields(const struct frame *frame, size_t size)
 {
 	assert(frame->length == size && frame->ip_end <= size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_segment.c - any virtio header in front of any frame, and every segment that comes of it */
+/* fuzz_segment.c - any virtio header in front of any frame, and every segment cut from it */
 #include "vswitch/path/segment.h"
 
 #include "tap/base/checksum.h"
@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Exactly as long as it is, so that a byte too many is found. */
+/* Exactly as long as needed, so that a sanitizer sees a byte too many. */
 static uint8_t *copy_of(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enum drop reason = segment_plan(&frame, &vnet, &plan, &super);
 		assert(reason == checked && (reason == DROP_NONE || reason == DROP_BAD_VNET));
 		assert(!super || reason == DROP_NONE);
-		/* Only a checksum that was left to us is written. */
+		/* Only a partial checksum is written. */
 		assert((!super && reason == DROP_NONE && vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
 		       !memcmp(bytes, data + VNET, size));
 		if (super)

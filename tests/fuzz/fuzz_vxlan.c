@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_vxlan.c - any bytes as what a VXLAN socket has received: header, train, frames, and their virtio headers */
+/* fuzz_vxlan.c - any bytes as a datagram of a VXLAN socket: header, train, frames, and their virtio headers */
 #include "tap/base/wire.h"
 #include "vswitch/path/decap.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define CONTROL 6 /* bytes in front that are not of the datagram */
+#define CONTROL 6 /* bytes in front of the datagram */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What the kernel checks of a virtio header, and what would be nonsense though it takes it. */
+/* What the kernel checks in a virtio header, and what would be nonsense although it accepts it. */
 static void check_shape(const struct frame *frame, unsigned mtu, uint32_t inner_gso)
 {
 	struct virtio_net_hdr vnet;

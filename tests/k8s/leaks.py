@@ -22,19 +22,17 @@ SLL2, PCAP_MAGIC = 276, 0xA1B2C3D4
 
 
 def records(path):
-    """Each captured packet as (ethertype, bytes from the network header on); a last one cut in half is left out"""
+    """Each captured packet as (ethertype, bytes from the network header on)"""
     with open(path, "rb") as file:
         header = file.read(24)
-        if len(header) < 24:
-            return
-        magic, link = struct.unpack("<I16xI", header)
+        magic, link = struct.unpack("<I16xI", header) if len(header) == 24 else (0, 0)
         if magic != PCAP_MAGIC or link & 0xFFFF != SLL2:
             sys.exit(f"{path}: not a little-endian pcap of the device any")
-        while len(head := file.read(16)) == 16:
-            length = struct.unpack("<8xII", head)[0]
+        while head := file.read(16):
+            length = struct.unpack("<8xII", head)[0] if len(head) == 16 else 1
             packet = file.read(length)
             if len(packet) < length:
-                return
+                sys.exit(f"{path}: the last packet is cut off")
             yield struct.unpack(">H", packet[:2])[0], packet[20:]
 
 

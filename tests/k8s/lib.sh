@@ -23,25 +23,18 @@
 # vxlan, dnsmasq), in kind=podswitch it is deploy/gateway.
 #
 # run.sh sources this, makes the cluster ready, and runs each scenario in a shell of its own. All namespaces that are
-# made here carry the label podswitch-test, so that nothing is left behind. Waiting is polling with a deadline; SLOW=3
-# makes the deadlines longer.
+# made here carry the label podswitch-test, so that nothing is left behind. Waits and checks are those of checks.sh.
 export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
 DEPLOY=$(realpath -m "${DEPLOY:-$HERE/../../deploy}")
-SLOW=${SLOW:-1}
 SCENARIO=k8s
+POLL=0.1 # a try is a kubectl, mostly
+. "$HERE/../checks.sh"
 WATCH=t-watch     # the namespace of what stays for the whole run
 SYSTEM=podswitch  # where deploy/ puts the DaemonSet
 THERE=198.51.100.1
-RED='' GREEN='' DIM='' OFF=''
-[ ! -t 1 ] || { RED=$'\e[31m' GREEN=$'\e[32m' DIM=$'\e[2m' OFF=$'\e[0m'; }
-
-die() {
-	echo "$SCENARIO: $*" >&2
-	exit 1
-}
 
 # ---- running things -------------------------------------------------------------------------------------------------
 
@@ -73,17 +66,6 @@ daemon() { # daemon NODE podswitchd|podswitch-agent: its process id
 	return 1
 }
 
-poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the last try, if even that failed
-	local deadline=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
-	shift
-	until "$@" >"$TMP/poll" 2>&1; do
-		[ "${EPOCHREALTIME/./}" -lt $deadline ] || { cat "$TMP/poll" 2>/dev/null || true; return 1; }
-		sleep 0.1
-	done
-}
-not() { ! "$@"; }
-prints() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }
-
 begin() { BEGUN=${EPOCHREALTIME/./}; } # what `within` measures from, once; else from its own start
 
 timed() { # timed SECONDS COMMAND...: as poll; the time it took goes into TOOK (in seconds, with one decimal)
@@ -95,29 +77,8 @@ timed() { # timed SECONDS COMMAND...: as poll; the time it took goes into TOOK (
 	return $status
 }
 
-# ---- checks ---------------------------------------------------------------------------------------------------------
+# ---- a check of time ------------------------------------------------------------------------------------------------
 
-pass() {
-	echo "passed $SCENARIO" >>"$TMP/tally"
-	echo "  ${GREEN}ok${OFF}   $1"
-}
-miss() { # miss TEXT [WHY]
-	echo "failed $SCENARIO" >>"$TMP/tally"
-	echo "  ${RED}FAIL${OFF} $1"
-	[ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/         /'
-}
-note() { echo "  ${DIM}--${OFF}   $1"; }
-check() { # check TEXT COMMAND...: the command succeeds
-	local text=$1
-	shift
-	if "$@" >"$TMP/check" 2>&1; then pass "$text"; else miss "$text" "\$ $*"$'\n'"$(cat "$TMP/check")"; fi
-}
-same() { # same TEXT WANTED GOT
-	if [ "$2" = "$3" ]; then pass "$1"; else miss "$1" "wanted: $2"$'\n'"got:    $3"; fi
-}
-like() { # like TEXT PATTERN GOT
-	if grep -Eq -- "$2" <<<"$3"; then pass "$1"; else miss "$1" "wanted: /$2/"$'\n'"got:    $3"; fi
-}
 within() { # within TEXT SECONDS COMMAND...: it succeeds before that time is over, measured; the limit does not know SLOW
 	local text=$1 limit=$2
 	shift 2

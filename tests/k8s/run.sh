@@ -24,14 +24,6 @@ usage() {
 	exit 2
 }
 
-wanted() { # wanted NAME FILTERS...
-	local name=$1 filter
-	shift
-	[ $# -gt 0 ] || return 0
-	for filter; do case $name in *"$filter"*) return 0 ;; esac done
-	return 1
-}
-
 # ---- the cluster ----------------------------------------------------------------------------------------------------
 
 find_cluster() {
@@ -106,9 +98,18 @@ watch() { # captures, and pods without a gateway whose packets the captures must
 	poll 60 watching || die "no capture: $(K -n $WATCH get pods)"
 	for node in "${NODES[@]}"; do
 		K -n $WATCH get pods -l app=watch --field-selector "spec.nodeName=$node" -o jsonpath='{.items[0].metadata.name}' >"$TMP/hand.$node"
+		poll 10 capturing "$node" 0 || die "no capture on $node: $(capture_log "$node")"
 	done
 }
 watching() { K -n $WATCH get daemonset watch -o json | jq -e '.status.desiredNumberScheduled >= 2 and .status.numberReady == .status.desiredNumberScheduled'; }
+
+capture_log() { K -n $WATCH logs "$(cat "$TMP/hand.$1")" -c capture "${@:2}"; }
+capture_runs() { # how often the kubelet has started the capture anew
+	K -n $WATCH get "pod/$(cat "$TMP/hand.$1")" -o json | jq '.status.containerStatuses[] | select(.name == "capture").restartCount'
+}
+capturing() { # capturing NODE RESTARTS: it was started that often, and sees packets now
+	prints "$2" capture_runs "$1" && says '^tcpdump: listening on any' capture_log "$1"
+}
 
 # What an installation could leave on a node. The names of pods' devices are left out, as pods come and go.
 snapshot() {
@@ -137,7 +138,7 @@ install_podswitch() {
 	INSTALLED=yes
 	K apply -k "$DEPLOY" >"$TMP/install" 2>&1 || die "kubectl apply -k deploy/: $(cat "$TMP/install")"
 	check "kubectl apply -k deploy/: the DaemonSet is ready on both nodes" poll 60 installed
-	[ "$(tail -n 1 "$TMP/tally")" != "failed k8s" ] || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
+	[ "$(tail -n 1 "$TALLY")" != "failed k8s" ] || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
 }
 installed() { K -n $SYSTEM get daemonset podswitch -o json | jq -e '.status | .numberReady >= 2 and .numberReady == .desiredNumberScheduled' || K -n $SYSTEM get pods; }
 
@@ -148,12 +149,14 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 	SCENARIO=leaks
 	echo "== leaks"
 	for node in "${NODES[@]}"; do
+		same "the capture on $node has run all the time" "${RESTARTS[$node]:-0}" "$(capture_runs "$node")"
 		# shellcheck disable=SC2016 # the node's shell
 		# It writes what it has, says what it has missed, and is started anew by the kubelet.
 		hand "$node" sh -c 'kill -TERM $(cat /capture/pid)'
-		poll 60 restarted "$node" || miss "the capture on $node ends" "$(K -n $WATCH get pods)"
+		RESTARTS[$node]=$((${RESTARTS[$node]:-0} + 1))
+		poll 60 capturing "$node" "${RESTARTS[$node]}" || miss "the capture on $node starts anew" "$(capture_log "$node")"
 		same "the capture on $node has missed nothing" "0 packets dropped by kernel" \
-			"$(K -n $WATCH logs "$(cat "$TMP/hand.$node")" -c capture --previous | grep dropped)"
+			"$(capture_log "$node" --previous | grep dropped)"
 		file=$TMP/$node.pcap
 		# shellcheck disable=SC2016
 		hand "$node" sh -c 'for f in $(ls /capture/*.pcap | sed \$d); do cat $f && rm $f; done' >"$file"
@@ -172,11 +175,7 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 	: >"$TMP/visitors"
 	K -n $WATCH get pods -l app=client -o json | jq -r '.items[].status.podIP' >"$TMP/free"
 }
-restarted() {
-	[ "$(K -n $WATCH get "pod/$(cat "$TMP/hand.$1")" -o json | jq '.status.containerStatuses[] | select(.name == "capture").restartCount')" \
-		-gt "${RESTARTS[$1]:-0}" ] && [ "$(hand "$1" sh -c 'ls /capture/*.pcap | wc -l')" -ge 2 ] && RESTARTS[$1]=$((${RESTARTS[$1]:-0} + 1))
-}
-declare -A RESTARTS=()
+declare -A RESTARTS=() # of the captures, by us
 
 uninstall() {
 	local node
@@ -231,8 +230,8 @@ report() {
 	local passed failed
 	trap '' PIPE
 	[ -n "$FINISHED" ] || { SCENARIO=k8s && miss "the tests came to their end"; }
-	passed=$(grep -c ^passed "$TMP/tally" || true)
-	failed=$(grep -c ^failed "$TMP/tally" || true)
+	passed=$(tally passed)
+	failed=$(tally failed)
 	[ "$failed" = 0 ] || [ -z "$CONFIG" ] || (set +e && keep_logs)
 	cleanup
 	echo "$passed passed, $failed failed, in $SECONDS s"
@@ -259,17 +258,15 @@ scenario() { # scenario FILE: in a shell of its own, so that one that ends early
 }
 
 [ -n "${TESTBED:-}${KUBECONFIG:-}" ] || usage
-for tool in jq python3 dnsmasq tcpdump busybox socat; do
+for tool in busybox dnsmasq ip jq python3 socat tcpdump xtables-nft-multi xz; do
 	PATH=$PATH:/usr/sbin command -v $tool >/dev/null || die "$tool is not installed: run tests/deps.sh k8s as root"
 done
 TMP=$(mktemp -d /tmp/podswitch-k8s.XXXXXX)
+TALLY=$TMP/tally
 BED='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' FINISHED='' NODES=()
-: >"$TMP/tally"
+: >"$TALLY"
 : >"$TMP/assigned"
-trap report EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 141' PIPE
+on_exit report
 echo "== k8s"
 find_cluster
 [ -n "$BED" ] || echo "  no hand on the control plane: the API server and containerd are not stopped here"
@@ -286,7 +283,7 @@ install_podswitch
 
 for KIND in ${KIND:-kernel podswitch}; do
 	for file in "$HERE"/[1-6]*.sh; do
-		wanted "$(basename "$file")" "$@" || continue
+		selected "$(basename "$file")" "$@" || continue
 		[ "$KIND" = kernel ] || grep -q '^# Core' "$file" || continue
 		scenario "$file"
 	done
@@ -294,7 +291,7 @@ done
 KIND=kernel
 judge_captures
 for file in "$HERE"/[7-9]*.sh; do
-	wanted "$(basename "$file")" "$@" || continue
+	selected "$(basename "$file")" "$@" || continue
 	scenario "$file"
 done
 SCENARIO=uninstall

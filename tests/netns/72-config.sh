@@ -65,7 +65,7 @@ usage() { # usage PATTERN OPTIONS...
 usage "workers.*0" -w 0
 usage "workers.*17" --workers 17
 usage "ageing" --ageing soon
-usage "log_level.*loud" --log-level loud
+usage "log-level.*loud" --log-level loud
 usage "reserved.*maybe" --reserved maybe
 usage "vtep.*nowhere" --vtep nowhere
 usage "surplus" surplus

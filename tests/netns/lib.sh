@@ -17,20 +17,16 @@
 # underlay from the pod's eth0. Nothing is made in the namespace this is called from.
 #
 # A scenario sources this file, calls `build`, `daemon` and checks, and ends with `finish`, which checks that all that
-# was made is gone. Waiting is always polling with a deadline; SLOW=3 in the environment makes the deadlines longer.
+# was made is gone. Waits and checks are those of checks.sh; a capture is a tool of pkt.py that `bgpkt` starts.
 set -eu -o pipefail
 export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
 PYTHON=/usr/bin/python3
-SLOW=${SLOW:-1}
 SCENARIO=$(basename "$0" .sh)
+. "$HERE/../checks.sh"
 
-die() {
-	echo "$SCENARIO: $*" >&2
-	exit 1
-}
 [ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
 [ -x "$BUILD/podswitchd" ] || die "no podswitchd in $BUILD: run make first"
 [ -x "$BUILD/podswitchctl" ] || die "no podswitchctl in $BUILD: run make first"
@@ -42,10 +38,10 @@ PODSWITCH_SOCKET=$TMP/control.sock
 export PODSWITCH_SOCKET
 MADE=() # namespaces
 PIDS=() # background processes
-DAEMON= # process id of the node's podswitchd
-PASSED=0 FAILED=0 FINISHED=
-REMOVED='' RED='' GREEN='' DIM='' OFF=''
-[ ! -t 1 ] || { RED=$'\e[31m' GREEN=$'\e[32m' DIM=$'\e[2m' OFF=$'\e[0m'; }
+declare -A TOOLS=() # those of them that must run until they are told to end, and their output
+DAEMON=             # process id of the node's podswitchd
+REMOVED='' FINISHED='' ALONE=''
+[ -n "${TALLY:-}" ] || { ALONE=yes && TALLY=$(mktemp "/tmp/$P.XXXXXX"); } # else it is run.sh's
 
 # ---- running things -------------------------------------------------------------------------------------------------
 
@@ -71,66 +67,35 @@ bg() { # bg NAMESPACE COMMAND...: in the background; its process id is $!
 	PIDS+=($!)
 }
 
-bgpkt() { # bgpkt NAMESPACE OUTPUT ARGUMENTS...: a packet tool in the background, once it says that it is ready
+# A capture is only as good as its life: one that could not start, or died before its time, ends the scenario, lest
+# "nothing was seen" be taken for "nothing was there".
+bgpkt() { # bgpkt NAMESPACE OUTPUT ARGUMENTS...: a tool of pkt.py in the background, once it says that it is ready
 	local output=$2
 	rm -f "$output" # what an earlier one said must not count
 	ip netns exec "$P-$1" "$PYTHON" "$HERE/pkt.py" "${@:3}" >"$output" 2>&1 &
 	PIDS+=($!)
-	poll 10 grep -q '^ready' "$output" || die "pkt.py ${*:3} did not start: $(cat "$output")"
+	poll 10 begun $! "$output" >/dev/null || true
+	grep -q '^ready' "$output" || die "pkt.py ${*:3} did not start: $(cat "$output")"
+	TOOLS[$!]=$output
 }
 
-quit() { # quit PID: ends a process that bg started, and waits for it
+begun() { ! kill -0 "$1" || grep -q '^ready' "$2"; } # begun PID OUTPUT: or it has ended
+
+quit() { # quit PID: ends a process that bg or bgpkt started, and waits for it
+	local status=0 output=${TOOLS[$1]:-}
 	kill "$1" 2>/dev/null || true
-	wait "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || status=$?
+	[ -z "$output" ] || [ $status = 143 ] || die "pkt.py ended before it was told to, status $status: $(tail -n 3 "$output")"
+	unset "TOOLS[$1]"
 }
 
-poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the last try, if even that failed
-	local deadline=$((${EPOCHREALTIME/./} + $1 * SLOW * 1000000))
-	shift
-	until "$@" >"$TMP/poll" 2>&1; do
-		[ "${EPOCHREALTIME/./}" -lt $deadline ] || { cat "$TMP/poll" 2>/dev/null || true; return 1; }
-		sleep 0.05
-	done
+dissect() { # dissect FILE FILTER: the packets of a capture that match, a line each; `dissected` of them
+	tshark -r "$1" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE -o tcp.check_checksum:TRUE -Y "$2" \
+		>"$TMP/dissected" 2>"$TMP/tshark" || die "tshark does not read $1: $(cat "$TMP/tshark")"
 }
+dissected() { wc -l <"$TMP/dissected"; }
 
-not() { ! "$@"; }
-
-says() { # says PATTERN COMMAND...: its output has a line with the pattern (which need not end well)
-	local output
-	output=$("${@:2}" 2>&1 || true)
-	grep -Eq -- "$1" <<<"$output" || { echo "no /$1/ in: $output" && return 1; }
-}
-
-# ---- checks ---------------------------------------------------------------------------------------------------------
-
-pass() {
-	PASSED=$((PASSED + 1))
-	echo "  ${GREEN}ok${OFF}   $1"
-}
-
-miss() { # miss TEXT [WHY]
-	FAILED=$((FAILED + 1))
-	echo "  ${RED}FAIL${OFF} $1"
-	[ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/         /'
-}
-
-check() { # check TEXT COMMAND...: the command succeeds
-	local text=$1
-	shift
-	if "$@" >"$TMP/check" 2>&1; then pass "$text"; else miss "$text" "\$ $*"$'\n'"$(cat "$TMP/check")"; fi
-}
-
-same() { # same TEXT WANTED GOT
-	if [ "$2" = "$3" ]; then pass "$1"; else miss "$1" "wanted: $2"$'\n'"got:    $3"; fi
-}
-
-soon() { # soon TEXT WANTED COMMAND...: within five seconds the command prints what is wanted
-	local text=$1 wanted=$2
-	shift 2
-	poll 5 prints "$wanted" "$@" >/dev/null || true
-	same "$text" "$wanted" "$("$@" 2>&1 || true)"
-}
-prints() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }
+# ---- checks of a command line ---------------------------------------------------------------------------------------
 
 refused() { # refused TEXT PATTERN COMMAND...: exit status 1, and the error, one line, matches the pattern
 	local text=$1 pattern=$2 status=0 output
@@ -296,8 +261,9 @@ random_file() { # random_file MEBIBYTES: its path
 
 # ---- the end --------------------------------------------------------------------------------------------------------
 
-finish() { # the last call of a scenario: the drops add up, and what was made is gone
+finish() { # the last call of a scenario: captures have lived, the drops add up, and what was made is gone
 	local name pid left
+	for pid in "${!TOOLS[@]}"; do quit "$pid"; done
 	if [ -n "$DAEMON" ] && answers; then
 		check "drops of ports and gateways are all in stats.get's" drops_add_up
 		for name in $(ports '.[].name'); do ctl port remove "$name" || miss "port remove $name"; done
@@ -317,7 +283,7 @@ finish() { # the last call of a scenario: the drops add up, and what was made is
 	for pid in "${PIDS[@]}"; do ! kill -0 "$pid" 2>/dev/null || left+=" process $pid"; done
 	[ ! -e "$TMP" ] || left+=" $TMP"
 	same "no namespace, process or file is left" "" "$left"
-	[ $FAILED = 0 ]
+	[ "$(tally failed "$SCENARIO")" = 0 ]
 }
 
 # Every drop of a port or gateway is one of the switch's; and the other way round, while nothing was removed, but for
@@ -352,18 +318,19 @@ cleanup() { # only what this scenario made
 }
 
 report() {
+	local failed
 	trap '' PIPE
 	[ -n "$FINISHED" ] || {
 		miss "$SCENARIO came to its end" "$(tail -5 "$LOG" 2>/dev/null || true)" || true
 		cleanup
 	}
-	[ -z "${TALLY:-}" ] || echo "$PASSED $FAILED" >>"$TALLY"
-	[ -n "${TALLY:-}" ] || echo "$PASSED passed, $FAILED failed"
-	[ $FAILED = 0 ] || exit 1
+	failed=$(tally failed "$SCENARIO")
+	[ -z "$ALONE" ] || {
+		echo "$(tally passed) passed, $failed failed"
+		rm -f "$TALLY"
+	}
+	[ "$failed" = 0 ] || exit 1
 }
 
-trap report EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 141' PIPE
+on_exit report
 echo "== $SCENARIO"

@@ -259,6 +259,31 @@ def outer(frame, port):
             "header": frame[at + 8:at + 16].hex(), "inner": frame[at + 16:]}
 
 
+def destination(frame):
+    """Whom a frame is for: the destination of its packet, or whom its ARP request asks for."""
+    if frame[12:14] == b"\x08\x00":
+        return socket.inet_ntop(socket.AF_INET, frame[30:34])
+    if frame[12:14] == b"\x08\x06":
+        return socket.inet_ntop(socket.AF_INET, frame[38:42])
+    if frame[12:14] == b"\x86\xdd":
+        return socket.inet_ntop(socket.AF_INET6, frame[38:54])
+    return None
+
+
+def toward(args):
+    """Prints each packet for one of the addresses that arrives on an interface, and the label of each crafted frame."""
+    sock = raw_socket(args.interface)
+    say("ready")
+    while True:
+        frame, sender = sock.recvfrom(65536)
+        if sender[2] == socket.PACKET_OUTGOING:
+            continue
+        if destination(frame) in args.addresses:
+            say("to", destination(frame))
+        elif label := label_of(frame):
+            say(label)
+
+
 def ip_length(frame):
     """What the IP header in a frame says of the packet's length, which for a super-frame is that of all segments."""
     if frame[12:14] == b"\x08\x00":
@@ -570,6 +595,7 @@ def main():
     verb(frames, interface, dst, ("--src", {"default": ""}), cases)
     verb(sniff, interface)
     verb(watch, interface, port, ("--both", {"action": "store_true"}))
+    verb(toward, interface, ("addresses", {"nargs": "+"}))
     verb(capture, interface, ("file", {}))
     verb(flows, to, count)
     verb(echo, port)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cut.h - super-frames cut the slow and plain way, to hold what the switch cuts and puts together against
+ * cut.h - super-frames cut slowly and plainly, to compare with what the switch cuts and joins
  *
- * What a segment's headers say is written down once more here, from RFC 9293, RFC 768 and what Linux does, with offsets
- * as numbers and the plain sums of packet.h.
+ * The headers of segments are written here once more, from RFC 9293, RFC 768 and what Linux does, with offsets as
+ * numbers and the plain sums of packet.h.
  */
 #ifndef PODSWITCH_TESTS_CUT_H
 #define PODSWITCH_TESTS_CUT_H
@@ -38,7 +38,7 @@ static inline void packet_put32(uint8_t *at, uint32_t value)
 	packet_put16(at + 2, value);
 }
 
-/* What says so is in the IPv4 header, the IPv6 header or the last extension header, of eight bytes. */
+/* The protocol is in the IPv4 header, the IPv6 header, or the last extension header, of eight bytes. */
 static inline bool packet_is_tcp(const struct test_packet *packet)
 {
 	size_t at = packet->bytes[14] >> 4 == 4 ? 23 : packet->l4 == 54 ? 20 : packet->l4 - 8;
@@ -85,7 +85,7 @@ static inline void cut(const struct test_packet *whole, size_t size, unsigned in
 	packet_fix_l4(out, tcp ? 6 : 17, false);
 }
 
-/* Whether all checksums are right, by the plain sums alone. */
+/* Whether all checksums are right, by the plain sums. */
 static inline bool packet_intact(const struct test_packet *packet)
 {
 	uint8_t protocol = packet_is_tcp(packet) ? 6 : 17;
@@ -95,7 +95,7 @@ static inline bool packet_intact(const struct test_packet *packet)
 	return packet_sum(packet_pseudo(packet->bytes, protocol, inner), packet->bytes + packet->l4, inner) == 0xffff;
 }
 
-/* A flow's next packet, with everything that may vary at random: what is not asked for is as in `recipe`. */
+/* A packet with everything random that `recipe` does not set. */
 static inline void packet_random(struct test_packet *packet, const struct recipe *recipe)
 {
 	packet_build(packet, recipe);
@@ -117,6 +117,19 @@ static inline void packet_random(struct test_packet *packet, const struct recipe
 		random_bytes(l4 + 20, header - 20); /* options: nobody reads them */
 	}
 	packet_fix_l4(packet, recipe->protocol, recipe->partial);
+}
+
+/* A super-frame as a TAP hands it over, with all that may come between its headers. */
+static inline struct recipe random_recipe(uint8_t version, uint8_t protocol)
+{
+	return (struct recipe){.version = version,
+			       .protocol = protocol,
+			       .tos = (uint8_t)rand(),
+			       .ip_options = (unsigned)below(3) * 4,
+			       .extensions = (unsigned)below(3),
+			       .tcp_options = (unsigned)below(11) * 4,
+			       .padding = below(4) ? 0 : 5,
+			       .partial = true};
 }
 
 /* The virtio header of a super-frame that is cut at `size`. */

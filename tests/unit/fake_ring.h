@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_ring.h - a ring that notes what it is given
+ * fake_ring.h - a ring that records what it is given
  *
- * As with the real one, bytes are read when they are pushed and not before, so that whoever changes them in between is
- * found out; then headers that were written for a transmission are overwritten, as they may be another's.
+ * As in the real one, bytes are read when they are pushed and not before, so a change in between is found. Then headers
+ * that were written for a transmission are overwritten, as another one may reuse them.
  */
 #ifndef PODSWITCH_TESTS_FAKE_RING_H
 #define PODSWITCH_TESTS_FAKE_RING_H
@@ -22,7 +22,7 @@
 
 enum { FAKE_SENT = 4096, FAKE_BYTES = 8 << 20 };
 
-/* A transmission as the kernel would have seen it. */
+/* A transmission as the kernel sees it. */
 struct sent {
 	int fd;
 	bool to_tap;                /* a pod's */
@@ -102,7 +102,7 @@ static void fake_write_pod(struct sent *one, const struct ring_tx *tx)
 	assert_int_equal(one->total, one->length);
 }
 
-/* The headers were written for it alone; what is counted is what arrives, which tunnel.h tells. */
+/* Its headers count for nothing; what arrives counts, as tunnel.h computes it. */
 static void fake_write_underlay(struct sent *one, const struct ring_tx *tx)
 {
 	const struct msghdr *message = &tx->message;

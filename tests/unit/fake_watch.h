@@ -9,6 +9,7 @@
 #define PODSWITCH_FAKE_WATCH_H
 
 #include "control/kube/watch.h"
+#include "tests/unit/quotes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,22 +75,6 @@ static inline struct watch *watch_of(const char *what)
 		if (fake_watches[i] && !strcmp(fake_watches[i]->what, what))
 			return fake_watches[i];
 	return NULL;
-}
-
-/* JSON with ' for ". */
-static inline json_t *json_of(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t error;
-
-	for (char *c = copy; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
-	json_t *value = json_loads(copy, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-	if (!value)
-		fprintf(stderr, "%s\n%s\n", error.text, copy);
-	free(copy);
-	assert_non_null(value);
-	return value;
 }
 
 /* A complete list: an array. */

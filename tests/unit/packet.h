@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * packet.h - frames made byte by byte for the tests of whatever reads them
+ * packet.h - frames made byte by byte, for tests of code that reads them
  *
- * Offsets are numbers and the sums are of the slow and plain kind, so that nothing here shares a mistake with the code
+ * Offsets are numbers and sums are computed slowly and plainly, so that nothing here shares a mistake with the code
  * under test. Sums are in host order.
  */
 #ifndef PODSWITCH_TESTS_PACKET_H
@@ -63,14 +63,14 @@ static inline uint32_t packet_pseudo(const uint8_t *frame, uint8_t protocol, siz
 	return packet_sum(packet_sum(0, frame + (ip4 ? 26 : 22), ip4 ? 8 : 32), tail, sizeof(tail));
 }
 
-static inline void packet_ethernet(struct test_packet *test_packet, unsigned type)
+static inline void packet_ethernet(struct test_packet *packet, unsigned type)
 {
 	static const uint8_t macs[12] = {0x02, 0, 0, 0, 0, 0x0b, 0x02, 0, 0, 0, 0, 0x0a};
-	memcpy(test_packet->bytes, macs, sizeof(macs));
-	packet_put16(test_packet->bytes + 12, type);
+	memcpy(packet->bytes, macs, sizeof(macs));
+	packet_put16(packet->bytes + 12, type);
 }
 
-/* Writes the checksum of the IPv4 header anew. */
+/* Recomputes the checksum of the IPv4 header. */
 static inline void packet_fix_ip4(uint8_t *frame)
 {
 	uint8_t *ip = frame + 14;
@@ -78,12 +78,12 @@ static inline void packet_fix_ip4(uint8_t *frame)
 	packet_put16(ip + 10, ~packet_sum(0, ip, (ip[0] & 15U) * 4));
 }
 
-static inline void packet_ip4(struct test_packet *test_packet, const struct recipe *recipe, size_t inner)
+static inline void packet_ip4(struct test_packet *packet, const struct recipe *recipe, size_t inner)
 {
 	static const uint8_t addresses[8] = {10, 0, 0, 1, 10, 0, 0, 2};
-	uint8_t *ip = test_packet->bytes + 14;
+	uint8_t *ip = packet->bytes + 14;
 	unsigned header = 20 + recipe->ip_options;
-	packet_ethernet(test_packet, 0x0800);
+	packet_ethernet(packet, 0x0800);
 	memset(ip, 0, 20);
 	ip[0] = (uint8_t)(0x40 | header / 4);
 	ip[1] = recipe->tos;
@@ -93,15 +93,15 @@ static inline void packet_ip4(struct test_packet *test_packet, const struct reci
 	ip[9] = recipe->protocol;
 	memcpy(ip + 12, addresses, sizeof(addresses));
 	memset(ip + 20, 1, recipe->ip_options); /* no operation */
-	packet_fix_ip4(test_packet->bytes);
-	test_packet->l4 = 14 + header;
+	packet_fix_ip4(packet->bytes);
+	packet->l4 = 14 + header;
 }
 
-static inline void packet_ip6(struct test_packet *test_packet, const struct recipe *recipe, size_t inner)
+static inline void packet_ip6(struct test_packet *packet, const struct recipe *recipe, size_t inner)
 {
 	static const uint8_t addresses[32] = {0xfd, [15] = 1, [16] = 0xfd, [31] = 2};
-	uint8_t *ip = test_packet->bytes + 14, *next = ip + 6, *at = ip + 40;
-	packet_ethernet(test_packet, 0x86dd);
+	uint8_t *ip = packet->bytes + 14, *next = ip + 6, *at = ip + 40;
+	packet_ethernet(packet, 0x86dd);
 	ip[0] = (uint8_t)(0x60 | recipe->tos >> 4);
 	ip[1] = (uint8_t)(recipe->tos << 4 | 1); /* flow label 12345 */
 	ip[2] = 0x23;
@@ -115,7 +115,7 @@ static inline void packet_ip6(struct test_packet *test_packet, const struct reci
 		memcpy(at, options, sizeof(options));
 	}
 	*next = recipe->protocol;
-	test_packet->l4 = (size_t)(at - test_packet->bytes);
+	packet->l4 = (size_t)(at - packet->bytes);
 }
 
 static inline size_t packet_l4_header(const struct recipe *recipe)
@@ -129,9 +129,9 @@ static inline size_t packet_check_at(uint8_t protocol)
 	return protocol == 6 ? 16 : protocol == 17 ? 6 : 2;
 }
 
-static inline void packet_l4(struct test_packet *test_packet, const struct recipe *recipe, size_t inner)
+static inline void packet_l4(struct test_packet *packet, const struct recipe *recipe, size_t inner)
 {
-	uint8_t *l4 = test_packet->bytes + test_packet->l4;
+	uint8_t *l4 = packet->bytes + packet->l4;
 	memset(l4, 0, packet_l4_header(recipe));
 	if (recipe->protocol == 6) {
 		memset(l4 + 20, 1, recipe->tcp_options);
@@ -148,12 +148,12 @@ static inline void packet_l4(struct test_packet *test_packet, const struct recip
 	packet_put16(l4 + 2, 443);
 }
 
-/* Writes the checksum of TCP, UDP or ICMP anew; the packet ends at `end`. */
-static inline void packet_fix_l4(struct test_packet *test_packet, uint8_t protocol, bool partial)
+/* Recomputes the checksum of TCP, UDP or ICMP; the packet ends at `end`. */
+static inline void packet_fix_l4(struct test_packet *packet, uint8_t protocol, bool partial)
 {
-	uint8_t *l4 = test_packet->bytes + test_packet->l4, *check = l4 + packet_check_at(protocol);
-	size_t inner = test_packet->end - test_packet->l4;
-	uint32_t sum = protocol == 1 ? 0 : packet_pseudo(test_packet->bytes, protocol, inner);
+	uint8_t *l4 = packet->bytes + packet->l4, *check = l4 + packet_check_at(protocol);
+	size_t inner = packet->end - packet->l4;
+	uint32_t sum = protocol == 1 ? 0 : packet_pseudo(packet->bytes, protocol, inner);
 	packet_put16(check, 0);
 	uint16_t whole = (uint16_t)~packet_sum(sum, l4, inner);
 	if (protocol == 17 && !whole)
@@ -161,22 +161,22 @@ static inline void packet_fix_l4(struct test_packet *test_packet, uint8_t protoc
 	packet_put16(check, partial ? sum : whole);
 }
 
-/* A whole frame as the recipe says; zeroes are what is usual. */
-static inline void packet_build(struct test_packet *test_packet, const struct recipe *recipe)
+/* A whole frame as the recipe says; zero means the usual value. */
+static inline void packet_build(struct test_packet *packet, const struct recipe *recipe)
 {
 	size_t inner = packet_l4_header(recipe) + recipe->payload;
 	if (recipe->version == 4)
-		packet_ip4(test_packet, recipe, inner);
+		packet_ip4(packet, recipe, inner);
 	else
-		packet_ip6(test_packet, recipe, inner);
-	packet_l4(test_packet, recipe, inner);
-	uint8_t *payload = test_packet->bytes + test_packet->l4 + packet_l4_header(recipe);
+		packet_ip6(packet, recipe, inner);
+	packet_l4(packet, recipe, inner);
+	uint8_t *payload = packet->bytes + packet->l4 + packet_l4_header(recipe);
 	for (size_t i = 0; i < recipe->payload; i++)
 		payload[i] = (uint8_t)(i * 7 + i / 256);
-	test_packet->end = test_packet->l4 + inner;
-	test_packet->length = test_packet->end + recipe->padding;
-	memset(test_packet->bytes + test_packet->end, 0xee, recipe->padding);
-	packet_fix_l4(test_packet, recipe->protocol, recipe->partial);
+	packet->end = packet->l4 + inner;
+	packet->length = packet->end + recipe->padding;
+	memset(packet->bytes + packet->end, 0xee, recipe->padding);
+	packet_fix_l4(packet, recipe->protocol, recipe->partial);
 }
 
 #endif

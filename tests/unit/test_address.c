@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_address.c - spellings that are taken, spellings that are refused, and the way back to text */
+/* test_address.c - which spellings are accepted and which are refused, and formatting */
 #include "tap/base/address.c"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What a refused parse must leave alone. */
+/* A value that a refused parse must not change. */
 #define CANARY 0x5a
 
 #define assert_untouched(object)                                                                                       \
@@ -405,7 +405,7 @@ static void test_sockaddr_round_trip(void **state)
 		memset(&back, CANARY, sizeof(back));
 		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&sa, lengths[i] - 1, &back), -EAFNOSUPPORT);
 		assert_untouched(back);
-		/* The kernel may say that the name is longer than what we know of it. */
+		/* The kernel may report a longer name than we know. */
 		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&sa, sizeof(sa), &back), 0);
 		assert_true(endpoint_equal(&there, &back));
 	}

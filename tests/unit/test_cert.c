@@ -319,11 +319,11 @@ int main(void)
 		cmocka_unit_test_setup(test_failures, setup),
 		cmocka_unit_test(test_checks),
 	};
-	char *argv[] = {"podswitch-webhook", "cert", "--log-level", "error", NULL};
+	char *argv[] = {"cert", "--log-level", "error", NULL};
 
 	log_set_level(LOG_ERROR);
 	strcpy(folder, "/tmp/podswitch-cert-XXXXXX");
-	if (!mkdtemp(folder) || usage_read(4, argv, &usage, NULL))
+	if (!mkdtemp(folder) || usage_read(argv, &usage, NULL))
 		return 1;
 	snprintf(token, sizeof(token), "%s/token", folder);
 	FILE *file = fopen(token, "w");

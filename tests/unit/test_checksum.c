@@ -9,10 +9,10 @@
 #include <cmocka.h>
 
 /*
- * Sums are compared exactly: 0 and 0xffff are the same number, but end-around carry makes 0 of nothing but zeroes, and
- * whoever checks an offloaded field of 0 relies on that.
+ * Sums are compared exactly. 0 and 0xffff are the same number, but end-around carry gives 0 only for data of nothing
+ * but zeroes, and code that checks an offloaded field of 0 relies on that.
  */
-#define SEED 20240607 /* fixed, so that a failure can be had again */
+#define SEED 20240607 /* fixed, so that a failure can be repeated */
 
 /* RFC 1071, section 1, to the letter: pairs of bytes, the first the high half, with end-around carry. */
 static uint16_t oracle(const uint8_t *data, size_t length)
@@ -33,7 +33,7 @@ static uint16_t fold_host(uint32_t sum)
 
 static void fill(uint8_t *data, size_t length)
 {
-	/* Plain noise seldom carries twice, and runs of 0xff do it all the time. */
+	/* Random data seldom carries twice; runs of 0xff always do. */
 	uint8_t ones = random() % 4 ? 0 : 0xff;
 	for (size_t i = 0; i < length; i++)
 		data[i] = (uint8_t)random() | (random() % 8 ? ones : 0);
@@ -105,7 +105,7 @@ static void test_against_oracle(void **state)
 	srandom(SEED);
 	for (unsigned round = 0; round < 20000; round++) {
 		size_t at = (size_t)random() % 16;
-		/* Each length up to 200 comes up a hundred times, larger ones now and then. */
+		/* Each length up to 200 comes up a hundred times, larger ones sometimes. */
 		size_t length = round % 8 ? round % 200 : (size_t)random() % 4096;
 		uint32_t before = (uint32_t)random() << 1;
 		fill(buffer + at, length);
@@ -120,7 +120,7 @@ static void test_against_oracle(void **state)
 static void test_nothing_beyond(void **state)
 {
 	(void)state;
-	/* On the heap to the byte, for the sanitizers; and with noise behind, for everyone. */
+	/* Allocated to the byte, for the sanitizers; and with other bytes behind it. */
 	for (size_t length = 0; length < 80; length++) {
 		uint8_t *exact = malloc(length ? length : 1);
 		uint8_t longer[96];
@@ -174,7 +174,7 @@ static void test_update(void **state)
 static void test_pseudo4(void **state)
 {
 	(void)state;
-	/* Spelled out as RFC 768 draws it: addresses, zero, protocol, length. */
+	/* As RFC 768 draws it: addresses, zero, protocol, length. */
 	static const uint8_t pseudo[] = {192, 0, 2, 1, 198, 51, 100, 7, 0, 17, 0x12, 0x34};
 	assert_int_equal(fold_host(checksum_pseudo4(pseudo, pseudo + 4, 17, 0x1234)), oracle(pseudo, sizeof(pseudo)));
 	assert_int_equal(fold_host(checksum_pseudo4(pseudo + 4, pseudo, 17, 0x1234)), oracle(pseudo, sizeof(pseudo)));

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/quotes.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define LABEL63 "a23456789-123456789-123456789-123456789-123456789-123456789-123"
@@ -305,23 +307,6 @@ static const struct example examples[] = {
 	 .spec = "'containers':{'name':'gateway-sidecar'},'initContainers':[1,null]", GATEWAY(POD, "media/vpn")},
 };
 
-/* JSON, with ' for ". */
-static json_t *parse(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t error;
-
-	assert_non_null(copy);
-	for (char *c = strchr(copy, '\''); c; c = strchr(c, '\''))
-		*c = '"';
-	json_t *json = json_loads(copy, 0, &error);
-	if (!json)
-		print_message("%s: %s\n", copy, error.text);
-	assert_non_null(json);
-	free(copy);
-	return json;
-}
-
 static json_t *make_pod(const struct example *e)
 {
 	char text[2048];
@@ -330,7 +315,7 @@ static json_t *make_pod(const struct example *e)
 	assert_true((size_t)snprintf(text, sizeof(text), "{'metadata':{'name':'web-0'%s%s%s},'spec':{%s}}",
 				     own ? "" : ",'namespace':'media'", e->metadata ? "," : "",
 				     e->metadata ? e->metadata : "", e->spec ? e->spec : "") < sizeof(text));
-	return parse(text);
+	return json_of(text);
 }
 
 static json_t *make_namespace(const struct example *e)
@@ -340,7 +325,7 @@ static json_t *make_namespace(const struct example *e)
 	if (!e->on)
 		return NULL;
 	snprintf(text, sizeof(text), "{'metadata':{'name':'media','annotations':{%s}}}", e->on);
-	return parse(text);
+	return json_of(text);
 }
 
 static const struct gateway_spec *lookup(const char *namespace, const char *name, const char **error, void *context)
@@ -421,9 +406,9 @@ static void test_webhook(void **state)
 	struct choice out;
 
 	/* A pod that is being made has no namespace of its own yet, and there is no domain but the usual one. */
-	in.pod = parse("{'metadata':{'generateName':'web-','annotations':{'podswitch.io/gateway':"
-		       "'vpn.media.svc.cluster.local'}}}");
-	in.namespace = parse("{'metadata':{'name':'media'}}");
+	in.pod = json_of("{'metadata':{'generateName':'web-','annotations':{'podswitch.io/gateway':"
+			 "'vpn.media.svc.cluster.local'}}}");
+	in.namespace = json_of("{'metadata':{'name':'media'}}");
 	choose(&in, &out);
 	assert_int_equal(out.verdict, CHOICE_GATEWAY);
 	assert_string_equal(out.spec->name, "vpn");
@@ -449,7 +434,7 @@ static void test_names_of_verdicts(void **state)
 static void read_services(void)
 {
 	for (size_t i = 0; i < COUNT(services); i++) {
-		json_t *service = parse(services[i]);
+		json_t *service = json_of(services[i]);
 		spec_read(service, &cluster[i].spec, &cluster[i].why);
 		snprintf(cluster[i].namespace, KUBE_LABEL, "%s", json_string_value(metadata_of(service, "namespace")));
 		snprintf(cluster[i].name, KUBE_LABEL, "%s", json_string_value(metadata_of(service, "name")));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_coalesce.c - what cut.h has cut becomes one again, to the byte; and what must never be put together */
+/* test_coalesce.c - what cut.h has cut becomes one again, to the byte; and what must never be joined */
 #include "vswitch/path/coalesce.c"
 
 #include "tests/unit/cut.h"
@@ -35,7 +35,7 @@ static bool join(struct test_packet *packet)
 	return coalesce_same_flow(&group, &group, &frame) && coalesce_join(&group, &frame);
 }
 
-/* The pieces of the finished group, one behind the other. */
+/* The pieces of the finished group, one after the other. */
 static size_t gather(void)
 {
 	size_t length = 0;
@@ -61,7 +61,7 @@ static void check_inverse(size_t size, bool same_id)
 	assert_in_range(count, 2, 64);
 	for (unsigned i = 0; i < count; i++) {
 		cut(&whole, size, i, same_id, &segments[i]);
-		/* As a sender next door leaves it; and padded, as short frames are. */
+		/* As a sender on this node leaves it; and padded, as short frames are. */
 		if (!below(8))
 			packet_fix_l4(&segments[i], packet_is_tcp(&whole) ? 6 : 17, true);
 		if (!below(8))
@@ -111,7 +111,7 @@ static void test_inverse_udp(void **state)
 	}
 }
 
-/* Options as they are found: none, timestamps, timestamps and SACK blocks. */
+/* Options as found in practice: none, timestamps, timestamps and SACK blocks. */
 static void test_inverse_options(void **state)
 {
 	(void)state;
@@ -136,7 +136,7 @@ static void cut_all(uint8_t version, uint8_t protocol, size_t size, size_t paylo
 {
 	packet_random(&whole,
 		      &(struct recipe){.version = version, .protocol = protocol, .payload = payload, .partial = true});
-	/* Without DF, ids are what fragments would be known by. */
+	/* Without DF, ids matter: fragments are recognised by them. */
 	if (version == 4)
 		whole.bytes[20] = 0;
 	for (unsigned i = 0; i < cut_count(&whole, size); i++)
@@ -156,7 +156,7 @@ static void test_at_most_64(void **state)
 	}
 }
 
-/* An IPv4 packet of 65535 bytes, and not one more; IPv6 as much, though it could hold its header on top. */
+/* An IPv4 packet of 65535 bytes, and not one more. The same for IPv6, although it could be longer by its header. */
 static void test_at_most_64k(void **state)
 {
 	(void)state;
@@ -188,7 +188,7 @@ static void test_sizes(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		uint8_t version = i & 1 ? 6 : 4, protocol = i & 2 ? 17 : 6;
-		/* A longer one does not fit, and a shorter one is the last. */
+		/* A longer one does not join, and a shorter one is the last. */
 		cut_all(version, protocol, 1000, 3000);
 		cut(&whole, 999, 0, false, &piece);
 		start(&piece);
@@ -261,7 +261,7 @@ static void test_starts(void **state)
 	}
 	assert_false(can_start(&(struct recipe){.version = 4, .protocol = 6, .ip_options = 4, .payload = 10}, 0x10));
 	assert_false(can_start(&(struct recipe){.version = 6, .protocol = 6, .extensions = 1, .payload = 10}, 0x10));
-	/* A UDP length that is not what IP says. */
+	/* A UDP length that contradicts the IP length. */
 	packet_build(&piece, &(struct recipe){.version = 4, .protocol = 17, .payload = 10});
 	for (unsigned length = 0; length < 30; length++) {
 		packet_put16(piece.bytes + piece.l4 + 4, length);
@@ -299,12 +299,12 @@ static void test_flows(void **state)
 		assert_false(coalesce_same_flow(&group, &group, &frame));
 	}
 	packet_build(&piece, &(struct recipe){.version = 4, .protocol = 6, .payload = 100});
-	piece.bytes[20] = 0x20; /* more fragments follow: no flow is known of it */
+	piece.bytes[20] = 0x20; /* a first fragment: more follow, so it has no known flow */
 	struct frame frame = frame_of(&piece);
 	assert_false(coalesce_same_flow(&group, &group, &frame));
 }
 
-/* What is not the next of the same, though its own checksums are right */
+/* Frames that do not continue the flow, though their checksums are right */
 
 static void refit(struct test_packet *packet, uint8_t version, uint8_t protocol)
 {
@@ -313,7 +313,7 @@ static void refit(struct test_packet *packet, uint8_t version, uint8_t protocol)
 	packet_fix_l4(packet, protocol, false);
 }
 
-/* Each bit of the headers that segmentation would copy as it is, changed in the second of two segments. */
+/* Each header bit that segmentation copies, changed in the second of two segments. */
 static void check_copied(uint8_t version, uint8_t protocol, size_t from, size_t to)
 {
 	for (size_t bit = from * 8; bit < to * 8; bit++) {
@@ -348,7 +348,7 @@ static void test_ip_differs(void **state)
 	}
 }
 
-/* Only with DF, when they mean nothing (RFC 6864, section 4.1), may ids stay where they are. */
+/* Only with DF, which makes ids meaningless (RFC 6864, section 4.1), may they stay the same. */
 static void test_ids(void **state)
 {
 	(void)state;
@@ -390,14 +390,14 @@ static void test_tcp_flags_differ(void **state)
 			segments[1].bytes[segments[1].l4 + 13] = (uint8_t)flags;
 			refit(&segments[1], version, 6);
 			start(&segments[0]);
-			/* FIN and PSH are the last one's; the others are as they were, ACK alone. */
+			/* FIN and PSH come from the last one; the others have ACK alone. */
 			assert_int_equal(join(&segments[1]), (flags & ~0x09U) == 0x10);
 			cut(&whole, 1000, 1, false, &piece);
 			packet_put32(piece.bytes + piece.l4 + 4, packet_get32(piece.bytes + piece.l4 + 4) + 1000);
 			if (version == 4)
 				packet_put16(piece.bytes + 18, packet_get16(piece.bytes + 18) + 1);
 			refit(&piece, version, 6);
-			/* What has ended takes nothing more. */
+			/* A group that has ended takes nothing more. */
 			assert_int_equal(join(&piece), flags == 0x10);
 		}
 	}
@@ -430,7 +430,7 @@ static void test_udp_lengths(void **state)
 		refit(&segments[1], version, 17);
 		start(&segments[0]);
 		assert_false(join(&segments[1]));
-		cut_all(version, 17, 1000, 1001); /* and an empty one is no piece */
+		cut_all(version, 17, 1000, 1001); /* and an empty one is not a piece */
 		segments[1].length = --segments[1].end;
 		packet_put16(segments[1].bytes + segments[1].l4 + 4, 8);
 		packet_put16(segments[1].bytes + (version == 4 ? 16 : 18), version == 4 ? 28 : 8);
@@ -440,7 +440,7 @@ static void test_udp_lengths(void **state)
 	}
 }
 
-/* "No checksum" is a thing of its own: neither is it filled in, nor does it take what has one along. */
+/* A UDP datagram without a checksum stays alone: it must not get one, nor join one that has. */
 static void test_udp_without_checksum(void **state)
 {
 	(void)state;
@@ -458,7 +458,7 @@ static void test_udp_without_checksum(void **state)
 	}
 }
 
-/* Damage: every bit of a frame, in the first, the second and the third of three */
+/* Damage: every bit of a frame, in the first, second and third of three */
 
 static void check_damage(uint8_t version, uint8_t protocol, unsigned victim)
 {
@@ -471,7 +471,7 @@ static void check_damage(uint8_t version, uint8_t protocol, unsigned victim)
 			  coalesce_can_start(&frame);
 		if (in)
 			coalesce_start(&group, &group, &frame);
-		/* The first refusal is the last question: the group leaves. */
+		/* After the first refusal the group leaves, so nothing more is asked. */
 		for (unsigned i = 1; i < 3 && in; i++) {
 			in = frame_parse(&frame, segments[i].bytes, segments[i].length) == DROP_NONE &&
 			     coalesce_same_flow(&group, &group, &frame) && coalesce_join(&group, &frame);

@@ -243,7 +243,7 @@ static void test_wrong_usage(void **state)
 	check_usage("-x status", "unknown option '-x'; see podswitchctl");
 	check_usage("- status", "unknown option '-'; see podswitchctl");
 	check_usage("-js x status", "unknown option '-js'; see podswitchctl");
-	check_usage("status -s", "-s wants a value; see podswitchctl status");
+	check_usage("status -s", "-s wants SOCKET; see podswitchctl status");
 	check_usage("--vni 1 gateway add a", "unknown option '--vni'; see podswitchctl");
 	check_usage("gateway add", "NAME is missing; see podswitchctl gateway add");
 	check_usage("gateway add a", "--vni is missing; see podswitchctl gateway add");
@@ -254,7 +254,7 @@ static void test_wrong_usage(void **state)
 	check_usage("gateway add a --vni 99999999999999999999",
 		    "--vni wants a whole number, not '99999999999999999999'; see podswitchctl gateway add");
 	check_usage("gateway add a --vni 1 --vni=2", "--vni is given twice; see podswitchctl gateway add");
-	check_usage("gateway add a --vni", "--vni wants a value; see podswitchctl gateway add");
+	check_usage("gateway add a --vni", "--vni wants N; see podswitchctl gateway add");
 	check_usage("gateway add a --vn 1", "unknown option '--vn'; see podswitchctl gateway add");
 	check_usage("gateway add a --vni 1 --remote ''", "--remote is empty; see podswitchctl gateway add");
 	check_usage("gateway set a --remote '' --remote b",
@@ -266,7 +266,7 @@ static void test_wrong_usage(void **state)
 	check_usage("gateway set \xff", "the value of NAME is not UTF-8 text; see podswitchctl gateway set");
 	check_usage("gateway remove a --force=on", "--force takes no value; see podswitchctl gateway remove");
 	check_usage("port add p --gateway --netns n",
-		    "--gateway wants a value, but '--netns' follows; see podswitchctl port add");
+		    "--gateway wants GATEWAY, but '--netns' follows; see podswitchctl port add");
 	check_usage("port add p --gateway a", "--netns is missing; see podswitchctl port add");
 	check_usage("fdb add --gateway a --mac m", "--port or --remote is missing; see podswitchctl fdb add");
 	check_usage("fdb add --gateway a --mac m --port p --remote r",

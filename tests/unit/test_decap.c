@@ -94,7 +94,7 @@ static void test_all_flags(void **state)
 	}
 }
 
-/* Another podswitchd's probe is no VXLAN, and no mistake of anybody's either. */
+/* Another podswitchd's probe is not VXLAN, and no error either. */
 static void test_header_probe(void **state)
 {
 	(void)state;
@@ -105,7 +105,7 @@ static void test_header_probe(void **state)
 		assert_int_equal(header(probe, length, false, &vni), reason);
 		assert_int_equal(header(probe, length, true, &vni), reason);
 	}
-	/* The mark is the first 32 bits; whatever follows tells probes apart. */
+	/* The mark is the first 32 bits; the rest tells probes apart. */
 	for (unsigned bit = 0; bit < 64; bit++) {
 		uint8_t bytes[8];
 		memcpy(bytes, probe, sizeof(bytes));
@@ -173,7 +173,7 @@ static void test_split_train(void **state)
 	}
 }
 
-/* Short frames, padded to Ethernet's least. */
+/* Short frames, padded to Ethernet's minimum. */
 static void test_split_padded_train(void **state)
 {
 	(void)state;
@@ -184,7 +184,7 @@ static void test_split_padded_train(void **state)
 	assert_split(length, 68, 68);
 }
 
-/* What is no IP has no length of its own: the kernel's word is taken. */
+/* Without IP there is no inner length, so gro_size is believed. */
 static void test_split_opaque_train(void **state)
 {
 	(void)state;
@@ -195,12 +195,12 @@ static void test_split_opaque_train(void **state)
 	}
 	assert_split(length, (uint32_t)length / 5, length / 5);
 	assert_split(length, 0, length);
-	/* Nor has a frame that is dropped later. */
+	/* Neither in a frame that will be dropped. */
 	buffer[8 + 6] |= 1;
 	assert_split(length, (uint32_t)length / 5, length / 5);
 }
 
-/* A kernel vxlan device next door: one datagram, of which gro_size says how long the inner payloads are. */
+/* A kernel vxlan device on this node: one datagram, for which gro_size is the length of the inner payloads. */
 static void test_split_super(void **state)
 {
 	(void)state;
@@ -230,13 +230,13 @@ static void test_split_contradictions(void **state)
 		assert_int_equal(decap_split(buffer, length, 1, &segment), DROP_BAD_LENGTH);
 		assert_int_equal(decap_split(buffer, length, (uint32_t)first, &segment), DROP_NONE);
 		assert_int_equal(segment, first);
-		/* A super-frame with something behind it. */
+		/* A super-frame with bytes behind it. */
 		length = append(0, &(struct recipe){.version = version, .protocol = 17, .payload = 9000, .padding = 1});
 		assert_int_equal(decap_split(buffer, length, 1200, &segment), DROP_BAD_LENGTH);
 	}
 }
 
-/* Nothing too short is looked into, and every segment is at least a byte long. */
+/* What is too short is not looked into, and every segment has at least a byte. */
 static void test_split_short(void **state)
 {
 	(void)state;
@@ -302,7 +302,7 @@ static void test_shape_complete(void **state)
 		recipe.padding = 11; /* stays */
 		got = shape(&recipe, 1450, 0);
 		assert_plain(&got);
-		recipe.payload = 9000; /* larger than the pod's MTU, and still nothing to say */
+		recipe.payload = 9000; /* larger than the pod's MTU, and still a complete frame */
 		got = shape(&recipe, 1450, 1200);
 		assert_plain(&got);
 	}
@@ -327,7 +327,7 @@ static void test_shape_partial(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		struct recipe recipe = {.version = i & 1 ? 6 : 4, .protocol = i & 2 ? 17 : 6, .partial = true};
 		for (recipe.payload = 0; recipe.payload < 300; recipe.payload++) {
-			recipe.padding = recipe.payload % 5; /* goes: it would count into the checksum */
+			recipe.padding = recipe.payload % 5; /* removed: it would count into the checksum */
 			recipe.ip_options = recipe.payload % 4 * 4;
 			recipe.extensions = recipe.payload % 3;
 			struct shape got = shape(&recipe, 1450, 0);
@@ -393,7 +393,7 @@ static void test_shape_cwr(void **state)
 	}
 }
 
-/* No room for a payload: not a super-frame, as a gso_size of 0 or below makes no sense to any kernel. */
+/* No room for a payload, so not a super-frame: a kernel would refuse a gso_size of 0. */
 static void test_shape_tiny_mtu(void **state)
 {
 	(void)state;
@@ -421,14 +421,14 @@ static void test_shape_udp(void **state)
 		assert_partial(&got, 17, GSO_UDP_L4, 1200, headers);
 		got = shape(&recipe, 1450, 47999);
 		assert_partial(&got, 17, GSO_UDP_L4, 47999, headers);
-		/* One segment is no super-frame, and without the kernel's word none can be told. */
+		/* A single segment is not a super-frame, and without gro_size none is recognised. */
 		got = shape(&recipe, 1450, 48000);
 		assert_partial(&got, 17, GSO_NONE, 0, 0);
 		got = shape(&recipe, 1450, 65535);
 		assert_partial(&got, 17, GSO_NONE, 0, 0);
 		got = shape(&recipe, 1450, 0);
 		assert_partial(&got, 17, GSO_NONE, 0, 0);
-		/* What the kernel says is about UDP only. */
+		/* gro_size is only about UDP. */
 		recipe.protocol = 6;
 		recipe.payload = 1000;
 		got = shape(&recipe, 1450, 100);
@@ -436,7 +436,7 @@ static void test_shape_udp(void **state)
 	}
 }
 
-/* A TCP header whose length is a lie: the checksum can be filled in still, but it cannot be cut. */
+/* A TCP header with a wrong length: the checksum can still be filled in, but it cannot be cut. */
 static void test_shape_bad_tcp(void **state)
 {
 	(void)state;

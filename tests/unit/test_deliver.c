@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_deliver.c - whatever arrives, in whatever mixture: what a pod gets is that, to the byte and in order
+ * test_deliver.c - whatever mixture of frames arrives, a pod gets the same frames, to the byte and in order
  *
- * What is written to a TAP is taken apart again as cut.h does it, and held against what went in, flow by flow. Flow N
- * is between 10.0.N.1 (fd..N:1) and the pod, whose port is N % 2; every third flow is UDP.
+ * What is written to a TAP is cut apart again with cut.h and compared with what went in, flow by flow. Flow N is
+ * between 10.0.N.1 (fd..N:1) and the pod, whose port is N % 2; every third flow is UDP.
  */
 #include "vswitch/path/deliver.c"
 
@@ -36,11 +36,6 @@ static struct seen given[MOST], arrived[MOST];
 static unsigned n_given, n_arrived, n_merged;
 static uint8_t memory[ROOM], copies[ROOM], pieces[ROOM];
 static size_t used, copied, cut_up;
-
-void worker_wake_control(const struct worker *waker)
-{
-	(void)waker;
-}
 
 static void fresh_round(void)
 {
@@ -93,7 +88,7 @@ static void open_flow(unsigned n)
 	flow->size = 1 + below(n % 2 ? 1366 : 100);
 }
 
-/* The flow's next packet; `payload` bytes. */
+/* The flow's next packet, with `payload` bytes. */
 static void build_next(unsigned n, size_t payload)
 {
 	struct flow *flow = &flows[n];
@@ -154,7 +149,7 @@ static void note_arrived(const struct test_packet *one)
 	cut_up += one->length;
 }
 
-/* What the pod's kernel makes of it. */
+/* What the pod's kernel receives. */
 static void take_apart(const struct sent *one)
 {
 	struct frame frame;
@@ -280,7 +275,7 @@ static void test_without_uso(void **state)
 	assert_int_equal(n_sent, 1);
 }
 
-/* What is larger than the pod's MTU is none of a stream that it could have asked for. */
+/* Frames larger than the pod's MTU were not sent for this pod, so they stay alone. */
 static void test_mtu(void **state)
 {
 	(void)state;
@@ -313,7 +308,7 @@ static void test_down(void **state)
 	assert_true(counters[1].drops[DROP_TAP_DOWN] > 0);
 }
 
-/* Frames of a group address are for many: nothing may be written into them. */
+/* Frames for a group address go to several ports, so nothing may be written to them. */
 static void test_group_address(void **state)
 {
 	(void)state;
@@ -328,7 +323,7 @@ static void test_group_address(void **state)
 	assert_int_equal(n_sent, 4);
 }
 
-/* Between pods of this node, a frame goes as it came. */
+/* Between pods of this node, a frame arrives as it was sent. */
 static void test_whole(void **state)
 {
 	(void)state;
@@ -350,9 +345,9 @@ static void test_whole(void **state)
 	assert_int_equal(counters[1].drops[DROP_TAP_FAILED], 1);
 }
 
-/* Everything at random: what may happen to a flow beside its next full segment */
+/* Random: what may happen to a flow beside its next full segment */
 
-/* A few bits of the IPv4 header's sum, or of anything behind the ports; it is still the flow's. */
+/* Flips a few bits of the IPv4 checksum, or of anything behind the ports; it is still the flow's. */
 static void damage(void)
 {
 	bool ip = packet.bytes[14] >> 4 == 4 && !below(4);
@@ -361,7 +356,7 @@ static void damage(void)
 		packet.bytes[from + below(to - from)] ^= (uint8_t)(1 << below(8));
 }
 
-/* Another value in a field, where that leaves it the same flow. */
+/* Changes the value of a field that does not change the flow. */
 static void vary_ip(uint8_t *ip)
 {
 	bool ip4 = ip[0] >> 4 == 4;
@@ -432,7 +427,7 @@ static void send_fragment(unsigned n)
 	give(n);
 }
 
-/* From a kernel next door: a frame with its checksum left, which the pod's kernel fills in. */
+/* From a kernel on this node: a frame with a partial checksum, which the pod's kernel fills in. */
 static void send_partial(unsigned n)
 {
 	bool tcp = flows[n].recipe.protocol == 6;
@@ -443,7 +438,7 @@ static void send_partial(unsigned n)
 	arrive(n, 0);
 }
 
-/* And a super-frame of it, which is cut where its sender would have. */
+/* And a super-frame of it, to be cut where its sender would have cut it. */
 static void send_super(unsigned n)
 {
 	const struct flow *flow = &flows[n];
@@ -531,7 +526,7 @@ static void test_mixture(void **state)
 		}
 		end_round();
 	}
-	/* It has not been in vain. */
+	/* Something was joined at all. */
 	assert_true(n_merged > ROUNDS * 4);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_demux.c - whose datagram it is, for every way in which it may be nobody's */
+/* test_demux.c - which gateway a datagram belongs to, and every way in which it may belong to none */
 #include "vswitch/base/demux.c"
 
 #include <setjmp.h>
@@ -39,8 +39,7 @@ static void assert_remote(const struct demux *demux, uint16_t port, const char *
 	assert_true(found.known);
 }
 
-static void assert_own_side(const struct demux *demux, uint16_t port, const char *source, uint32_t vni,
-			    uint16_t gateway)
+static void assert_hub(const struct demux *demux, uint16_t port, const char *source, uint32_t vni, uint16_t gateway)
 {
 	struct demux_match found = match(demux, port, source, vni);
 	assert_int_equal(found.gateway, gateway);
@@ -93,27 +92,27 @@ static void test_unknown(void **state)
 	(void)state;
 	struct demux *demux = make(1);
 	assert_int_equal(add(demux, 4789, "192.0.2.1", 42, 1, 10), 0);
-	/* A known remote with another VNI; from another port it is no one's. */
+	/* A known remote with another VNI is known; on another port it is not. */
 	assert_nobody(demux, 4789, "192.0.2.1", 43, true);
 	assert_nobody(demux, 4789, "192.0.2.1", 42 | 1 << 23, true);
 	assert_nobody(demux, 4789, "192.0.2.1", 0xffffff, true);
 	assert_nobody(demux, 4790, "192.0.2.1", 42, false);
 	assert_nobody(demux, 4789, "192.0.2.2", 42, false);
-	/* The same bytes in the other family. */
+	/* The same bytes in another family. */
 	assert_nobody(demux, 4789, "c000:201::", 42, false);
 	demux_free(demux);
 }
 
-static void test_own_side(void **state)
+static void test_hub(void **state)
 {
 	(void)state;
 	struct demux *demux = make(4);
 	assert_int_equal(add(demux, 4789, NULL, 42, 1, 0), 0);
 	assert_int_equal(add(demux, 4789, "192.0.2.2", 42, 2, 20), 0);
 	assert_int_equal(add(demux, 4789, "192.0.2.2", 7, 3, 30), 0);
-	assert_own_side(demux, 4789, "192.0.2.1", 42, 1);
-	assert_own_side(demux, 4789, "2001:db8::1", 42, 1);
-	/* A gateway that has the source as a remote goes first. */
+	assert_hub(demux, 4789, "192.0.2.1", 42, 1);
+	assert_hub(demux, 4789, "2001:db8::1", 42, 1);
+	/* A gateway that has the source as a remote comes first. */
 	assert_remote(demux, 4789, "192.0.2.2", 42, 2, 20);
 	assert_remote(demux, 4789, "192.0.2.2", 7, 3, 30);
 	assert_nobody(demux, 4789, "192.0.2.1", 7, false);
@@ -122,8 +121,8 @@ static void test_own_side(void **state)
 	demux_free(demux);
 }
 
-/* No address that a datagram can have is taken for the absence of one. */
-static void test_zero_address_is_no_own_side(void **state)
+/* No source address, even zero, is mistaken for the key of a hub. */
+static void test_zero_address_is_no_hub(void **state)
 {
 	(void)state;
 	struct demux *demux = make(2);
@@ -150,7 +149,7 @@ static void test_taken(void **state)
 	assert_int_equal(demux_add(demux, 4789, NULL, 42, 6, 0, &holder), 0);
 	assert_int_equal(demux_add(demux, 4789, NULL, 42, 7, 0, &holder), -EEXIST);
 	assert_int_equal(holder, 6);
-	/* Any of the three being another is enough. */
+	/* It is enough that any of the three differs. */
 	assert_int_equal(demux_add(demux, 4790, &address, 42, 7, 70, NULL), 0);
 	assert_int_equal(demux_add(demux, 4789, &address, 43, 8, 80, NULL), 0);
 	assert_remote(demux, 4789, "192.0.2.1", 42, 5, 50);
@@ -159,7 +158,7 @@ static void test_taken(void **state)
 	demux_free(demux);
 }
 
-/* As many as were asked for fit, and every other one is still nobody's. */
+/* As many entries as were asked for fit, and every other source is still unknown. */
 static void test_many(void **state)
 {
 	(void)state;
@@ -195,8 +194,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty),   cmocka_unit_test(test_equal_vnis),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_own_side),
-		cmocka_unit_test(test_taken),   cmocka_unit_test(test_zero_address_is_no_own_side),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_hub),
+		cmocka_unit_test(test_taken),   cmocka_unit_test(test_zero_address_is_no_hub),
 		cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests_name("demux", tests, NULL, NULL);

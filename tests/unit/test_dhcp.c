@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_dhcp.c - every state of the DHCP client against a server made by hand, and what a hostile one may send */
+/* test_dhcp.c - every state of the DHCP client, with a hand-made server, and with what a hostile one may send */
 #include "tap/dhcp.c"
 
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static uint8_t frame[DHCP_FRAME_MAX];
 static size_t length; /* of the last frame sent; 0: none */
 static enum dhcp_event event;
 
-/* The server's side, written without the client's. */
+/* The server's side, written without looking at the client's. */
 
 struct reply {
 	uint8_t message;
@@ -123,7 +123,7 @@ static struct reply usual(uint8_t message)
 	return r;
 }
 
-/* From a buffer of exactly that size, for sanitizers to watch. */
+/* From a buffer of exactly that size, for the sanitizers. */
 static enum dhcp_event give_bytes(const uint8_t *bytes, size_t n)
 {
 	uint8_t *copy = malloc(n ? n : 1);
@@ -153,7 +153,7 @@ static void send_now(void)
 	length = dhcp_send(&dhcp, now, frame, &event);
 }
 
-/* Goes to the moment that the client waits for. */
+/* Advances the time to when the client has something to do. */
 static void send_next(void)
 {
 	assert_true(dhcp_due(&dhcp) != UINT64_MAX);
@@ -227,7 +227,7 @@ static void bind_usual(void)
 	assert_int_equal(give_usual(5), DHCP_LEASED);
 }
 
-/* Every byte of the first DISCOVER, but for what follows from the seed. */
+/* Every byte of the first DISCOVER, except what follows from the seed. */
 static void discover_is_as_it_should_be(void **state)
 {
 	static const uint8_t ethernet[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
@@ -300,7 +300,7 @@ static void a_lease_lives_and_dies(void **state)
 	now = bound + 499999;
 	send_now();
 	assert_int_equal(length, 0);
-	/* T1: unicast to whom the lease is from. */
+	/* T1: unicast to the server that gave the lease. */
 	send_next();
 	assert_sent(3, &gateway, MINE, 0, 0);
 	assert_int_equal(load32(frame + 26), MINE);
@@ -310,7 +310,7 @@ static void a_lease_lives_and_dies(void **state)
 	assert_int_equal(give_usual(5), DHCP_RENEWED);
 	assert_int_equal(lease->expires_at, bound + 500000 + 1000000);
 	bound = now;
-	/* Nobody answers: half of what is left to T2, and so on; T2: broadcast. */
+	/* Nobody answers: half of the time left to T2, and so on; at T2, broadcast. */
 	send_next();
 	assert_int_equal(now, bound + 500000);
 	send_next();
@@ -328,7 +328,7 @@ static void a_lease_lives_and_dies(void **state)
 	assert_int_equal(event, DHCP_LOST);
 	assert_int_equal(now, bound + 1000000);
 	assert_null(dhcp_lease(&dhcp));
-	/* And begins again, with the wish to have the same. */
+	/* Starts again, and asks for the same address. */
 	assert_sent(1, &everyone, 0, MINE, 0);
 }
 
@@ -345,7 +345,7 @@ static void rebinding_takes_any_server(void **state)
 	make(&r);
 	assert_int_equal(give(&r), DHCP_RENEWED);
 	assert_int_equal(load32(dhcp_lease(&dhcp)->server.bytes), r.server);
-	/* Slept through all of it. */
+	/* The process slept through all of it. */
 	now += 1000000;
 	send_now();
 	assert_int_equal(event, DHCP_LOST);
@@ -410,7 +410,7 @@ static void silence_is_asked_again(void **state)
 		assert_int_equal(sent_message(), 3);
 		assert_waits(1U << i);
 	}
-	/* The server has gone: begin again. */
+	/* The server is gone: start again. */
 	send_next();
 	assert_sent(1, &everyone, 0, MINE, 0);
 	assert_int_not_equal(dhcp.xid, xid);
@@ -432,7 +432,7 @@ static void asks_to_keep_what_it_had(void **state)
 	assert_waits(1);
 	assert_sent(1, &everyone, 0, MINE, 0);
 	assert_int_equal(give(&late), DHCP_NOTHING);
-	/* Answered, by whoever it is. */
+	/* Answered by any server. */
 	start(&hint);
 	struct reply other = usual(5);
 	other.yours++;
@@ -454,7 +454,7 @@ static void asks_to_keep_what_it_had(void **state)
 static void keeps_its_lease_while_it_reboots(void **state)
 {
 	(void)state;
-	/* Silence: the lease stays to its end. */
+	/* No answer: the lease stays to its end. */
 	bind_usual();
 	uint64_t expires = dhcp_lease(&dhcp)->expires_at;
 	now += 1000;
@@ -473,7 +473,7 @@ static void keeps_its_lease_while_it_reboots(void **state)
 	assert_int_equal(dhcp.state, DHCP_SELECTING);
 	send_next();
 	assert_sent(1, &everyone, 0, MINE, 0);
-	/* Again, after it was led to wish for another address. */
+	/* Again, after it was made to ask for another address. */
 	bind_usual();
 	dhcp_reboot(&dhcp, now);
 	for (int i = 0; i < 4; i++)
@@ -521,7 +521,7 @@ static void reboots_into_whatever_there_is(void **state)
 	send_now();
 	assert_int_equal(give_usual(6), DHCP_LOST);
 	assert_null(dhcp_lease(&dhcp));
-	/* Without anything to ask about. */
+	/* Without an address to ask about. */
 	start(NULL);
 	dhcp_reboot(&dhcp, now);
 	send_now();
@@ -559,7 +559,7 @@ static void duplicates_change_nothing(void **state)
 	(void)state;
 	start(NULL);
 	struct reply offer = usual(2), ack = usual(5);
-	/* Reordered: an ACK before it was asked for, and a question not yet sent. */
+	/* Reordered: an ACK before the request, and a question that was not sent yet. */
 	assert_int_equal(give(&ack), DHCP_NOTHING);
 	give(&offer);
 	assert_int_equal(give(&ack), DHCP_NOTHING);
@@ -574,7 +574,7 @@ static void duplicates_change_nothing(void **state)
 	assert_int_equal(give(&ack), DHCP_NOTHING);
 	assert_int_equal(give(&offer), DHCP_NOTHING);
 	assert_int_equal(give_usual(6), DHCP_NOTHING);
-	/* A day late, and a fresh question is open. */
+	/* A day late, with a new question open. */
 	send_next();
 	assert_int_equal(dhcp.state, DHCP_RENEWING);
 	assert_int_equal(give(&ack), DHCP_NOTHING);
@@ -602,7 +602,7 @@ static void a_circle_of_denials_is_slow(void **state)
 		assert_int_equal(sent_message(), 1);
 	}
 	assert_in_range(slowest, 14000, 18000);
-	/* A lease makes good for it. */
+	/* A lease resets the count. */
 	give_usual(2);
 	send_next();
 	assert_int_equal(give_usual(5), DHCP_LEASED);
@@ -718,7 +718,7 @@ static void check_terms(const struct terms *t)
 	give(&r);
 	if ((dhcp.state == DHCP_REQUESTING) != t->good)
 		fail_msg("offer of %s", t->name);
-	/* An ACK that is worse than the offer was, even for the address that was asked for. */
+	/* An ACK with worse terms than the offer, even for the right address. */
 	start(NULL);
 	give(&r);
 	if (!t->good)
@@ -766,7 +766,7 @@ static void some_leases_are_for_ever(void **state)
 	assert_int_equal(event, DHCP_NOTHING);
 }
 
-/* A change of a good answer, after which it is none. Checksums are made right again with `mend`. */
+/* A change that makes a good answer invalid. With `mend`, checksums are made right again. */
 struct damage {
 	const char *name;
 	size_t at;
@@ -809,7 +809,7 @@ static const struct damage damages[] = {
 	{"an option beyond the end", 298, 200, true},
 };
 
-/* Options of a length that they cannot have, each in its place, and the end mark behind it. */
+/* Options of an impossible length, each in its place, with the end mark behind it. */
 static const struct {
 	uint8_t bytes[16], length;
 } odd_options[] = {
@@ -860,7 +860,7 @@ static void answers_of_others_are_none(void **state)
 	make(&r);
 	give(&r);
 	assert_int_equal(dhcp.state, DHCP_REQUESTING);
-	/* From ourselves, as a loop in the network would bring it back. */
+	/* From our own MAC, as a loop in the network would bring it back. */
 	r = usual(5);
 	memcpy(r.bytes + 6, mac.bytes, 6);
 	assert_int_equal(give(&r), DHCP_NOTHING);
@@ -901,7 +901,7 @@ static void damaged_answers_are_none(void **state)
 		damage(&r, &damages[i]);
 		if (give(&r) != DHCP_NOTHING)
 			fail_msg("lease with %s", damages[i].name);
-		/* The test itself: undamaged it is taken. */
+		/* Without damage it is accepted, so the test works. */
 		assert_int_equal(give_usual(5), DHCP_LEASED);
 		send_next();
 		r = usual(6);
@@ -923,7 +923,7 @@ static void truncated_answers_are_none(void **state)
 	struct reply whole = usual(5);
 	for (size_t n = 0; n < whole.length; n++) {
 		assert_int_equal(give_bytes(whole.bytes, n), DHCP_NOTHING);
-		/* And where what is missing lies behind it. */
+		/* And with the missing part behind it. */
 		assert_int_equal(dhcp_receive(&dhcp, whole.bytes, n, now), DHCP_NOTHING);
 	}
 	for (size_t n = 0; n < whole.length - 42; n++) {
@@ -931,7 +931,7 @@ static void truncated_answers_are_none(void **state)
 		finish(&r, n);
 		struct dhcp before = dhcp;
 		enum dhcp_event result = give(&r);
-		/* Between two options it is whole again, but what is needed has to be there. */
+		/* Cut between two options the list is valid, but the required options must be there. */
 		bool enough = n + 42 >= whole.options_end - 12 && (whole.options_end - n - 42) % 6 == 0;
 		if (result != (enough ? DHCP_LEASED : DHCP_NOTHING))
 			fail_msg("cut at %zu", n);
@@ -1044,7 +1044,7 @@ static void assert_sane(void)
 	assert_true(dhcp_due(&dhcp) <= lease->expires_at);
 }
 
-/* Anything in any state: random bytes, and good answers with random bytes changed and the checksums made right. */
+/* Random bytes, and good answers with random bytes changed and checksums made right, in any state. */
 static void anything_may_come(void **state)
 {
 	static const uint8_t messages[] = {2, 5, 6};

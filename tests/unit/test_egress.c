@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_egress.c - when a remote is served by the underlay TAP, and when no longer
+ * test_egress.c - when a remote is served by the underlay TAP, and when not
  *
- * The kernel is a table: what each remote's path is, and what becomes of its probes. Remote N has the address 192.0.2.N
- * and gateway 1, but for the last, which has gateway 2. A second is a call of tick().
+ * The kernel is a table: the path of each remote, and what happens to its probes. Remote N has the address 192.0.2.N
+ * and gateway 1, except the last, which has gateway 2. A call of tick() is a second.
  */
 #include "vswitch/path/egress.c"
 
@@ -20,8 +20,8 @@ static struct underlay host;
 static struct gateway gateways[GATEWAYS];
 static struct remote remotes[REMOTES], *remote_table[REMOTES];
 static uint32_t now;
-static unsigned n_frozen;
-static bool frozen;
+static unsigned n_parked;
+static bool parked;
 
 /* The kernel: */
 static struct {
@@ -51,7 +51,7 @@ int underlay_path(const struct underlay *underlay, const struct sockaddr_storage
 	return paths[i].mtu;
 }
 
-static unsigned came_through[REMOTES]; /* probes since the remote is known */
+static unsigned came_through[REMOTES]; /* probes that passed since the remote is known */
 
 uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash)
 {
@@ -66,7 +66,7 @@ void log_line(enum log_level level, const char *format, ...)
 	n_warnings += level == LOG_WARNING;
 }
 
-/* Whoever is probed is probed by the route that it would be served by. */
+/* A remote is probed with the route that it would be served by. */
 int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size_t n, struct failure *why)
 {
 	assert_ptr_equal(tap, vs.underlay_tap);
@@ -80,7 +80,7 @@ int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size
 		unsigned i = targets[t].route->outer[14 + 19];
 		assert_ptr_equal(targets[t].route, &remotes[i].egress.route);
 		assert_int_equal(targets[t].route->outer[14 + 15], paths[i].source);
-		/* A flow that came through says nothing of others; one that did not is asked again. */
+		/* After a passed probe the next one is a new flow; a lost one is repeated. */
 		assert_int_equal(targets[t].source_port, SOURCE_PORT + came_through[i] % 16);
 		came_through[i] += !paths[i].error;
 		targets[t].error = paths[i].error;
@@ -89,19 +89,19 @@ int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size
 	return 0;
 }
 
-void switch_park_workers(struct vswitch *in)
+void workers_park(struct vswitch *in)
 {
 	assert_ptr_equal(in, &vs);
-	assert_false(frozen);
-	frozen = true;
-	n_frozen++;
+	assert_false(parked);
+	parked = true;
+	n_parked++;
 }
 
-void switch_resume_workers(struct vswitch *in)
+void workers_resume(struct vswitch *in)
 {
 	(void)in;
-	assert_true(frozen);
-	frozen = false;
+	assert_true(parked);
+	parked = false;
 }
 
 /* The world */
@@ -145,7 +145,7 @@ static int build_world(void **state)
 	atomic_store(&gateways[1].n_remotes, 1);
 	atomic_store(&gateways[2].n_remotes, 1);
 	now = 1000;
-	n_frozen = n_runs = n_warnings = 0;
+	n_parked = n_runs = n_warnings = 0;
 	run_error = 0;
 	return 0;
 }
@@ -160,7 +160,7 @@ static int end_world(void **state)
 static void tick(void)
 {
 	egress_check(&vs, now++);
-	assert_false(frozen);
+	assert_false(parked);
 }
 
 static unsigned mtu_of(unsigned i)
@@ -208,15 +208,15 @@ static void test_success(void **state)
 	assert_int_equal(mtu_of(0), 1500);
 	assert_int_equal(mtu_of(REMOTES - 1), 1500);
 	assert_int_equal(probes(), 1);
-	/* Again after five seconds; the path's MTU is followed at once. */
+	/* Again after five seconds; changes of the path MTU are followed at once. */
 	for (unsigned second = 1; second <= 20; second++) {
 		paths[0].mtu = 1300 + (int)second;
 		tick();
 		assert_int_equal(mtu_of(0), 1300 + second);
 		assert_int_equal(probes(), second % 5 == 0);
 	}
-	assert_int_equal(n_frozen, 0);
-	/* Nobody is probed for nothing. */
+	assert_int_equal(n_parked, 0);
+	/* No remote is probed without need. */
 	assert_int_equal(n_runs, 5);
 }
 
@@ -227,7 +227,7 @@ static void test_never(void **state)
 	for (unsigned second = 0; second < 100; second++) {
 		tick();
 		assert_int_equal(mtu_of(0), 0);
-		/* Three times a second apart, then every thirty. */
+		/* Three times, a second apart, then every thirty seconds. */
 		assert_int_equal(probes(), second < 3 || (second - 2) % 30 == 0);
 	}
 	/* Said once. */
@@ -239,7 +239,7 @@ static void test_never(void **state)
 	assert_int_equal(mtu_of(0), 1500);
 }
 
-/* Two lost probes are bad luck, three are not. */
+/* Two lost probes do not matter, three do. */
 static void test_lost(void **state)
 {
 	(void)state;
@@ -272,11 +272,11 @@ static void test_lost(void **state)
 		tick();
 		assert_int_equal(mtu_of(0), 1500);
 	}
-	/* Nobody else has to do with it. */
+	/* The other remotes are not affected. */
 	assert_int_equal(mtu_of(REMOTES - 1), 1500);
 }
 
-/* A worker takes it back: the next second looks into it. */
+/* A worker sets it back to the sockets: it is probed in the next second. */
 static void test_withdrawn(void **state)
 {
 	(void)state;
@@ -286,7 +286,7 @@ static void test_withdrawn(void **state)
 	tick();
 	assert_int_equal(probes(), 1);
 	assert_int_equal(mtu_of(0), 1500);
-	/* Not over and over, when the probe is lost as well. */
+	/* But not again and again if that probe is lost as well. */
 	egress_refused(&remotes[0].egress);
 	paths[0].error = -EIO;
 	for (unsigned second = 0; second < 20; second++)
@@ -297,7 +297,10 @@ static void test_withdrawn(void **state)
 
 /* Paths */
 
-/* The route says another source: nothing leaves by it before a probe has, and no worker may be reading it. */
+/*
+ * The route has another source address: no frame may take it before a probe has passed, and no worker may be reading
+ * it.
+ */
 static void test_moved(void **state)
 {
 	(void)state;
@@ -306,18 +309,18 @@ static void test_moved(void **state)
 	paths[0].source = 2;
 	tick();
 	assert_int_equal(probes(), 1);
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	assert_int_equal(mtu_of(0), 1500);
 	paths[0].source = 3;
 	paths[0].error = -ENETUNREACH;
 	tick();
 	assert_int_equal(probes(), 1);
-	assert_int_equal(n_frozen, 2);
+	assert_int_equal(n_parked, 2);
 	assert_int_equal(mtu_of(0), 0);
 	assert_int_equal(mtu_of(REMOTES - 1), 1500);
 }
 
-/* One worker has just taken it back, another may still write by the route that it has read. */
+/* One worker has just set it back, another may still be writing by the old route. */
 static void test_moved_and_withdrawn(void **state)
 {
 	(void)state;
@@ -325,7 +328,7 @@ static void test_moved_and_withdrawn(void **state)
 	egress_refused(&remotes[0].egress);
 	paths[0].source = 2;
 	tick();
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	assert_int_equal(mtu_of(0), 1500);
 }
 
@@ -341,21 +344,21 @@ static void test_no_route(void **state)
 	tick();
 	assert_int_equal(mtu_of(0), 1500);
 	assert_int_equal(probes(), 1);
-	/* It goes again, and comes back. */
+	/* The route goes away and comes back. */
 	paths[0].mtu = -EHOSTUNREACH;
 	for (unsigned second = 0; second < 10; second++)
 		tick();
 	assert_int_equal(mtu_of(0), 0);
 	assert_int_equal(probes(), 0);
-	/* Once, not every second while there is none. */
-	assert_int_equal(n_frozen, 1);
+	/* Once, not every second without a route. */
+	assert_int_equal(n_parked, 1);
 	paths[0].mtu = 1400;
 	tick();
 	assert_int_equal(mtu_of(0), 1400);
 	assert_int_equal(probes(), 1);
 }
 
-/* Who is served without the node's network, or by a pod's. */
+/* Remotes that are reached without the network, or from a pod's namespace. */
 static void test_not_eligible(void **state)
 {
 	(void)state;
@@ -384,7 +387,7 @@ static void assert_given_up(void)
 	assert_null(vs.underlay_tap);
 	assert_false(vs.offloads.underlay_tap);
 	assert_int_equal(n_warnings, 1);
-	assert_int_equal(n_frozen, 1);
+	assert_int_equal(n_parked, 1);
 	assert_int_equal(mtu_of(0), 0);
 	assert_int_equal(mtu_of(REMOTES - 1), 0);
 	n_runs = 0;
@@ -421,7 +424,7 @@ static void test_nothing_there(void **state)
 	assert_int_equal(n_runs, 0);
 }
 
-/* More than one run probes: all have their turn, and keep it. */
+/* More remotes than one run probes: all of them are probed, and stay. */
 static void test_crowd(void **state)
 {
 	(void)state;

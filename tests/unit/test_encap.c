@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_encap.c - the VXLAN header that is sent, where to, by which way, and with which outer ECN */
+/* test_encap.c - the VXLAN header that is sent, to which remote, by which way, and with which outer ECN */
 #include "vswitch/path/encap.c"
 
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
-
-void worker_wake_control(const struct worker *worker)
-{
-	(void)worker;
-}
 
 enum { TAP = 300, SOURCES = 4, FIRST_FD = 10, FIRST_PORT = 50000 };
 
@@ -56,7 +51,7 @@ static void test_header(void **state)
 		{0xffffff, {0x08, 0, 0, 0, 0xff, 0xff, 0xff, 0}},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		/* The virtio header that was there must not shine through, and what is around stays. */
+		/* Nothing of the virtio header may remain, and the bytes around it must not change. */
 		uint8_t around[10];
 		memset(around, 0xff, sizeof(around));
 		encap_header(around + 1, cases[i].vni);
@@ -110,7 +105,7 @@ static void build_remote(bool ip6, unsigned mtu)
 	atomic_store(&remote.egress.mtu, mtu);
 }
 
-/* The packet leaves, as a super-frame of `size` bytes a segment unless that is 0; what was sent is in sent[0]. */
+/* Sends the packet, as a super-frame of `size` bytes a segment unless that is 0. What was sent is in sent[0]. */
 static const struct sent *leave(size_t size)
 {
 	struct frame frame;
@@ -156,7 +151,7 @@ static void test_frame_by_tap(void **state)
 	}
 }
 
-/* Of a super-frame it is the segments that have to fit, not the whole. */
+/* For a super-frame the segments have to fit, not the whole. */
 static void test_super_by_tap(void **state)
 {
 	(void)state;
@@ -179,7 +174,7 @@ static void test_super_by_tap(void **state)
 	}
 }
 
-/* The TAP is the node's: what leaves by a pod's own namespace has to leave there. */
+/* The TAP is in the node's namespace, so a pod underlay does not use it. */
 static void test_own_underlay(void **state)
 {
 	(void)state;
@@ -194,7 +189,7 @@ static void test_own_underlay(void **state)
 	}
 }
 
-/* A flow has one source port, by whichever way: the path is chosen by it, and the order depends on that. */
+/* A flow has one source port either way: routers choose the path by it, so the order depends on it. */
 static void test_source_port(void **state)
 {
 	(void)state;

@@ -2,8 +2,8 @@
 /*
  * test_fdb.c - the table against a naive oracle, its bounds against floods, and its readers against its writers
  *
- * Crowded tables are given room here as the control thread does, so that how full the table is never decides an outcome
- * of the oracle's.
+ * Crowded tables are enlarged here as the control thread does it, so that the outcome never depends on how full the
+ * table is.
  */
 #include "vswitch/base/fdb.c"
 
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define SEED 20240607 /* fixed, so that a failure can be had again */
+#define SEED 20240607 /* fixed, so that a failure can be repeated */
 #define LATE 1000000  /* seconds: some time after the clock began */
 
 static const struct fdb_limits wide = {.ageing = 300, .gateway = 100000, .place = 100000};
@@ -147,7 +147,7 @@ static void test_outcomes(void **state)
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(1), remote(1), LATE), FDB_KNOWN);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(1), remote(1), LATE + 1), FDB_KNOWN);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(1), remote(2), LATE + 1), FDB_MOVED);
-	/* A port and a remote of one number are two places. */
+	/* A port and a remote with the same number are different places. */
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(1), port(2), LATE + 1), FDB_MOVED);
 	assert_int_equal(fdb_set(fdb, 1, mac_of(2), FDB_STATIC, remote(1)), 0);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(2), remote(1), LATE), FDB_KNOWN);
@@ -168,7 +168,7 @@ static void test_ageing(void **state)
 	fdb_set(fdb, 1, mac_of(3), FDB_LOCAL, port(1));
 	assert_true(found(fdb, 1, 1, LATE + 300));
 	assert_false(found(fdb, 1, 1, LATE + 301));
-	/* Seen again, it lives again; at another place it has moved. */
+	/* Seen again, it stays; seen elsewhere, it has moved. */
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(1), remote(1), LATE + 400), FDB_KNOWN);
 	assert_true(found(fdb, 1, 1, LATE + 700));
 	assert_int_equal(fdb_expire(fdb, LATE + 700), 0);
@@ -181,7 +181,7 @@ static void test_ageing(void **state)
 	fdb_close(fdb);
 }
 
-/* Each thread reads the clock for itself: one may be a second behind the one that saw the address. */
+/* Each thread reads the clock for itself, so one may be a second behind the one that saw the address. */
 static void test_clock_behind(void **state)
 {
 	(void)state;
@@ -192,7 +192,7 @@ static void test_clock_behind(void **state)
 	fdb_close(fdb);
 }
 
-/* A pod may send to any destination: 00:00:00:00:00:00 is nobody's, not what a removed entry has left. */
+/* A pod may send to any destination: 00:00:00:00:00:00 has no entry and must not match a removed one. */
 static void test_zero_mac(void **state)
 {
 	(void)state;
@@ -222,21 +222,21 @@ static void test_limits(void **state)
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(fdb_learn(fdb, 1, mac_of(i), remote(1), LATE), FDB_NEW);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(4), remote(1), LATE), FDB_REFUSED);
-	/* The bound of a place is for all gateways together, and a port is another place. */
+	/* The bound of a place counts all gateways together; a port is another place. */
 	assert_int_equal(fdb_learn(fdb, 2, mac_of(4), remote(1), LATE), FDB_REFUSED);
 	for (uint32_t i = 4; i < 8; i++)
 		assert_int_equal(fdb_learn(fdb, 1, mac_of(i), port(1), LATE), FDB_NEW);
-	/* Nothing moves to where there is no room, and stays where it was. */
+	/* An address does not move to a full place, and stays where it was. */
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(0), port(1), LATE), FDB_REFUSED);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(0), remote(1), LATE), FDB_KNOWN);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(8), remote(2), LATE), FDB_NEW);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(9), remote(2), LATE), FDB_NEW);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(10), remote(2), LATE), FDB_REFUSED);
 	assert_int_equal(fdb_learn(fdb, 2, mac_of(10), remote(2), LATE), FDB_NEW);
-	/* A move needs no room of its gateway, and gives room where it came from. */
+	/* A move needs no room in its gateway, and makes room in its old place. */
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(0), remote(2), LATE), FDB_MOVED);
 	assert_int_equal(fdb_learn(fdb, 2, mac_of(11), remote(1), LATE), FDB_NEW);
-	/* What is set makes room; what is removed too. */
+	/* A learned entry that is replaced or removed makes room, too. */
 	assert_int_equal(fdb_set(fdb, 1, mac_of(4), FDB_STATIC, port(1)), 0);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(12), port(1), LATE), FDB_NEW);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(13), remote(3), LATE), FDB_REFUSED);
@@ -258,7 +258,7 @@ static void test_static_has_no_limits(void **state)
 	fdb_close(fdb);
 }
 
-/* What nobody may push out: static and local entries, and what another gateway learned from another place. */
+/* What a flood must not push out: static and local entries, and what another gateway learned at another place. */
 static void check_kept(const struct fdb *fdb, bool other_learned)
 {
 	struct fdb_entry entry;
@@ -283,7 +283,7 @@ static void test_flood(void **state)
 	for (uint32_t i = 0; i < 1000000; i++) {
 		uint8_t mac[6] = {0x06, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)noise(), 1};
 		learned += fdb_learn(fdb, 1, mac, remote(1), LATE) == FDB_NEW;
-		/* In the name of those who are fixed, too. */
+		/* A flood with the MACs of static and local entries, too. */
 		enum fdb_outcome outcome = fdb_learn(fdb, 1, mac_of(i % 600), remote(1), LATE);
 		assert_int_equal(outcome, i % 600 < 500 ? FDB_FIXED : FDB_OURS);
 		make_room(fdb);
@@ -300,7 +300,7 @@ static void test_flood(void **state)
 	fdb_close(fdb);
 }
 
-/* A flood from many places is held by the gateway's bound. */
+/* A flood from many places is limited by the bound of the gateway. */
 static void test_flood_of_a_gateway(void **state)
 {
 	(void)state;
@@ -335,7 +335,7 @@ static void test_tombstones(void **state)
 	fdb_close(fdb);
 }
 
-/* A table that is full of what was removed refuses, says so, and finds its end. */
+/* A table that is full of tombstones refuses, says so, and look-ups still end. */
 static void test_nothing_but_tombstones(void **state)
 {
 	(void)state;
@@ -356,8 +356,7 @@ static void test_nothing_but_tombstones(void **state)
 	fdb_close(fdb);
 }
 
-/* An entry that lies behind a removed one of its bucket is found still, and is not there twice after it is set again.
- */
+/* An entry behind a removed one of its bucket is still found, and is not there twice after it is set again. */
 static void test_removed_in_front(void **state)
 {
 	(void)state;
@@ -389,7 +388,7 @@ static void test_full_and_reserve(void **state)
 	assert_true(n >= FIRST_BUCKETS * SLOTS / 2 && n < FIRST_BUCKETS * SLOTS);
 	assert_int_equal(fdb_set(fdb, 1, mac_of(n), FDB_LOCAL, remote(1)), -ENOSPC);
 	assert_int_equal(fdb_learn(fdb, 1, mac_of(n), remote(1), LATE), FDB_REFUSED);
-	/* What is there can be changed. */
+	/* An existing entry can be changed. */
 	assert_int_equal(fdb_set(fdb, 1, mac_of(0), FDB_LOCAL, port(1)), 0);
 	for (; n < 100000; n++) {
 		make_room(fdb);
@@ -406,8 +405,8 @@ static void test_full_and_reserve(void **state)
 }
 
 /*
- * How many look-ups of `number << shift` in `gateways` gateways, addresses as a vendor or a hypervisor hands them out,
- * are settled by one bucket, in thousandths.
+ * How many look-ups, in thousandths, one bucket settles: of `number << shift` in `gateways` gateways, as vendors and
+ * hypervisors assign addresses.
  */
 static unsigned near_of(const struct fdb *fdb, unsigned shift, uint32_t begin, uint32_t n, unsigned gateways)
 {
@@ -435,7 +434,7 @@ static void check_spread(struct fdb *fdb, unsigned shift, unsigned gateways)
 		fail_msg("shift %u, %u gateways: %u and %u of 1000 near", shift, gateways, hits, misses);
 }
 
-/* The hash spreads what differs in few bits, with any secret: a look-up, hit or miss, ends where it begins. */
+/* The hash spreads keys that differ in few bits, with any secret: a look-up, hit or miss, ends in its first bucket. */
 static void test_spread(void **state)
 {
 	(void)state;
@@ -453,7 +452,7 @@ static void test_spread(void **state)
 	}
 }
 
-/* A limit beyond the half of the clock's range is none, also for one who is a second behind. */
+/* A limit above half of the clock's range never expires anything, even for a thread that is a second behind. */
 static void test_no_ageing(void **state)
 {
 	(void)state;
@@ -465,7 +464,7 @@ static void test_no_ageing(void **state)
 	fdb_close(fdb);
 }
 
-/* The oracle: every entry there can be, in an array. */
+/* The oracle: every possible entry, in an array. */
 
 enum { GATEWAYS = 5, MACS = 512, PLACES = 5 };
 
@@ -657,7 +656,7 @@ static void step(uint32_t i)
 		step_expire();
 	if (noise() % 100 == 0)
 		model.now += noise() % 6;
-	/* Now and then without need: the table must be the same afterwards. */
+	/* Sometimes without need: the table must be the same afterwards. */
 	if (fdb_crowded(model.fdb) || noise() % 50000 == 0)
 		assert_int_equal(fdb_reserve(model.fdb), 0);
 	if (i % 10000 == 0)
@@ -679,10 +678,10 @@ static void test_against_oracle(void **state)
 }
 
 /*
- * Threads: two workers learn and look up while the control thread sets, removes, purges and expires. What a worker
- * finds must be something that somebody put there: the place says the number of the address, so that a value that was
- * read with another address's key shows. The table is so small that addresses take each other's slots all the time, and
- * large enough that it never fills up with tombstones. Also made for -fsanitize=thread.
+ * Threads: two workers learn and look up while the control thread sets, removes, purges and expires. Whatever a worker
+ * finds must have been put there by somebody: the place holds the number of the address, so a value that was read with
+ * another address's key shows. The table is so small that addresses take each other's slots all the time, and large
+ * enough that it never fills up with tombstones. Meant for -fsanitize=thread as well.
  */
 
 enum { SHARED = 64, SHARED_BUCKETS = 16, ROUNDS = 1500000 };
@@ -757,7 +756,7 @@ static void test_threads(void **state)
 		pthread_join(workers[i], NULL);
 	assert_int_equal(atomic_load(&race.wrong), 0);
 	assert_true(atomic_load(&race.hits) > 1000);
-	/* The books are right: as many learned entries as the counts of their gateway and places say. */
+	/* The counts are right: as many learned entries as the counters of their gateway and place say. */
 	size_t learned = 0, counted = 0;
 	fdb_visit(race.fdb, count_entries, &learned);
 	for (size_t i = 0; i < 2 * (size_t)FDB_MAX_PLACES; i++)

@@ -4,7 +4,7 @@
  *
  *     gateway 1, VNI 42: remotes 192.0.2.1 and .2, pods 1 and 2
  *     gateway 2, VNI 42: remote 192.0.2.3, pod 3
- *     gateway 3, VNI 7: an own side, pod 4
+ *     gateway 3, VNI 7: a hub, pod 4
  *
  * Pod N has port N, TAP 100 + N and MAC 02:00:00:00:00:N.
  */
@@ -28,9 +28,9 @@ static unsigned n_claimed;
 static struct test_packet packet;
 static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 
-/* What the code under test calls. */
+/* What the code under test calls */
 
-void worker_wake_control(const struct worker *waker)
+void mail_wake_control(const struct worker *waker)
 {
 	(void)waker;
 }
@@ -63,11 +63,11 @@ static void pod_mac(uint8_t *out, unsigned pod)
 	memcpy(out, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)pod}, 6);
 }
 
-static void add_gateway(uint16_t id, uint32_t vni, bool own_side)
+static void add_gateway(uint16_t id, uint32_t vni, bool is_hub)
 {
 	struct gateway *gateway = &gateways[id];
 	*gateway = (struct gateway){.id = id,
-				    .is_hub = own_side,
+				    .is_hub = is_hub,
 				    .config = GATEWAY_CONFIG_DEFAULT,
 				    .host = &host,
 				    .remotes = remote_table[id],
@@ -75,7 +75,7 @@ static void add_gateway(uint16_t id, uint32_t vni, bool own_side)
 				    .counters = &gateway_counters[id]};
 	gateway->config.vni = vni;
 	vs.gateways[id] = gateway;
-	if (own_side)
+	if (is_hub)
 		demux_add(vs.demux, 4789, NULL, vni, id, 0, NULL);
 }
 
@@ -209,7 +209,7 @@ static void receive_packet(const char *from, uint32_t vni)
 	receive(from, datagram_at(0, vni), 0, 0);
 }
 
-/* Nothing was sent, and one drop was counted since the last time, for this reason and in this counter if any. */
+/* Nothing was sent, and one drop was counted since the last call, for this reason and in this counter if any. */
 static void assert_dropped(enum drop reason, uint64_t *counter)
 {
 	assert_int_equal(n_sent, 0);
@@ -233,7 +233,7 @@ static void assert_gateway_dropped(unsigned gateway, enum drop reason)
 	assert_dropped(reason, &gateway_counters[gateway].drops[reason]);
 }
 
-/* The order in which remotes and pods are served is nobody's business. */
+/* Remotes and pods may be served in any order. */
 static const struct sent *sent_to(const char *to)
 {
 	for (unsigned i = 0; i < n_sent; i++)
@@ -288,7 +288,7 @@ static void test_unknown_unicast(void **state)
 	assert_int_equal(gateway_counters[1].tx_bytes, 2 * (packet.length + 8));
 	assert_int_equal(port_counters[1].rx_frames, 1);
 	assert_int_equal(port_counters[1].rx_bytes, packet.length);
-	/* Nobody's MAC, whatever was in the table before. */
+	/* A MAC that nobody has. */
 	memset(packet.bytes, 0, 6);
 	send_from(1);
 	assert_int_equal(n_sent, 2);
@@ -319,7 +319,7 @@ static void test_known_unicast(void **state)
 	send_from(1);
 	assert_int_equal(n_sent, 1);
 	assert_datagram(&sent[0], "192.0.2.2:4789", 42);
-	/* Of another gateway it is not known. */
+	/* In another gateway it is not known. */
 	frame_between(3, 0xf1);
 	send_from(3);
 	assert_int_equal(n_sent, 1);
@@ -339,7 +339,7 @@ static void test_pod_to_pod(void **state)
 	frame_between(1, 1);
 	send_from(1);
 	assert_port_dropped(1, DROP_UNKNOWN_DESTINATION);
-	/* A pod of another gateway is as far away as any stranger. */
+	/* A pod of another gateway is like any unknown destination. */
 	frame_between(1, 3);
 	send_from(1);
 	assert_int_equal(n_sent, 2);
@@ -404,7 +404,7 @@ static void test_to_pod(void **state)
 	assert_int_equal(gateway_counters[1].rx_bytes, packet.length + 8);
 	assert_int_equal(port_counters[2].tx_frames, 1);
 	assert_int_equal(port_counters[2].tx_bytes, packet.length);
-	/* And back, to where it came from alone. */
+	/* And back, only to where it came from. */
 	frame_between(1, 0xf1);
 	send_from(1);
 	assert_int_equal(n_sent, 1);
@@ -439,7 +439,7 @@ static void test_gateways_apart(void **state)
 	frame_between(0xf1, 1);
 	receive_packet("192.0.2.3:50000", 42);
 	assert_gateway_dropped(2, DROP_UNKNOWN_DESTINATION);
-	/* Not even when the table says so. */
+	/* Not even when the FDB says so. */
 	fdb_set(vs.fdb, 2, packet.bytes, FDB_STATIC, (struct fdb_place){true, 1});
 	receive_packet("192.0.2.3:50000", 42);
 	assert_gateway_dropped(2, DROP_UNKNOWN_DESTINATION);
@@ -527,7 +527,7 @@ static void test_trains(void **state)
 	frame_between(0xf1, 1);
 	size_t segment = packet.length + 8;
 	for (unsigned i = 0; i < 5; i++)
-		length = datagram_at(length, i == 3 ? 43 : 42); /* one of them is for nobody */
+		length = datagram_at(length, i == 3 ? 43 : 42); /* one of them is for an unknown destination */
 	receive("192.0.2.1:50000", length, (uint32_t)segment, 0);
 	assert_int_equal(n_sent, 4);
 	for (unsigned i = 0; i < 4; i++)
@@ -590,7 +590,7 @@ static void test_super_to_remote(void **state)
 		assert_int_equal(n_sent, 1);
 		assert_train(&sent[0], "192.0.2.3:4789");
 	}
-	/* A super-frame counts once where it came in, and as what left where it left. */
+	/* A super-frame counts once when it comes in, and as its segments when they leave. */
 	assert_int_equal(port_counters[3].rx_frames, 2);
 	assert_int_equal(gateway_counters[2].encap_frames, 2);
 	assert_int_equal(gateway_counters[2].tx_datagrams, 10);
@@ -621,7 +621,7 @@ static void test_super_to_pod(void **state)
 	assert_int_equal(n_sent, 1);
 	assert_written(&sent[0], 2);
 	assert_memory_equal(&sent[0].vnet, &vnet, sizeof(vnet));
-	/* What was left to us is done, and nothing is left to the other pod's kernel. */
+	/* The checksum that was left to us is filled in, so the other pod's kernel has nothing to do. */
 	static const struct virtio_net_hdr complete;
 	vnet.gso_type = vnet.gso_size = 0;
 	send_super(1, &vnet);
@@ -678,9 +678,9 @@ static void test_segments_to_pod(void **state)
 	assert_int_equal(port_counters[1].tx_bytes, packet.length);
 }
 
-/* A gateway's own side */
+/* Hubs */
 
-static void test_own_side_learns(void **state)
+static void test_hub_learns(void **state)
 {
 	(void)state;
 	frame_between(0xf1, 4);
@@ -696,7 +696,7 @@ static void test_own_side_learns(void **state)
 	assert_datagram(&sent[0], "192.0.2.7:4789", 7);
 }
 
-static void test_own_side_allows(void **state)
+static void test_hub_allows(void **state)
 {
 	(void)state;
 	assert_int_equal(prefix_parse("192.0.2.0/29", &gateways[3].config.allow[0]), 0);
@@ -754,7 +754,7 @@ static void test_refused_trains(void **state)
 	assert_int_equal(gateway_counters[2].tx_datagrams, 0);
 	assert_int_equal(gateway_counters[2].tx_bytes, 0);
 	assert_false(vs.trains_refused);
-	/* This kernel cannot: the control thread is told, and turns them off. */
+	/* This kernel cannot cut trains: the control thread is woken, and turns them off. */
 	send_super(3, &vnet);
 	forward_refused(&worker, &fake_last, -EIO);
 	assert_int_equal(worker.drops[DROP_SEND_FAILED], 5);
@@ -762,7 +762,7 @@ static void test_refused_trains(void **state)
 	vs.trains_refused = vs.offloads.udp_gso = false;
 	send_super(3, &vnet);
 	assert_int_equal(n_sent, 5);
-	/* A single one says nothing of trains. */
+	/* A single refused datagram says nothing about trains. */
 	vs.offloads.udp_gso = true;
 	frame_between(3, 0xf1);
 	send_from(3);
@@ -803,7 +803,7 @@ static void send_by_tap(bool super)
 	assert_memory_equal(tunnel.outer.bytes + 30, ((uint8_t[]){192, 0, 2, 3}), 4);
 }
 
-/* What one frame is refused for the next may not be; what the TAP itself has, all remotes will know soon. */
+/* A refusal of one frame need not concern the next; an error of the TAP itself concerns all remotes. */
 static void test_refused_by_tap(void **state)
 {
 	(void)state;
@@ -823,14 +823,14 @@ static void test_refused_by_tap(void **state)
 		assert_int_equal(gateway_counters[2].tx_datagrams, 0);
 		assert_int_equal(gateway_counters[2].tx_bytes, 0);
 		assert_int_equal(atomic_load(&egress->mtu), error == -EINVAL ? 1500 : 0);
-		/* Trains are the sockets', and these are not at fault. */
+		/* Trains of the sockets are not turned off because the TAP refuses. */
 		assert_false(vs.trains_refused);
 		memset(&worker.drops, 0, sizeof(worker.drops));
 		memset(port_counters, 0, sizeof(port_counters));
 	}
 }
 
-/* The sockets serve it from then on, and what they refuse is nothing to the TAP. */
+/* The sockets serve it from then on, and their refusals do not concern the TAP. */
 static void test_back_on_sockets(void **state)
 {
 	(void)state;
@@ -858,8 +858,8 @@ int main(void)
 		in_world(test_pod_to_pod),      in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
 		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
 		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
-		in_world(test_trains),          in_world(test_super_frame),      in_world(test_own_side_learns),
-		in_world(test_own_side_allows), in_world(test_refusals),         in_world(test_super_to_remote),
+		in_world(test_trains),          in_world(test_super_frame),      in_world(test_hub_learns),
+		in_world(test_hub_allows),      in_world(test_refusals),         in_world(test_super_to_remote),
 		in_world(test_super_to_all),    in_world(test_super_to_pod),     in_world(test_super_hostile),
 		in_world(test_segments_to_pod), in_world(test_refused_trains),   in_world(test_refused_by_tap),
 		in_world(test_back_on_sockets),

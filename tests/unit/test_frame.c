@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_frame.c - where the headers of a frame are found, and that nothing is found where there is none */
+/* test_frame.c - which headers are found in a frame, and that none is found where there is none */
 #include "vswitch/path/frame.c"
 
 #include "tests/unit/packet.h"
@@ -27,7 +27,7 @@ static struct frame parse_packet(struct test_packet *from)
 	return frame;
 }
 
-/* The same from memory that ends where the frame ends, for the sanitizers to watch; data is gone afterwards. */
+/* The same in memory that ends where the frame ends, for the sanitizers; data is freed afterwards. */
 static enum drop parse_exact(struct frame *out, const uint8_t *bytes, size_t length)
 {
 	uint8_t *exact = malloc(length ? length : 1);
@@ -170,7 +170,7 @@ static void test_sources(void **state)
 		memcpy(packet.bytes + 6, bad[i], 6);
 		assert_int_equal(parse_exact(&frame, packet.bytes, packet.length), DROP_BAD_SOURCE);
 	}
-	/* One byte is enough, whichever it is, as long as it does not make a group of it. */
+	/* One non-zero byte is enough, whichever it is, unless it makes a group address. */
 	for (int i = 0; i < 6; i++) {
 		memset(packet.bytes + 6, 0, 6);
 		packet.bytes[6 + i] = 0x80;
@@ -228,7 +228,7 @@ static void test_ip4_versions(void **state)
 		struct frame frame = parse_packet(&packet);
 		assert_int_equal(frame.version, version == 4 ? 4 : 0);
 	}
-	/* A good packet under the other version's type is none. */
+	/* A good packet with the other version's ethertype is not IP. */
 	packet.bytes[14] = 0x45;
 	packet_put16(packet.bytes + 12, 0x86dd);
 	struct frame frame = parse_packet(&packet);
@@ -252,7 +252,7 @@ static void test_ip4_totals(void **state)
 	}
 }
 
-/* Frames that end anywhere: opaque as soon as the IP packet is not whole. */
+/* Frames cut anywhere are opaque as soon as the IP packet is incomplete. */
 static void test_cut_frames(void **state)
 {
 	(void)state;
@@ -376,7 +376,7 @@ static void test_ip6_other_next_headers(void **state)
 	}
 }
 
-/* A chain that is longer than the packet finds nothing, wherever it is cut, and whatever lies behind as padding. */
+/* A chain that is longer than the packet finds no header, wherever it is cut, and whatever padding follows. */
 static void test_ip6_cut_chains(void **state)
 {
 	(void)state;
@@ -389,7 +389,7 @@ static void test_ip6_cut_chains(void **state)
 		assert_int_equal(frame.l4, length >= 24 + 8 ? 54 + 24 : 0);
 	}
 	packet_put16(packet.bytes + 18, 24 + 208);
-	packet.bytes[54 + 1] = 255; /* 2048 bytes, of which there are not so many */
+	packet.bytes[54 + 1] = 255; /* 2048 bytes, more than there are */
 	packet.bytes[54] = 17;
 	struct frame frame = parse_packet(&packet);
 	assert_int_equal(frame.version, 6);
@@ -528,7 +528,7 @@ static void test_hash_fragments(void **state)
 	uint64_t first = hash_of(&packet);
 	assert_int_not_equal(first, whole);
 	packet_put16(packet.bytes + 20, 0x0008);
-	change_all(34, packet.length, true); /* what would be the ports is payload */
+	change_all(34, packet.length, true); /* where the ports would be is payload */
 	change_all(0, 6, true);
 	assert_int_equal(hash_of(&packet), first);
 
@@ -635,14 +635,14 @@ static void test_ecn_decapsulate(void **state)
 		int expected = combined[inner][outer];
 		enum drop reason = frame_ecn_decapsulate(&frame, outer);
 		assert_int_equal(reason, expected < 0 ? DROP_ECN : DROP_NONE);
-		/* Nothing else in the frame has changed, and the checksum is what it would have been. */
+		/* Nothing else in the frame has changed, and the checksum is that of the new header. */
 		recipe.tos = (uint8_t)(dscp | (expected < 0 ? inner : (unsigned)expected));
 		packet_build(&other, &recipe);
 		assert_memory_equal(packet.bytes, other.bytes, packet.length);
 	}
 }
 
-/* Every checksum there is, so that all carries and both zeroes occur; header options count too. */
+/* Every possible checksum, so that all carries and both zeroes occur, also with header options. */
 static void test_ecn_checksums(void **state)
 {
 	(void)state;
@@ -731,7 +731,7 @@ static void test_partial(void **state)
 	assert_true(chance < 5); /* of 6,000, where one in 65,536 is to be expected */
 }
 
-/* The pseudo-header sums up to a multiple of 0xffff: a kernel folds that to ffff, never to 0. */
+/* The pseudo-header's sum is a multiple of 0xffff: a kernel folds that to ffff, never to 0. */
 static void test_partial_all_ones(void **state)
 {
 	(void)state;

@@ -51,7 +51,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + skipped;
 }
 
-/* A command of the gateway's; G enters its namespace, D is the test's folder. */
+/* A command on the gateway's side; G enters its namespace, D is the test's folder. */
 static int run(const char *command)
 {
 	char line[1024];
@@ -179,7 +179,7 @@ static unsigned turn(void)
 	unsigned events = gateway_client_turn(client, now_ms());
 
 	gateway_client_report(client, &status);
-	/* As the port does; the gateway's kernel asks for it before it answers a renewal. */
+	/* What the port does with a lease; the gateway's kernel asks for the address before it answers a renewal. */
 	if (events & CLIENT_UNLEASED)
 		must("ip addr flush dev vx0");
 	if ((events & CLIENT_LEASE) && status.has_lease) {
@@ -192,7 +192,7 @@ static unsigned turn(void)
 	return events;
 }
 
-/* Turns until all of `wanted` has happened. Everything that happened, or 0 after `patience` ms. */
+/* Runs the client until all of `wanted` has happened. Returns everything that happened, or 0 after `patience` ms. */
 static unsigned turn_until(unsigned wanted, uint64_t patience)
 {
 	unsigned events = 0;
@@ -214,7 +214,7 @@ static unsigned turn_until(unsigned wanted, uint64_t patience)
 	return 0;
 }
 
-/* Waits for what is being waited for, but not for long: it may be about nobody answering. */
+/* Waits for input, but not for long: the test may be about nobody answering. */
 static void wait_for_answer(void)
 {
 	int fds[CLIENT_FDS];
@@ -227,7 +227,7 @@ static void wait_for_answer(void)
 	poll(polls, n, asks ? 60 : 0);
 }
 
-/* Skips time, a second after the other. Everything that happened. */
+/* Skips time, second by second. Returns everything that happened. */
 static unsigned skip_seconds(unsigned seconds)
 {
 	unsigned events = 0;
@@ -247,7 +247,7 @@ static void gets_a_lease(void **state)
 
 	(void)state;
 	NEED("root and dnsmasq", has_dnsmasq());
-	serve(RANGE, "--clear-on-reload"); /* it asks with a ping who has the address first, for 3 s */
+	serve(RANGE, "--clear-on-reload"); /* it pings the address for 3 s to see whether it is free */
 	begin(NULL);
 	assert_int_equal(turn(), 0);
 	assert_int_equal(status.state, CLIENT_WAITING);
@@ -265,7 +265,7 @@ static void gets_a_lease(void **state)
 	must("grep -q '" POD_MAC " 172.16.0.[0-9]* app-0 01:" POD_MAC "' \"$D/leases\"");
 }
 
-/* Between exchanges nothing that comes reaches the client, and during one only what may be an answer. */
+/* Between exchanges no frame reaches the client; during one, only what may be an answer. */
 static void listens_only_during_an_exchange(void **state)
 {
 	uint8_t frame[FRAME_MAX];
@@ -311,7 +311,7 @@ static void renews_at_t1(void **state)
 	assert_in_range(status.lease.expires_at, expires + 50 * SECOND, expires + 70 * SECOND);
 	must("test $(grep -c DHCPACK \"$D/log\") = 2 && test $(grep -c DHCPDISCOVER \"$D/log\") = 1");
 	assert_int_equal(status.state, CLIENT_READY);
-	/* Nobody there: it expires, and the address goes. */
+	/* Nobody answers: the lease expires, and the address goes. */
 	stop_serving();
 	expires = status.lease.expires_at;
 	while (now_ms() + 2 * SECOND < expires)
@@ -320,7 +320,7 @@ static void renews_at_t1(void **state)
 	assert_int_equal(skip_seconds(3), CLIENT_UNLEASED);
 	assert_false(status.has_lease);
 	assert_int_equal(status.state, CLIENT_WAITING);
-	/* And comes back, the same. */
+	/* The same address comes back. */
 	serve(RANGE, "--no-ping");
 	skipped += 20 * SECOND;
 	assert_int_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 20000), CLIENT_LEASE | CLIENT_IS_READY);
@@ -346,18 +346,21 @@ static void keeps_its_address(void **state)
 	(void)state;
 	NEED("root and dnsmasq", has_dnsmasq());
 	serve(RANGE, "--no-ping");
-	/* Not what its MAC is hashed to. */
+	/* Not the address that its MAC hashes to. */
 	struct address hint = {.family = AF_INET, .bytes = {172, 16, 0, 99}};
 	begin(&hint);
-	/* Who does not know it says nothing, or denies it; then it is wished for. */
+	/*
+	 * A server that does not know the address says nothing, or denies it; then the client asks for it in a
+	 * DISCOVER.
+	 */
 	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 8000), 0);
 	assert_true(address_equal(&status.lease.address.address, &hint));
-	/* The lease is known: no need for another DISCOVER. */
+	/* The server knows the lease, so no DISCOVER is needed. */
 	gateway_client_close(client);
 	begin(&hint);
 	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 5000), 0);
 	assert_true(address_equal(&status.lease.address.address, &hint));
-	/* Another server, or the same without a memory. */
+	/* Another server, or the same one that has lost its leases. */
 	must("test $(grep -c DHCPDISCOVER \"$D/log\") = 1");
 	stop_serving();
 	must("rm \"$D/leases\"");
@@ -445,7 +448,7 @@ static void sees_the_router_go_and_come(void **state)
 	assert_int_equal(status.state, CLIENT_READY);
 	assert_int_equal(skip_seconds(1), CLIENT_IS_LOST);
 	assert_int_equal(status.answered_at, answered);
-	/* Back at once, and back after long. */
+	/* Back at once, and back after a long time. */
 	must("$G ip link set gw0 arp on");
 	assert_int_equal(skip_seconds(2), CLIENT_IS_READY);
 	must("$G ip link set gw0 arp off");
@@ -471,7 +474,7 @@ static void survives_an_interface_that_goes_down(void **state)
 	assert_int_equal(turn_until(CLIENT_IS_READY, 50), 0);
 }
 
-/* An answer of the gateway's namespace, of any content. */
+/* An answer from the gateway's namespace, with any content. */
 static void answer(const char *python)
 {
 	char command[900];
@@ -514,7 +517,7 @@ static void believes_only_the_router(void **state)
 	}
 	answer("arp()");
 	assert_int_equal(turn(), CLIENT_IS_READY);
-	/* What an old gateway still says is nothing to a client that has moved. */
+	/* After a move, answers of the old gateway are ignored. */
 	answer("arp()");
 	gateway_client_moved(client, now_ms());
 	assert_int_equal(turn(), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_icmp.c - what a pod is told about a frame that does not fit, and when it is told nothing */
+/* test_icmp.c - the ICMP error for a frame that does not fit, and when there must be none */
 #include "vswitch/path/icmp.c"
 
 #include "tests/unit/packet.h"
@@ -112,7 +112,7 @@ static void test_ip6(void **state)
 	check_reply6(answer(65000, sizeof(reply)), 65000, 1232);
 }
 
-/* With options, and without a header that we know: the answer's own header is plain. */
+/* With options, and with an unknown L4 header: the answer's own header is plain. */
 static void test_other_headers(void **state)
 {
 	(void)state;
@@ -167,7 +167,7 @@ static void test_not_ip(void **state)
 	assert_silent(1000);
 }
 
-/* RFC 1122, section 3.2.2: no errors about errors; about the rest of ICMP, yes. */
+/* RFC 1122, section 3.2.2: no errors about ICMP errors, but about other ICMP. */
 static void test_icmp_errors4(void **state)
 {
 	(void)state;
@@ -225,8 +225,7 @@ static void test_groups6(void **state)
 	assert_true(answer(1450, sizeof(reply)) > 0);
 }
 
-/* RFC 1812, section 4.3.2.7: a frame to a group is not answered, whatever its packet says; nor could it be, from there.
- */
+/* RFC 1812, section 4.3.2.7: a frame to a group is not answered, whatever its packet says. */
 static void test_group_frames(void **state)
 {
 	(void)state;
@@ -237,7 +236,7 @@ static void test_group_frames(void **state)
 	}
 }
 
-/* RFC 1812, section 4.3.2.7: the first fragment speaks for all. */
+/* RFC 1812, section 4.3.2.7: only the first fragment is answered. */
 static void test_later_fragments(void **state)
 {
 	(void)state;

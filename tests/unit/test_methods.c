@@ -6,6 +6,8 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/quotes.h"
 #undef fail /* cmocka has a macro of the name of our function */
 
 #include "tests/unit/fake_switch.h"
@@ -56,12 +58,6 @@ static unsigned restart(struct fixture *f)
 	assert_int_equal(switch_open(&f->config.options, &f->methods.vs, &why), 0);
 	assert_int_equal(state_open(f->directory, &f->methods.state, &why), 0);
 	return methods_restore(&f->methods);
-}
-
-static void swap_quotes(char *text, char from, char to)
-{
-	for (char *c = strchr(text, from); c; c = strchr(c, from))
-		*c = to;
 }
 
 /* The code; a result goes to *result, if wanted. Single quotes in `params` stand for double ones. */
@@ -376,7 +372,7 @@ static void test_port_refused(void **state)
 		{"'netns':'n','exclusive':'yes'", "exclusive", "exclusive: "},
 		{"'netns':'n','exclusive':true,'keep':'0.0.0.0/0'", "keep", "not a network"},
 		{"'netns':'n','exclusive':true,'keep':'10.0.0.0'", "keep", "ADDRESS/LENGTH"},
-		{"'netns':'n','mtu':100", "mtu", "too small"},
+		{"'netns':'n','mtu':100", "mtu", "give 576 to 65000, or 0"},
 		{"'netns':'n','default-via':'10.0.0.1'", "default-via", "no such key"},
 		{"'ifname':'vx1'", "netns", "missing"},
 	};

@@ -51,7 +51,7 @@ static pid_t node;
 		assert_int_equal(code_, 0);                                                                            \
 	} while (0)
 
-/* Runs a command of the shell in the pod; its output without blanks at the ends of lines. */
+/* Runs a shell command in the pod; returns its output without blanks at the ends of lines. */
 static const char *shell(const char *command)
 {
 	static char out[TEXT];
@@ -98,7 +98,7 @@ static void ip_node(const char *lines)
 #define PARKED4 "ip -4 route show table 1886584833"
 #define PARKED6 "ip -6 route show table 1886584833"
 #define BOUND "ip -4 route show table 1886584834"
-/* A table that never had a route is an error to ip. */
+/* For ip, a table that never had a route is an error. */
 #define OURS                                                                                                           \
 	"{ ip route show table all proto 80; ip -6 route show table all proto 80; " PARKED4 "; " PARKED6               \
 	"; } 2>&1 | grep -v -e FIB -e Dump || true"
@@ -117,7 +117,7 @@ static void write_file(const char *path, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* A process in a namespace of its own, where all that is asked for is answered. */
+/* A process in a namespace of its own, which answers every request. */
 static pid_t start_node(void)
 {
 	int ready[2];
@@ -304,7 +304,7 @@ static void test_give_back(void **state)
 	assert_shows(MAIN4, before4);
 }
 
-/* What a call leaves that was cut short between any two of its messages. */
+/* What a call leaves that is cut short between any two of its messages. */
 static void test_cut_short(void **state)
 {
 	(void)state;
@@ -390,7 +390,7 @@ static void test_defaults(void **state)
 		      "via 10.244.1.1 dev eth0 proto 80");
 	check_default("default nexthop via 192.0.2.7 dev eth0 onlink nexthop via 10.244.1.2 dev eth0",
 		      "via 192.0.2.7 dev eth0 proto 80 onlink");
-	/* What the kernel tells of hops without a carrier it does not take. */
+	/* The kernel reports flags of hops without a carrier that it does not accept. */
 	ip("link add net1 type veth peer name peer1\nlink set net1 up\naddr add 10.8.0.5/24 dev net1");
 	check_default("default via 10.8.0.1 dev net1 onlink", "via 10.8.0.1 dev net1 proto 80 onlink linkdown");
 	check_default("default nexthop via 10.244.1.1 dev eth0 nexthop via 10.8.0.1 dev net1 onlink",
@@ -415,7 +415,7 @@ static void test_several(void **state)
 	assert_shows("ip -6 route show default", UNREACHABLE6);
 	assert_shows("ip -6 route show fd00::/16",
 		     "fd00::/16 via fd00:1::2 dev eth0 proto 80 metric 1024 pref medium\n");
-	/* One that comes later is the one to follow, as is a lower metric before. */
+	/* A later default route is followed, as is one of a lower metric before. */
 	ip("route add default via 10.244.1.4");
 	assert_done(primary_take("vx0", &config, &why));
 	assert_shows(MAIN4 " show default", UNREACHABLE4);
@@ -468,7 +468,7 @@ static void test_own_routes(void **state)
 			    "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n");
 }
 
-/* The overlay's network holds the gateway's underlay address: the tunnel must not run through itself. */
+/* The overlay's network contains the gateway's underlay address: the tunnel must not run through itself. */
 static void test_remote_in_overlay(void **state)
 {
 	(void)state;
@@ -494,7 +494,7 @@ static void test_change(void **state)
 	add_remote(&other, "10.244.3.8");
 	add_remote(&other, "fd00:2::8");
 
-	/* Of what stays not even a moment's deletion is told. */
+	/* What stays is not deleted even for a moment. */
 	int monitor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE};
 	assert_int_equal(bind(monitor, (struct sockaddr *)&groups, sizeof(groups)), 0);
@@ -547,7 +547,7 @@ static socklen_t sockaddr_of(const char *address, uint16_t port, struct sockaddr
 	return endpoint_to_sockaddr(&endpoint, out);
 }
 
-/* 0 or an errno, when a packet was given to the kernel or refused. */
+/* 0 or an errno, when a packet was given to the kernel. */
 static int try(const struct attempt *attempt)
 {
 	struct sockaddr_storage to, from;
@@ -574,7 +574,7 @@ static int try(const struct attempt *attempt)
 	return code;
 }
 
-/* What frames at veth0 are for this address. */
+/* Which frames at veth0 are for this address. */
 static bool is_for(const uint8_t *frame, ssize_t length, const char *text)
 {
 	struct address to = {0};
@@ -634,7 +634,7 @@ static const struct attempt attempts[] = {
 	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5", .flags = MSG_DONTROUTE},
 };
 
-/* Tries all; how many of the attempts got out. What is kept has to get out each time, bound or not. */
+/* Tries all ways; returns how many attempts got out. What is kept must get out each time, bound or not. */
 static unsigned count_leaks(void)
 {
 	unsigned leaks = 0;

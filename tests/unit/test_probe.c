@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_probe.c - what a probe is, and by what it is known when it leaves
+ * test_probe.c - what a probe is, and how it is recognised when it leaves
  *
- * Without a packet socket, which needs root: the filter is caught on its way to the kernel and run in here, and probes
- * go through pairs of sockets.
+ * Runs without a packet socket, which needs root: the filter is caught on its way to the kernel and executed here, and
+ * probes go through socket pairs.
  */
 #include <sys/socket.h>
 
@@ -83,7 +83,7 @@ static void make_probe(unsigned i, uint32_t id)
 
 /* What is written */
 
-/* It takes the way of what it stands for: a TCP super-frame in a tunnel, cut in two, that no receiver takes in. */
+/* It looks like what it stands for: a TCP super-frame in a tunnel, cut in two, that no receiver accepts. */
 static void test_written(void **state)
 {
 	(void)state;
@@ -103,7 +103,7 @@ static void test_written(void **state)
 		ip = tunnel.inner.bytes + 14;
 		assert_int_equal(packet_sum(0, ip, 20), 0xffff);
 		assert_int_equal(packet_get16(ip + 2), tunnel.inner.end - 14);
-		assert_int_equal(ip[8], 1); /* whoever does take it in forwards it nowhere */
+		assert_int_equal(ip[8], 1); /* a receiver that does accept it forwards it nowhere */
 		assert_memory_equal(ip + 12, ((uint8_t[]){192, 0, 2, 1, 192, 0, 2, 2}), 8);
 		assert_int_equal(tunnel.inner.bytes[0] & 1, 0);
 		assert_int_equal(tunnel.inner.bytes[6] & 1, 0);
@@ -176,10 +176,13 @@ static void test_filter(void **state)
 		make_probe(i, 0xdeadbeef);
 		uint8_t *ip = packet.bytes + 14;
 		size_t length = packet.end - 14, mark = i ? 40 + 8 : 20 + 8;
-		/* Of what leaves, what take() reads; of what arrives, is for others, or goes round inside, nothing. */
+		/*
+		 * Matches leaving packets that probe_take() reads; nothing that arrives, is for others, or loops
+		 * inside.
+		 */
 		for (uint32_t type = 0; type < 8; type++)
 			assert_int_equal(run_filter(type, ip, length) >= mark + 8, type == 4);
-		/* As the whole super-frame it is seen where a device cuts it. */
+		/* A device that cuts it sees it as the whole super-frame. */
 		assert_true(run_filter(4, tunnel.outer.bytes + 14, tunnel.outer.end - 14) >= mark + 8);
 		for (size_t cut_at = 0; cut_at < length; cut_at++)
 			assert_int_equal(!run_filter(4, ip, cut_at), cut_at < mark + 4);
@@ -195,7 +198,7 @@ static void test_filter(void **state)
 	}
 }
 
-/* Reads what is in packet, from the IP header on, as the packet socket would give it. */
+/* Handles the bytes in `packet`, from the IP header on, as the packet socket returns them. */
 static bool take_packet(size_t length, uint32_t first)
 {
 	assert_int_equal(write(tap.fd, packet.bytes + 14, length), (ssize_t)length);
@@ -225,10 +228,10 @@ static void test_take(void **state)
 			assert_true(take_packet(packet.end - 14, firsts[f]));
 			assert_int_equal(probe_count_lost(targets, TARGETS), TARGETS - 1);
 			assert_left((int)i);
-			/* No more than the filter lets through. */
+			/* Only as many bytes as the filter lets through. */
 			assert_true(take_packet(packet.l4 - 14 + 16, firsts[f]));
 			assert_left((int)i);
-			/* Another run's, before and behind. */
+			/* Ids of other runs, before and after. */
 			assert_true(take_packet(packet.end - 14, firsts[f] + i + 1));
 			assert_left(-1);
 			assert_true(take_packet(packet.end - 14, firsts[f] + i - TARGETS));
@@ -243,7 +246,7 @@ static void test_take_short(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		make_probe(i, i);
 		for (size_t length = 1; length < packet.l4 - 14 + 16; length++) {
-			/* What the one before has left in the buffer does not complete it. */
+			/* Bytes that the previous one left in the buffer must not complete it. */
 			assert_true(take_packet(packet.end - 14, 0));
 			assert_left((int)i);
 			assert_true(take_packet(length, 0));
@@ -252,7 +255,7 @@ static void test_take_short(void **state)
 	}
 }
 
-/* NAT has had its hands on it: an answer, or the far end's filter, would not know it. */
+/* Rewritten by NAT: an answer would not be recognised. */
 static void test_rewritten(void **state)
 {
 	(void)state;
@@ -261,7 +264,7 @@ static void test_rewritten(void **state)
 		make_probe(i, i);
 		uint8_t *ip = packet.bytes + 14;
 		for (size_t at = 0; at < udp + 4; at++) {
-			/* Hop limit, TOS, lengths and checksum are the node's. */
+			/* The node sets hop limit, TOS, lengths and checksum. */
 			bool matters = at == 0 || at >= addresses;
 			ip[at] ^= 0x05;
 			assert_int_equal(is_as_written(&targets[i], ip), !matters);
@@ -269,7 +272,7 @@ static void test_rewritten(void **state)
 		}
 		assert_true(is_as_written(&targets[i], ip));
 		assert_false(is_as_written(&targets[i + 2], ip));
-		/* Of the other family, which makes the offsets others. */
+		/* The other family, with other offsets. */
 		assert_false(is_as_written(&targets[1 - i], ip));
 	}
 }

@@ -6,7 +6,13 @@
  * The cluster is the real cluster.c with watches that the test fills; podswitchd is a record behind the real control
  * socket; time is what the test says it is. Events go into a list, and pods' network namespaces come from a variable.
  */
+#include "control/kube/adopt.c"
+#include "control/kube/agent_methods.c"
+#include "control/kube/attachments.c"
 #include "control/kube/reconcile.c"
+#include "control/kube/reconciler.c"
+#include "control/kube/retire.c"
+#include "control/kube/running_pods.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -325,7 +331,7 @@ static void without_gateway(void **state)
 	put_pod("media", "tv", UID, "");
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "none");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(json_object_size(f->p.ports), 0);
 	assert_int_equal(f->p.changes, 0);
 	assert_string_equal(told, "");
@@ -361,8 +367,8 @@ static void with_gateway(void **state)
 	assert_string_equal(json_string_value(json_array_get(json_object_get(gateway, "remote"), 0)), "10.244.2.7");
 	unsigned changes = f->p.changes;
 	assert_string_equal(add(f, C1, "tv"), "ready");
-	turn(f, PERIOD);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(f->p.changes, changes);
 	assert_string_equal(told, "GatewayAttached tv|");
 	reconciler_count(f->attach, &counters);
@@ -398,7 +404,7 @@ static void unknown_gateway_appears(void **state)
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	assert_non_null(strstr(reason_of(f), "there is no Service late"));
 	assert_string_equal(add(f, C1, "tv"), "pending");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(told, "GatewayNotFound tv|");
 	assert_int_equal(f->p.changes, 0);
 	put_service("late", "");
@@ -487,7 +493,7 @@ static void silent_endpoint_is_left(void **state)
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	strcpy(first, place_of(f, TV));
 	/* Asked again and again, as the plugin does: it has its time. */
-	for (unsigned i = 0; i < PATIENCE / 200; i++) {
+	for (unsigned i = 0; i < SILENCE_LIMIT / 200; i++) {
 		assert_string_equal(place_of(f, TV), first);
 		turn(f, 200);
 		assert_string_equal(add(f, C1, "tv"), "pending");
@@ -499,12 +505,12 @@ static void silent_endpoint_is_left(void **state)
 	char second[NAMES_SIZE];
 	strcpy(second, place_of(f, TV));
 	for (unsigned i = 0; i < 4; i++) {
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 		assert_string_equal(place_of(f, TV), second);
 	}
 	/* When the first is forgiven, it is tried again. */
 	for (unsigned i = 0; i < 12 && !strcmp(place_of(f, TV), second); i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), first);
 	assert_int_equal(times_told("GatewayLost"), 0);
 }
@@ -522,7 +528,7 @@ static void silent_endpoints_are_left_in_turn(void **state)
 	for (size_t i = 0; i < 3; i++)
 		podswitchd_client(&f->p, all[i], "probing");
 	assert_string_equal(add(f, C1, "tv"), "pending");
-	for (unsigned i = 0; i < 3 * PATIENCE / 200; i++) {
+	for (unsigned i = 0; i < 3 * SILENCE_LIMIT / 200; i++) {
 		char before[NAMES_SIZE];
 		strcpy(before, place_of(f, TV));
 		turn(f, 200);
@@ -530,7 +536,7 @@ static void silent_endpoints_are_left_in_turn(void **state)
 		since += 200;
 		if (!strcmp(before, place_of(f, TV)))
 			continue;
-		assert_in_range(since, PATIENCE, PATIENCE + 400);
+		assert_in_range(since, SILENCE_LIMIT, SILENCE_LIMIT + 400);
 		since = 0;
 		moves++;
 	}
@@ -623,9 +629,9 @@ static void keeps_as_many_networks_as_fit(void **state)
 	f->config.n_keep = 70;
 	close_agent(f);
 	open_agent(f);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	const json_t *list = json_object_get(port_of(f, TV), "keep");
-	assert_int_equal(json_array_size(list), ORDERS_MAX_KEEP);
+	assert_int_equal(json_array_size(list), PODSWITCHD_PORTS_MAX_KEEP);
 	/* What the gateway's owner asked for has the first place. */
 	assert_string_equal(json_string_value(json_array_get(list, 0)), "192.0.2.0/24");
 }
@@ -685,7 +691,7 @@ static void moves_to_another_gateway(void **state)
 	assert_string_equal(fake_text(f->result, "gateway"), "media/other");
 	/* The first one is nobody's any more. */
 	json_object_set_new(f->p.gateways, "by-hand", json_object());
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(json_object_get(f->p.gateways, VPN("10.244.2.7")));
 	assert_non_null(json_object_get(f->p.gateways, "media.other@10.244.3.3"));
 	assert_non_null(json_object_get(f->p.gateways, "by-hand"));
@@ -704,10 +710,10 @@ static void stays_while_the_new_gateway_is_not_there(void **state)
 	put_pod("media", "tv", UID, "'podswitch.io/gateway':'nowhere'");
 	turn(f, 1);
 	put_pod("media", "tv", UID, "'podswitch.io/gateway':'no where'");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	put_service("nowhere", "");
 	put_pod("media", "tv", UID, "'podswitch.io/gateway':'nowhere'");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
 	assert_int_equal(f->p.changes, changes);
 	assert_string_equal(told, "GatewayAttached tv|GatewayNotFound tv|GatewayMalformed tv|GatewayLost tv|");
@@ -722,8 +728,8 @@ static void service_and_namespace_go(void **state)
 	watch_take("services", "{'metadata':{'namespace':'media','name':'vpn'}}");
 	watch_take("endpointslices", "{'metadata':{'namespace':'media','name':'vpn-1'}}");
 	watch_take("namespaces", "{'metadata':{'name':'media'}}");
-	turn(f, PERIOD);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(f->p.changes, changes);
 	assert_string_equal(check(f, C1, "tv"), "lost");
 	assert_string_equal(told, "GatewayAttached tv|GatewayNotFound tv|");
@@ -739,7 +745,7 @@ static void opts_out_and_in(void **state)
 	assert_null(port_of(f, TV));
 	assert_string_equal(told, "GatewayAttached tv|GatewayDetached tv|");
 	assert_string_equal(check(f, C1, "tv"), "none");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(json_object_size(f->p.gateways), 0);
 	put_pod("media", "tv", UID, ASKS_VPN);
 	turn(f, 1);
@@ -760,7 +766,7 @@ static void removal_that_is_refused_is_tried_again(void **state)
 	assert_int_equal(times_told("GatewayDetached"), 0);
 	assert_string_equal(check(f, C1, "tv"), "lost");
 	f->p.refuse = NULL;
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(port_of(f, TV));
 }
 
@@ -779,17 +785,17 @@ static void permission_is_revoked(void **state)
 	turn(f, 1);
 	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), place);
 	f->p.refuse = NULL;
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), "none");
 	assert_non_null(port_of(f, "games.quake@c1c1c1c1c1c1"));
 	unsigned orders = times_ordered(f, "port.set games.quake@c1c1c1c1c1c1");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(times_ordered(f, "port.set games.quake@c1c1c1c1c1c1"), orders);
 	assert_int_equal(times_told("GatewayNotAllowed"), 1);
 	/* An agent that starts meanwhile leaves it cut off. */
 	close_agent(f);
 	open_agent(f);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), "none");
 	put_service("vpn", "'podswitch.io/allow-namespaces':'office games'");
 	turn(f, 1);
@@ -814,7 +820,7 @@ static void gateway_changes_its_network(void **state)
 	assert_int_equal(json_integer_value(json_object_get(gateway, "port")), 4789);
 	assert_int_equal(times_ordered(f, "gateway.set " VPN("10.244.2.7")), 1);
 	assert_int_equal(times_ordered(f, "gateway.remove " VPN("10.244.2.7")), 0);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(times_ordered(f, "gateway.set " VPN("10.244.2.7")), 1);
 }
 
@@ -824,8 +830,8 @@ static void gateway_removed_by_hand(void **state)
 
 	make_ready(f);
 	podswitchd_forget(&f->p);
-	turn(f, PERIOD);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
 }
 
@@ -843,14 +849,14 @@ static void endpoint_goes(void **state)
 	strcpy(second, place_of(f, TV));
 	/* It stays there, whoever comes. */
 	put_endpoints("vpn", "10.244.2.1 10.244.2.2 10.244.2.3 10.244.2.7 10.244.2.8 10.244.2.9");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), second);
 	/* The last one goes, and comes back. */
 	put_endpoints("vpn", "");
 	turn(f, 1);
 	assert_string_equal(place_of(f, TV), second);
 	assert_string_equal(check(f, C1, "tv"), "lost");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	put_endpoints("vpn", strchr(second, '@') + 1);
 	turn(f, 1);
 	assert_string_equal(check(f, C1, "tv"), "ready");
@@ -907,7 +913,7 @@ static void lost_endpoint(void **state)
 	/* ... until it is forgiven. */
 	podswitchd_client(&f->p, first, "ready");
 	for (unsigned i = 0; i < 13; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), first);
 	assert_string_equal(check(f, C1, "tv"), "ready");
 }
@@ -920,7 +926,7 @@ static void single_endpoint_is_lost(void **state)
 	podswitchd_client(&f->p, VPN("10.244.2.7"), "lost");
 	hear_news(f, TV, "port.lost");
 	hear_news(f, TV, "port.changed");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
 	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|");
 	assert_int_equal(f->attach->lost, 1);
@@ -940,7 +946,7 @@ static void news_is_missed(void **state)
 	make_ready(f);
 	strcpy(first, place_of(f, TV));
 	podswitchd_client(&f->p, first, "lost");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), other_than(first));
 	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
 }
@@ -952,10 +958,10 @@ static void lease_is_lost(void **state)
 
 	make_ready(f);
 	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(check(f, C1, "tv"), "lost");
-	turn(f, PERIOD);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|");
 	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
 	hear_news(f, TV, "port.ready");
@@ -977,7 +983,7 @@ static void removed_before_it_is_ready(void **state)
 	assert_null(port_of(f, TV));
 	assert_string_equal(add(f, C1, "tv"), "failed");
 	assert_int_equal(f->code, JSONRPC_REFUSED);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(port_of(f, TV));
 	/* Twice is no error, and a further sandbox of the pod is another matter. */
 	call_agent(f, "attachment.remove", question(C1, "media", "tv"));
@@ -1008,15 +1014,15 @@ static void second_sandbox(void **state)
 	assert_string_equal(place_of(f, "media.tv@c2c2c2c2c2c2"), VPN("10.244.2.7"));
 	/* A plugin of the first that still asks does not take it back. */
 	assert_string_equal(add(f, C1, "tv"), "failed");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), "none");
 	assert_string_equal(place_of(f, "media.tv@c2c2c2c2c2c2"), VPN("10.244.2.7"));
 	unsigned changes = f->p.changes;
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(add(f, C2, "tv"), "ready");
 	assert_int_equal(f->p.changes, changes);
 	json_object_set_new(f->p.states, TV, json_string("gone"));
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(port_of(f, TV));
 	/* One that is gone already is in nobody's way. */
 	json_object_set_new(f->p.states, "media.tv@c2c2c2c2c2c2", json_string("gone"));
@@ -1038,21 +1044,21 @@ static void pod_goes_without_del(void **state)
 
 	make_ready(f);
 	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
-	for (unsigned waited = 0; waited < ORPHAN_AGE; waited += PERIOD) {
-		turn(f, PERIOD);
+	for (unsigned waited = 0; waited < ORPHAN_AGE; waited += RECONCILER_PERIOD) {
+		turn(f, RECONCILER_PERIOD);
 		assert_string_equal(place_of(f, TV), VPN("10.244.2.7"));
 	}
-	turn(f, PERIOD);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	/* Its processes may have a long grace period, in which they get no other way out. */
 	assert_string_equal(place_of(f, TV), "none");
 	turn(f, 100 * ORPHAN_AGE);
 	assert_string_equal(place_of(f, TV), "none");
 	json_object_set_new(f->p.states, TV, json_string("gone"));
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(port_of(f, TV));
 	assert_null(f->attach->attachments);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(json_object_size(f->p.gateways), 0);
 }
 
@@ -1064,9 +1070,9 @@ static void pod_is_away_for_a_moment(void **state)
 	make_ready(f);
 	for (int i = 0; i < 3; i++) {
 		watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
-		turn(f, ORPHAN_AGE - PERIOD);
+		turn(f, ORPHAN_AGE - RECONCILER_PERIOD);
 		put_pod("media", "tv", UID, ASKS_VPN);
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	}
 	assert_string_equal(check(f, C1, "tv"), "ready");
 }
@@ -1079,7 +1085,7 @@ static void port_is_gone(void **state)
 	json_object_set_new(f->p.states, TV, json_string("gone"));
 	hear_news(f, TV, "port.gone");
 	watch_take(PODS, "{'metadata':{'namespace':'media','name':'tv'}}");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(port_of(f, TV));
 }
 
@@ -1090,11 +1096,11 @@ static void tombstones_are_carried_out(void **state)
 	make_ready(f);
 	assert_int_equal(shell_status(f->tombstones, "mkdir $D && echo '{}' >$D/" TV " && echo x >$D/.half"), 0);
 	f->p.refuse = "port.remove";
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(shell_status(f->tombstones, "test -e $D/" TV), 0);
 	assert_non_null(port_of(f, TV));
 	f->p.refuse = NULL;
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_null(port_of(f, TV));
 	assert_int_equal(shell_status(f->tombstones, "test ! -e $D/" TV " && test -e $D/.half"), 0);
 	assert_string_equal(add(f, C1, "tv"), "failed");
@@ -1130,14 +1136,14 @@ static void agent_starts_anew(void **state)
 	struct fixture *f = *state;
 
 	make_ready(f);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	unsigned changes = f->p.changes;
 	cluster_close(f->cluster);
 	close_agent(f);
 	open_cluster(f);
 	open_agent(f);
 	for (int i = 0; i < 10; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	assert_string_equal(check(f, C1, "tv"), "failed");
 	/* All but the pods are known: still nothing may be concluded. */
@@ -1151,7 +1157,7 @@ static void agent_starts_anew(void **state)
 	put_pod("media", "tv", UID, ASKS_VPN);
 	watch_of(PODS)->synced = true;
 	turn(f, 1);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(add(f, C1, "tv"), "ready");
 	assert_string_equal(check(f, C1, "tv"), "ready");
 	assert_int_equal(f->p.changes, changes);
@@ -1188,7 +1194,7 @@ static void agent_starts_anew_at_a_lost_gateway(void **state)
 	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|");
 	assert_non_null(strstr(last_message, "media/vpn at 10.244.2.7"));
 	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(times_told("GatewayRecovered"), 1);
 }
 
@@ -1204,7 +1210,7 @@ static void configured_gateway_outlives_the_agent(void **state)
 	close_agent(f);
 	open_agent(f);
 	turn(f, 1);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_non_null(port_of(f, TV));
 	assert_int_equal(f->p.changes, changes);
 	assert_string_equal(check(f, C1, "tv"), "ready");
@@ -1212,7 +1218,7 @@ static void configured_gateway_outlives_the_agent(void **state)
 	close_agent(f);
 	assert_int_equal(shell_status(f->memory, "rm $D/" TV " && mkdir $D/" TV), 0);
 	open_agent(f);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_non_null(port_of(f, TV));
 	assert_int_equal(shell_status(f->memory, "rmdir $D/" TV " && echo -n vpn.media >$D/" TV), 0);
 	close_agent(f);
@@ -1254,7 +1260,7 @@ static void long_name_is_taken_up(void **state)
 	close_agent(f);
 	open_agent(f);
 	for (int i = 0; i < 10; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_int_equal(f->p.changes, changes);
 	assert_string_equal(check(f, C1, name), "ready");
 }
@@ -1271,7 +1277,7 @@ static void ports_of_others_are_left_alone(void **state)
 		f->p.ports, "No@Pod",
 		json_pack("{s:s, s:s, s:s, s:s}", "name", "No@Pod", "gateway", "lab", "netns", "x", "ifname", "vx0"));
 	for (int i = 0; i < 10; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_int_equal(json_object_size(f->p.ports), 2);
 	assert_null(f->attach->attachments);
 }
@@ -1304,10 +1310,10 @@ static void podswitchd_keeps_its_state(void **state)
 	unsigned changes = f->p.changes;
 	podswitchd_stop(&f->p);
 	for (int i = 0; i < 10; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	podswitchd_start(&f->p);
 	for (int i = 0; i < 3; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_int_equal(f->p.changes, changes);
 	assert_string_equal(told, "GatewayAttached tv|");
 	assert_string_equal(check(f, C1, "tv"), "ready");
@@ -1316,7 +1322,7 @@ static void podswitchd_keeps_its_state(void **state)
 	json_object_set_new(port_of(f, TV), "probe", json_integer(99));
 	podswitchd_start(&f->p);
 	for (int i = 0; i < 3; i++)
-		turn(f, PERIOD);
+		turn(f, RECONCILER_PERIOD);
 	assert_int_equal(json_integer_value(json_object_get(port_of(f, TV), "probe")), 10);
 }
 
@@ -1413,7 +1419,7 @@ static void running_pod_is_attached(void **state)
 	netns_answer = "/proc/77/ns/net";
 	watch_say(PODS, "{'metadata':{'namespace':'media','name':'radio','uid':'0123456789ac','annotations':{" ASKS_VPN
 			"}},'status':{'phase':'Pending'}}");
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, port), VPN("10.244.2.7"));
 	assert_string_equal(fake_text(port_of(f, port), "netns"), "/proc/77/ns/net");
 	assert_int_equal(json_object_size(f->p.ports), 1);
@@ -1425,7 +1431,7 @@ static void running_pod_is_attached(void **state)
 	open_agent(f);
 	turn(f, 1);
 	call_agent(f, "attachment.gc", valid(C2));
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(f->p.changes, changes);
 	/* The plugin's own takes its place. */
 	assert_string_equal(add(f, C1, "tv"), "ready");
@@ -1459,7 +1465,7 @@ static void running_pods_are_not_attached(void **state)
 	watch_say(PODS, "{'metadata':{'namespace':'media','name':'host','uid':'0123456789ad','annotations':{" ASKS_VPN
 			"}},'spec':{'hostNetwork':true},'status':{'phase':'Running'}}");
 	turn(f, 1);
-	turn(f, PERIOD);
+	turn(f, RECONCILER_PERIOD);
 	assert_int_equal(f->p.changes, 0);
 	/* One that opted in after the plugin had let it go. */
 	assert_string_equal(add(f, C1, "plain"), "none");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_segment.c - super-frames cut as cut.h would, checksums left to us, and virtio headers that lie */
+/*
+ * test_segment.c - super-frames are cut as cut.h does it, checksums are filled in, and invalid virtio headers are
+ * refused
+ */
 #include "vswitch/path/segment.c"
 
 #include "tests/unit/cut.h"
@@ -51,7 +54,7 @@ static void check_cut(size_t size)
 	assert_int_equal(plan.headers, packet_headers(&packet));
 	assert_int_equal(plan.size, size);
 	assert_int_equal(plan.count, cut_count(&packet, size));
-	/* In any order, and again: a refused train is not the last that is heard of the frame. */
+	/* In any order, and repeatedly: after a refused train the frame is cut once more. */
 	for (unsigned i = plan.count; i-- > 0;)
 		check_segment(&plan, i);
 	check_segment(&plan, plan.count / 2);
@@ -59,24 +62,11 @@ static void check_cut(size_t size)
 	free(frame.data);
 }
 
-static struct recipe random_recipe(uint8_t protocol)
-{
-	struct recipe recipe = {.version = below(2) ? 6 : 4,
-				.protocol = protocol,
-				.tos = (uint8_t)rand(),
-				.ip_options = (unsigned)below(3) * 4,
-				.extensions = (unsigned)below(3),
-				.tcp_options = (unsigned)below(11) * 4,
-				.padding = below(4) ? 0 : 5,
-				.partial = true};
-	return recipe;
-}
-
 static void test_tcp(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(6);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, 6);
 		size_t size = 536 + below(1448 - 536 + 1);
 		recipe.payload = 1 + below(below(2) ? 65000 : 3 * size);
 		packet_random(&packet, &recipe);
@@ -90,7 +80,7 @@ static void test_udp(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, 17);
 		size_t size = 1 + below(1472);
 		recipe.payload = 1 + below(size * 128 < 65000 ? size * 128 : 65000);
 		packet_random(&packet, &recipe);
@@ -98,7 +88,7 @@ static void test_udp(void **state)
 	}
 }
 
-/* Each flag alone, and which segment it is found on. */
+/* Each flag alone, and in which segments it must be. */
 static void test_tcp_flags(void **state)
 {
 	(void)state;
@@ -122,7 +112,7 @@ static void test_tcp_flags(void **state)
 	}
 }
 
-/* Sequence numbers and ids go round. */
+/* Sequence numbers and ids wrap around. */
 static void test_wrap(void **state)
 {
 	(void)state;
@@ -135,7 +125,7 @@ static void test_wrap(void **state)
 	check_cut(1000);
 }
 
-/* UDP's checksum of 0 would say that there is none: 0xffff is the other way to write it. */
+/* A UDP checksum of 0 would mean that there is none: 0xffff stands for it. */
 static void test_udp_zero(void **state)
 {
 	(void)state;
@@ -176,7 +166,7 @@ static void test_fill(void **state)
 	(void)state;
 	static const uint8_t protocols[] = {6, 17};
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(protocols[i % 2]);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, protocols[i % 2]);
 		recipe.payload = below(1500);
 		recipe.padding = 0;
 		packet_random(&packet, &recipe);
@@ -194,12 +184,12 @@ static void test_fill(void **state)
 	}
 }
 
-/* Whatever was said to be complete stays as it is, right or wrong. */
+/* A frame that is said to be complete stays as it is, right or wrong. */
 static void test_complete(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(below(2) ? 6 : 17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, below(2) ? 6 : 17);
 		struct virtio_net_hdr vnet = {.csum_start = (uint16_t)rand(), .csum_offset = (uint16_t)rand()};
 		struct segment_plan plan;
 		bool super = true;
@@ -242,7 +232,7 @@ static void test_checksum_outside(void **state)
 	struct virtio_net_hdr vnet = {.flags = CUT_NEEDS_CSUM};
 	for (size_t start = 0; start <= 65535; start++) {
 		vnet.csum_start = (uint16_t)start;
-		/* The last place that is inside, one further, and as far as it goes. */
+		/* The last offset inside the frame, the next one, and the largest. */
 		vnet.csum_offset = (uint16_t)(start + 2 <= packet.length ? packet.length - start - 1 : 0);
 		assert_refused(&vnet);
 		vnet.csum_offset = 65535;
@@ -310,7 +300,7 @@ static void test_bad_types(void **state)
 	}
 }
 
-/* hdr_len is a hint that nobody needs. */
+/* hdr_len is only a hint. */
 static void test_header_length(void **state)
 {
 	(void)state;
@@ -329,7 +319,7 @@ static void test_header_length(void **state)
 	free(frame.data);
 }
 
-/* Frames that cannot be cut, whatever is said of them. */
+/* Frames that cannot be cut, whatever their virtio header says. */
 static void test_uncuttable(void **state)
 {
 	(void)state;
@@ -359,7 +349,7 @@ static void test_uncuttable(void **state)
 static void test_long_headers(void **state)
 {
 	(void)state;
-	/* 14 + 40 + 8 n + 20 + 40: 194 bytes with ten extension headers, but six are all that are looked into. */
+	/* 14 + 40 + 8 n + 20 + 40: 194 bytes with ten extension headers, but only six are looked into. */
 	struct recipe recipe = {.version = 6, .protocol = 6, .tcp_options = 40, .payload = 3000, .partial = true};
 	for (recipe.extensions = 0; recipe.extensions <= 6; recipe.extensions++) {
 		packet_random(&packet, &recipe);
@@ -395,12 +385,12 @@ static void test_long_headers(void **state)
 	}
 }
 
-/* Everything at random: it is refused or it is cut, and a sanitizer has nothing to say. */
+/* Random frames are refused or cut, and the sanitizers find nothing. */
 static void test_noise(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
-		struct recipe recipe = random_recipe(below(2) ? 6 : 17);
+		struct recipe recipe = random_recipe(below(2) ? 6 : 4, below(2) ? 6 : 17);
 		struct virtio_net_hdr vnet;
 		struct segment_plan plan;
 		bool super;

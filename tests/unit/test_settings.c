@@ -16,14 +16,14 @@ static struct failure why;
 static int read_words(const char *words)
 {
 	static char copy[1024];
-	char *argv[64] = {(char *)"podswitch-agent"};
-	int argc = 1;
+	char *argv[64] = {NULL};
+	int argc = 0;
 
 	snprintf(copy, sizeof(copy), "%s", words);
 	why = (struct failure){0};
 	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
 		argv[argc++] = word;
-	return settings_read(argc, argv, &settings, &why);
+	return settings_read(argv, &settings, &why);
 }
 
 static int set_up(void **state)
@@ -116,7 +116,7 @@ static void environment(void **state)
 	assert_null(settings.default_gateway);
 	setenv("PODSWITCH_ATTACH", "yes", 1);
 	assert_int_equal(read_words(""), -EINVAL);
-	assert_non_null(strstr(why.text, "--attach: 'yes' is neither on nor off"));
+	assert_non_null(strstr(why.text, "PODSWITCH_ATTACH: 'yes' is not on or off"));
 }
 
 static void wrong_usage(void **state)
@@ -126,23 +126,23 @@ static void wrong_usage(void **state)
 	} cases[] = {
 		{"", "--node"},
 		{"--node=", "--node"},
-		{"--frobnicate", "no option '--frobnicate'"},
-		{"--nod n1", "no option '--nod'"},
-		{"--nodes n1", "no option '--nodes'"},
-		{"n1", "no option 'n1'"},
-		{"-n n1", "no option '-n'"},
-		{"--", "no option '--'"},
+		{"--frobnicate", "unknown option '--frobnicate'"},
+		{"--nod n1", "unknown option '--nod'"},
+		{"--nodes n1", "unknown option '--nodes'"},
+		{"n1", "unexpected argument 'n1'"},
+		{"-n n1", "unknown option '-n'"},
+		{"--", "--node"},
 		{"--node", "--node wants NAME"},
-		{"--node n1 --help=yes", "--help wants no value"},
+		{"--node n1 --help=yes", "--help takes no value"},
 		{"--node n1 --attach", "--attach wants on|off"},
-		{"--node n1 --attach true", "neither on nor off"},
-		{"--node n1 --attach=", "neither on nor off"},
-		{"--node n1 --probe 0", "not 1 to 250"},
-		{"--node n1 --probe 251", "not 1 to 250"},
-		{"--node n1 --probe -1", "not 1 to 250"},
-		{"--node n1 --probe 10s", "not 1 to 250"},
-		{"--node n1 --probe=", "not 1 to 250"},
-		{"--node n1 --probe 99999999999999999999", "not 1 to 250"},
+		{"--node n1 --attach true", "is not on or off"},
+		{"--node n1 --attach=", "is not on or off"},
+		{"--node n1 --probe 0", "--probe: 0 is out of range; give 1 to 250"},
+		{"--node n1 --probe 251", "--probe: 251 is out of range; give 1 to 250"},
+		{"--node n1 --probe -1", "is not a whole number from 1 to 250"},
+		{"--node n1 --probe 10s", "is not a whole number from 1 to 250"},
+		{"--node n1 --probe=", "is not a whole number from 1 to 250"},
+		{"--node n1 --probe 99999999999999999999", "is not a whole number from 1 to 250"},
 		{"--node n1 --keep 10.0.0.0", "not a network"},
 		{"--node n1 --keep 10.0.0.0/33", "not a network"},
 		{"--node n1 --keep 0.0.0.0/0", "not a network"},
@@ -150,7 +150,8 @@ static void wrong_usage(void **state)
 		{"--node n1 --keep 10.0.0.0/8,nonsense", "'nonsense' is not a network"},
 		{"--node n1 --keep aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/8",
 		 "not a network"},
-		{"--node n1 --log-level loud", "not error, warning, info or debug"},
+		{"--node n1 --log-level loud",
+		 "--log-level: 'loud' is not known; give one of error, warning, info, debug"},
 	};
 
 	(void)state;
@@ -188,8 +189,8 @@ static void help_and_version(void **state)
 	FILE *out = open_memstream(&text, &size);
 	settings_help(out);
 	fclose(out);
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		assert_non_null(strstr(text, options[i].name));
+	for (size_t i = 0; settings_options[i].name; i++)
+		assert_non_null(strstr(text, settings_options[i].name));
 	free(text);
 }
 

@@ -11,25 +11,11 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/quotes.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define TEXT 2048
-
-static json_t *parse(const char *text)
-{
-	char *copy = strdup(text);
-	json_error_t error;
-
-	assert_non_null(copy);
-	for (char *c = strchr(copy, '\''); c; c = strchr(c, '\''))
-		*c = '"';
-	json_t *json = json_loads(copy, 0, &error);
-	if (!json)
-		print_message("%s: %s\n", copy, error.text);
-	assert_non_null(json);
-	free(copy);
-	return json;
-}
 
 /* The Service media/vpn with these annotations and this spec. */
 static int read_service(const char *annotations, const char *spec, struct gateway_spec *out, struct failure *why)
@@ -39,7 +25,7 @@ static int read_service(const char *annotations, const char *spec, struct gatewa
 	assert_true((size_t)snprintf(text, sizeof(text),
 				     "{'metadata':{'name':'vpn','namespace':'media','annotations':{%s}},'spec':{%s}}",
 				     annotations, spec) < sizeof(text));
-	json_t *service = parse(text);
+	json_t *service = json_of(text);
 	memset(out, 0x5a, sizeof(*out));
 	int code = spec_read(service, out, why);
 	json_decref(service);
@@ -238,7 +224,7 @@ static void test_names(void **state)
 	struct failure why;
 
 	for (size_t i = 0; i < COUNT(wrong); i++) {
-		json_t *service = strcmp(wrong[i], "null_") ? parse(wrong[i]) : NULL;
+		json_t *service = strcmp(wrong[i], "null_") ? json_of(wrong[i]) : NULL;
 		assert_int_equal(spec_read(service, &spec, &why), -EINVAL);
 		json_decref(service);
 	}
@@ -280,7 +266,7 @@ static bool selects(const char *selector, const char *namespace, const char *lab
 
 	snprintf(spec_text, sizeof(spec_text), selector ? "'selector':%s" : "", selector);
 	assert_int_equal(read_service("", spec_text, &spec, &why), 0);
-	json_t *json = labels ? parse(labels) : NULL;
+	json_t *json = labels ? json_of(labels) : NULL;
 	bool selected = spec_selects(&spec, namespace, json);
 	json_decref(json);
 	spec_free(&spec);

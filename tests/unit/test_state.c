@@ -281,7 +281,7 @@ static int apply(struct config *config, const char *text, struct failure *why)
 	json_t *object = json_loads(text, 0, NULL);
 
 	assert_non_null(object);
-	int error = config_apply(config, object, why);
+	int error = config_read_json(config, object, why);
 	json_decref(object);
 	return error;
 }
@@ -356,32 +356,27 @@ static void test_config_file(void **state)
 
 	snprintf(path, sizeof(path), "%s/config.json", f->top);
 	shell("echo '{\"workers\": 3, \"vtep\": \"10.0.0.1\"}' >$D/config.json", f->top);
-	assert_int_equal(config_load(&config, path, &why), 0);
+	assert_int_equal(config_read_file(&config, path, &why), 0);
 	assert_int_equal(config.options.workers, 3);
 
-	json_t *given = json_object();
-	assert_int_equal(config_option(given, "workers", "5"), 0);
-	assert_int_equal(config_option(given, "state-dir", "12"), 0);
-	assert_int_equal(config_option(given, "vtep", "10.0.0.2"), 0);
-	assert_int_equal(config_option(given, "vtep", "fd00::2"), 0);
-	assert_int_equal(config_option(given, "log-level", "error"), 0);
-	assert_int_equal(config_apply(&config, given, &why), 0);
-	json_decref(given);
+	char *words[] = {"--workers", "5",       "--state-dir=12", "--vtep", "10.0.0.2",
+			 "--vtep",    "fd00::2", "--log-level",    "error",  NULL};
+	assert_int_equal(config_read_line(&config, words, &why), 0);
 	assert_int_equal(config.options.workers, 5);
 	assert_string_equal(config.state_dir, "12");
 	assert_int_equal(config.options.vtep[0].bytes[3], 2);
 	assert_int_equal(config.options.vtep[1].family, AF_INET6);
 
 	shell("echo '{\"workers\": 3,' >$D/config.json", f->top);
-	assert_int_equal(config_load(&config, path, &why), -EINVAL);
+	assert_int_equal(config_read_file(&config, path, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "line"));
 	shell("echo '[]' >$D/config.json", f->top);
-	assert_int_equal(config_load(&config, path, &why), -EINVAL);
+	assert_int_equal(config_read_file(&config, path, &why), -EINVAL);
 	shell("echo '{\"nope\": 1}' >$D/config.json", f->top);
-	assert_int_equal(config_load(&config, path, &why), -EINVAL);
+	assert_int_equal(config_read_file(&config, path, &why), -EINVAL);
 	assert_string_equal(why.key, "nope");
 	shell("rm $D/config.json", f->top);
-	assert_int_equal(config_load(&config, path, &why), -ENOENT);
+	assert_int_equal(config_read_file(&config, path, &why), -ENOENT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

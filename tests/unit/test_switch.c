@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_switch.c - what may be the name of a gateway or port */
+/* test_switch.c - valid names of gateways and ports */
 #include "vswitch/switch.c"
 
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static void test_names(void **state)
 			fail_msg("\"%s\" was taken", bad[i]);
 }
 
-/* Each byte there is, alone, first and second. */
+/* Every byte, alone, first and second. */
 static void test_name_bytes(void **state)
 {
 	(void)state;

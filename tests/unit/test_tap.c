@@ -7,6 +7,10 @@
  * in /proc and through sockets, never through the code under test.
  */
 #include "tap/link.c"
+#include "tap/link_config.c"
+#include "tap/link_query.c"
+#include "tap/link_target.c"
+#include "tap/link_underlay.c"
 #include "tap/netns.c"
 #include "tap/tap.c"
 
@@ -103,7 +107,7 @@ static int leave(void **state)
 			fail_msg("%s: %d: %s", #call, code_, why.text);                                                \
 	} while (0)
 
-/* Whether a line of the file has all of these words in this order. */
+/* Whether a line of the file contains all of these words in this order. */
 static bool in_file(const char *path, const char *first, const char *second, const char *third)
 {
 	char line[512];
@@ -130,7 +134,7 @@ static bool has_route6(const char *to_length, const char *via, const char *ifnam
 	return in_file("/proc/thread-self/net/ipv6_route", to_length, via, ifname);
 }
 
-/* NULL, or what the interface is called that has the IPv4 address. */
+/* The name of the interface that has the IPv4 address, or NULL. */
 static bool has_ipv4(const char *ifname, const char *wanted)
 {
 	struct ifaddrs *list;
@@ -146,7 +150,7 @@ static bool has_ipv4(const char *ifname, const char *wanted)
 	return found;
 }
 
-/* Serves at once: neither missing nor tentative. */
+/* Works at once: neither missing nor tentative. */
 static bool can_bind6(const char *address)
 {
 	struct sockaddr_in6 own = {.sin6_family = AF_INET6};
@@ -192,14 +196,14 @@ static bool has_carrier(const char *ifname)
 	struct rtnl_link *link;
 
 	assert_done(netlink_open(&nl, &why));
-	assert_done(find_link(&nl, ifname, &link, &why));
+	assert_done(link_look_up(&nl, ifname, &link, &why));
 	bool carrier = rtnl_link_get_carrier(link);
 	rtnl_link_put(link);
 	netlink_close(&nl);
 	return carrier;
 }
 
-/* Sends a link of libnl's making to the kernel; false when the kernel knows no such kind. */
+/* Makes an interface with libnl; false when the kernel does not have this kind. */
 static bool add_link(struct rtnl_link *link)
 {
 	struct netlink nl;
@@ -343,7 +347,7 @@ static void return_nowhere(void)
 {
 	struct netns none = {.fd = -1};
 
-	/* The log line of a death that is meant would only worry the reader. */
+	/* The log line of an intended abort would only worry the reader. */
 	close(STDERR_FILENO);
 	signal(SIGABRT, SIG_DFL);
 	netns_return(&none);
@@ -396,7 +400,7 @@ static void test_tap_names(void **state)
 	tap_destroy(make_tap("fifteen-letters"));
 }
 
-/* A name is taken by an interface of any kind, also by a TAP that nobody holds: attaching to it would be silent. */
+/* Any interface takes a name, even a TAP that nobody has open: attaching to that one would go unnoticed. */
 static void test_tap_taken(void **state)
 {
 	(void)state;
@@ -453,8 +457,7 @@ static void test_tap_adopt_wrong(void **state)
 	close(tun);
 	assert_refused(tap_adopt("tun0", &fd, &why), ENODEV, "ifname");
 
-	/* What the lookup before would let through if the device vanished just then: attach() makes one, and takes it
-	 * for what it is. */
+	/* If the device vanishes after the look-up, TUNSETIFF makes a new one; tap_attach() must notice that. */
 	int raced = open_tun(&why);
 	assert_refused(tap_attach(raced, "vx0", &why), ENODEV, "ifname");
 	close(raced);
@@ -474,7 +477,7 @@ static void create_powerless(void)
 		_exit(0);
 }
 
-/* Enough rights for the device, not for the interface. */
+/* Permission for /dev/net/tun, but not to make an interface. */
 static void create_without_admin(void)
 {
 	struct failure refused = {0};
@@ -560,7 +563,7 @@ static void test_link_setup_ipv6_default(void **state)
 	tap_destroy(fd);
 }
 
-/* Each is refused under its key, and the interface is then as it was. */
+/* Each is refused with its key, and the interface is unchanged. */
 static void test_link_setup_wrong(void **state)
 {
 	(void)state;
@@ -710,7 +713,7 @@ static void test_link_change_refused(void **state)
 	now.mtu = 1400;
 	now.addresses[0] = (struct prefix)PREFIX4(172, 17, 0, 10, 24);
 	now.routes[1] = (struct link_route){.to = PREFIX4(192, 168, 8, 0, 24)};
-	now.default_via = now.addresses[0].address; /* what the kernel finds wrong, last of all */
+	now.default_via = now.addresses[0].address; /* what the kernel finds wrong, after everything else */
 	assert_refused(link_change("vx0", &plain, &now, &why), EINVAL, "default_via");
 	check_plain("vx0");
 	assert_false(has_ipv4("vx0", "172.17.0.10"));
@@ -719,15 +722,15 @@ static void test_link_change_refused(void **state)
 	assert_refused(link_change("vx0", &plain, &now, &why), ENODEV, "ifname");
 }
 
-/* What the pod did itself on its interface is left alone when nothing of ours changes. */
+/* What the pod itself changed on its interface stays when nothing of ours changes. */
 static void test_link_change_nothing(void **state)
 {
 	(void)state;
 	NEED_ROOT();
 	int fd = make_tap("vx0");
-	struct target t;
+	struct link_target t;
 	assert_done(link_setup("vx0", &plain, &why));
-	assert_done(target_open(&t, "vx0", &why));
+	assert_done(link_target_open(&t, "vx0", &why));
 	assert_int_equal(delete_address(&t, &plain.addresses[0]), 0);
 	netlink_close(&t.nl);
 	assert_done(link_change("vx0", &plain, &plain, &why));
@@ -735,7 +738,7 @@ static void test_link_change_nothing(void **state)
 	tap_destroy(fd);
 }
 
-/* An on-link route that is the address's own network too: taking it away must leave the kernel's. */
+/* An on-link route that is also the address's own network: removing it must leave the kernel's. */
 static void test_link_route_of_address(void **state)
 {
 	(void)state;
@@ -770,7 +773,7 @@ static void test_link_without_ipv6(void **state)
 	assert_says("net.ipv6.conf.vx0.disable_ipv6");
 	assert_true(has_route4("vx0", "00000000\t010010AC", "00000000"));
 	struct link_config small = four;
-	small.mtu = 1000; /* less than IPv6 needs, which no one asked for */
+	small.mtu = 1000; /* less than IPv6 needs, but nobody asked for IPv6 */
 	assert_done(link_change("vx0", &four, &small, &why));
 	assert_int_equal(ask("vx0", SIOCGIFMTU).ifr_mtu, 1000);
 	tap_destroy(fd);
@@ -799,15 +802,15 @@ static void ask_by_arp(int fd, uint8_t last)
 
 static void add_neighbour(const char *ifname, const struct address *address, uint16_t state)
 {
-	struct target t;
+	struct link_target t;
 	struct ndmsg head = {.ndm_family = address->family, .ndm_state = state};
 	const uint8_t mac[6] = {0x02, 0, 0, 0, 2, address->bytes[15]};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL);
 
-	assert_done(target_open(&t, ifname, &why));
+	assert_done(link_target_open(&t, ifname, &why));
 	head.ndm_ifindex = t.ifindex;
 	nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO);
-	nla_put(msg, NDA_DST, (int)address_size(address), address->bytes);
+	nla_put(msg, NDA_DST, (int)address_size(address->family), address->bytes);
 	nla_put(msg, NDA_LLADDR, sizeof(mac), mac);
 	assert_int_equal(netlink_request(&t.nl, msg), 0);
 	netlink_close(&t.nl);
@@ -815,11 +818,11 @@ static void add_neighbour(const char *ifname, const struct address *address, uin
 
 static unsigned count_neighbours(const char *ifname, int family)
 {
-	struct target t;
+	struct link_target t;
 	struct nl_cache *cache;
 	unsigned n = 0;
 
-	assert_done(target_open(&t, ifname, &why));
+	assert_done(link_target_open(&t, ifname, &why));
 	assert_int_equal(rtnl_neigh_alloc_cache(t.nl.sock, &cache), 0);
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_neigh *neighbour = (struct rtnl_neigh *)o;
@@ -878,10 +881,10 @@ static bool add_vxlan(const char *ifname, uint32_t vni, uint16_t port)
 
 static void bring_up(const char *ifname)
 {
-	struct target t;
+	struct link_target t;
 
-	assert_done(target_open(&t, ifname, &why));
-	assert_int_equal(link_set_up(&t, true), 0);
+	assert_done(link_target_open(&t, ifname, &why));
+	assert_int_equal(link_set_flags(&t, IFF_UP, IFF_UP), 0);
 	netlink_close(&t.nl);
 }
 
@@ -895,7 +898,7 @@ static bool can_bind_port(uint16_t port)
 	return can;
 }
 
-/* That the device, once up, takes the very port from us proves the byte order. */
+/* The byte order is right if the device, once up, takes the very port from us. */
 static void test_link_vxlan(void **state)
 {
 	(void)state;
@@ -951,7 +954,7 @@ static unsigned count_descriptors(void)
 	return n;
 }
 
-/* No way through a refusal or a success keeps a descriptor. */
+/* Neither a refusal nor a success leaves a descriptor open. */
 static void test_descriptors(void **state)
 {
 	(void)state;

@@ -2,8 +2,8 @@
 /*
  * test_train.c - what leaves together is what was given, in the order it was given, cut where the kernel cuts
  *
- * Ways are a remote, a port and a socket; way N has remote N % 3, port N / 3 % 2 and socket 200 + N / 6, whose UDP port
- * is 50000 + N / 6. Datagrams leave by those sockets or by the underlay TAP, as `by_tap` says when they are added.
+ * A way is a remote, a port and a socket. Way N has remote N % 3, port N / 3 % 2 and socket 200 + N / 6, whose UDP port
+ * is 50000 + N / 6. Datagrams leave by those sockets or by the underlay TAP, depending on `by_tap` when they are added.
  */
 #include "vswitch/path/train.c"
 
@@ -32,11 +32,6 @@ static struct datagram given[GIVEN], arrived[GIVEN];
 static unsigned n_given, n_arrived;
 static uint8_t memory[ROOM], copies[ROOM], landed[ROOM];
 static size_t used, copied, landed_used;
-
-void worker_wake_control(const struct worker *waker)
-{
-	(void)waker;
-}
 
 static int build_world(void **state)
 {
@@ -77,7 +72,7 @@ static struct train_flow way_of(unsigned way, unsigned ecn)
 				   .by_tap = by_tap};
 }
 
-/* Remembers what the far end is to see. */
+/* Remembers what the far end should receive. */
 static void expect(unsigned way, unsigned ecn, const uint8_t *vxlan, const struct test_packet *frame)
 {
 	assert_true(n_given < GIVEN && copied + 8 + frame->length <= ROOM);
@@ -114,7 +109,7 @@ static void add_super(unsigned way, unsigned ecn, uint8_t version, uint8_t proto
 	const struct recipe recipe = {.version = version,
 				      .protocol = protocol,
 				      .payload = payload,
-				      .padding = below(3) ? 0 : 5, /* is nobody's, and does not leave */
+				      .padding = below(3) ? 0 : 5, /* belongs to nothing and must not leave */
 				      .partial = true};
 	packet_random(&packet, &recipe);
 	struct frame frame = place();
@@ -145,7 +140,7 @@ static void note_arrival(unsigned way, unsigned ecn, const uint8_t *bytes, size_
 	arrived[n_arrived++] = (struct datagram){way, ecn, length, bytes};
 }
 
-/* As the kernel: 64 datagrams of one size but for the last, in one that a UDP packet can hold. */
+/* As in the kernel: 64 datagrams of one size except the last, in what fits one UDP packet. */
 static unsigned arrive_by_socket(const struct sent *one)
 {
 	struct endpoint to;
@@ -159,7 +154,7 @@ static unsigned arrive_by_socket(const struct sent *one)
 	return n;
 }
 
-/* Where it is cut is noted as for a train. */
+/* The kernel is told where to cut only for a train. */
 static unsigned arrive_by_tap(struct sent *one)
 {
 	size_t total = 0;
@@ -190,7 +185,7 @@ static void arrive(struct sent *one)
 	assert_in_range(n, 1, 128);
 }
 
-/* Nothing is missing, nothing is new, and on each way they come in the order in which they left. */
+/* Nothing is missing, nothing is added, and on each way everything arrives in order. */
 static void end_round(void)
 {
 	uint64_t total = 0;
@@ -218,7 +213,7 @@ static void end_round(void)
 	assert_int_equal(counters.tx_bytes, total);
 }
 
-/* What is said to the kernel */
+/* What the kernel is told */
 
 static void test_control(void **state)
 {
@@ -298,7 +293,7 @@ static void test_bytes(void **state)
 	assert_int_equal(n_sent, 2);
 }
 
-/* More ways than trains: one has to make room, and keeps its order. */
+/* More ways than trains: one has to make room, and its order is kept. */
 static void test_crowd(void **state)
 {
 	(void)state;
@@ -335,7 +330,7 @@ static void test_super(void **state)
 	assert_int_equal(sent[0].segment, 8 + 54 + 1398);
 }
 
-/* With a VXLAN header each they are larger than what they came as. */
+/* With a VXLAN header each, they are longer than the super-frame was. */
 static void test_super_too_large(void **state)
 {
 	(void)state;
@@ -385,7 +380,7 @@ static void test_whole(void **state)
 	add_super(0, 2, 4, 6, 1398, 1398 * 40 + 7);
 	add_super(1, 1, 6, 17, 500, 64000);
 	add_super(2, 0, 4, 17, 1, 128);
-	/* It has nothing to do with what the sockets can. */
+	/* It does not depend on what the sockets can do. */
 	vs.offloads.udp_gso = vs.offloads.trains = false;
 	add_super(0, 3, 6, 6, 1000, 1001);
 	end_round();
@@ -395,7 +390,7 @@ static void test_whole(void **state)
 	assert_int_equal(sent[1].count, 128);
 }
 
-/* What one write takes, and one byte more: then it leaves as trains of its segments. */
+/* The largest that one write takes, and one byte more: that leaves as trains of its segments. */
 static void test_whole_bound(void **state)
 {
 	(void)state;
@@ -419,7 +414,7 @@ static void test_whole_bound(void **state)
 	}
 }
 
-/* One segment is no super-frame to Linux, however it is named. */
+/* A single segment is not a super-frame for Linux, whatever it is called. */
 static void test_one_segment(void **state)
 {
 	(void)state;
@@ -432,7 +427,7 @@ static void test_one_segment(void **state)
 		assert_int_equal(sent[i].segment, 0);
 }
 
-/* A way that changes takes what was before it along. */
+/* When a way changes, what was added before leaves first. */
 static void test_changed_way(void **state)
 {
 	(void)state;
@@ -476,7 +471,7 @@ static void test_noise(void **state)
 		build_world(NULL);
 		vs.offloads.udp_gso = below(8);
 		vs.offloads.trains = below(8);
-		/* By the sockets, by the TAP, or now by these and now by that. */
+		/* By the sockets, by the TAP, or by both in turn. */
 		by_tap = i & 1;
 		for (size_t n = 1 + below(100); n > 0; n--) {
 			add_something();

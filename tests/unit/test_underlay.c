@@ -167,7 +167,7 @@ static void test_source_ports(void **state)
 	underlay_close(underlay);
 }
 
-/* A VXLAN port in the range of source ports: they keep clear of it, as it is taken. */
+/* A VXLAN port in the range of source ports: it is taken, so they avoid it. */
 static void test_port_among_sources(void **state)
 {
 	(void)state;
@@ -225,7 +225,7 @@ static void test_taken(void **state)
 	check_taken("127.0.0.1:4789");
 }
 
-/* Nobody joins in, another podswitchd neither. */
+/* Nobody else can bind the port, not even another podswitchd. */
 static void test_not_shared(void **state)
 {
 	(void)state;
@@ -280,7 +280,7 @@ static void test_without_ip6(void **state)
 	underlay_close(underlay);
 }
 
-/* The tables of fds must serve while a flow is sent: what leaves a source arrives from its port. */
+/* The sockets work while flows are sent: what leaves a source arrives from its port. */
 static void send_one(const struct underlay *underlay, int ip6, uint64_t hash)
 {
 	struct endpoint to, from;
@@ -333,7 +333,7 @@ static void test_zero_checksum(void **state)
 	underlay_close(underlay);
 }
 
-/* DF, as the kernel sees it: what does not fit is refused, never cut. */
+/* With DF, what does not fit is refused, never cut. */
 static void test_too_big(void **state)
 {
 	(void)state;
@@ -386,12 +386,12 @@ static struct address source_towards(const struct underlay *underlay, const char
 	endpoint_to_sockaddr(&to, &sa);
 	assert_true(underlay_path(underlay, &sa, &source) > 0);
 	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&source, sizeof(source), &from), 0);
-	/* That of the socket asked for the path is nobody's, and not always the same. */
+	/* The source port of the path socket means nothing and varies. */
 	assert_int_equal(from.port, 0);
 	return from.address;
 }
 
-/* What was asked before has no part in it: each remote has the source that its route says. */
+/* Earlier questions do not matter: each remote has the source of its route. */
 static void test_path_source(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_underlay_tap.c - what is written to the underlay TAP arrives as what the sockets would have sent */
+/* test_underlay_tap.c - what is written to the underlay TAP arrives as the sockets would have sent it */
 #include "vswitch/path/underlay_tap.c"
 
 #include "tests/unit/tunnel.h"
@@ -28,7 +28,7 @@ static struct underlay_tap_route route_of(bool ip6)
 	return route;
 }
 
-/* The write of these headers and what follows them, seen as Linux does. */
+/* The write of these headers and of what follows them, as Linux sees it. */
 static void write_to_tap(const uint8_t *headers, size_t length, const uint8_t *payload, size_t size)
 {
 	memcpy(memory, headers, length);
@@ -100,25 +100,13 @@ static void test_train_limits(void **state)
 		/* One byte more than a datagram is a train, one less is not. */
 		check_train(i, 2, 1450, 2, 1);
 		check_train(i, 2, 1450, 1, 1449);
-		/* The largest that an MTU of 65535 lets through is not cut. */
+		/* The largest that an MTU of 65535 allows is not cut. */
 		check_train(i, 0, 65000, 1, 65000);
 		check_train(i, 0, 32500, 2, 32500);
 	}
 }
 
 /* Super-frames */
-
-static struct recipe random_recipe(unsigned i)
-{
-	return (struct recipe){.version = i & 1 ? 6 : 4,
-			       .protocol = i & 2 ? 17 : 6,
-			       .tos = (uint8_t)rand(),
-			       .ip_options = (unsigned)below(3) * 4,
-			       .extensions = (unsigned)below(3),
-			       .tcp_options = (unsigned)below(11) * 4,
-			       .padding = below(4) ? 0 : 5,
-			       .partial = true};
-}
 
 /* What the sockets send as segment `index` behind the VXLAN header. */
 static void write_segment(const struct segment_plan *plan, const uint8_t *vxlan, unsigned index)
@@ -170,7 +158,7 @@ static void test_supers(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct recipe recipe = random_recipe(i);
+		struct recipe recipe = random_recipe(i & 1 ? 6 : 4, i & 2 ? 17 : 6);
 		struct frame frame;
 		size_t size = recipe.protocol == 6 ? 536 + below(1000) : 1 + below(1472);
 		size_t most = size * 128 < 64900 ? size * 128 : 64900;
@@ -185,7 +173,7 @@ static void test_supers(void **state)
 	}
 }
 
-/* The virtio header alone, written out: a TCP super-frame in IPv4, and a UDP one with all there is in IPv6. */
+/* The virtio header alone, in numbers: a TCP super-frame in IPv4, and a UDP one in IPv6 with everything. */
 static void test_super_headers(void **state)
 {
 	(void)state;
@@ -207,7 +195,7 @@ static void test_super_headers(void **state)
 	assert_memory_equal(memory, udp, sizeof(udp));
 }
 
-/* The ECN flag is TCP's; whatever the pod says, Linux has nothing to do with it in a UDP super-frame. */
+/* The ECN flag is only for TCP: in a UDP super-frame it is dropped, whatever the pod says. */
 static void test_super_ecn_flag(void **state)
 {
 	(void)state;

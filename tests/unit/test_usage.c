@@ -8,25 +8,21 @@
 
 #include <cmocka.h>
 
-#define READ(...) read_words((char *[]){"podswitch-webhook", __VA_ARGS__, NULL})
+#define READ(...) read_words((char *[]){__VA_ARGS__, NULL})
 
 static struct usage usage;
 static struct failure why;
 
 static int read_words(char **argv)
 {
-	int argc = 0;
-
-	while (argv[argc])
-		argc++;
 	why.text[0] = '\0';
-	return usage_read(argc, argv, &usage, &why);
+	return usage_read(argv, &usage, &why);
 }
 
 static void test_defaults(void **state)
 {
 	(void)state;
-	assert_int_equal(read_words((char *[]){"podswitch-webhook", NULL}), 0);
+	assert_int_equal(read_words((char *[]){NULL}), 0);
 	assert_int_equal(usage.command, USAGE_SERVE);
 	assert_string_equal(usage.listen, "0.0.0.0:8443");
 	assert_null(usage.cert_file);
@@ -91,17 +87,17 @@ static void assert_wrong(int error, const char *text)
 static void test_wrong(void **state)
 {
 	(void)state;
-	assert_wrong(READ("--nosuch"), "no option '--nosuch'");
-	assert_wrong(READ("server"), "no option 'server'");
-	assert_wrong(READ("--secret", "a/b"), "no option '--secret'"); /* the other command's */
-	assert_wrong(READ("cert", "--config", "x"), "no option '--config'");
+	assert_wrong(READ("--nosuch"), "unknown option '--nosuch'");
+	assert_wrong(READ("server"), "unexpected argument 'server'");
+	assert_wrong(READ("--secret", "a/b"), "unknown option '--secret'"); /* the other command's */
+	assert_wrong(READ("cert", "--config", "x"), "unknown option '--config'");
 	assert_wrong(READ("--config"), "--config wants FILE");
-	assert_wrong(READ("--version=1"), "--version wants no value");
+	assert_wrong(READ("--version=1"), "--version takes no value");
 	assert_wrong(READ("--tls-cert-file-path", "/c"), "belong together");
-	assert_wrong(READ("--patience", "5001"), "at most 5000");
-	assert_wrong(READ("--linger", "-1"), "not a number");
-	assert_wrong(READ("--linger", "1s"), "not a number");
-	assert_wrong(READ("--log-level", "loud"), "not error, warning");
+	assert_wrong(READ("--patience", "5001"), "--patience: 5001 is out of range; give 0 to 5000");
+	assert_wrong(READ("--linger", "-1"), "is not a whole number");
+	assert_wrong(READ("--linger", "1s"), "is not a whole number");
+	assert_wrong(READ("--log-level", "loud"), "give one of error, warning, info, debug");
 	assert_wrong(READ("cert", "--secret", "name"), "NAMESPACE/NAME");
 	assert_wrong(READ("cert", "--renew-before", "365"), "less than --days");
 }

@@ -2,8 +2,8 @@
 /*
  * tunnel.h - what Linux makes of a write to the underlay TAP
  *
- * Believes the virtio header where Linux does, refuses what virtio_net_hdr_tnl_to_skb() of Linux 6.17 would, finds the
- * headers in the bytes once more, and cuts with cut.h into what arrives at the far end. Offsets are numbers.
+ * Believes the virtio header where Linux does, refuses what virtio_net_hdr_tnl_to_skb() of Linux 6.17 refuses, finds
+ * the headers in the bytes as well, and cuts with cut.h into what arrives at the far end. Offsets are numbers.
  */
 #ifndef PODSWITCH_TESTS_TUNNEL_H
 #define PODSWITCH_TESTS_TUNNEL_H
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* struct virtio_net_hdr_v1_hash_tunnel, and what is new in the flags and types of its beginning. */
+/* struct virtio_net_hdr_v1_hash_tunnel, and the new flags and types at its beginning. */
 enum { TUNNEL_VNET = 24, TUNNEL_CSUM = 8, TUNNEL_IP4 = 0x20, TUNNEL_IP6 = 0x40 };
 
 struct tunnel {
@@ -27,7 +27,7 @@ struct tunnel {
 	struct test_packet inner; /* the super-frame */
 };
 
-/* The fields that virtio had before version 1 are in the machine's own order, the others in little endian. */
+/* Fields from before virtio 1 are in the machine's byte order, the others little endian. */
 static inline unsigned tunnel_native16(const uint8_t *at)
 {
 	uint16_t value;
@@ -55,7 +55,7 @@ static inline void tunnel_header(struct tunnel *tunnel, const uint8_t *at)
 	tunnel->inner_l3 = tunnel_little16(at + 22);
 }
 
-/* What is true of any: whole IP and UDP headers for all that was written, and a checksum left to the device. */
+/* Checks for every write: complete IP and UDP headers for all of it, and a partial checksum. */
 static inline void tunnel_outer(struct test_packet *outer)
 {
 	const uint8_t *ip = outer->bytes + 14;
@@ -132,10 +132,10 @@ static inline void tunnel_train(struct tunnel *tunnel)
 	assert_in_range(tunnel->count, tunnel->gso_type ? 2 : 1, tunnel->gso_type ? 128 : 1);
 }
 
-/* `length` bytes that were written at once. */
+/* Checks `length` bytes of one write. */
 static inline void tunnel_open(struct tunnel *tunnel, const uint8_t *bytes, size_t length)
 {
-	/* Up to 64 KiB with its Ethernet header, Linux forwards it whole. */
+	/* Linux forwards up to 64 KiB, with Ethernet header, whole. */
 	assert_in_range(length, TUNNEL_VNET + 14 + 20 + 8 + 8, TUNNEL_VNET + 65535);
 	tunnel_header(tunnel, bytes);
 	tunnel->outer.length = tunnel->outer.end = length - TUNNEL_VNET;

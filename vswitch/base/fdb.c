@@ -1,5 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fdb.c - the forwarding database; fdb.h holds the theory */
+/*
+ * fdb.c - the forwarding database
+ *
+ * A key is the MAC and the gateway in one 64-bit word, and a value is one word too, so that every entry is read and
+ * written with single atomic accesses. A bucket has eight slots and one word of tags: a byte of each slot's hash, or 0
+ * if the slot was never used.
+ *
+ *    look-up:  hash the key (with a secret of this start, as pods choose their MACs)
+ *              compare the eight tags of the bucket at once
+ *              read the slots whose tag matches
+ *              all eight slots were used at some time? then go on with the next bucket
+ *
+ * A removed entry becomes a tombstone and keeps its tag. The next rehash sweeps tombstones.
+ *
+ * The tags are a seventeenth of the table. They stay in the caches when the table is far too large for them, so a miss
+ * hardly ever goes to memory, and a hit goes there once. No branch depends on which of the slots it is: that cannot be
+ * predicted, and a misprediction would throw away the next look-ups, which the processor had already sent to memory.
+ *
+ * Writing: a reader that sees a tag sees the key, and one that sees the key sees the value; each is stored with release
+ * after what it announces. A slot may be given to another key between two loads of a reader, so a reader loads the key
+ * again after the value.
+ */
 #include "vswitch/base/fdb.h"
 
 #include <errno.h>
@@ -15,9 +36,9 @@
 #define SECRETS 3
 #define CACHE_LINE 64
 #define FIRST_BUCKETS 512 /* a power of two; 68 KiB */
-#define LAST_TRIES 3      /* of a worker for the lock, before it gives up learning this frame */
+#define LAST_TRIES 3      /* a worker's tries to get the lock before it gives up learning from this frame */
 
-/* Keys that no entry has, as no gateway has such an id; frames may well be destined to 00:00:00:00:00:00. */
+/* Keys that no entry has, as no gateway has such an id. (Frames may be destined to 00:00:00:00:00:00.) */
 #define NEVER_USED 0
 #define TOMBSTONE UINT64_MAX
 
@@ -34,15 +55,16 @@ struct slot {
 _Static_assert(CACHE_LINE % sizeof(struct slot) == 0, "a slot lies in one cache line");
 
 struct fdb {
-	struct slot *slots;     /* SLOTS a bucket */
-	_Atomic uint64_t *tags; /* a bucket's, a byte for each slot, the first slot's the lowest; behind the slots */
-	uint64_t mask;          /* buckets - 1 */
+	struct slot *slots; /* SLOTS for each bucket */
+	_Atomic uint64_t
+		*tags; /* a word for each bucket, the first slot's tag in the lowest byte; allocated behind the slots */
+	uint64_t mask; /* buckets - 1 */
 	uint64_t secret[SECRETS];
 	atomic_size_t entries, tombstones;
 	atomic_flag lock;
 	_Atomic uint64_t refusals;
 	struct fdb_limits limits;
-	uint32_t *of_gateway; /* learned entries a gateway; under the lock, like of_place */
+	uint32_t *of_gateway; /* learned entries of each gateway; under the lock, like of_place */
 	uint32_t *of_place;   /* remotes, then ports */
 };
 
@@ -90,8 +112,8 @@ static uint32_t value_seen(uint64_t value)
 }
 
 /*
- * Workers take the time once a round: one may see an entry that another has just refreshed "in the future", which is an
- * age below 0. The limit never is: fdb_open() cuts it.
+ * Workers read the clock once a round. One may see an entry that another has just refreshed "in the future": its age is
+ * negative. The limit never is, as fdb_open() cuts it.
  */
 static bool is_aged(const struct fdb *fdb, uint32_t seen, uint32_t now)
 {
@@ -124,16 +146,17 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 }
 
 /*
- * Multiplication by secrets, both halves of the product folded into one, as in wyhash. Once is not enough: addresses in
- * a row would go to buckets in a row of equal strides, which with many a secret come to lie close to each other. It is
- * a few instructions: the fewer a look-up has, the more look-ups the processor has on their way to memory at a time.
+ * Multiplication by secrets, with both halves of the product folded into one, as in wyhash. Once is not enough:
+ * consecutive addresses would go to buckets at equal distances, which with many secrets are close to each other. It
+ * takes only a few instructions: the shorter a look-up is, the more look-ups the processor has on their way to memory
+ * at a time.
  */
 static inline uint64_t hash_of(const struct fdb *fdb, uint64_t key)
 {
 	return fold(fold(key ^ fdb->secret[0], fdb->secret[1]), fdb->secret[2]);
 }
 
-/* Of the bits that do not choose the bucket; never 0, which is the tag of a slot that was never used. */
+/* From bits that do not choose the bucket. Never 0, the tag of a slot that was never used. */
 static inline uint64_t tag_of(uint64_t hash)
 {
 	uint64_t tag = hash >> 56;
@@ -141,8 +164,8 @@ static inline uint64_t tag_of(uint64_t hash)
 }
 
 /*
- * The top bit of every byte of `tags` that is `tag`. A byte above such a one may show too without being it; the key
- * tells.
+ * Sets the top bit of every byte of `tags` that equals `tag`. The byte above a match may be set too although it does
+ * not match; the key then tells.
  */
 static inline uint64_t match(uint64_t tags, uint64_t tag)
 {
@@ -155,7 +178,7 @@ static inline unsigned first(uint64_t found)
 	return (unsigned)__builtin_ctzll(found) / 8;
 }
 
-/* Slots are taken in order, so that the last one says whether there is one that was never used. */
+/* Slots are used in order, so the last one tells whether any was never used. */
 static inline bool is_last(uint64_t tags)
 {
 	return tags >> 8 * (SLOTS - 1) == 0;
@@ -163,7 +186,7 @@ static inline bool is_last(uint64_t tags)
 
 enum where { HERE, NOWHERE, FURTHER };
 
-/* Looks at the one slot that may hold `key` in nearly all cases: *slot when it is HERE. */
+/* Looks at the one slot that has the key in nearly all cases; *slot is valid with HERE. */
 static inline enum where find_near(const struct fdb *fdb, uint64_t key, struct slot **slot)
 {
 	uint64_t hash = hash_of(fdb, key), bucket = hash & fdb->mask;
@@ -175,7 +198,7 @@ static inline enum where find_near(const struct fdb *fdb, uint64_t key, struct s
 	return atomic_load_explicit(&(*slot)->key, memory_order_acquire) == key ? HERE : FURTHER;
 }
 
-/* Looks until the end. Out of line, as the short way then needs no registers saved. */
+/* Searches to the end. Not inlined, so that the short way needs no registers saved. */
 static __attribute__((noinline)) struct slot *find_far(const struct fdb *fdb, uint64_t key)
 {
 	uint64_t hash = hash_of(fdb, key), tag = tag_of(hash);
@@ -199,7 +222,7 @@ static struct slot *fdb_find(const struct fdb *fdb, uint64_t key)
 	return find_near(fdb, key, &slot) == FURTHER ? find_far(fdb, key) : slot;
 }
 
-/* The slot that a new key of this hash may take. Under the lock; the caller has made sure that there is one. */
+/* A slot for a new key with this hash. Under the lock; the caller has checked that there is one. */
 static struct slot *fdb_find_room(struct fdb *fdb, uint64_t hash)
 {
 	for (uint64_t i = hash & fdb->mask;; i = (i + 1) & fdb->mask) {
@@ -258,8 +281,8 @@ static void count_learned(struct fdb *fdb, uint64_t key, uint64_t value, int by)
 }
 
 /*
- * Puts a new key into its slot; the key that was there before. Readers that see the tag see the key, and those that see
- * the key see the value: each is stored with release after what it announces.
+ * Puts a new key into a slot and returns the key that was there before. The order of the stores is what readers rely
+ * on.
  */
 static uint64_t fdb_put(struct fdb *fdb, uint64_t key, uint64_t value)
 {
@@ -283,7 +306,7 @@ static void insert(struct fdb *fdb, uint64_t key, uint64_t value)
 	count_learned(fdb, key, value, 1);
 }
 
-/* The tag stays: it says that the slot was used. A look-up that it misleads meets a key that is no entry's. */
+/* The tag stays, to show that the slot was used. A look-up that it misleads finds a key that is no entry's. */
 static void erase(struct fdb *fdb, struct slot *slot)
 {
 	uint64_t key = atomic_load_explicit(&slot->key, memory_order_relaxed);
@@ -306,7 +329,7 @@ static size_t table_size(size_t buckets)
 	return buckets * (SLOTS * sizeof(struct slot) + sizeof(uint64_t));
 }
 
-/* Gives the table empty buckets; the caller has what was there. 0 or -ENOMEM. */
+/* Gives the table new, empty buckets; the caller keeps the old ones. 0 or -ENOMEM. */
 static int make_table(struct fdb *fdb, size_t buckets)
 {
 	struct slot *slots = aligned_alloc(CACHE_LINE, table_size(buckets));
@@ -319,7 +342,7 @@ static int make_table(struct fdb *fdb, size_t buckets)
 	return 0;
 }
 
-/* Of the whole secret, but not it: what other hashes of the same secret show does not tell this one. */
+/* Derived from the whole secret: other hashes that use the same secret do not reveal these. */
 static void fdb_stretch_secret(struct fdb *fdb, const uint8_t *secret, size_t size)
 {
 	for (uint64_t i = 0; i < SECRETS; i++)
@@ -359,7 +382,7 @@ static inline bool read_slot(const struct fdb *fdb, const struct slot *slot, uin
 			     struct fdb_entry *out)
 {
 	uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
-	/* Another entry may have taken the slot between the two loads: then the value is not this key's. */
+	/* Another entry may have taken the slot between the two loads; then the value is not this key's. */
 	if (atomic_load_explicit(&slot->key, memory_order_acquire) != key || !value_live(fdb, value, now))
 		return false;
 	unpack(key, value, out);
@@ -389,7 +412,7 @@ bool fdb_lookup(const struct fdb *fdb, uint16_t gateway, const uint8_t mac[stati
 	return lookup_far(fdb, key, now, out);
 }
 
-/* Refreshes a known address without the lock; false when something about it has to change. */
+/* Refreshes a known address without the lock; false when something else about it has to change. */
 static bool refresh(struct slot *slot, struct fdb_place place, uint32_t now)
 {
 	uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
@@ -398,7 +421,7 @@ static bool refresh(struct slot *slot, struct fdb_place place, uint32_t now)
 		return true;
 	if (value_kind(value) != FDB_LEARNED || (value & VALUE_PLACE) != (fresh & VALUE_PLACE))
 		return false;
-	/* Lost against a writer: its news is as good as ours. */
+	/* If another writer was faster, its value is as good as ours. */
 	atomic_compare_exchange_strong_explicit(&slot->value, &value, fresh, memory_order_release,
 						memory_order_relaxed);
 	return true;
@@ -410,7 +433,7 @@ static bool fdb_has_room(struct fdb *fdb, uint16_t gateway, struct fdb_place pla
 	       *place_count(fdb, place) < fdb->limits.place && !full(fdb);
 }
 
-/* What the slow path does once it has the lock. */
+/* The slow path, under the lock. */
 static enum fdb_outcome learn_locked(struct fdb *fdb, uint64_t key, struct fdb_place place, uint32_t now)
 {
 	uint64_t fresh = make_value(FDB_LEARNED, place, now);
@@ -441,7 +464,7 @@ enum fdb_outcome fdb_learn(struct fdb *fdb, uint16_t gateway, const uint8_t mac[
 	if (slot && refresh(slot, place, now))
 		return FDB_KNOWN;
 	if (slot) {
-		/* Static and local entries answer without the lock too: a flood in their name must not take it. */
+		/* Answered without the lock as well: a flood of such frames must not take it. */
 		uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
 		if (value_kind(value) == FDB_LOCAL)
 			return FDB_OURS;
@@ -483,7 +506,7 @@ bool fdb_remove(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6])
 	return slot != NULL;
 }
 
-size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb_entry *entry), void *context)
+size_t fdb_purge(struct fdb *fdb, bool (*should_remove)(void *context, const struct fdb_entry *entry), void *context)
 {
 	size_t purged = 0;
 	for (size_t i = 0; i < capacity(fdb); i++) {
@@ -493,7 +516,7 @@ size_t fdb_purge(struct fdb *fdb, bool (*doomed)(void *context, const struct fdb
 		struct fdb_entry entry;
 		lock(fdb);
 		unpack(atomic_load(&slot->key), atomic_load(&slot->value), &entry);
-		if (is_entry(atomic_load(&slot->key)) && doomed(context, &entry)) {
+		if (is_entry(atomic_load(&slot->key)) && should_remove(context, &entry)) {
 			erase(fdb, slot);
 			purged++;
 		}

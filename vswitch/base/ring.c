@@ -2,18 +2,32 @@
 /*
  * ring.c - ring.h over io_uring
  *
- * Reads of TAPs and receives of sockets are multishot requests that pick their buffers from two shared groups. A
- * multishot ends when its group is empty (ENOBUFS); it is armed again once the round's buffers are back, so the size of
- * the group is also the burst that one turn takes.
+ * In: reads of TAPs and receives of sockets are multishot requests that pick their buffers from two shared groups. A
+ * multishot ends when its group is empty (ENOBUFS), and is armed again once the buffers of the round are back. So the
+ * size of a group is also the largest burst of one round.
  *
- * Sends and TAP writes are told not to wait (MSG_DONTWAIT, RWF_NOWAIT), so they are over when io_uring_enter() returns
- * from their submission, and all bytes are ours again. Successes post no completion (IOSQE_CQE_SKIP_SUCCESS): what has
- * the mark of a transmission in the completion queue is a refusal. That of a send is there at once. That of a write
- * comes by task work (io_rw_done), which with DEFER_TASKRUN is done no earlier than the ring is entered for events: the
- * transmissions of the last push are kept for it until ring_settle(), and that is before their places are reused.
+ * Out:
  *
- * user_data is {what (8 bits), generation (24), slot (32)}. The generation tells a completion of an ended watch from
- * one of its successor in the same slot.
+ *    ring_tx(), ring_send(), ring_write()      requests in the submission queue; the bytes stay where they are
+ *         |
+ *    ring_push(), ring_flush()                 io_uring_enter() submits and executes them
+ *         |
+ *         +-- taken                            no completion (IOSQE_CQE_SKIP_SUCCESS)
+ *         +-- a send was refused               completion is there at once    refused(tx)
+ *         +-- a TAP write was refused          completion by task work        refused(tx), tx->frame NULL:
+ *         |                                                                   in ring_settle() or ring_wait()
+ *         +-- the request was not looked at    ring_refuse_unsubmitted()      refused(tx, -ENOBUFS)
+ *         v
+ *    ring_flush(): buffers of the events go back, ended multishots are armed again
+ *
+ * Sends and TAP writes must not wait (MSG_DONTWAIT, RWF_NOWAIT). So they are over when io_uring_enter() returns, and
+ * all bytes are ours again. As successes post no completion, a completion of a transmission is a refusal. The refusal
+ * of a write is posted by task work (io_rw_done), and with DEFER_TASKRUN task work runs only when the ring is entered
+ * for events. The ring_tx of the last push are therefore kept until ring_settle(), which is called before they are used
+ * again.
+ *
+ * user_data is {completion (8 bits), generation (24), slot (32)}. The generation tells a completion of an ended watch
+ * from one of its successor in the same slot, and a refusal of the last push from one of an earlier push.
  */
 #include "vswitch/base/ring.h"
 
@@ -28,10 +42,10 @@
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
-#define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and want to be aligned */
+#define NAME_SIZE CMSG_ALIGN(sizeof(struct sockaddr_in6)) /* control messages follow, and must be aligned */
 #define CONTROL_SIZE (CMSG_SPACE(sizeof(int)) * 3)
 
-enum what { WHAT_IGNORE, WHAT_TAP, WHAT_UDP, WHAT_SIGNAL, WHAT_TX };
+enum completion { COMPLETION_IGNORE, COMPLETION_TAP, COMPLETION_UDP, COMPLETION_SIGNAL, COMPLETION_TX };
 
 struct watched {
 	int fd;
@@ -39,11 +53,11 @@ struct watched {
 	uint64_t tag;
 	enum ring_kind kind;
 	bool active;     /* the slot is in use */
-	uint32_t served; /* the flush before which it last brought something */
-	bool unarmed;    /* on the list to be armed */
+	uint32_t served; /* value of `flushes` in the round in which it last had an event */
+	bool unarmed;    /* on the list of those to be armed */
 };
 
-/* A buffer group and the buffers of it that the caller holds in this round. */
+/* A buffer group, and which of its buffers the caller holds in this round. */
 struct group {
 	struct uring_buffers buffers;
 	uint16_t held[RING_TAP_BUFFERS + RING_UDP_BUFFERS]; /* room for either kind */
@@ -56,42 +70,43 @@ struct ring {
 	struct ring_features features;
 	struct ring_counters counters;
 	struct group groups[2]; /* by ring_kind */
-	struct msghdr receive;  /* template of every multishot recvmsg */
-	uint64_t signal;        /* where eventfds are read to; nobody looks */
+	struct msghdr receive;  /* template of each multishot recvmsg */
+	uint64_t signal;        /* eventfds are read to here; nobody looks */
 	struct watched *watches;
 	uint32_t n_watches;
-	uint32_t *unarmed; /* slots, as many as there are watches */
+	uint32_t *unarmed; /* slots to be armed; room for all watches */
 	uint32_t n_unarmed;
-	int write_flags; /* of TAPs: RWF_NOWAIT where they know it */
+	int write_flags; /* of TAP writes: RWF_NOWAIT where TAPs know it */
 	struct ring_tx tx[RING_TX];
 	struct iovec iov[RING_IOV];
 	uint8_t bytes[RING_BYTES];
 	unsigned n_tx, n_iov, n_bytes;
-	unsigned n_pushed; /* of tx: pushed last, and may yet be refused */
+	unsigned n_pushed; /* of tx: those of the last push, which may yet be refused */
 	uint32_t flushes;  /* 1 and up */
-	uint32_t pushes;   /* marks the completions of a transmission: those of an earlier push are old news */
+	uint32_t pushes;   /* generation of transmissions: refusals of an earlier push are ignored */
 };
 
-static uint64_t user_data(enum what what, uint32_t generation, uint32_t slot)
+static uint64_t user_data(enum completion completion, uint32_t generation, uint32_t slot)
 {
-	return (uint64_t)what << 56 | (uint64_t)(generation & 0xffffff) << 32 | slot;
+	return (uint64_t)completion << 56 | (uint64_t)(generation & 0xffffff) << 32 | slot;
 }
 
-static enum what what_of(uint64_t data)
+static enum completion completion_of(uint64_t data)
 {
-	return (enum what)(data >> 56);
+	return (enum completion)(data >> 56);
 }
 
 static uint64_t watch_user_data(const struct ring *ring, uint32_t slot)
 {
 	const struct watched *watched = &ring->watches[slot];
-	static const enum what whats[] = {[RING_TAP] = WHAT_TAP, [RING_UDP] = WHAT_UDP, [RING_SIGNAL] = WHAT_SIGNAL};
-	return user_data(whats[watched->kind], watched->generation, slot);
+	static const enum completion completions[] = {
+		[RING_TAP] = COMPLETION_TAP, [RING_UDP] = COMPLETION_UDP, [RING_SIGNAL] = COMPLETION_SIGNAL};
+	return user_data(completions[watched->kind], watched->generation, slot);
 }
 
 /* Opening */
 
-/* kernel.io_uring_disabled: 0, 1, 2; 0 where there is no such thing. */
+/* kernel.io_uring_disabled: 0, 1 or 2; 0 where the sysctl does not exist. */
 static int read_disabled(void)
 {
 	char text[8] = "0";
@@ -114,7 +129,7 @@ static int ring_explain(int error, struct failure *why)
 			    disabled);
 	if (error == -EPERM || error == -EACCES)
 		return fail(why, error, NULL,
-			    "io_uring is forbidden here, by a seccomp profile as it seems; use one that "
+			    "io_uring is forbidden here, probably by a seccomp profile; use one that "
 			    "allows io_uring_setup, io_uring_enter and io_uring_register, or Unconfined");
 	if (error == -ENOSYS)
 		return fail(why, error, NULL,
@@ -129,7 +144,7 @@ static int ring_explain(int error, struct failure *why)
 
 static int ring_setup(struct ring *ring)
 {
-	/* SINGLE_ISSUER is Linux 6.0, like multishot recvmsg: a kernel that refuses it is too old for us. */
+	/* SINGLE_ISSUER came with Linux 6.0, as did multishot recvmsg: a kernel that refuses it is too old for us. */
 	struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL |
 						  IORING_SETUP_CQSIZE | IORING_SETUP_DEFER_TASKRUN |
 						  IORING_SETUP_TASKRUN_FLAG,
@@ -168,7 +183,7 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 		ring_close(ring);
 		return ring_explain(error, why);
 	}
-	/* Only spares a reference count a call; older kernels do without. */
+	/* Only saves a reference count per call; older kernels do without. */
 	(void)io_uring_register_ring_fd(&ring->uring);
 	ring->features.read_multishot = uring_has_read_multishot(&ring->uring);
 	*out = ring;
@@ -190,7 +205,7 @@ void ring_close(struct ring *ring)
 
 /* Watches */
 
-static struct io_uring_sqe *get_sqe(struct ring *ring)
+static struct io_uring_sqe *ring_get_sqe(struct ring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
 	while (!sqe) {
@@ -200,10 +215,10 @@ static struct io_uring_sqe *get_sqe(struct ring *ring)
 	return sqe;
 }
 
-static void arm(struct ring *ring, uint32_t slot)
+static void ring_arm(struct ring *ring, uint32_t slot)
 {
 	struct watched *watched = &ring->watches[slot];
-	struct io_uring_sqe *sqe = get_sqe(ring);
+	struct io_uring_sqe *sqe = ring_get_sqe(ring);
 	watched->unarmed = false;
 	switch (watched->kind) {
 	case RING_TAP:
@@ -227,7 +242,7 @@ static void arm(struct ring *ring, uint32_t slot)
 	io_uring_sqe_set_data64(sqe, watch_user_data(ring, slot));
 }
 
-static void arm_later(struct ring *ring, uint32_t slot)
+static void ring_arm_later(struct ring *ring, uint32_t slot)
 {
 	if (ring->watches[slot].unarmed)
 		return;
@@ -252,9 +267,9 @@ static int grow_watches(struct ring *ring)
 }
 
 /*
- * TAPs know RWF_NOWAIT since Linux 6.4; before, every write with it is refused (EOPNOTSUPP). Without it they complete
- * at submission just the same, as they are non-blocking and their send buffer has no bound. A write that is too short
- * to be a frame tells: it is refused in other words (EINVAL) where the flag is known.
+ * TAPs know RWF_NOWAIT since Linux 6.4; older kernels refuse every write with it (EOPNOTSUPP). Without the flag writes
+ * complete at submission all the same: TAPs are non-blocking and their send buffer has no bound. So we try it with a
+ * write that is too short to be a frame: where the flag is known, that is refused with EINVAL.
  */
 static void probe_nowait(struct ring *ring, int fd)
 {
@@ -276,7 +291,7 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 		.fd = fd, .generation = watched->generation + 1, .tag = tag, .kind = kind, .active = true};
 	if (kind == RING_TAP)
 		probe_nowait(ring, fd);
-	arm(ring, slot);
+	ring_arm(ring, slot);
 	io_uring_submit(&ring->uring);
 	return (int)slot;
 }
@@ -289,7 +304,7 @@ void ring_unwatch(struct ring *ring, int handle)
 	io_uring_submit(&ring->uring);
 	struct io_uring_sync_cancel_reg cancel = {.addr = watch_user_data(ring, slot),
 						  .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-	/* -ENOENT: it was not armed just now. */
+	/* -ENOENT means that it was not armed, which is fine. */
 	(void)io_uring_register_sync_cancel(&ring->uring, &cancel);
 	ring->watches[slot].active = false;
 	for (uint32_t i = 0; i < ring->n_unarmed; i++)
@@ -306,14 +321,14 @@ uint64_t ring_now(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-static void relax(void)
+static void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #endif
 }
 
-/* With DEFER_TASKRUN, what arrives only raises this flag until the ring is entered. */
+/* With DEFER_TASKRUN, arrivals only raise this flag until the ring is entered. */
 static bool has_events(struct ring *ring)
 {
 	return io_uring_cq_ready(&ring->uring) ||
@@ -322,7 +337,7 @@ static bool has_events(struct ring *ring)
 
 bool ring_spin(struct ring *ring, uint64_t nanoseconds)
 {
-	/* Reads that were armed a moment ago may bring something only once they are submitted. */
+	/* Reads that were armed just now can complete only after they are submitted. */
 	if (io_uring_sq_ready(&ring->uring))
 		io_uring_submit(&ring->uring);
 	uint64_t end = ring_now() + nanoseconds;
@@ -330,31 +345,37 @@ bool ring_spin(struct ring *ring, uint64_t nanoseconds)
 		for (int i = 0; i < 16; i++) {
 			if (has_events(ring))
 				return true;
-			relax();
+			cpu_relax();
 		}
 	} while (ring_now() < end);
 	return false;
 }
 
-/* Reports what the kernel refused of the last push, as far as it has said. Late, the frames may be somebody else's. */
+/*
+ * Reports the refusals of the last push that the kernel has posted so far. `late`: the frames may already be
+ * overwritten.
+ */
 static void report_refusals(struct ring *ring, bool late)
 {
 	struct io_uring_cqe *cqe;
 	unsigned at;
 	io_uring_for_each_cqe(&ring->uring, at, cqe)
 	{
-		if (what_of(cqe->user_data) != WHAT_TX)
+		if (completion_of(cqe->user_data) != COMPLETION_TX)
 			continue;
 		uint32_t slot = (uint32_t)cqe->user_data;
-		/* An overflowing completion queue hands some of them out later still, when their tx is another's. */
+		/*
+		 * After an overflow of the completion queue some come even later, when their ring_tx is another
+		 * transmission's.
+		 */
 		if (cqe->res < 0 && slot < ring->n_pushed &&
-		    cqe->user_data == user_data(WHAT_TX, ring->pushes - 1, slot)) {
+		    cqe->user_data == user_data(COMPLETION_TX, ring->pushes - 1, slot)) {
 			if (late)
 				ring->tx[slot].frame = NULL;
 			ring->options.refused(ring->options.context, &ring->tx[slot], cqe->res);
 		}
-		/* Stays in the queue behind what has not been taken yet, as nothing. */
-		cqe->user_data = user_data(WHAT_IGNORE, 0, 0);
+		/* Not taken from the queue, as older completions are in front of it, but marked as done. */
+		cqe->user_data = user_data(COMPLETION_IGNORE, 0, 0);
 	}
 }
 
@@ -383,7 +404,7 @@ static struct io_uring_cqe *ring_peek(struct ring *ring)
 	return NULL;
 }
 
-static uint8_t *hold(struct ring *ring, enum ring_kind kind, const struct io_uring_cqe *cqe)
+static uint8_t *ring_hold(struct ring *ring, enum ring_kind kind, const struct io_uring_cqe *cqe)
 {
 	struct group *group = &ring->groups[kind];
 	uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
@@ -405,13 +426,13 @@ static void read_control(struct ring_event *event, struct io_uring_recvmsg_out *
 		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO && cmsg_int(c) > 0)
 			event->gro_size = (uint32_t)cmsg_int(c);
 		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
-			event->tos = *CMSG_DATA(c); /* one byte, while IPv6 sends an int */
+			event->tos = *CMSG_DATA(c); /* IPv4 sends one byte, IPv6 an int */
 		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
 			event->tos = (uint8_t)cmsg_int(c);
 	}
 }
 
-/* The datagram in `bytes`; false when the kernel's framing of it makes no sense. */
+/* Fills in the datagram in `bytes`; false when the kernel's framing makes no sense. */
 static bool read_datagram(struct ring *ring, uint8_t *bytes, int length, struct ring_event *event)
 {
 	struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(bytes, length, &ring->receive);
@@ -426,36 +447,36 @@ static bool read_datagram(struct ring *ring, uint8_t *bytes, int length, struct 
 	return true;
 }
 
-static bool is_passing(enum ring_kind kind, int error)
+static bool is_transient(enum ring_kind kind, int error)
 {
-	/* A socket reports what ICMP said of an earlier datagram; that ends the multishot, but not the socket. */
+	/* A socket reports ICMP errors of earlier datagrams. That ends the multishot, but the socket still works. */
 	return error == -ENOBUFS || error == -EINTR || error == -EAGAIN ||
 	       (kind == RING_UDP && error != -EBADF && error != -ECANCELED);
 }
 
-/* Turns a completion of a watch into an event; false when there is nothing in it for the caller. */
+/* Turns a completion of a watch into an event; false when there is nothing for the caller. */
 static bool ring_take(struct ring *ring, const struct io_uring_cqe *cqe, enum ring_kind kind, struct ring_event *event)
 {
 	uint32_t slot = (uint32_t)cqe->user_data;
 	struct watched *watched = &ring->watches[slot];
-	uint8_t *bytes = cqe->flags & IORING_CQE_F_BUFFER ? hold(ring, kind, cqe) : NULL;
+	uint8_t *bytes = cqe->flags & IORING_CQE_F_BUFFER ? ring_hold(ring, kind, cqe) : NULL;
 	if (!watched->active || cqe->user_data != watch_user_data(ring, slot))
 		return false;
 	*event = (struct ring_event){.kind = kind, .tag = watched->tag};
 	bool ended = !(cqe->flags & IORING_CQE_F_MORE);
-	if (cqe->res < 0 && is_passing(kind, cqe->res)) {
+	if (cqe->res < 0 && is_transient(kind, cqe->res)) {
 		ring->counters.starved += cqe->res == -ENOBUFS;
-		arm_later(ring, slot);
+		ring_arm_later(ring, slot);
 		return false;
 	}
 	if (cqe->res < 0 || (kind == RING_TAP && !bytes)) {
-		/* The slot stays taken until ring_unwatch(): its owner still has the handle. */
+		/* The slot stays in use until ring_unwatch(), as its owner still has the handle. */
 		event->error = cqe->res < 0 ? cqe->res : -EIO;
 		return true;
 	}
 	watched->served = ring->flushes;
 	if (ended)
-		arm_later(ring, slot);
+		ring_arm_later(ring, slot);
 	if (kind == RING_UDP)
 		return bytes && read_datagram(ring, bytes, cqe->res, event);
 	event->data = bytes;
@@ -468,18 +489,18 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 	struct io_uring_cqe *cqe;
 	while ((cqe = ring_peek(ring))) {
 		bool taken = false;
-		switch (what_of(cqe->user_data)) {
-		case WHAT_TAP:
+		switch (completion_of(cqe->user_data)) {
+		case COMPLETION_TAP:
 			taken = ring_take(ring, cqe, RING_TAP, event);
 			break;
-		case WHAT_UDP:
+		case COMPLETION_UDP:
 			taken = ring_take(ring, cqe, RING_UDP, event);
 			break;
-		case WHAT_SIGNAL:
+		case COMPLETION_SIGNAL:
 			taken = ring_take(ring, cqe, RING_SIGNAL, event);
 			break;
-		case WHAT_TX:
-		case WHAT_IGNORE:
+		case COMPLETION_TX:
+		case COMPLETION_IGNORE:
 			break;
 		}
 		io_uring_cqe_seen(&ring->uring, cqe);
@@ -492,20 +513,20 @@ bool ring_next(struct ring *ring, struct ring_event *event)
 /* Out */
 
 /*
- * What the kernel would not even look at (no memory for a request) must not stay in the submission queue, as its bytes
- * are about to be somebody else's.
+ * Requests that the kernel did not even look at, for lack of memory, must not stay in the submission queue: their bytes
+ * are about to be reused.
  */
-static void take_back(struct ring *ring)
+static void ring_refuse_unsubmitted(struct ring *ring)
 {
 	struct io_uring_sq *sq = &ring->uring.sq;
 	unsigned n = io_uring_sq_ready(&ring->uring), mask = *sq->kring_mask;
 	for (unsigned i = 0; i < n; i++) {
 		struct io_uring_sqe *sqe = &sq->sqes[(sq->sqe_tail - n + i) & mask];
-		if (what_of(sqe->user_data) != WHAT_TX)
+		if (completion_of(sqe->user_data) != COMPLETION_TX)
 			continue;
 		ring->options.refused(ring->options.context, &ring->tx[(uint32_t)sqe->user_data], -ENOBUFS);
 		io_uring_prep_nop(sqe);
-		io_uring_sqe_set_data64(sqe, user_data(WHAT_IGNORE, 0, 0));
+		io_uring_sqe_set_data64(sqe, user_data(COMPLETION_IGNORE, 0, 0));
 	}
 }
 
@@ -514,7 +535,7 @@ void ring_push(struct ring *ring)
 	while (io_uring_sq_ready(&ring->uring) > 0)
 		if (io_uring_submit(&ring->uring) < 0)
 			break;
-	take_back(ring);
+	ring_refuse_unsubmitted(ring);
 	ring->pushes++;
 	ring->n_pushed = ring->n_tx;
 	report_refusals(ring, false);
@@ -547,24 +568,24 @@ struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes)
 	return tx;
 }
 
-static void queue(struct ring *ring, struct io_uring_sqe *sqe, const struct ring_tx *tx)
+static void ring_queue(struct ring *ring, struct io_uring_sqe *sqe, const struct ring_tx *tx)
 {
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-	io_uring_sqe_set_data64(sqe, user_data(WHAT_TX, ring->pushes, (uint32_t)(tx - ring->tx)));
+	io_uring_sqe_set_data64(sqe, user_data(COMPLETION_TX, ring->pushes, (uint32_t)(tx - ring->tx)));
 }
 
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
 {
-	struct io_uring_sqe *sqe = get_sqe(ring);
+	struct io_uring_sqe *sqe = ring_get_sqe(ring);
 	io_uring_prep_sendmsg(sqe, fd, &tx->message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	queue(ring, sqe, tx);
+	ring_queue(ring, sqe, tx);
 }
 
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 {
-	struct io_uring_sqe *sqe = get_sqe(ring);
+	struct io_uring_sqe *sqe = ring_get_sqe(ring);
 	io_uring_prep_writev2(sqe, fd, tx->message.msg_iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
-	queue(ring, sqe, tx);
+	ring_queue(ring, sqe, tx);
 }
 
 static void ring_return_buffers(struct group *group)
@@ -578,15 +599,15 @@ static void ring_return_buffers(struct group *group)
 }
 
 /*
- * Whoever is armed first may take all the buffers: those that went without in this round come before those that did
- * not, so that one that floods leaves the others their turn.
+ * A watch that is armed first may take all the buffers. So those that got nothing in this round come before those that
+ * did: one that floods leaves the others their turn.
  */
-static void arm_all(struct ring *ring)
+static void ring_arm_all(struct ring *ring)
 {
 	for (int served = 0; served <= 1; served++)
 		for (uint32_t i = 0; i < ring->n_unarmed; i++)
 			if ((ring->watches[ring->unarmed[i]].served == ring->flushes) == served)
-				arm(ring, ring->unarmed[i]);
+				ring_arm(ring, ring->unarmed[i]);
 	ring->n_unarmed = 0;
 }
 
@@ -595,7 +616,7 @@ void ring_flush(struct ring *ring)
 	ring_push(ring);
 	ring_return_buffers(&ring->groups[RING_TAP]);
 	ring_return_buffers(&ring->groups[RING_UDP]);
-	arm_all(ring);
+	ring_arm_all(ring);
 	ring->flushes++;
 }
 

@@ -3,16 +3,18 @@
  * ring.h - what a worker asks of the kernel: frames and datagrams in, frames and datagrams out
  *
  * The narrow waist between the data plane and the way it does I/O. This implementation is io_uring (ring.c); nothing
- * outside knows. A round of a worker is: ring_wait(), ring_next() until it says no, ring_flush().
+ * else depends on that. A worker's round is: ring_wait(), ring_next() until it returns false, ring_flush().
  *
- * In:  descriptors are watched; what arrives is an event whose bytes lie in a buffer that all watches of a kind share,
- * so memory does not grow with their number. The bytes are the caller's (to change, too) until the next ring_flush().
- * Out: the caller takes a struct ring_tx, points it at bytes, and queues it. It is handed to the kernel by the next
- *      ring_flush() at the latest, which returns when the kernel has taken or refused all of them; then every tx and
- * every buffer is free again. Nothing waits: what a socket or a TAP does not take at once is refused with an errno, and
- *      the `refused` call-back says so for each.
+ * In: descriptors are watched. What arrives becomes an event, with its bytes in a buffer that all watches of a kind
+ * share, so memory does not grow with their number. The bytes are the caller's, who may change them, until the next
+ * ring_flush().
  *
- * Threads: a ring belongs to the thread that opened it.
+ * Out: the caller takes a struct ring_tx, points it at bytes, and queues it. The next ring_flush() at the latest hands
+ * it to the kernel, and returns when the kernel has taken or refused everything; then all ring_tx and all buffers are
+ * free again. Nothing waits: what a socket or TAP does not take at once is refused with an errno, and the `refused`
+ * call-back is called for each.
+ *
+ * Threads: only the thread that opened a ring may use it.
  */
 #ifndef PODSWITCH_RING_H
 #define PODSWITCH_RING_H
@@ -26,10 +28,10 @@
 #include <sys/socket.h>
 
 #define RING_TX 256          /* transmissions between two pushes */
-#define RING_IOV 2048        /* pieces of all of them together */
-#define RING_BYTES 65536     /* bytes of headers that belong to them */
-#define RING_BUFFER 66048    /* the largest frame or datagram with all that comes before it, bytes */
-#define RING_TAP_BUFFERS 64  /* a power of two: how many frames one turn can take from all TAPs together */
+#define RING_IOV 2048        /* pieces of all transmissions together */
+#define RING_BYTES 65536     /* bytes of headers for all of them */
+#define RING_BUFFER 66048    /* the largest frame or datagram with everything in front of it, bytes */
+#define RING_TAP_BUFFERS 64  /* a power of two: frames that one round can take from all TAPs together */
 #define RING_UDP_BUFFERS 128 /* the same for datagrams */
 #define RING_TX_CONTROL 48   /* two of CMSG_SPACE(sizeof(int)): TOS and segment size */
 
@@ -44,14 +46,14 @@ enum ring_kind {
 struct ring_event {
 	enum ring_kind kind;
 	uint64_t tag;  /* as given to ring_watch() */
-	int error;     /* 0, or the negative errno that ended the watch: there will be no more events from it */
+	int error;     /* 0, or the negative errno that ended the watch: no more events will come from it */
 	uint8_t *data; /* RING_TAP, RING_UDP */
 	uint32_t length;
 	/* RING_UDP only */
 	const struct sockaddr *from;
 	socklen_t from_length;
-	uint32_t gro_size; /* bytes of each of the segments that the kernel put together, 0: one datagram */
-	uint8_t tos;       /* of the outer header */
+	uint32_t gro_size; /* bytes of each segment that UDP_GRO joined; 0: a single datagram */
+	uint8_t tos;       /* TOS or traffic class of the outer header */
 	bool truncated;    /* the datagram was larger than RING_BUFFER allows */
 };
 
@@ -59,22 +61,23 @@ struct ring_event {
 struct ring_tx {
 	struct msghdr message; /* RING_UDP: name, iov, control; RING_TAP: iov */
 	struct virtio_net_hdr vnet;
-	uint8_t *bytes; /* as many as were asked for: headers that are written for this transmission */
+	uint8_t *bytes; /* room for the headers of this transmission, as many bytes as were asked for */
 	_Alignas(8) uint8_t control[RING_TX_CONTROL];
-	/* The caller's notes, for the `refused` call-back. */
-	void *port;      /* whose counters it is */
-	void *remote;    /* where it was going, NULL for a pod's TAP */
-	bool by_tap;     /* going there by the underlay TAP */
+	/* Notes of the caller, for the `refused` call-back. */
+	void *port;      /* the port whose counters include it */
+	void *remote;    /* the remote it goes to; NULL for a pod's TAP */
+	bool by_tap;     /* leaves by the underlay TAP */
 	uint8_t *frame;  /* the first inner frame */
 	uint32_t length; /* of that frame */
 	uint32_t count;  /* datagrams, or frames, in it */
-	uint64_t total;  /* bytes of all of them, as they were counted */
+	uint64_t total;  /* bytes of all of them, as counted */
 };
 
 struct ring_options {
 	/*
-	 * Called for what the kernel refused; `error` is a negative errno. Must not queue or flush. Sends are refused
-	 * by ring_flush(), writes by ring_settle() or ring_wait(), and then `frame` is NULL, as its bytes are gone.
+	 * Called for each transmission that the kernel refused; `error` is a negative errno. It must not queue or
+	 * flush. Refused sends are reported by ring_flush(). Refused writes may be reported only by the next
+	 * ring_settle() or ring_wait(), and then `frame` is NULL because its bytes are gone.
 	 */
 	void (*refused)(void *context, const struct ring_tx *tx, int error);
 	void *context;
@@ -86,7 +89,7 @@ struct ring_features {
 };
 
 struct ring_counters {
-	uint64_t starved; /* watches that ended for want of buffers and were armed again */
+	uint64_t starved; /* watches that ended because the buffers ran out, and were armed again */
 };
 
 /*
@@ -96,44 +99,44 @@ struct ring_counters {
 int ring_open(struct ring **out, const struct ring_options *options, struct failure *why);
 void ring_close(struct ring *ring);
 
-/* Starts events of `fd`. Returns a handle >= 0 for ring_unwatch(), or a negative errno. */
+/* Starts watching `fd`. Returns a handle >= 0 for ring_unwatch(), or a negative errno. */
 int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag);
 
-/* Ends them, also after an error has: no event of this watch comes after it. The descriptor may then be closed. */
+/* Ends the watch, also after an error has ended its events. None comes afterwards, and the descriptor may be closed. */
 void ring_unwatch(struct ring *ring, int handle);
 
-/* Nanoseconds of the monotonic clock, as spinning counts them. */
+/* Nanoseconds of the monotonic clock, in which spinning is measured. */
 uint64_t ring_now(void);
 
 /*
- * Looks for events for at most `nanoseconds` without giving up the processor, and without a system call; whether there
- * are some. ring_wait() then returns at once.
+ * Looks for events for up to `nanoseconds`, without sleeping and without a system call. True when there are some;
+ * ring_wait() then returns at once.
  */
 bool ring_spin(struct ring *ring, uint64_t nanoseconds);
 
 /* Waits until there is an event. -EINTR may be returned; any other error is fatal. */
 int ring_wait(struct ring *ring);
 
-/* Fills *event and returns true, or returns false when all that had arrived is taken. */
+/* Fills *event and returns true; false when everything that had arrived was taken. */
 bool ring_next(struct ring *ring, struct ring_event *event);
 
 /*
- * A transmission with room for `n_iov` pieces at message.msg_iov and `n_bytes` bytes of headers; all else is empty.
- * Never NULL; pushes when there is no room, which leaves the bytes of events alone.
+ * A transmission with room for `n_iov` pieces at message.msg_iov and `n_bytes` bytes of headers; everything else is
+ * empty. Never NULL: when there is no room it calls ring_push(), which leaves the bytes of events alone.
  */
 struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes);
 
-/* Queues `tx`, of whose pieces message.msg_iovlen are filled, for a socket or for a TAP. */
+/* Queues `tx` for a socket or for a TAP. message.msg_iovlen says how many of its pieces are filled. */
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx);
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx);
 
-/* Hands everything queued to the kernel and reports what it refused. The events' bytes stay the caller's. */
+/* Hands everything queued to the kernel and reports refusals. The bytes of events stay the caller's. */
 void ring_push(struct ring *ring);
 
-/* The same, and gives the events' buffers back. */
+/* The same, and gives the buffers of events back to the kernel. */
 void ring_flush(struct ring *ring);
 
-/* Reports what else was refused of what has been pushed, while the notes of the transmissions are still good. */
+/* Reports late refusals of what was pushed, while the notes in its ring_tx are still valid. */
 void ring_settle(struct ring *ring);
 
 const struct ring_features *ring_features(const struct ring *ring);

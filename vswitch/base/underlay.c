@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* underlay.c - the UDP sockets of a VTEP in one network namespace */
+/*
+ * underlay.c - the UDP sockets of a VTEP in one network namespace
+ *
+ * A socket stays in the namespace in which it was made, so a pod's underlay is opened there and then used from the
+ * host's.
+ *
+ * The sockets do not change after underlay_open(). The one thing that threads share is the question for a path MTU: it
+ * connects the `path` socket, reads the MTU and the local address, and another thread must not come between. A flag
+ * that is spun on guards it; it is asked rarely.
+ */
 #include "vswitch/base/underlay.h"
 
 #include "tap/base/wire.h"
@@ -12,7 +21,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define RECEIVE_BUFFER (8 << 20) /* bytes: a few milliseconds of a fast link, while the worker is elsewhere */
+#define RECEIVE_BUFFER (8 << 20) /* bytes: what a fast link brings in a few milliseconds, while the worker is busy */
 #define SEND_BUFFER (4 << 20)
 #define UDP_NO_CHECK6_RX_OPTION 102 /* UDP_NO_CHECK6_RX in Linux's udp.h, which clashes with netinet/udp.h */
 #define PORT_TRIES 64
@@ -21,7 +30,7 @@ static const int families[UNDERLAY_FAMILIES] = {AF_INET, AF_INET6};
 
 static void set_int(int fd, int level, int option, int value)
 {
-	/* What a kernel lacks here costs speed or a feature, never correctness: it is probed for by its effect. */
+	/* What a kernel lacks here costs speed or a feature, never correctness. */
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
@@ -55,7 +64,7 @@ static int open_receiver(int family, const struct address *local, uint16_t port,
 	int fd = underlay_socket(family);
 	if (fd < 0)
 		return fd;
-	/* Not unless we have to: another program of the same user could join in. */
+	/* Only if there are several receivers: another program of the same user could join in. */
 	if (shared)
 		set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
@@ -75,7 +84,7 @@ static int open_receiver(int family, const struct address *local, uint16_t port,
 	return fd;
 }
 
-/* Ports of the dynamic range at random places, so that the pools of many pods and of a restart do not collide. */
+/* Random ports of the dynamic range, so that the pools of many pods, or of a restart, do not collide. */
 static int open_source(int family, const struct address *local, uint16_t *chosen)
 {
 	int fd = underlay_socket(family);
@@ -83,7 +92,7 @@ static int open_source(int family, const struct address *local, uint16_t *chosen
 		return fd;
 	set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
 	set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER);
-	/* Nothing is read from it: whatever strays in is not kept. */
+	/* Nothing is read from it, so nothing should be queued for it. */
 	set_int(fd, SOL_SOCKET, SO_RCVBUF, 0);
 	int error = -EADDRINUSE;
 	for (int i = 0; i < PORT_TRIES && error == -EADDRINUSE; i++) {
@@ -118,7 +127,7 @@ static int open_family(struct underlay *underlay, int which, const struct addres
 	family->path = underlay_socket(families[which]);
 	if (family->path < 0)
 		return family->path;
-	/* At the address of the others, so that what it is told holds for them. */
+	/* Bound to the address of the others, so that the path it learns is theirs. */
 	return local->family ? bind_socket(family->path, families[which], local, 0) : 0;
 }
 
@@ -132,14 +141,14 @@ static void close_family(struct underlay_family *family)
 			close(family->source[i]);
 	if (family->path >= 0)
 		close(family->path);
-	memset(family, 0xff, sizeof(*family)); /* every descriptor -1 */
+	memset(family, 0xff, sizeof(*family)); /* makes every descriptor -1 */
 }
 
 static int underlay_explain(int error, uint16_t port, struct failure *why)
 {
 	if (error == -EADDRINUSE)
 		return fail(why, error, "port",
-			    "UDP port %u is taken there by another program or a kernel vxlan device; "
+			    "UDP port %u is in use there by another program or a kernel vxlan device; "
 			    "free it, or use --underlay pod or another --port",
 			    port);
 	if (error == -EADDRNOTAVAIL)
@@ -167,7 +176,7 @@ int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsi
 			if (vtep[i].family == families[which])
 				local = &vtep[i];
 		int error = open_family(underlay, which, local);
-		/* Without IPv6 in the kernel, or with it disabled, the rest still serves. */
+		/* Without IPv6 in the kernel, or with IPv6 disabled, IPv4 alone serves. */
 		if (which == UNDERLAY_IP6 && (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL) && !local->family) {
 			close_family(&underlay->family[which]);
 			continue;
@@ -205,8 +214,10 @@ static int path_mtu(int fd, const struct sockaddr_storage *to)
 	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 	bool ip6 = to->ss_family == AF_INET6;
 	int mtu = 0;
-	socklen_t length = ip6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), size = sizeof(mtu);
-	/* What is connected keeps its source when it is connected to somebody else, even one that the node has no more.
+	socklen_t length = sockaddr_size(to->ss_family), size = sizeof(mtu);
+	/*
+	 * A connected socket keeps its source address when it is connected elsewhere, even one that the node no longer
+	 * has. So it is disconnected first.
 	 */
 	if (connect(fd, &nowhere, sizeof(nowhere)) || connect(fd, (const struct sockaddr *)to, length) ||
 	    getsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_MTU : IP_MTU, &mtu, &size))
@@ -216,7 +227,7 @@ static int path_mtu(int fd, const struct sockaddr_storage *to)
 
 int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from)
 {
-	/* Question and answer are several calls: another thread's question must not come between them. */
+	/* Several calls that another thread must not interrupt. */
 	static atomic_flag asking = ATOMIC_FLAG_INIT;
 	int fd = underlay->family[to->ss_family == AF_INET6].path;
 	socklen_t size = sizeof(*from);
@@ -226,7 +237,8 @@ int underlay_path(const struct underlay *underlay, const struct sockaddr_storage
 	if (mtu > 0 && getsockname(fd, (struct sockaddr *)from, &size))
 		mtu = -errno;
 	if (mtu > 0)
-		((struct sockaddr_in *)from)->sin_port = 0; /* a new one each time; in either family it is there */
+		((struct sockaddr_in *)from)->sin_port =
+			0; /* the port differs each time; it is at the same offset in both families */
 	atomic_flag_clear_explicit(&asking, memory_order_release);
 	return mtu;
 }

@@ -2,26 +2,28 @@
 /*
  * underlay.h - the UDP sockets of a VTEP in one network namespace, on one VXLAN port
  *
- * One socket a family and receiver is bound to the VXLAN port. Datagrams leave by a pool of sockets bound to ports of
- * the dynamic range, chosen by the hash of the inner flow, so that a flow keeps its source port and the flows spread
- * over the paths of the network (RFC 7348, section 5). All of them set DF and never fragment (section 4.3), send a UDP
- * checksum, and accept datagrams without one.
+ * Receivers: one socket for each address family and worker, bound to the VXLAN port.
  *
- * A third kind of socket only asks the kernel for path MTUs.
+ * Sources: datagrams leave by a pool of sockets bound to ports of the dynamic range. The hash of the inner flow chooses
+ * one, so that a flow keeps its source port and the flows spread over the paths of the network (RFC 7348, section 5).
  *
- * Threads: opened and closed by the control thread; the descriptors may be used by any.
+ * Path: one more socket per family only asks the kernel for path MTUs.
+ *
+ * All of them set DF and never fragment (section 4.3), send a UDP checksum, and accept datagrams without one.
+ *
+ * Threads: the control thread opens and closes; any thread may use the descriptors.
  */
 #ifndef PODSWITCH_UNDERLAY_H
 #define PODSWITCH_UNDERLAY_H
 
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
-#include "vswitch/switch.h"
+#include "vswitch/base/switch_config.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UNDERLAY_HOST_SOURCES 16 /* source ports of the host underlay; of a pod's, fewer, as each is a descriptor */
+#define UNDERLAY_HOST_SOURCES 16 /* source ports of the host underlay; pods have fewer, as each is a descriptor */
 #define UNDERLAY_POD_SOURCES 4
 
 enum { UNDERLAY_IP4, UNDERLAY_IP6, UNDERLAY_FAMILIES };
@@ -29,8 +31,8 @@ enum { UNDERLAY_IP4, UNDERLAY_IP6, UNDERLAY_FAMILIES };
 struct underlay_family {
 	int receive[SWITCH_MAX_WORKERS]; /* -1: none */
 	int source[UNDERLAY_HOST_SOURCES];
-	uint16_t source_port[UNDERLAY_HOST_SOURCES]; /* theirs, host order */
-	int path;                                    /* asks for path MTUs */
+	uint16_t source_port[UNDERLAY_HOST_SOURCES]; /* of `source`, host order */
+	int path;                                    /* socket that asks for path MTUs */
 };
 
 struct underlay {
@@ -41,16 +43,15 @@ struct underlay {
 };
 
 /*
- * Opens the sockets in the calling thread's network namespace. `vtep` are the local addresses, one a family (family 0:
- * any), `gro` lets the kernel put datagrams of one flow together. A kernel without IPv6 gives an underlay without it.
+ * Opens the sockets in the calling thread's network namespace. `vtep` are local addresses, one a family (family 0:
+ * any). With `gro` the kernel may join datagrams of one flow. Without IPv6 in the kernel, the underlay has none.
  * -EADDRINUSE when the port is taken (key "port").
  */
 int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsigned sources,
 		  const struct address vtep[2], bool gro, struct failure *why);
 void underlay_close(struct underlay *underlay);
 
-/* The socket by which a flow of this hash leaves for a remote of this address family; -1 when there is no such family.
- */
+/* The socket by which a flow with this hash leaves for a remote of this family; -1 without that family. */
 int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash);
 
 /* The UDP port of that socket, host order. */
@@ -59,7 +60,7 @@ uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t famil
 /* The path MTU to `to` as the kernel knows it, bytes of the outer IP packet, or a negative errno. Does not block. */
 int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to);
 
-/* The same, and the local address in *from (its port is 0) by which the sockets would reach `to`. */
+/* The same, and in *from (port 0) the local address from which the sockets would reach `to`. */
 int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from);
 
 #endif

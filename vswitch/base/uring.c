@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uring.c - what liburing 2.3 (Debian 12) does not know yet */
+/*
+ * uring.c - what liburing 2.3 (Debian 12) does not have yet
+ *
+ * A ring of buffers is registered with the kernel once. From then on the kernel takes a buffer for each completion, and
+ * the thread that owns the ring gives it back with io_uring_buf_ring_add() and _advance(): no system call is needed.
+ */
 #include "vswitch/base/uring.h"
 
 #include <errno.h>

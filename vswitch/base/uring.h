@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uring.h - what liburing 2.3 (Debian 12) does not know yet; each is probed for before it is used */
+/*
+ * uring.h - what liburing 2.3 (Debian 12) does not have yet
+ *
+ * Support by the kernel is probed for before anything of this is used.
+ */
 #ifndef PODSWITCH_URING_H
 #define PODSWITCH_URING_H
 
 #include <liburing.h>
 #include <stdbool.h>
 
-/* io_uring_setup_buf_ring() is liburing 2.4: a ring of buffers in memory of our own, for `group`. */
+/* A ring of buffers in our own memory, for buffer group `group`. liburing 2.4 has io_uring_setup_buf_ring(). */
 struct uring_buffers {
 	struct io_uring_buf_ring *ring;
 	uint8_t *memory; /* count * size */
@@ -15,7 +19,7 @@ struct uring_buffers {
 	uint16_t group;
 };
 
-/* 0 or a negative errno; on success all buffers are the kernel's to fill. */
+/* 0 or a negative errno. On success the kernel may fill all the buffers. */
 int uring_buffers_open(struct uring_buffers *buffers, struct io_uring *ring, uint16_t group, uint32_t count,
 		       uint32_t size);
 void uring_buffers_close(struct uring_buffers *buffers);

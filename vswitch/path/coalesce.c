@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coalesce.c - putting what arrived in segments together again */
+/* coalesce.c - joining segments that arrived, before a pod gets them */
 #include "vswitch/path/coalesce.h"
 
 #include "tap/base/checksum.h"
@@ -25,7 +25,7 @@ static bool plain_ip(const struct frame *frame)
 	return frame->version == 6 && frame->l4 == frame->l3 + IP6_HEADER;
 }
 
-/* TCP or UDP with payload, and headers that segmentation would copy as they are. */
+/* TCP or UDP with payload, and headers that segmentation copies unchanged. */
 static bool is_data(const struct frame *frame)
 {
 	unsigned header = frame_l4_header(frame);
@@ -67,8 +67,7 @@ bool coalesce_same_flow(const struct coalesce_group *group, const void *port, co
 				   : !memcmp(l3(first) + IP6_SRC, l3(frame) + IP6_SRC, 32);
 }
 
-/* Everything of the Ethernet and IP headers that must be alike; ids count up, or stay where DF makes them meaningless.
- */
+/* What must be equal in the Ethernet and IP headers. Ids count up, or stay the same where DF makes them meaningless. */
 static bool same_ip(const struct coalesce_group *group, const struct frame *frame)
 {
 	const uint8_t *a = l3(&group->first), *b = l3(frame);
@@ -82,7 +81,7 @@ static bool same_ip(const struct coalesce_group *group, const struct frame *fram
 	       load16(a + IP4_FRAGMENT) == load16(b + IP4_FRAGMENT) && (step == group->count || fixed);
 }
 
-/* The next bytes of the same stream, acknowledging the same, with the same options. */
+/* The next bytes of the stream, with the same acknowledgement and options. */
 static bool continues_tcp(const struct coalesce_group *group, const struct frame *frame)
 {
 	const uint8_t *a = l4(&group->first), *b = l4(frame);
@@ -93,7 +92,7 @@ static bool continues_tcp(const struct coalesce_group *group, const struct frame
 	       !memcmp(a + TCP_HEADER, b + TCP_HEADER, group->headers - group->first.l4 - TCP_HEADER);
 }
 
-/* The sender's checksum is right, or was left to be filled in. UDP's "none" is kept as it is, on its own. */
+/* Whether the checksum is right, or was left partial. UDP without a checksum stays alone: the group would add one. */
 static bool coalesce_checksum_valid(const struct frame *frame)
 {
 	uint32_t length = frame->ip_end - frame->l4;

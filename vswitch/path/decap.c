@@ -36,7 +36,7 @@ enum drop decap_split(uint8_t *data, size_t length, uint32_t gro_size, size_t *s
 	return DROP_NONE;
 }
 
-/* Fills in what makes a frame a super-frame; leaves it an ordinary one where that cannot be. */
+/* Fills in what makes the frame a super-frame, if it can be one. */
 static void shape_super(const struct frame *frame, unsigned mtu, uint32_t inner_gso, struct virtio_net_hdr *out)
 {
 	unsigned headers = frame->l4 + frame_l4_header(frame);

@@ -1,5 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* deliver.c - handing frames to a pod's TAP */
+/*
+ * deliver.c - handing frames to a pod's TAP
+ *
+ *    deliver_segment(frame)
+ *        |
+ *      a group of this flow is held? --no----------------------------------+
+ *        | yes                                                             |
+ *      coalesce_join() takes it? --yes--> done, still held                 |
+ *        | no                                                              v
+ *      the group leaves first; then ----------------------> may it begin a group?
+ *                                                             | yes        | no
+ *                                             held, at most WORKER_GROUPS  written alone
+ *
+ * So the order within a flow is kept. At the end of the round deliver_all_held() writes every group. Groups keep no
+ * order among each other: they are different flows.
+ *
+ * tx_frames is counted when a write is queued, and taken back by deliver_refused().
+ */
 #include "vswitch/path/deliver.h"
 
 #include "tap/base/wire.h"
@@ -64,7 +81,7 @@ static void deliver_group_at(struct worker *worker, unsigned index)
 		worker->groups[index] = worker->groups[worker->n_groups];
 }
 
-/* A fragment does not say of which flow it is: everything between its two hosts goes before it. */
+/* A fragment does not show its ports, so it may belong to any group of this port: all of them go first. */
 static void deliver_groups_of(struct worker *worker, const struct port *port)
 {
 	for (unsigned i = worker->n_groups; i-- > 0;)

@@ -2,11 +2,11 @@
 /*
  * deliver.h - handing frames to a pod's TAP
  *
- * A frame of another pod here goes in as it came out, super-frames whole. What came from the network is first put
- * together with its neighbours (coalesce.h); such groups are held by the worker until something of their flow cannot
- * join, or the round ends.
+ * A frame of another pod on this node is written as that pod sent it, super-frames whole. A frame from the network is
+ * first joined with the neighbours of its flow (coalesce.h). The worker holds such a group until a frame of the flow
+ * cannot join it, or the round ends.
  *
- * From workers.
+ * Only workers may call these.
  */
 #ifndef PODSWITCH_DELIVER_H
 #define PODSWITCH_DELIVER_H
@@ -24,7 +24,7 @@ void deliver_segment(struct worker *worker, struct port *port, const struct fram
 /* Queues every group that is still held. At the end of a round. */
 void deliver_all_held(struct worker *worker);
 
-/* The TAP refused it: takes the counters back. */
+/* For a frame that the TAP refused: takes the counters back and counts the drop. */
 void deliver_refused(struct worker *worker, const struct ring_tx *tx, int error);
 
 #endif

@@ -1,25 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* egress.c - by which way a remote's datagrams leave the node: the underlay TAP, or the sockets */
+/*
+ * egress.c - by which way a remote's datagrams leave the node: the underlay TAP, or the sockets
+ *
+ *    egress_reset()
+ *         |
+ *         v                a probe has left the node
+ *      sockets      --------------------------------------------->    TAP
+ *      mtu == 0                                                       mtu == the path's
+ *      probed every 30 s,                                             probed every 5 s; path MTU and
+ *      every second until 3 are lost                                  source address asked every second
+ *         ^                                                               |
+ *         |   3 probes lost in a row                                      |
+ *         |   a worker's write was refused: probed again at the next check|
+ *         |   the source address changed: probed again at once            |
+ *         |   the remote is served locally now, or by pod underlays       |
+ *         +---------------------------------------------------------------+
+ *
+ *    egress_disable(): the device or the packet socket is gone: all remotes to the sockets, for good
+ *
+ * A worker may be writing by the old route when the control thread is about to change it. So the control thread first
+ * sets mtu to 0 and then parks the workers once: afterwards no worker uses the route.
+ *
+ * After a probe that passed, the next one has another source port: connection tracking remembers a rule's verdict about
+ * a flow, so only a new flow meets the rules as they are today.
+ */
 #include "vswitch/path/egress.h"
 
 #include "tap/base/log.h"
 #include "vswitch/path/model.h"
+#include "vswitch/path/parking.h"
 #include "vswitch/path/probe.h"
 
 #include <string.h>
 
-#define PROBE_EVERY 5  /* seconds, while it works */
-#define RETRY_EVERY 30 /* seconds, while it does not */
-#define MISSES 3       /* lost in a row, a second apart, before it is held against the way */
+#define PROBE_EVERY 5  /* seconds, while the TAP is used */
+#define RETRY_EVERY 30 /* seconds, while it is not */
+#define MISSES 3       /* lost in a row, a second apart, until the remote takes the sockets */
 
-/* The remotes whose probes are due, with what probe_run() is to know. */
+/* The remotes that are due, with what probe_run() needs to know. */
 struct egress_round {
 	struct probe_target targets[PROBE_MAX];
 	struct remote *remotes[PROBE_MAX];
 	size_t n;
 };
 
-static void turn_off(struct vswitch *vs, const char *why)
+static void egress_turn_off(struct vswitch *vs, const char *why)
 {
 	vs->offloads.underlay_tap = false;
 	log_line(LOG_WARNING, "underlay_tap is off, everything takes the sockets: %s", why);
@@ -29,7 +54,7 @@ void egress_open(struct vswitch *vs)
 {
 	struct failure why = {0};
 	if (vs->offloads.underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
-		turn_off(vs, why.text);
+		egress_turn_off(vs, why.text);
 }
 
 void egress_close(struct vswitch *vs)
@@ -47,28 +72,27 @@ void egress_reset(struct egress *egress)
 	egress->logged = false;
 }
 
-/* No remote takes it any more, and no worker is just writing to it. */
+/* Parks the workers first, so that none of them is writing to the TAP. */
 static void egress_disable(struct vswitch *vs, const char *why)
 {
-	switch_park_workers(vs);
+	workers_park(vs);
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = vs->gateways[vs->gateway_order[i]];
+		const struct gateway *gateway = gateway_at(vs, i);
 		for (unsigned r = 0; r < atomic_load(&gateway->n_remotes); r++)
 			egress_reset(&gateway->remotes[r]->egress);
 	}
-	switch_resume_workers(vs);
+	workers_resume(vs);
 	egress_close(vs);
-	turn_off(vs, why);
+	egress_turn_off(vs, why);
 }
 
 static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-	size_t size = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	return a->ss_family == b->ss_family && !memcmp(a, b, size);
+	return a->ss_family == b->ss_family && !memcmp(a, b, sockaddr_size(a->ss_family));
 }
 
-/* Asks for the path anew. When it begins elsewhere than before, it is to be probed first. */
-static void follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
+/* Asks the kernel for the path. If it begins at another address than before, it must be probed first. */
+static void egress_follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
 {
 	struct egress *egress = &remote->egress;
 	struct sockaddr_storage from = {0};
@@ -79,10 +103,10 @@ static void follow_path(struct vswitch *vs, const struct underlay *underlay, str
 		return;
 	}
 	atomic_store(&egress->mtu, 0);
-	/* Also when it was 0: a worker may just have set it, while another is still writing by the route. */
+	/* Even when it was 0: a worker may just have set it while another is still writing by this route. */
 	if (egress->from.ss_family) {
-		switch_park_workers(vs);
-		switch_resume_workers(vs);
+		workers_park(vs);
+		workers_resume(vs);
 	}
 	egress->from = from;
 	egress->due = 0;
@@ -91,7 +115,7 @@ static void follow_path(struct vswitch *vs, const struct underlay *underlay, str
 }
 
 static void egress_consider(struct vswitch *vs, const struct gateway *gateway, struct remote *remote, uint32_t now,
-			    struct egress_round *egress_round)
+			    struct egress_round *due)
 {
 	struct egress *egress = &remote->egress;
 	if (!gateway->host || gateway->pod_underlay || remote->local_hub) {
@@ -99,21 +123,21 @@ static void egress_consider(struct vswitch *vs, const struct gateway *gateway, s
 		return;
 	}
 	bool used = atomic_load(&egress->mtu) != 0;
-	follow_path(vs, gateway->host, remote);
-	if (!egress->from.ss_family || egress_round->n == PROBE_MAX)
+	egress_follow_path(vs, gateway->host, remote);
+	if (!egress->from.ss_family || due->n == PROBE_MAX)
 		return;
-	/* A worker that met a refusal has taken the remote back: that is looked into at once. */
+	/* When a worker has set mtu to 0 after a refusal, the remote is probed at once. */
 	bool withdrawn = !used && !egress->misses && !egress->logged;
 	if (now < egress->due && !withdrawn)
 		return;
-	egress_round->remotes[egress_round->n] = remote;
-	egress_round->targets[egress_round->n++] = (struct probe_target){
+	due->remotes[due->n] = remote;
+	due->targets[due->n++] = (struct probe_target){
 		.route = &egress->route,
 		.source_port = underlay_source_port(gateway->host, remote->to.ss_family, egress->turn),
 	};
 }
 
-static void log_lost(struct egress *egress, const struct remote *remote, int error)
+static void egress_log_lost(struct egress *egress, const struct remote *remote, int error)
 {
 	char text[ADDRESS_TEXT];
 	if (egress->logged)
@@ -121,9 +145,9 @@ static void log_lost(struct egress *egress, const struct remote *remote, int err
 	egress->logged = true;
 	if (error == -ENETUNREACH)
 		log_line(LOG_WARNING,
-			 "remote %s is reached by the sockets, not by underlay_tap: what is forwarded to it does not "
-			 "leave the node as it was written; look for a FORWARD policy or NAT (nft list ruleset), or "
-			 "whether it answers ARP",
+			 "remote %s is reached by the sockets, not by underlay_tap: forwarded datagrams do not leave "
+			 "the node unchanged; look for a FORWARD policy or NAT (nft list ruleset), or "
+			 "check whether it answers ARP",
 			 endpoint_format(&remote->endpoint, text));
 	else
 		log_line(LOG_WARNING, "remote %s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
@@ -135,7 +159,7 @@ static void egress_probe_passed(const struct vswitch *vs, struct remote *remote,
 	char text[ADDRESS_TEXT];
 	struct egress *egress = &remote->egress;
 	egress->misses = 0;
-	/* Connection tracking remembers what a rule said of a flow: another one meets the rules of today. */
+	/* The next probe is a new flow. */
 	egress->turn++;
 	egress->due = now + PROBE_EVERY;
 	if (atomic_load(&egress->mtu))
@@ -156,16 +180,16 @@ static void egress_probe_missed(struct remote *remote, int error, uint32_t now)
 		return;
 	egress->due = now + RETRY_EVERY;
 	atomic_store(&egress->mtu, 0);
-	log_lost(egress, remote, error);
+	egress_log_lost(egress, remote, error);
 }
 
-static void egress_take_results(struct vswitch *vs, const struct egress_round *egress_round, uint32_t now)
+static void egress_take_results(struct vswitch *vs, const struct egress_round *due, uint32_t now)
 {
-	for (size_t i = 0; i < egress_round->n; i++) {
-		struct remote *remote = egress_round->remotes[i];
+	for (size_t i = 0; i < due->n; i++) {
+		struct remote *remote = due->remotes[i];
 		const struct underlay *underlay = vs->gateways[remote->gateway]->host;
 		struct sockaddr_storage from;
-		int error = egress_round->targets[i].error;
+		int error = due->targets[i].error;
 		int mtu = error ? 0 : underlay_path(underlay, &remote->to, &from);
 		if (mtu > 0)
 			egress_probe_passed(vs, remote, mtu, now);
@@ -176,28 +200,28 @@ static void egress_take_results(struct vswitch *vs, const struct egress_round *e
 
 void egress_check(struct vswitch *vs, uint32_t now)
 {
-	struct egress_round egress_round = {.n = 0};
+	struct egress_round due = {.n = 0};
 	struct failure why = {0};
 	if (!vs->underlay_tap)
 		return;
-	/* From another one each time, so that all have their turn where there are more than one run probes. */
+	/* Starts at another gateway each time, as one run probes only PROBE_MAX remotes. */
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = vs->gateways[vs->gateway_order[(i + now) % vs->n_gateways]];
+		const struct gateway *gateway = gateway_at(vs, (i + now) % vs->n_gateways);
 		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
-			egress_consider(vs, gateway, gateway->remotes[r], now, &egress_round);
+			egress_consider(vs, gateway, gateway->remotes[r], now, &due);
 	}
-	if (!egress_round.n)
+	if (!due.n)
 		return;
-	if (probe_run(vs->underlay_tap, egress_round.targets, egress_round.n, &why)) {
+	if (probe_run(vs->underlay_tap, due.targets, due.n, &why)) {
 		egress_disable(vs, why.text);
 		return;
 	}
-	for (size_t i = 0; i < egress_round.n; i++) {
-		/* Somebody has removed the device. */
-		if (egress_round.targets[i].error == -EBADFD) {
+	for (size_t i = 0; i < due.n; i++) {
+		/* EBADFD: the device was deleted. */
+		if (due.targets[i].error == -EBADFD) {
 			egress_disable(vs, "its device was removed");
 			return;
 		}
 	}
-	egress_take_results(vs, &egress_round, now);
+	egress_take_results(vs, &due, now);
 }

@@ -4,6 +4,7 @@
 
 #include "tap/base/wire.h"
 #include "tap/tap.h"
+#include "vswitch/path/egress.h"
 #include "vswitch/path/train.h"
 
 _Static_assert(TAP_VNET_HEADER >= VXLAN_HEADER, "the VXLAN header takes the place of the virtio header");

@@ -11,9 +11,9 @@
 void encap_header(uint8_t out[static 8], uint32_t vni);
 
 /*
- * Queues `frame` for `remote`, with the outer ECN that its own asks for and the source port of its flow. The VXLAN
- * header is written in front of the frame's first byte, where the TAP's virtio header was: nothing is copied. `plan`
- * says how a super-frame is cut; NULL for an ordinary one.
+ * Queues `frame` for `remote`, with the outer ECN that its own asks for (RFC 6040) and the source port of its flow. The
+ * VXLAN header is written in front of the frame's first byte, over the TAP's virtio header, so nothing is copied.
+ * `plan` says how a super-frame is cut; NULL for an ordinary frame.
  */
 void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame,
 		const struct segment_plan *plan);

@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* forward.c - the way of a frame through the switch, in both directions */
+/*
+ * forward.c - the way of a frame through the switch, in both directions
+ *
+ * forward.h draws both ways. Nothing here is kept from one frame to the next: a struct packet lives for the length of a
+ * call, and its bytes stay in the ring's buffer until the flush. Gateways, ports and configured remotes do not change
+ * while a worker runs (parking.h); remotes that a hub learns are the exception: they are claimed here, by one worker at
+ * a time (`learning`), and published with the release store of n_remotes.
+ *
+ * RFC 7348, section 4 for learning and flooding, section 5 for the header; RFC 6040 for ECN.
+ */
 #include "vswitch/path/forward.h"
 
 #include "tap/base/wire.h"
 #include "tap/tap.h"
 #include "vswitch/path/decap.h"
 #include "vswitch/path/deliver.h"
+#include "vswitch/path/egress.h"
 #include "vswitch/path/encap.h"
 #include "vswitch/path/icmp.h"
+#include "vswitch/path/mail.h"
+#include "vswitch/path/remote.h"
+#include "vswitch/path/train.h"
 
 #include <stddef.h>
 
-/* A frame on its way, with what is known of it besides its bytes. */
+/* A frame on its way, with what is known about it besides its bytes. */
 struct packet {
 	struct frame frame;
 	bool from_pod;              /* else from the network */
@@ -21,7 +34,7 @@ struct packet {
 	uint32_t inner_gso; /* from the network: see decap_shape() */
 };
 
-/* To a port here */
+/* To a port of this node */
 
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)
 {
@@ -31,13 +44,13 @@ static void forward_to_port(struct worker *worker, struct port *port, const stru
 		deliver_segment(worker, port, &packet->frame, packet->inner_gso);
 }
 
-/* A copy to every port of the gateway but the one it came from. Returns how many there were. */
-static unsigned forward_to_ports(struct worker *worker, const struct gateway *gateway, const struct port *but,
+/* A copy to every port of the gateway except one. Returns how many there were. */
+static unsigned forward_to_ports(struct worker *worker, const struct gateway *gateway, const struct port *except,
 				 const struct packet *packet)
 {
 	unsigned delivered = 0;
 	for (unsigned i = 0; i < gateway->n_ports; i++) {
-		if (gateway->ports[i] == but)
+		if (gateway->ports[i] == except)
 			continue;
 		forward_to_port(worker, gateway->ports[i], packet);
 		delivered++;
@@ -45,7 +58,7 @@ static unsigned forward_to_ports(struct worker *worker, const struct gateway *ga
 	return delivered;
 }
 
-/* The port of `gateway` that has the frame's destination; NULL when none has. */
+/* The port of `gateway` that has the frame's destination MAC, or NULL. */
 static struct port *forward_find_port(struct worker *worker, const struct gateway *gateway, const struct frame *frame)
 {
 	struct fdb_entry entry;
@@ -62,16 +75,16 @@ static void forward_report_learned(struct worker *worker, const struct gateway *
 {
 	if (!atomic_load_explicit(&worker->listening, memory_order_relaxed))
 		return;
-	unsigned in = atomic_load_explicit(&worker->news_in, memory_order_relaxed);
-	if (in - atomic_load_explicit(&worker->news_out, memory_order_acquire) == WORKER_NEWS)
+	unsigned in = atomic_load_explicit(&worker->learned_in, memory_order_relaxed);
+	if (in - atomic_load_explicit(&worker->learned_out, memory_order_acquire) == WORKER_LEARNED)
 		return;
-	struct worker_learned *news = &worker->news[in % WORKER_NEWS];
-	*news = (struct worker_learned){.gateway = gateway->id, .moved = moved};
-	memcpy(news->mac.bytes, frame_src(frame), sizeof(news->mac.bytes));
-	atomic_store_explicit(&worker->news_in, in + 1, memory_order_release);
+	struct worker_learned *learned = &worker->learned[in % WORKER_LEARNED];
+	*learned = (struct worker_learned){.gateway = gateway->id, .moved = moved};
+	memcpy(learned->mac.bytes, frame_src(frame), sizeof(learned->mac.bytes));
+	atomic_store_explicit(&worker->learned_in, in + 1, memory_order_release);
 }
 
-/* Learns where the frame's source is; a reason when it cannot be there. */
+/* Learns that the frame's source is at `place`. A reason to drop it when it cannot be there. */
 static enum drop forward_learn(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
 			       struct fdb_place place)
 {
@@ -86,7 +99,7 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	}
 	enum fdb_outcome outcome = fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now);
 	if (outcome != FDB_KNOWN && fdb_crowded(worker->vs->fdb))
-		worker_wake_control(worker);
+		mail_wake_control(worker);
 	switch (outcome) {
 	case FDB_FIXED:
 		return DROP_STATIC_MOVED;
@@ -105,27 +118,9 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	return DROP_NONE;
 }
 
-/* The remote of `gateway` with this address, among those it has. */
-static struct remote *search_remote(const struct gateway *gateway, const struct address *source)
-{
-	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire);
-	for (unsigned i = 0; i < n; i++)
-		if (address_equal(&gateway->remotes[i]->endpoint.address, source))
-			return gateway->remotes[i];
-	return NULL;
-}
-
-static bool hub_allows(const struct gateway *gateway, const struct address *source)
-{
-	for (size_t i = 0; i < gateway->config.n_allow; i++)
-		if (prefix_contains(&gateway->config.allow[i], source))
-			return true;
-	return gateway->config.n_allow == 0;
-}
-
 /*
- * An own side's remote for this source. The table usually knows it by the frame's MAC; a new one is claimed unless
- * another worker is just doing so, or there are too many: then NULL, and the sender's next frame tries again.
+ * A hub's remote for this source. Usually the FDB finds it by the frame's MAC. A new one is claimed unless another
+ * worker is claiming one just now, or there are too many: then NULL, and the sender's next frame tries again.
  */
 static struct remote *hub_remote(struct worker *worker, struct gateway *gateway, const struct address *source,
 				 const struct frame *frame)
@@ -136,11 +131,11 @@ static struct remote *hub_remote(struct worker *worker, struct gateway *gateway,
 	if (fdb_lookup(vs->fdb, gateway->id, frame_src(frame), worker->now, &entry) && !entry.place.is_port)
 		remote = &vs->remotes[entry.place.index];
 	if (!remote || !address_equal(&remote->endpoint.address, source))
-		remote = search_remote(gateway, source);
+		remote = gateway_find_remote(gateway, source);
 	if (!remote && gateway->config.learning &&
 	    !atomic_flag_test_and_set_explicit(&vs->learning, memory_order_acquire)) {
 		struct endpoint endpoint = {.address = *source, .port = gateway->config.port};
-		remote = search_remote(gateway, source);
+		remote = gateway_find_remote(gateway, source);
 		if (!remote)
 			remote = remote_claim(vs, gateway, &endpoint, true);
 		atomic_flag_clear_explicit(&vs->learning, memory_order_release);
@@ -152,7 +147,7 @@ static struct remote *hub_remote(struct worker *worker, struct gateway *gateway,
 
 /* From a pod */
 
-/* The remote of a client gateway that stands for this own side. */
+/* The remote of a client gateway that stands for this hub. */
 static const struct remote *hub_remote_for(const struct gateway *client, const struct gateway *hub)
 {
 	unsigned n = atomic_load_explicit(&client->n_remotes, memory_order_relaxed);
@@ -162,7 +157,7 @@ static const struct remote *hub_remote_for(const struct gateway *client, const s
 	return NULL;
 }
 
-/* A client's frame for a gateway whose own side is on this node. */
+/* A client's frame for a hub that is on this node. */
 static void forward_to_local_hub(struct worker *worker, struct port *from, const struct remote *remote,
 				 const struct packet *packet)
 {
@@ -184,7 +179,7 @@ static void forward_to_local_hub(struct worker *worker, struct port *from, const
 		worker_drop(worker, from, NULL, reason == DROP_NONE ? DROP_UNKNOWN_DESTINATION : reason);
 }
 
-/* A frame of an own side for one of its clients on this node. */
+/* A hub's frame for one of its clients on this node. */
 static void forward_to_hub_client(struct worker *worker, struct port *from, struct port *to,
 				  const struct packet *packet)
 {
@@ -257,7 +252,7 @@ static void forward_unicast(struct worker *worker, struct port *from, const stru
 		forward_to_port(worker, to, packet);
 }
 
-/* A pod's route to its gateway that leads into its own TAP would encapsulate what is encapsulated, for ever. */
+/* When the pod's route to its gateway leads into its own TAP, each datagram would be encapsulated again, for ever. */
 static bool is_loop(const struct port *port, const struct frame *frame)
 {
 	const uint8_t *ip = frame->data + frame->l3;
@@ -267,10 +262,10 @@ static bool is_loop(const struct port *port, const struct frame *frame)
 		return false;
 	struct address to = {.family = frame->version == 4 ? AF_INET : AF_INET6};
 	memcpy(to.bytes, ip + (frame->version == 4 ? IP4_DST : IP6_DST), frame->version == 4 ? 4 : 16);
-	return search_remote(port->gateway, &to) != NULL;
+	return gateway_find_remote(port->gateway, &to) != NULL;
 }
 
-/* Whether the port may send this frame at all, and how it is to be cut. */
+/* Whether the port may send this frame at all, and how it will be cut. */
 static enum drop forward_check_frame(const struct port *port, uint8_t *data, size_t length, struct packet *packet)
 {
 	struct frame *frame = &packet->frame;
@@ -286,7 +281,7 @@ static enum drop forward_check_frame(const struct port *port, uint8_t *data, siz
 	if (is_loop(port, frame))
 		return DROP_LOOP;
 	reason = segment_plan(frame, &packet->vnet, &packet->plan, &packet->super);
-	/* Its checksum is complete now, for whoever gets it. */
+	/* Its checksum is complete now, so every receiver gets a complete frame. */
 	if (!packet->super)
 		packet->vnet = (struct virtio_net_hdr){0};
 	return reason;
@@ -316,23 +311,23 @@ void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, u
 
 /* From the network */
 
-/* What a datagram belongs to. */
+/* Where a datagram comes from, and which gateway it belongs to. */
 struct origin {
-	struct gateway *gateway; /* NULL: not known, or there is none */
-	uint32_t vni;            /* by which it was found */
-	struct remote *remote;   /* NULL: an own side that has not learned it */
-	struct port *owner;      /* whose underlay it came in by; NULL: the host's */
+	struct gateway *gateway; /* NULL: not looked up yet, or there is none */
+	uint32_t vni;            /* with which it was found */
+	struct remote *remote;   /* NULL: a hub that has not learned it */
+	struct port *owner;      /* the port whose underlay received it; NULL: the host underlay */
 	struct address source;
 	uint8_t tos;
 };
 
-/* The pod underlay: the socket says which port, and with it which gateway. */
+/* The pod underlay: the socket belongs to a port, and the port to a gateway. */
 static enum drop match_owner(struct origin *origin, uint32_t vni)
 {
 	struct gateway *gateway = origin->owner->gateway;
 	if (!gateway)
 		return DROP_DETACHED;
-	origin->remote = gateway->is_hub ? NULL : search_remote(gateway, &origin->source);
+	origin->remote = gateway->is_hub ? NULL : gateway_find_remote(gateway, &origin->source);
 	if (!gateway->is_hub && !origin->remote)
 		return DROP_UNKNOWN_REMOTE;
 	if (vni != gateway->config.vni)
@@ -348,7 +343,9 @@ static enum drop match_host(struct worker *worker, const struct underlay *underl
 		return match.source_known ? DROP_UNKNOWN_VNI : DROP_UNKNOWN_REMOTE;
 	origin->gateway = worker->vs->gateways[match.gateway];
 	origin->remote = match.known ? &worker->vs->remotes[match.remote] : NULL;
-	/* The table may be a moment older than the gateways: what it names must still be so, lest it be learned anew.
+	/*
+	 * The demux may be older than the gateways by a moment. What it names must still be true, or the frame would be
+	 * learned for the wrong gateway.
 	 */
 	if (!origin->gateway || (match.known ? !origin->remote->to_length || origin->remote->gateway != match.gateway
 					     : !origin->gateway->is_hub)) {
@@ -365,14 +362,14 @@ static enum drop find_origin(struct worker *worker, const struct underlay *under
 	return origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
 }
 
-/* Whether the frame may come from there; learns that it does. */
+/* Whether the frame may come from there. If so, learns it. */
 static enum drop check_source(struct worker *worker, struct origin *origin, const struct frame *frame)
 {
 	struct gateway *gateway = origin->gateway;
 	if (frame_is_link_local(frame))
 		return DROP_RESERVED_MAC;
 	if (!origin->remote) {
-		if (!hub_allows(gateway, &origin->source))
+		if (!gateway_allows(&gateway->config, &origin->source))
 			return DROP_UNKNOWN_REMOTE;
 		origin->remote = hub_remote(worker, gateway, &origin->source, frame);
 		if (!origin->remote)
@@ -408,7 +405,7 @@ static void receive_datagram(struct worker *worker, const struct underlay *under
 	uint32_t vni;
 	struct packet packet = {.inner_gso = inner_gso};
 	enum drop reason = decap_header(data, length, worker->vs->options.ignore_reserved, &vni);
-	/* The datagrams of a train have one source; as a rule one VNI, too. */
+	/* All datagrams of a train have one source, and usually one VNI. */
 	if (reason != DROP_NONE || vni != origin->vni)
 		origin->gateway = NULL;
 	if (reason == DROP_NONE && !origin->gateway)
@@ -456,7 +453,17 @@ void forward_from_network(struct worker *worker, const struct underlay *underlay
 	} while (at < event->length);
 }
 
-/* The end of a round */
+/*
+ * The end of a round
+ *
+ *    forward_finish()                 ring_flush()                      forward_replies()
+ *    groups and trains  -> queued ->  the kernel takes or refuses  ->   ICMP errors -> queued -> ring_flush()
+ *                                         |
+ *                                         +-- a send: now, with its frame      -> forward_refused()
+ *                                         +-- a TAP write: by task work, which
+ *                                             may be after the flush, without  -> forward_refused()
+ *                                             its frame (tx->frame is NULL)
+ */
 
 void forward_finish(struct worker *worker)
 {
@@ -464,9 +471,9 @@ void forward_finish(struct worker *worker)
 	train_close_all(worker);
 }
 
-/* What the kernel refused */
+/* Refusals */
 
-/* Keeps what the pod is to be told, as nothing can be queued while refusals are reported. */
+/* Keeps the ICMP error for later, as nothing may be queued while refusals are reported. */
 static void note_too_big(struct worker *worker, struct port *port, const struct remote *remote,
 			 const struct ring_tx *tx)
 {
@@ -485,8 +492,8 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 }
 
 /*
- * A kernel or device that cannot cut trains: the control thread turns them off. Not for what was refused in a pod's own
- * namespace, where the pod may have had a hand in it, lest it slow down all the others.
+ * Whether this shows that a kernel or device cannot cut trains: then the control thread turns them off altogether.
+ * Refusals in a pod's own namespace do not count, as a pod could provoke them and slow down all the others.
  */
 static bool is_train_refused(const struct ring_tx *tx, const struct port *port, int error)
 {
@@ -510,14 +517,14 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 								   : DROP_SEND_FAILED;
 	for (uint32_t i = 0; i < tx->count; i++)
 		worker_drop(worker, port, NULL, reason);
-	/* What the TAP will not have of one pod (EINVAL) it may of another; all else would hit them all. */
+	/* EINVAL is about this frame; another one may be fine. Every other error would meet all of them. */
 	if (tx->by_tap && error != -EINVAL)
 		egress_refused(&((struct remote *)tx->remote)->egress);
 	if (reason == DROP_TOO_BIG)
 		note_too_big(worker, port, tx->remote, tx);
 	if (is_train_refused(tx, port, error)) {
 		atomic_store(&worker->vs->trains_refused, true);
-		worker_wake_control(worker);
+		mail_wake_control(worker);
 	}
 }
 

@@ -14,7 +14,7 @@ static bool inside(const struct frame *frame, uint32_t offset, uint32_t n)
 	return offset <= frame->ip_end && frame->ip_end - offset >= n;
 }
 
-/* Remembers the L4 header when it is one whose first bytes we use and it is not cut short. */
+/* Keeps the offset of the L4 header if it is one that we read and is not cut short. */
 static void note_l4(struct frame *frame, uint32_t offset)
 {
 	uint32_t need = frame->protocol == PROTO_TCP                                       ? TCP_HEADER
@@ -43,7 +43,7 @@ static void parse_ip4(struct frame *frame)
 		note_l4(frame, ETH_HEADER + header);
 }
 
-/* Length of the extension header at `offset`, or 0 when the chain ends there. */
+/* Length of the extension header at `offset`; 0 when the chain ends there. */
 static uint32_t ip6_extension(const struct frame *frame, uint32_t offset, uint8_t kind)
 {
 	if (kind != PROTO_HOPOPTS && kind != PROTO_ROUTING && kind != PROTO_DSTOPTS)

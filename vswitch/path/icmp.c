@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* icmp.c - telling a pod that its frame does not fit the path */
+/* icmp.c - the ICMP error for a frame that does not fit the path */
 #include "vswitch/path/icmp.h"
 
 #include "tap/base/checksum.h"
@@ -23,7 +23,10 @@ static bool is_error6(const struct frame *frame)
 	return frame->protocol == PROTO_ICMP6 && frame->l4 && frame->data[frame->l4 + ICMP_TYPE] <= ICMP6_LAST_ERROR;
 }
 
-/* Not of 0.0.0.0/8, to or from 224.0.0.0 and above, nor a later fragment, which has no port to tell (RFC 1122). */
+/*
+ * RFC 1122: no answer to a source in 0.0.0.0/8, from or to 224.0.0.0 and above, or to a later fragment, which has no
+ * ports.
+ */
 static bool is_answerable4(const struct frame *frame)
 {
 	const uint8_t *ip = frame->data + frame->l3;

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model.h - the state of the switch, as the data plane and the verbs see it
+ * model.h - the state of the switch, as the workers and the verbs see it
  *
- * Who may touch what:
+ * Who may change what:
  *
- *  - The control thread changes gateways, ports, remotes and the demux only while every worker is parked (freeze/thaw),
- *    so that workers read them as plain memory, without locks.
- *  - Workers change three things: their own counters, the forwarding database (which has its own rules, fdb.h), and the
- *    remotes that a gateway's own side learns: those are appended under `learning` and published by a release store of
- *    the gateway's count.
- *  - Sockets and TAPs are watched by one worker's ring, and written to by any worker.
+ * - The control thread changes gateways, ports, configured remotes and the demux, and only while every worker is parked
+ * (parking.h). So workers read them as plain memory, without locks.
  *
- * Ids: gateways 1 to FDB_MAX_GATEWAYS - 1, ports and remotes below FDB_MAX_PLACES. An id is free again only after the
- * workers were parked and the table holds no entry that names it.
+ * - Workers change their own counters, the forwarding database (by its own rules, fdb.h), and the remotes that a hub
+ * learns: those are appended under `learning` and published by a release store of the gateway's n_remotes.
+ *
+ * - A socket or TAP is watched by one worker's ring. Any worker may write to it.
+ *
+ * A hub (server side) is a gateway without configured remotes: it learns them from the datagrams that arrive.
+ *
+ * Ids: gateways have 1 to FDB_MAX_GATEWAYS - 1, ports and remotes 0 to FDB_MAX_PLACES - 1. An id may be used again only
+ * after the workers were parked and no FDB entry names it.
  */
 #ifndef PODSWITCH_MODEL_H
 #define PODSWITCH_MODEL_H
@@ -20,21 +23,35 @@
 #include "tap/netns.h"
 #include "vswitch/base/demux.h"
 #include "vswitch/base/fdb.h"
+#include "vswitch/base/ring.h"
+#include "vswitch/base/switch_config.h"
 #include "vswitch/base/underlay.h"
-#include "vswitch/path/egress.h"
-#include "vswitch/path/worker.h"
-#include "vswitch/switch.h"
+#include "vswitch/path/coalesce.h"
+#include "vswitch/path/underlay_tap.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define SECRET_SIZE 192
-#define GATEWAY_MAX_LEARNED 256 /* remotes that an own side remembers, and so the copies of one broadcast */
+#define GATEWAY_MAX_LEARNED 256 /* remotes that a hub remembers, so also the copies of one broadcast */
 #define MAX_GATEWAYS FDB_MAX_GATEWAYS
 #define MAX_PORTS FDB_MAX_PLACES
 #define MAX_REMOTES FDB_MAX_PLACES
 #define PORT_MAX_VTEPS 8
-#define MAX_HOSTS 64 /* different UDP ports of the host underlay */
+#define MAX_HOSTS 64 /* UDP ports that the host underlay may have open at a time */
+
+/* ---- gateways and ports ---- */
+
+/* By which way a remote's datagrams leave (egress.h). */
+struct egress {
+	atomic_uint mtu;                 /* path MTU, bytes of an outer IP packet; 0: use the sockets */
+	struct underlay_tap_route route; /* valid while mtu is not 0 */
+	struct sockaddr_storage from;    /* the local address of the route; family 0: no route yet */
+	uint32_t due;                    /* when to probe next, seconds; 0: at once */
+	uint8_t misses;                  /* probes lost in a row */
+	uint8_t turn;                    /* picks the source port of the next probe */
+	bool logged;                     /* the failure has been logged */
+};
 
 struct remote {
 	struct endpoint endpoint;
@@ -42,7 +59,7 @@ struct remote {
 	socklen_t to_length; /* 0: the slot is free */
 	uint16_t id;
 	uint16_t gateway;   /* whose remote it is */
-	uint16_t local_hub; /* the own side on this node that it stands for, or 0: served without the network */
+	uint16_t local_hub; /* the hub on this node that it stands for, served without the network; 0: none */
 	bool learned;
 	_Atomic uint32_t seen; /* seconds; learned ones */
 	struct egress egress;
@@ -50,7 +67,7 @@ struct remote {
 
 struct gateway {
 	uint16_t id;
-	bool is_hub; /* no remotes were configured: learns them */
+	bool is_hub; /* no remotes were configured: it learns them */
 	bool pod_underlay;
 	struct gateway_config config;
 	struct underlay *host;   /* NULL with the pod underlay */
@@ -58,52 +75,161 @@ struct gateway {
 	atomic_uint n_remotes;
 	struct port **ports; /* attached to it, in no order */
 	unsigned n_ports, max_ports;
-	uint16_t *peers; /* own side: gateways on this node of which a remote stands for it */
+	uint16_t *peers; /* of a hub: gateways on this node that have it as a remote */
 	unsigned n_peers;
 	struct gateway_counters *counters; /* one a worker */
 };
 
 struct port {
 	uint16_t id;
-	struct port_config config; /* config.link is complete: with what was derived, but without the lease */
-	struct link_config wanted; /* the same with zeroes for what was derived, to compare with what is asked for */
+	struct port_config config; /* config.link is complete: with derived MAC and MTU, without the lease */
+	struct link_config wanted; /* config.link as it was asked for: zero where MAC or MTU are derived */
 	struct link_config live;   /* what the interface has: config.link and the lease */
 	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
-	bool stays_closed; /* being removed, of an exclusive port: the pod's own default route does not come back */
-	char trouble[160]; /* why the lease could not be used, or "" */
+	bool stays_closed;       /* being removed: an exclusive port's pod does not get its own default route back */
+	char trouble[160];       /* why the lease could not be used, or "" */
 	struct gateway *gateway; /* NULL: detached */
 	struct worker *worker;   /* whose ring reads its TAP */
 	struct netns netns;
 	int tap;                   /* -1: gone */
 	int tap_watch;             /* handle, -1: none */
 	bool takes_uso;            /* its kernel knows UDP super-frames (Linux 6.2) */
-	struct underlay *underlay; /* of its own, or NULL: the gateway's host underlay */
+	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
 	/*
-	 * The addresses that the namespace had before the port was made, by which it may be known as an own side on the
-	 * pod underlay. Never asked again: a pod could give itself another gateway's address and take its traffic. Not
-	 * known of an adopted port, which is then reached by the wire.
+	 * The addresses that the namespace had before the port was made: a hub on the pod underlay is known by them.
+	 * They are never read again, as a pod could give itself the address of another gateway and take its traffic. An
+	 * adopted port has none, so it is reached by the network.
 	 */
 	struct address vteps[PORT_MAX_VTEPS];
 	unsigned n_vteps;
-	atomic_int lost;                /* errno by which its TAP ended, set by a worker */
+	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
 	struct port_counters *counters; /* one a worker */
-	struct port *next;              /* order of creation */
+	struct port *next;              /* in the order of creation */
 };
 
-/* The host underlay of one UDP port, and how each worker's ring watches it. */
+/* The host underlay of one UDP port, and the handles with which each worker watches its sockets. */
 struct host {
 	struct underlay *underlay; /* NULL: the slot is free */
 	int watch[SWITCH_MAX_WORKERS][UNDERLAY_FAMILIES];
 };
 
+/* ---- workers ---- */
+
+#define TRAIN_OPEN 8
+#define TRAIN_FRAMES 64   /* UDP_MAX_SEGMENTS of Linux before 6.11 */
+#define TRAIN_BYTES 65000 /* one send takes 65493 over IPv4 and 65473 over IPv6 */
+
+/* What all datagrams of a train have in common. */
+struct train_flow {
+	struct port *port;
+	const struct remote *remote;
+	int fd;               /* the socket of their flows */
+	uint16_t source_port; /* its UDP port, host order */
+	unsigned ecn;         /* outer */
+	bool by_tap;          /* leaves by the underlay TAP (egress.h) instead */
+};
+
+struct train {
+	struct train_flow flow;
+	uint32_t size;   /* bytes of each datagram but the last */
+	uint32_t total;  /* bytes of all */
+	unsigned count;  /* 0: not open */
+	uint8_t *frame;  /* the first inner frame */
+	uint32_t length; /* of that frame */
+	struct iovec datagrams[TRAIN_FRAMES];
+};
+
+struct trains {
+	struct train open[TRAIN_OPEN];
+	unsigned next; /* which one is closed next when all are open */
+};
+
+#define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
+#define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
+#define WORKER_IDLE_SPINS 8
+#define WORKER_GROUPS 8   /* flows that are coalesced */
+#define WORKER_LEARNED 64 /* learned MACs that wait */
+
+/* The upper half of an event's tag: what the descriptor belongs to. The lower half is the id of that object. */
+enum tag_kind { TAG_TAP, TAG_HOST, TAG_POD, TAG_MAIL };
+
+static inline uint64_t make_tag(enum tag_kind kind, uint32_t id)
+{
+	return (uint64_t)kind << 32 | id;
+}
+
+struct worker_learned {
+	uint16_t gateway;
+	bool moved;
+	struct mac mac;
+};
+
+/* The ICMP error for a frame that was too big for the path, kept until it can be queued. */
+struct worker_reply {
+	struct port *port;
+	uint32_t length;
+	uint8_t frame[WORKER_REPLY_SIZE];
+};
+
+struct worker {
+	struct vswitch *vs;
+	unsigned index;
+	pthread_t thread;
+	bool started;
+	struct ring *ring;
+	uint32_t now;        /* seconds, of this round */
+	unsigned idle_spins; /* spins in a row that found nothing */
+	uint64_t rounds, events;
+	uint64_t drops[DROP_COUNT];
+	struct trains trains;
+	struct coalesce_group groups[WORKER_GROUPS];
+	unsigned n_groups;
+	struct worker_reply replies[WORKER_REPLIES];
+	unsigned n_replies;
+	/*
+	 * MACs learned, for the monitor: the worker writes at `learned_in`, the control thread reads at `learned_out`.
+	 */
+	struct worker_learned learned[WORKER_LEARNED];
+	atomic_uint learned_in, learned_out;
+	atomic_bool listening;
+	/* Mail: one call of the control thread at a time. */
+	int mail; /* eventfd */
+	pthread_mutex_t mailbox;
+	pthread_cond_t answered;
+	void (*call)(struct worker *worker, void *argument);
+	void *argument;
+	atomic_bool has_mail;
+	bool stopping;
+	struct failure failure; /* why the thread could not start */
+	int start_result;       /* 1 until it is known */
+};
+
+/* A counter has one writer, its worker. The control thread may read it at any time. */
+static inline void count(uint64_t *counter, uint64_t by)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+
+static inline void uncount(uint64_t *counter, uint64_t by)
+{
+	count(counter, (uint64_t)0 - by);
+}
+
+static inline uint64_t counted(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* ---- the switch ---- */
+
 struct vswitch {
 	struct switch_options options;
-	struct switch_offloads offloads; /* those in force */
-	atomic_bool trains_refused;      /* a worker met a kernel that does not take them */
+	struct switch_offloads offloads; /* what is in force: the options, less what the kernel refused */
+	atomic_bool trains_refused;      /* set by a worker when the kernel refused a train */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
-	struct underlay_tap *underlay_tap; /* NULL: none, everything takes the sockets */
+	struct underlay_tap *underlay_tap; /* NULL: there is none, and every datagram takes the sockets */
 	struct fdb *fdb;
 	struct demux *demux;
 	struct gateway *gateways[MAX_GATEWAYS];
@@ -113,7 +239,7 @@ struct vswitch {
 	struct port *first_port, **last_port;
 	unsigned n_ports, next_port;
 	struct remote *remotes; /* by id, MAX_REMOTES; pages are touched as they are used */
-	uint16_t next_remote;   /* where to look for a free slot next; under `learning` */
+	uint16_t next_remote;   /* where the search for a free slot begins; under `learning` */
 	atomic_flag learning;
 	struct host hosts[MAX_HOSTS];
 	struct worker *workers; /* options.workers of them */
@@ -121,9 +247,9 @@ struct vswitch {
 	pthread_cond_t parked_or_resumed;
 	unsigned parked;
 	bool parking_wanted;
-	atomic_bool woken; /* and has said so by: */
+	atomic_bool woken; /* a worker has written to: (cleared by switch_tick) */
 	int wakeup;        /* eventfd: a worker wants the control thread */
-	int alarm;         /* timerfd: a client has something to do */
+	int alarm;         /* timerfd: a gateway client has something due */
 	int attention; /* epoll: the two above (data ATTENTION_OTHER) and the clients' sockets (data: the port's id) */
 	switch_listener *listener;
 	void *listener_context;
@@ -133,74 +259,38 @@ struct vswitch {
 
 #define ATTENTION_OTHER UINT32_MAX
 
-/* switch_wakeup_fd becomes readable at this time of the monotonic clock (ms; UINT64_MAX: never). */
-void switch_alarm(const struct vswitch *vs, uint64_t at);
+/* The gateways in the order of their creation, `i` below n_gateways. Control thread, or a worker that is not parked. */
+static inline struct gateway *gateway_at(const struct vswitch *vs, unsigned i)
+{
+	return vs->gateways[vs->gateway_order[i]];
+}
 
-/* Seconds of the coarse monotonic clock, never 0. */
-uint32_t switch_now(void);
+/* The remote of `gateway` with this address, among those that are published; NULL when there is none. Any thread. */
+static inline struct remote *gateway_find_remote(const struct gateway *gateway, const struct address *address)
+{
+	unsigned n = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire);
+	for (unsigned i = 0; i < n; i++)
+		if (address_equal(&gateway->remotes[i]->endpoint.address, address))
+			return gateway->remotes[i];
+	return NULL;
+}
 
-/* Parks every worker between two rounds, and lets them go on. Control thread. */
-void switch_park_workers(struct vswitch *vs);
-void switch_resume_workers(struct vswitch *vs);
+/* Whether a hub with this configuration may learn a remote at `address`. */
+static inline bool gateway_allows(const struct gateway_config *config, const struct address *address)
+{
+	for (size_t i = 0; i < config->n_allow; i++)
+		if (prefix_contains(&config->allow[i], address))
+			return true;
+	return config->n_allow == 0;
+}
 
-/* Frees what belongs to the object alone; NULL is accepted. */
-void gateway_free(struct gateway *gateway);
-void port_free(struct port *port);
-
-/* Gateways (gateway.c). Look-ups by name; NULL when there is none. */
-struct gateway *gateway_find(const struct vswitch *vs, const char *name);
-
-/* The MTU that a TAP of this gateway gets by default, asked of `underlay`, bytes. */
-unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *underlay);
-
-/*
- * Works out anew which remotes are served on this node, and the demux. After every change of gateways, or of the ports
- * of an own side. Freezes.
- */
-int switch_rewire(struct vswitch *vs, struct failure *why);
-
-/*
- * Claims a remote for `gateway`; NULL when there are too many. Under `learning` from a worker, or frozen.
- */
-struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const struct endpoint *endpoint, bool learned);
-
-/* Forgets it with every table entry behind it. Frozen. */
-void remote_release(struct vswitch *vs, struct remote *remote);
-
-/* Ports (port.c) */
-struct port *port_find(const struct vswitch *vs, const char *name);
-
-/* Opens, or closes, what a port needs to be on `gateway` as it is configured now: used when the gateway changes. */
-int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why);
-
-/* Takes the port off its gateway: it stays, and drops everything. */
-void port_detach(struct vswitch *vs, struct port *port);
-
-/* Lets go of a port whose namespace or TAP vanished. */
-void port_gone(struct vswitch *vs, struct port *port, const char *reason);
-
-/* After a change of its gateway: the MTU, when the port has none of its own, and the routes to the remotes. */
-void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
-
-/* Frames that the pod's side has sent and workers have taken. */
-uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port);
-
-/* As many segments as one train takes of a TAP with this MTU, so that one super-frame of the pod is one send. */
-unsigned port_gso_segments(unsigned mtu);
-
-/* The underlay that a port's datagrams take; NULL when detached. */
+/* The underlay that a port's datagrams take; NULL when it is detached. */
 static inline struct underlay *port_underlay(const struct port *port)
 {
 	return port->underlay ? port->underlay : port->gateway ? port->gateway->host : NULL;
 }
 
-/*
- * A podswitchd that was killed a moment ago holds its sockets and TAPs until the kernel has torn down its rings. Pauses
- * for a moment and returns true while it is worth trying again, which is shortly after the start only.
- */
-bool switch_settling(const struct vswitch *vs);
-
-/* Counts a drop: with a port's, else with a gateway's, and always with the worker's. */
+/* Counts a drop, always for the worker, and for the port or else the gateway it belongs to. */
 static inline void worker_drop(struct worker *worker, struct port *port, struct gateway *gateway, enum drop reason)
 {
 	count(&worker->drops[reason], 1);
@@ -209,8 +299,5 @@ static inline void worker_drop(struct worker *worker, struct port *port, struct 
 	else if (gateway)
 		count(&gateway->counters[worker->index].drops[reason], 1);
 }
-
-/* Passes an event on to the listener. */
-void switch_notify(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac);
 
 #endif

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* probe.c - does what is written to the underlay TAP leave the node, and as it was written? */
+/*
+ * probe.c - does what is written to the underlay TAP leave the node unchanged?
+ *
+ *    probe_run()
+ *      open the packet socket with its filter, before anything is written
+ *      for each target: write_probe() to the TAP  ->  netfilter, routing, qdisc  ->  device  ->  packet socket
+ *      for up to PROBE_WAIT ms: probe_take(): which target, and are addresses and ports as written?
+ *      close the packet socket
+ *
+ * Nothing is kept between two runs. The VNI field of a probe holds an id: a random number of the run plus the target's
+ * index, so that late probes of an earlier run are not counted.
+ */
 #include "vswitch/path/probe.h"
 
 #include "tap/base/checksum.h"
+#include "tap/base/clock.h"
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -12,11 +24,10 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MARK 0x00505357U /* where flags and reserved bits of a VXLAN header are: no I flag, "PSW" */
-#define SEGMENT 64       /* bytes of payload; there are two of them */
+#define MARK 0x00505357U /* in the place of VXLAN flags and reserved bits: no I flag, "PSW" */
+#define SEGMENT 64       /* bytes of payload in each of two segments */
 #define INNER (ETH_HEADER + IP4_HEADER + TCP_HEADER + 2 * SEGMENT)
 #define CAPTURE (IP6_HEADER + UDP_HEADER + VXLAN_HEADER)
 
@@ -25,7 +36,7 @@ bool probe_is(const uint8_t *datagram, size_t length)
 	return length >= VXLAN_HEADER && load32(datagram) == MARK;
 }
 
-/* What leaves (not what arrives) of UDP with our mark; filters see it from the IP header on. */
+/* Only leaving UDP packets with our mark. A SOCK_DGRAM filter sees packets from the IP header on. */
 static int attach_filter(int fd)
 {
 	enum { LEAVES = PACKET_OUTGOING, IP4_UDP = IP4_HEADER, IP6_UDP = IP6_HEADER };
@@ -35,7 +46,7 @@ static int attach_filter(int fd)
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x60, 4, 0),
-		/* IPv4, of which the node's own have no options */
+		/* IPv4: packets of this node have no options */
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IP4_PROTOCOL),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROTO_UDP, 0, 7),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP4_UDP + UDP_HEADER),
@@ -52,7 +63,7 @@ static int attach_filter(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ? -errno : 0;
 }
 
-/* Sees nothing before its filter is there, as it is bound to a protocol last. */
+/* Bound to a protocol last, so that no packet comes before the filter is attached. */
 static int open_watch(void)
 {
 	struct sockaddr_ll any = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
@@ -69,7 +80,7 @@ static int open_watch(void)
 	return fd;
 }
 
-/* A TCP super-frame of two segments between documentation addresses (RFC 5737), which nobody is going to look at. */
+/* A TCP super-frame of two segments between documentation addresses (RFC 5737); nobody looks inside. */
 static void make_inner(uint8_t *frame, struct frame *parsed, struct segment_plan *plan)
 {
 	static const uint8_t addresses[] = {192, 0, 2, 1, 192, 0, 2, 2};
@@ -111,7 +122,7 @@ static int write_probe(const struct underlay_tap *tap, const struct probe_target
 	return writev(tap->fd, pieces, 2) < 0 ? -errno : 0;
 }
 
-/* Whether the outer headers are what was written: addresses and ports. */
+/* Whether the outer addresses and ports are what was written. */
 static bool is_as_written(const struct probe_target *target, const uint8_t *packet)
 {
 	const uint8_t *wanted = target->route->outer + ETH_HEADER;
@@ -122,7 +133,7 @@ static bool is_as_written(const struct probe_target *target, const uint8_t *pack
 	       load_word(udp + UDP_DST) == load_word(wanted_udp + UDP_DST);
 }
 
-/* Takes one packet from the socket, and marks the target whose probe it is. False: there is none. */
+/* Reads one packet and marks the target whose probe it is. False when there is none. */
 static bool probe_take(int fd, struct probe_target *targets, size_t n, uint32_t first)
 {
 	uint8_t packet[CAPTURE];
@@ -146,17 +157,10 @@ static unsigned probe_count_lost(const struct probe_target *targets, size_t n)
 	return count;
 }
 
-static int64_t milliseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void probe_collect(int fd, struct probe_target *targets, size_t n, uint32_t first)
 {
-	int64_t end = milliseconds() + PROBE_WAIT, left;
-	while (probe_count_lost(targets, n) && (left = end - milliseconds()) > 0) {
+	int64_t end = (int64_t)clock_ms() + PROBE_WAIT, left;
+	while (probe_count_lost(targets, n) && (left = end - (int64_t)clock_ms()) > 0) {
 		struct pollfd readable = {.fd = fd, .events = POLLIN};
 		if (poll(&readable, 1, (int)left) > 0)
 			while (probe_take(fd, targets, n, first))

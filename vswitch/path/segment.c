@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* segment.c - cutting a super-frame of the pod into the frames that it stands for */
+/* segment.c - cutting a super-frame of a pod into the frames that it stands for */
 #include "vswitch/path/segment.h"
 
 #include "tap/base/checksum.h"
@@ -10,7 +10,7 @@ static unsigned gso_kind(const struct virtio_net_hdr *vnet)
 	return vnet->gso_type & (unsigned)~VIRTIO_NET_HDR_GSO_ECN;
 }
 
-/* The checksum field lies in what is summed, and that inside the frame. */
+/* Whether the checksum field is in the summed part, and inside the frame. */
 static bool checksum_inside(const struct frame *frame, const struct virtio_net_hdr *vnet)
 {
 	return vnet->csum_start >= ETH_HEADER && (uint32_t)vnet->csum_start + vnet->csum_offset + 2 <= frame->length;
@@ -49,7 +49,7 @@ enum drop segment_check(const struct frame *frame, const struct virtio_net_hdr *
 	return DROP_NONE;
 }
 
-/* The field holds the pseudo-header's sum, which the sum over everything takes in. */
+/* The field already holds the pseudo-header's sum, so the sum over everything includes it. */
 static void fill_checksum(const struct frame *frame, const struct virtio_net_hdr *vnet)
 {
 	uint8_t *from = frame->data + vnet->csum_start, *field = from + vnet->csum_offset;
@@ -94,7 +94,7 @@ static void write_ip(const struct frame *frame, unsigned index, uint8_t *out, ui
 	store_word(ip + IP4_CHECKSUM, checksum_finish(checksum_add(0, ip, (size_t)(ip[IP4_VERSION_IHL] & 0xf) * 4)));
 }
 
-/* As Linux cuts: FIN and PSH belong to the last segment, CWR to the first. */
+/* As Linux does: FIN and PSH belong to the last segment, CWR to the first. */
 static void write_tcp(const struct segment_plan *plan, unsigned index, uint8_t *tcp)
 {
 	store32(tcp + TCP_SEQ, load32(tcp + TCP_SEQ) + index * plan->size);

@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* train.c - datagrams that leave together */
+/*
+ * train.c - datagrams that leave together
+ *
+ * There is at most one open train for a port, remote and socket. A datagram that cannot join it closes it first: other
+ * ECN, other way, longer than the others, or the train is full. A datagram shorter than the others joins and closes it.
+ * As a flow always has the same socket (its source port), its order never changes.
+ *
+ *    train_add()        train_find(): the open train of this way, or a free one; when all are in use,
+ *                       one of them, in turn, is closed
+ *    train_close()      one ring_tx of all the datagrams: queued, counted, `count` is 0 again
+ *    train_add_super()  closes the train of its way, then sends the segments themselves as one or more trains
+ *
+ * The train holds pointers only: the bytes stay in the ring's receive buffers until ring_flush().
+ */
 #include "vswitch/path/train.h"
 
 #include "tap/base/wire.h"
@@ -17,7 +30,10 @@ static struct cmsghdr *add_control(struct msghdr *message, int level, int type, 
 	return c;
 }
 
-/* The outer TOS is 0 but for ECN, as Linux's default, and only then said; a train says how long its datagrams are. */
+/*
+ * The outer TOS is 0, as Linux's vxlan has it, except for ECN, and is only given when it is not 0. A train gives the
+ * length of its datagrams.
+ */
 static void set_control(struct ring_tx *tx, const struct train_flow *flow, uint32_t size)
 {
 	bool ip6 = flow->remote->to.ss_family == AF_INET6;
@@ -39,8 +55,8 @@ static void set_control(struct ring_tx *tx, const struct train_flow *flow, uint3
 }
 
 /*
- * A transmission with room for `n_iov` pieces and `n_bytes` bytes of headers. By the TAP, the outer headers come before
- * all of them.
+ * A transmission with room for `n_iov` pieces and `n_bytes` bytes of headers. For the TAP, the outer headers come
+ * first.
  */
 static struct ring_tx *train_begin(struct worker *worker, const struct train_flow *flow, unsigned n_iov,
 				   unsigned n_bytes)
@@ -66,7 +82,7 @@ static void train_queue_socket(struct worker *worker, struct ring_tx *tx, const 
 	ring_send(worker->ring, flow->fd, tx);
 }
 
-/* `whole` is a super-frame that is not to be cut, or NULL. */
+/* `whole` is a super-frame that leaves uncut, or NULL. */
 static void train_queue_tap(struct worker *worker, struct ring_tx *tx, const struct train_flow *flow, uint32_t size,
 			    const struct segment_plan *whole)
 {
@@ -80,7 +96,7 @@ static void train_queue_tap(struct worker *worker, struct ring_tx *tx, const str
 	ring_write(worker->ring, worker->vs->underlay_tap->fd, tx);
 }
 
-/* The transmission's pieces, count and total are there; says where it goes and queues it. */
+/* Pieces, count and total of the transmission are filled: adds where it goes, counts it and queues it. */
 static void train_queue(struct worker *worker, struct ring_tx *tx, const struct train_flow *flow, uint32_t size,
 			const struct segment_plan *whole)
 {
@@ -110,7 +126,7 @@ static void train_close(struct worker *worker, struct train *train)
 	train->count = 0;
 }
 
-/* The open train of this way, whatever its ECN; else one that is free now. */
+/* The open train of this way, whatever its ECN; otherwise a free one. */
 static struct train *train_find(struct worker *worker, const struct train_flow *flow)
 {
 	struct trains *trains = &worker->trains;
@@ -151,7 +167,7 @@ void train_add(struct worker *worker, const struct train_flow *flow, uint8_t *da
 		train_close(worker, train);
 }
 
-/* Segments `from` to `to` of a plan, in one send. */
+/* Segments `from` to `to` - 1 of a plan, in one send. */
 static void train_send_segments(struct worker *worker, const struct train_flow *flow, const uint8_t *vxlan,
 				const struct segment_plan *plan, unsigned from, unsigned to)
 {

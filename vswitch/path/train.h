@@ -2,63 +2,25 @@
 /*
  * train.h - datagrams that leave together
  *
- * Datagrams of equal length from one port to one remote by one source port are handed to the kernel as one
- * (UDP_SEGMENT), which cuts them apart as late as it can; the last may be shorter. A worker keeps a few trains open
- * while it goes through what a round brought, and all of them leave before the round ends: nothing ever waits for more
- * to come. There is at most one open train for a port, socket and remote, and what cannot join it makes it leave first,
- * so that the order within a flow, which has one socket, is kept.
+ * Datagrams of equal length, from one port to one remote by one source port, are handed to the kernel in one send with
+ * UDP_SEGMENT; it cuts them apart as late as it can. The last one may be shorter. A worker keeps a few trains open
+ * while it handles the events of a round, and queues all of them before the round ends, so nothing waits for more to
+ * come.
  *
- * Where the kernel cannot (trains or udp_gso off), every datagram leaves alone. By the underlay TAP it is just the
- * same, but that a super-frame leaves as it is.
+ * With `trains` or `udp_gso` off, every datagram leaves alone. The underlay TAP takes trains as the sockets do, but
+ * super-frames leave it whole.
  *
- * From the worker that owns the trains.
+ * Only the worker that owns the trains may call these.
  */
 #ifndef PODSWITCH_TRAIN_H
 #define PODSWITCH_TRAIN_H
 
-#include "vswitch/path/frame.h"
-#include "vswitch/path/segment.h"
+#include "vswitch/path/model.h"
 
-#include <stdbool.h>
-#include <sys/uio.h>
-
-#define TRAIN_OPEN 8
-#define TRAIN_FRAMES 64   /* UDP_MAX_SEGMENTS of Linux before 6.11 */
-#define TRAIN_BYTES 65000 /* a little under what one send takes: 65493 over IPv4, 65473 over IPv6 */
-
-struct worker;
-struct port;
-struct remote;
-
-/* What the datagrams of a train have in common. */
-struct train_flow {
-	struct port *port;
-	const struct remote *remote;
-	int fd;               /* the socket of their flows */
-	uint16_t source_port; /* its UDP port, host order */
-	unsigned ecn;         /* outer */
-	bool by_tap;          /* by the underlay TAP (egress.h) instead */
-};
-
-struct train {
-	struct train_flow flow;
-	uint32_t size;   /* bytes of each datagram but the last */
-	uint32_t total;  /* bytes of all */
-	unsigned count;  /* 0: not open */
-	uint8_t *frame;  /* the first inner frame */
-	uint32_t length; /* of that */
-	struct iovec datagrams[TRAIN_FRAMES];
-};
-
-struct trains {
-	struct train open[TRAIN_OPEN];
-	unsigned next; /* which one makes room when all are open */
-};
-
-/* Adds a datagram, VXLAN header and `frame`, whose bytes stay where they are until the flush. */
+/* Adds a datagram, VXLAN header and `frame`, whose bytes must stay until the flush. */
 void train_add(struct worker *worker, const struct train_flow *flow, uint8_t *datagram, const struct frame *frame);
 
-/* Queues the segments of a super-frame, each behind the VXLAN header at `vxlan`, in as few sends as can be. */
+/* Queues the segments of a super-frame, each behind the VXLAN header at `vxlan`, in as few sends as possible. */
 void train_add_super(struct worker *worker, const struct train_flow *flow, const uint8_t *vxlan,
 		     const struct segment_plan *plan);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HOPS (64 + 1)    /* one of them is the node's own; 64 is what Linux's vxlan sends */
+#define HOPS (64 + 1)    /* 64 is what Linux's vxlan sends; the node itself takes one */
 #define WHOLE_MOST 65535 /* an skb of 64 KiB or more, Ethernet header included, is cut (net/core/dev.c) */
 
 /* struct virtio_net_hdr_v1_hash_tunnel of Linux 6.17's virtio_net.h. */
@@ -85,7 +85,7 @@ void underlay_tap_route(struct underlay_tap_route *out, const struct underlay_ta
 {
 	*out = (struct underlay_tap_route){0};
 	memcpy(out->outer + ETH_DST, tap->mac.bytes, sizeof(tap->mac.bytes));
-	/* Any other unicast source: the kernel drops what seems to come from the device itself. */
+	/* Another unicast source: the kernel drops frames that seem to come from the device itself. */
 	memcpy(out->outer + ETH_SRC, tap->mac.bytes, sizeof(tap->mac.bytes));
 	out->outer[ETH_SRC + 5] ^= 1;
 	if (to->ss_family == AF_INET6)
@@ -99,7 +99,7 @@ static bool is_ip6(const struct underlay_tap_route *route)
 	return route->l4 == ETH_HEADER + IP6_HEADER;
 }
 
-/* The outer headers for `payload` bytes, the UDP checksum left to be filled in. Returns their length. */
+/* Writes the outer headers for `payload` bytes, with a partial UDP checksum. Returns their length. */
 static size_t write_outer(const struct underlay_tap_route *route, const struct underlay_tap_flow *flow,
 			  uint32_t payload, uint8_t *out)
 {

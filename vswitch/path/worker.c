@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker.c - one thread, one ring */
+/*
+ * worker.c - one thread, one ring
+ *
+ * A worker alone touches its ring, its trains, its held groups and its replies, so none of them has a lock. The model
+ * (model.h) is shared with the other workers and only read, except for counters, the FDB and the remotes that a hub
+ * learns.
+ *
+ * A round:
+ *
+ *    ring_wait()          sleep, or spin, until the kernel has something
+ *        |
+ *    ring_next() ...      each event is a frame of a TAP or a datagram of a socket
+ *        |  forward_*()   decides where it goes; most of them are not queued at once, but held:
+ *        |                   for a remote  in a train (train.c)
+ *        |                   for a pod     in a group (deliver.c, coalesce.c)
+ *        v
+ *    forward_finish()     queues every group and every train: nothing waits for the next round
+ *        |
+ *    ring_flush()         hands all of it to the kernel; forward_refused() is called for what it refused;
+ *        |                the buffers of the events go back to the kernel
+ *        v
+ *    forward_replies()    the ICMP errors that refusals led to, and another flush, until there are none
+ *        |
+ *    mail_read()          the call of the control thread, if there is one
+ *
+ * A write that a TAP refuses may be reported as late as in the next ring_wait(), and then without its frame: see
+ * ring.c.
+ */
 #include "vswitch/path/worker.h"
 
-#include "tap/base/log.h"
+#include "tap/base/clock.h"
 #include "vswitch/path/forward.h"
+#include "vswitch/path/mail.h"
 
 #include <signal.h>
 #include <string.h>
@@ -12,20 +40,11 @@
 
 /* The loop */
 
-void worker_wake_control(const struct worker *worker)
-{
-	static const uint64_t one = 1;
-	if (atomic_exchange_explicit(&worker->vs->woken, true, memory_order_acq_rel))
-		return;
-	ssize_t ignored = write(worker->vs->wakeup, &one, sizeof(one));
-	(void)ignored;
-}
-
-/* The TAP is no more: its namespace or somebody in it has removed it. The control thread sorts it out. */
+/* The TAP vanished with its namespace, or somebody in the pod deleted it. The control thread closes the port. */
 static void tap_lost(struct worker *worker, struct port *port, int error)
 {
 	atomic_store(&port->lost, -error);
-	worker_wake_control(worker);
+	mail_wake_control(worker);
 }
 
 static void worker_dispatch(struct worker *worker, const struct ring_event *event)
@@ -52,31 +71,17 @@ static void worker_dispatch(struct worker *worker, const struct ring_event *even
 	}
 }
 
-static void read_mail(struct worker *worker)
-{
-	pthread_mutex_lock(&worker->mailbox);
-	void (*call)(struct worker *, void *) = worker->call;
-	pthread_mutex_unlock(&worker->mailbox);
-	if (!call)
-		return;
-	call(worker, worker->argument);
-	pthread_mutex_lock(&worker->mailbox);
-	worker->call = NULL;
-	atomic_store(&worker->has_mail, false);
-	pthread_cond_broadcast(&worker->answered);
-	pthread_mutex_unlock(&worker->mailbox);
-}
-
 /*
- * Spinning spares a wake-up, which costs more than a packet. It is worth it only while packets come in quick
- * succession: after a few spins for nothing it is left until a sleep turns out to have been shorter than a spin.
+ * Spinning saves a wake-up, which costs more than handling a packet, but pays only while packets follow each other
+ * closely. After WORKER_IDLE_SPINS spins in a row that found nothing the worker sleeps instead, until a sleep turns out
+ * to have been shorter than a spin.
  */
 static void wait_for_events(struct worker *worker)
 {
 	uint64_t spin = (uint64_t)worker->vs->options.spin * 1000;
 	if (spin && worker->idle_spins < WORKER_IDLE_SPINS) {
 		worker->idle_spins = ring_spin(worker->ring, spin) ? 0 : worker->idle_spins + 1;
-		(void)ring_wait(worker->ring); /* an interrupted wait is a round with nothing in it */
+		(void)ring_wait(worker->ring); /* an interrupted wait makes an empty round */
 		return;
 	}
 	uint64_t asleep = spin ? ring_now() : 0;
@@ -89,7 +94,7 @@ static void run_round(struct worker *worker)
 {
 	struct ring_event event;
 	wait_for_events(worker);
-	worker->now = switch_now();
+	worker->now = clock_seconds();
 	count(&worker->rounds, 1);
 	while (ring_next(worker->ring, &event)) {
 		count(&worker->events, 1);
@@ -102,9 +107,9 @@ static void run_round(struct worker *worker)
 		ring_flush(worker->ring);
 	}
 	if (atomic_load_explicit(&worker->has_mail, memory_order_acquire)) {
-		/* Ports and remotes may be gone afterwards. */
+		/* The call may free ports and remotes that late refusals would point to. */
 		ring_settle(worker->ring);
-		read_mail(worker);
+		mail_read(worker);
 	}
 }
 
@@ -131,7 +136,7 @@ static void *worker_main(void *argument)
 	return NULL;
 }
 
-/* Its owner */
+/* Called by the control thread */
 
 int worker_start(struct worker *worker, struct vswitch *vs, unsigned index, struct failure *why)
 {
@@ -170,7 +175,7 @@ void worker_stop(struct worker *worker)
 	if (!worker->vs)
 		return;
 	if (worker->started && !worker->start_result)
-		worker_run(worker, worker_note_stop, NULL);
+		mail_run(worker, worker_note_stop, NULL);
 	if (worker->started)
 		pthread_join(worker->thread, NULL);
 	if (worker->mail >= 0)
@@ -178,29 +183,6 @@ void worker_stop(struct worker *worker)
 	pthread_cond_destroy(&worker->answered);
 	pthread_mutex_destroy(&worker->mailbox);
 	worker->vs = NULL;
-}
-
-void worker_post(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument)
-{
-	static const uint64_t one = 1;
-	pthread_mutex_lock(&worker->mailbox);
-	while (worker->call)
-		pthread_cond_wait(&worker->answered, &worker->mailbox);
-	worker->call = call;
-	worker->argument = argument;
-	atomic_store_explicit(&worker->has_mail, true, memory_order_release);
-	pthread_mutex_unlock(&worker->mailbox);
-	ssize_t ignored = write(worker->mail, &one, sizeof(one)); /* fails only when it is readable anyway */
-	(void)ignored;
-}
-
-void worker_run(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument)
-{
-	worker_post(worker, call, argument);
-	pthread_mutex_lock(&worker->mailbox);
-	while (worker->call)
-		pthread_cond_wait(&worker->answered, &worker->mailbox);
-	pthread_mutex_unlock(&worker->mailbox);
 }
 
 struct watch_request {
@@ -225,12 +207,12 @@ static void worker_do_unwatch(struct worker *worker, void *argument)
 int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag)
 {
 	struct watch_request request = {.kind = kind, .fd = fd, .tag = tag};
-	worker_run(worker, worker_do_watch, &request);
+	mail_run(worker, worker_do_watch, &request);
 	return request.handle;
 }
 
 void worker_unwatch(struct worker *worker, int handle)
 {
 	if (handle >= 0)
-		worker_run(worker, worker_do_unwatch, &(struct watch_request){.handle = handle});
+		mail_run(worker, worker_do_unwatch, &(struct watch_request){.handle = handle});
 }

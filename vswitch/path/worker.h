@@ -2,116 +2,20 @@
 /*
  * worker.h - one thread, one ring
  *
- * A worker takes what its ring has, forwards it (forward.h), flushes, and waits. Between two rounds it does what the
- * control thread asked for: only the owner of a ring may watch and unwatch descriptors, so those requests are calls
- * that run on the worker's thread, and parking all workers is how the control thread gets to change shared state.
+ * A worker takes what its ring has, forwards it (forward.h), flushes, and waits. Only the thread that opened a ring may
+ * use it, so the control thread asks a worker by mail (mail.h).
  */
 #ifndef PODSWITCH_WORKER_H
 #define PODSWITCH_WORKER_H
 
-#include "vswitch/base/ring.h"
-#include "vswitch/path/coalesce.h"
-#include "vswitch/path/train.h"
-#include "vswitch/switch.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
-
-#define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
-#define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
-#define WORKER_IDLE_SPINS 8
-#define WORKER_GROUPS 8 /* flows that are put together at a time */
-#define WORKER_NEWS 64  /* events for the monitor that wait for the control thread */
-
-struct vswitch;
-struct port;
-struct remote;
-
-/* What an event's tag says: which object the descriptor belongs to. */
-enum tag_kind { TAG_TAP, TAG_HOST, TAG_POD, TAG_MAIL };
-
-static inline uint64_t make_tag(enum tag_kind kind, uint32_t id)
-{
-	return (uint64_t)kind << 32 | id;
-}
-
-struct worker_learned {
-	uint16_t gateway;
-	bool moved;
-	struct mac mac;
-};
-
-/* A frame that was too big for the path, kept until the pod can be told. */
-struct worker_reply {
-	struct port *port;
-	uint32_t length;
-	uint8_t frame[WORKER_REPLY_SIZE];
-};
-
-struct worker {
-	struct vswitch *vs;
-	unsigned index;
-	pthread_t thread;
-	bool started;
-	struct ring *ring;
-	uint32_t now;        /* seconds, of this round */
-	unsigned idle_spins; /* spins for nothing, one after the other */
-	uint64_t rounds, events;
-	uint64_t drops[DROP_COUNT];
-	struct trains trains;
-	struct coalesce_group groups[WORKER_GROUPS];
-	unsigned n_groups;
-	struct worker_reply replies[WORKER_REPLIES];
-	unsigned n_replies;
-	/* The monitor's news: the worker writes at `news_in`, the control thread reads at `news_out`. */
-	struct worker_learned news[WORKER_NEWS];
-	atomic_uint news_in, news_out;
-	atomic_bool listening;
-	/* Mail: one call at a time from the control thread. */
-	int mail; /* eventfd */
-	pthread_mutex_t mailbox;
-	pthread_cond_t answered;
-	void (*call)(struct worker *worker, void *argument);
-	void *argument;
-	atomic_bool has_mail;
-	bool stopping;
-	struct failure failure; /* why it could not start */
-	int start_result;       /* 1: not known yet */
-};
+#include "vswitch/path/model.h"
 
 /* Starts the thread and waits until its ring is open. */
 int worker_start(struct worker *worker, struct vswitch *vs, unsigned index, struct failure *why);
 void worker_stop(struct worker *worker);
 
-/* Runs `call` on the worker's thread between two rounds, and returns when it is done. Control thread. */
-void worker_run(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument);
-
-/* The same without waiting for the end; one at a time a worker. */
-void worker_post(struct worker *worker, void (*call)(struct worker *worker, void *argument), void *argument);
-
-/* Makes the control thread call switch_tick() soon: once, until it has. From a worker. */
-void worker_wake_control(const struct worker *worker);
-
-/* Watches, or stops watching, on the worker's ring. Control thread. */
+/* Starts or ends watching a descriptor on the worker's ring, as ring_watch() and ring_unwatch(). Control thread. */
 int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag);
 void worker_unwatch(struct worker *worker, int handle);
-
-/*
- * Counters have one writer, the worker; the control thread reads them at any time.
- */
-static inline void count(uint64_t *counter, uint64_t by)
-{
-	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
-}
-
-static inline void uncount(uint64_t *counter, uint64_t by)
-{
-	count(counter, (uint64_t)0 - by);
-}
-
-static inline uint64_t counted(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
 
 #endif

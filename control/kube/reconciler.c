@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconciler.c - the turns in which attachments are reconciled
+ *
+ * A turn takes podswitchd's events, each of which reconciles one attachment, and then makes a pass over all of them
+ * when something in the cluster changed or RECONCILER_PERIOD is over. On a node with many pods a pass takes longer than
+ * SHORT_PASS; the next one then waits PAUSE_FACTOR times as long, so that the plugin's questions get their turn.
+ *
+ *     start -> (cluster synced) -> adopt_ports() -> passes
+ *                                       ^             |
+ *                                       '-- new connection to podswitchd (its epoch changed)
+ */
+#include "control/kube/reconciler_internal.h"
+#include "tap/base/clock.h"
+#include "tap/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHORT_PASS 20  /* ms: a pass that takes no longer is made at every change */
+#define PAUSE_FACTOR 4 /* the pause after a longer pass, in multiples of what it took */
+
+int reconciler_open(const struct reconciler_config *config, struct reconciler **out, struct failure *why)
+{
+	struct reconciler *reconciler = calloc(1, sizeof(*reconciler));
+	if (!reconciler)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	reconciler->config = *config;
+	reconciler->lookup.cluster = config->cluster;
+	reconciler->ports = (struct podswitchd_ports){
+		.podswitchd = config->podswitchd, .probe = config->probe, .networks = reconciler->networks};
+	reconciler->pass_wanted = true;
+	*out = reconciler;
+	return 0;
+}
+
+void reconciler_close(struct reconciler *reconciler)
+{
+	if (!reconciler)
+		return;
+	while (reconciler->attachments)
+		reconciler_drop(reconciler, reconciler->attachments);
+	podswitchd_ports_close(&reconciler->ports);
+	gateway_lookup_free(&reconciler->lookup);
+	free(reconciler);
+}
+
+void reconciler_wake(struct reconciler *reconciler)
+{
+	reconciler->pass_wanted = true;
+}
+
+static void reconciler_read_networks(struct reconciler *reconciler)
+{
+	size_t n = 0;
+	for (; n < reconciler->config.n_keep && n < PODSWITCHD_PORTS_MAX_KEEP; n++)
+		reconciler->networks[n] = reconciler->config.keep[n];
+	n += cluster_networks(reconciler->config.cluster, reconciler->networks + n, PODSWITCHD_PORTS_MAX_KEEP - n);
+	reconciler->ports.n_networks = n;
+}
+
+/* Handles port.ready, port.lost and port.gone. */
+static void reconciler_on_event(void *context, const json_t *event)
+{
+	struct reconciler *reconciler = context;
+	const char *what = json_string_value(json_object_get(event, "event"));
+	const char *name = json_string_value(json_object_get(event, "name"));
+	struct attachment *attachment = name ? reconciler_find(reconciler, name) : NULL;
+	if (!what || !attachment || strncmp(what, "port.", 5) != 0)
+		return;
+	if (podswitchd_ports_refresh(&reconciler->ports, attachment, NULL) != -ENOENT && attachment->exists)
+		(void)reconcile(reconciler, attachment);
+}
+
+bool reconciler_waits(const struct reconciler *reconciler)
+{
+	return reconciler->pass_wanted && reconciler->adopted && reconciler->paused_until > clock_ms();
+}
+
+void reconciler_turn(struct reconciler *reconciler, uint64_t now)
+{
+	reconciler->now = now;
+	bool synced = cluster_synced(reconciler->config.cluster),
+	     period = now - reconciler->passed >= RECONCILER_PERIOD;
+	if (synced &&
+	    (!reconciler->adopted || period || reconciler->epoch != podswitchd_epoch(reconciler->config.podswitchd)))
+		reconciler->adopted = adopt_ports(reconciler);
+	if (!reconciler->adopted || !synced)
+		return;
+	podswitchd_take_events(reconciler->config.podswitchd, reconciler_on_event, reconciler);
+	if (!period && (!reconciler->pass_wanted || reconciler_waits(reconciler)))
+		return;
+	reconciler->pass_wanted = false;
+	uint64_t began = clock_ms();
+	reconciler_read_networks(reconciler);
+	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
+		(void)reconcile(reconciler, attachment);
+	if (reconciler->config.running)
+		attach_running_pods(reconciler);
+	if (period)
+		reconciler_sweep(reconciler);
+	reconciler->passed = period ? now : reconciler->passed;
+	uint64_t ended = clock_ms();
+	reconciler->paused_until = ended - began > SHORT_PASS ? ended + PAUSE_FACTOR * (ended - began) : 0;
+}
+
+bool reconciler_ready(const struct reconciler *reconciler, const char **reason)
+{
+	static const char *const missing = "the API server has not been read completely yet";
+	*reason = !cluster_synced(reconciler->config.cluster)          ? missing
+		  : !podswitchd_answers(reconciler->config.podswitchd) ? "podswitchd does not answer"
+								       : "";
+	return !**reason;
+}
+
+void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out)
+{
+	*out = (struct reconciler_counters){.lost = reconciler->lost, .seconds = &reconciler->seconds};
+	for (const struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next) {
+		out->attachments++;
+		out->ready += attachment->state == ATTACHMENT_READY;
+		out->pending += attachment->state == ATTACHMENT_PENDING;
+		out->refused += attachment->state == ATTACHMENT_REFUSED;
+	}
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconciler.h - keeps each pod of this node at the gateway that its annotations name
+ *
+ * The way of an annotation, from the API server to podswitchd:
+ *
+ *     API server --watch event--> cluster --changed--> reconciler_wake()
+ *                                                          |
+ *     podswitch-cni --attachment.add--> agent_methods ---->|<---- podswitchd's events, and time
+ *                                                          v
+ *                                    reconcile(): choose() -> endpoint -> podswitchd_ports -> podswitchd
+ *                                                          |
+ *                                                          v
+ *                                               Event on the pod, answer to the plugin
+ *
+ * It is level-triggered: whatever the trigger, reconcile() compares what the cluster says now with what is in force and
+ * applies the difference. While something is unknown, because the API server or podswitchd is away, what is in force
+ * stays.
+ *
+ * One thread, the agent's.
+ */
+#ifndef PODSWITCH_RECONCILER_H
+#define PODSWITCH_RECONCILER_H
+
+#include "control/kube/choose.h"
+#include "control/kube/cluster.h"
+#include "control/kube/histogram.h"
+#include "control/kube/podswitchd.h"
+
+struct reconciler;
+
+/* All borrowed, for as long as the reconciler lives. */
+struct reconciler_config {
+	struct kube *kube;
+	struct cluster *cluster;
+	struct podswitchd *podswitchd;
+	const char *node;
+	const struct choose_policy *policy;
+	const struct prefix *keep; /* networks that stay on pods' first interface besides the cluster's own */
+	size_t n_keep;
+	unsigned probe;     /* seconds */
+	bool running;       /* attach pods that were not started through the CNI plugin */
+	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
+	const char *memory; /* directory, for memory.h */
+};
+
+int reconciler_open(const struct reconciler_config *config, struct reconciler **out, struct failure *why);
+void reconciler_close(struct reconciler *reconciler);
+
+/* Something in the cluster changed: the next turn reconciles every attachment. */
+void reconciler_wake(struct reconciler *reconciler);
+
+/* Takes podswitchd's events and reconciles what needs it. After each sleep; `now` in ms of CLOCK_MONOTONIC. */
+void reconciler_turn(struct reconciler *reconciler, uint64_t now);
+
+/* Whether a change waits for a turn that is due soon: then the caller must not sleep for long. */
+bool reconciler_waits(const struct reconciler *reconciler);
+
+struct reconciler_counters {
+	unsigned attachments, ready, pending, refused;
+	uint64_t lost;                   /* times a gateway stopped answering a pod */
+	const struct histogram *seconds; /* from the plugin's first question for a pod to its gateway's answer */
+};
+void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out);
+
+/* Whether podswitchd and the cluster are known well enough for new pods; else *reason says what is missing. */
+bool reconciler_ready(const struct reconciler *reconciler, const char **reason);
+
+#endif

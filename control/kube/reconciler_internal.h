@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconciler_internal.h - what the files of the reconciler share
+ *
+ * From the top down; each calls only those below it:
+ *
+ *     agent_methods.c  the plugin's questions              reconciler.c   the turns
+ *     running_pods.c   pods not started by the plugin      adopt.c        ports that podswitchd has already
+ *     retire.c         attachments whose pod or sandbox is gone
+ *     reconcile.c      one attachment: from what the cluster says to what podswitchd has
+ *     attachments.c    the list, and what is asked about its entries
+ */
+#ifndef PODSWITCH_RECONCILER_INTERNAL_H
+#define PODSWITCH_RECONCILER_INTERNAL_H
+
+#include "control/kube/attachment.h"
+#include "control/kube/gateway_lookup.h"
+#include "control/kube/podswitchd_ports.h"
+#include "control/kube/reconciler.h"
+
+#define RECONCILER_PERIOD 5000 /* ms between passes over all attachments when nothing happens */
+#define RECONCILER_UNFOUND 64  /* pods whose processes were not found, so that /proc is not read at every change */
+#define RECONCILER_REMOVED 256 /* ports that were removed lately, for a plugin that asks late */
+
+struct reconciler {
+	struct reconciler_config config;
+	struct podswitchd_ports ports;
+	struct prefix networks[PODSWITCHD_PORTS_MAX_KEEP];
+	struct attachment *attachments;
+	struct gateway_lookup lookup;
+	char removed[RECONCILER_REMOVED][NAMES_SIZE];
+	unsigned next_removed;
+	struct unfound {
+		uint64_t pod, until; /* hash of the UID; ms */
+	} unfound[RECONCILER_UNFOUND];
+	unsigned next_unfound;
+	bool pass_wanted;      /* something changed since the last pass */
+	bool adopted;          /* podswitchd's ports have been read since it was last away */
+	unsigned epoch;        /* podswitchd_epoch() at that time */
+	uint64_t now;          /* ms, of this turn */
+	uint64_t passed;       /* ms, when the last periodic pass began */
+	uint64_t paused_until; /* ms of the real clock: no pass before, but the periodic one */
+	uint64_t lost;
+	struct histogram seconds;
+};
+
+/* attachments.c */
+
+/* The attachment of a port by that name, or NULL. */
+struct attachment *reconciler_find(const struct reconciler *reconciler, const char *port);
+
+/* Appends an attachment that was just made; owns it from here on. */
+void reconciler_add(struct reconciler *reconciler, struct attachment *attachment);
+
+/* Takes it off the list and frees it. */
+void reconciler_drop(struct reconciler *reconciler, struct attachment *attachment);
+
+/* Sends an Event on the pod, and logs it, when it says something new. */
+void reconciler_report(struct reconciler *reconciler, struct attachment *attachment, bool warning, const char *reason,
+		       const char *message);
+
+/* choose() for a pod; `configured` is the gateway of the CNI configuration, "" or NULL: none. */
+void reconciler_choose(struct reconciler *reconciler, const json_t *pod, const char *namespace, const char *configured,
+		       struct choice *out);
+
+/* The pod that the attachment is of, and not an earlier or later one of its name; NULL: it is not known. */
+const json_t *attachment_pod(const struct reconciler *reconciler, const struct attachment *attachment);
+
+const char *pod_uid(const json_t *pod); /* "" when there is none */
+bool pod_has_uid(const json_t *pod, const char *uid);
+bool pod_is_ending(const json_t *pod);
+
+/* reconcile.c: applies the difference between what is wanted and what is in force. What is in force may stay. */
+enum attachment_state reconcile(struct reconciler *reconciler, struct attachment *attachment);
+
+/* adopt.c: makes an attachment of every port that podswitchd has. False when it does not answer. */
+bool adopt_ports(struct reconciler *reconciler);
+
+/* running_pods.c */
+void attach_running_pods(struct reconciler *reconciler);
+
+/* retire.c */
+void removed_remember(struct reconciler *reconciler, const char *port);
+bool removed_recently(const struct reconciler *reconciler, const char *port);
+
+/* Removes the port and its attachment, if there are any. The pod gets no way out back. */
+int attachment_remove(struct reconciler *reconciler, const char *port, struct failure *why);
+
+/* Retires the attachments of earlier sandboxes of the same pod. */
+void remove_earlier(struct reconciler *reconciler, const struct attachment *newest);
+
+/* Retires attachments whose pod is gone, carries out tombstones, removes gateways that no port uses. */
+void reconciler_sweep(struct reconciler *reconciler);
+
+#endif

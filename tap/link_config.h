@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_config.h - the configuration of an interface as a value. Any thread. */
+#ifndef PODSWITCH_LINK_CONFIG_H
+#define PODSWITCH_LINK_CONFIG_H
+
+#include "tap/base/address.h"
+#include "tap/base/failure.h"
+
+#define LINK_MAX_ADDRESSES 8
+#define LINK_MAX_ROUTES 64
+
+struct link_route {
+	struct prefix to;
+	struct address via; /* family 0: on link */
+};
+
+struct link_config {
+	struct mac mac;
+	unsigned mtu; /* bytes of the IP packet, like the mtu of ip link */
+	struct prefix addresses[LINK_MAX_ADDRESSES];
+	size_t n_addresses;
+	struct link_route routes[LINK_MAX_ROUTES];
+	size_t n_routes;
+	struct address default_via; /* family 0: no default route */
+};
+
+/* All routes, the default route last, without host bits in their destinations. */
+size_t link_count_routes(const struct link_config *config);
+struct link_route link_nth_route(const struct link_config *config, size_t i);
+
+/* The key of route `i` in a refusal: "route" or "default_via". */
+const char *link_route_key(const struct link_config *config, size_t i);
+
+/* "10.0.0.0/8 via 172.16.0.1" or "default via 172.16.0.1" */
+#define LINK_ROUTE_TEXT (2 * ADDRESS_TEXT + 8)
+const char *link_route_format(const struct link_route *route, char out[static LINK_ROUTE_TEXT]);
+
+bool link_route_equal(const struct link_route *a, const struct link_route *b);
+bool link_config_has_route(const struct link_config *config, const struct link_route *route);
+bool link_config_has_address(const struct link_config *config, const struct prefix *address);
+
+/* Whether both ask for the same, in any order. */
+bool link_config_equal(const struct link_config *a, const struct link_config *b);
+
+/* 0, or -EINVAL for what the kernel would accept although it is wrong, or refuse without naming the key. */
+int link_config_check(const struct link_config *config, struct failure *why);
+
+#endif

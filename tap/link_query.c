@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_query.c - what rtnetlink knows of neighbours, vxlan devices and addresses */
+#include "tap/link.h"
+#include "tap/link_target.h"
+
+#include <linux/neighbour.h>
+#include <net/if.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/vxlan.h>
+#include <netlink/route/neighbour.h>
+#include <stdio.h>
+
+/* NUD_NOARP entries of multicast addresses are not learned: they follow from the address itself. */
+static bool is_learnt(struct rtnl_neigh *neighbour, int ifindex)
+{
+	int state = rtnl_neigh_get_state(neighbour);
+	struct address address = netlink_address(rtnl_neigh_get_dst(neighbour));
+
+	if (rtnl_neigh_get_ifindex(neighbour) != ifindex || !address.family)
+		return false;
+	return state != NUD_PERMANENT && !(state == NUD_NOARP && address_is_multicast(&address));
+}
+
+static int forget(struct link_target *t, struct rtnl_neigh *neighbour)
+{
+	struct nl_msg *msg;
+	int code = netlink_code(&t->nl, rtnl_neigh_build_delete_request(neighbour, 0, &msg));
+
+	if (!code)
+		code = netlink_request(&t->nl, msg);
+	/* It may have aged out in the meantime. */
+	return code == -ENOENT ? 0 : code;
+}
+
+int link_flush_neighbours(const char *ifname, struct failure *why)
+{
+	struct nl_cache *cache;
+	struct link_target t;
+	int code = link_target_open(&t, ifname, why);
+
+	if (code)
+		return code;
+	code = netlink_code(&t.nl, rtnl_neigh_alloc_cache(t.nl.sock, &cache));
+	if (code)
+		goto close;
+	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
+		if (is_learnt((struct rtnl_neigh *)o, t.ifindex))
+			code = forget(&t, (struct rtnl_neigh *)o);
+	}
+	nl_cache_free(cache);
+close:
+	netlink_close(&t.nl);
+	return code ? fail(why, code, "ifname", "cannot flush the neighbours of %s: %s", ifname, t.nl.text) : 0;
+}
+
+static bool is_vxlan_on(struct rtnl_link *link, uint16_t port)
+{
+	uint32_t theirs;
+
+	return rtnl_link_is_vxlan(link) && !rtnl_link_vxlan_get_port(link, &theirs) && theirs == port;
+}
+
+int link_vxlan_on_port(uint16_t port, char *device, struct failure *why)
+{
+	struct nl_cache *cache;
+	struct netlink nl;
+	int code = netlink_open(&nl, why);
+
+	if (code)
+		return code;
+	code = netlink_code(&nl, rtnl_link_alloc_cache(nl.sock, AF_UNSPEC, &cache));
+	netlink_close(&nl);
+	if (code)
+		return fail(why, code, NULL, "cannot list the interfaces: %s", nl.text);
+	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
+		struct rtnl_link *link = (struct rtnl_link *)o;
+		if (!is_vxlan_on(link, port))
+			continue;
+		snprintf(device, IFNAMSIZ, "%s", rtnl_link_get_name(link));
+		code = 1;
+	}
+	nl_cache_free(cache);
+	return code;
+}
+
+static int dump_addresses(struct nl_cache **cache, struct failure *why)
+{
+	struct netlink nl;
+	int code = netlink_open(&nl, why);
+
+	if (code)
+		return code;
+	code = netlink_code(&nl, rtnl_addr_alloc_cache(nl.sock, cache));
+	netlink_close(&nl);
+	return code ? fail(why, code, NULL, "cannot list the addresses: %s", nl.text) : 0;
+}
+
+int link_list_addresses(struct address *out, size_t max, struct failure *why)
+{
+	struct nl_cache *cache;
+	int n = dump_addresses(&cache, why);
+
+	if (n)
+		return n;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o))
+		out[n++] = netlink_address(rtnl_addr_get_local((struct rtnl_addr *)o));
+	nl_cache_free(cache);
+	return n;
+}
+
+int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why)
+{
+	struct nl_cache *cache;
+	int ifindex = (int)if_nametoindex(ifname);
+	int n = dump_addresses(&cache, why);
+
+	if (n)
+		return n;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *address = (struct rtnl_addr *)o;
+		if (!ifindex || rtnl_addr_get_ifindex(address) != ifindex)
+			continue;
+		out[n].address = netlink_address(rtnl_addr_get_local(address));
+		out[n++].length = (uint8_t)rtnl_addr_get_prefixlen(address);
+	}
+	nl_cache_free(cache);
+	return n;
+}
+
+int link_has_address(const struct address *address, struct failure *why)
+{
+	struct nl_cache *cache;
+	int code = dump_addresses(&cache, why);
+
+	if (code)
+		return code;
+	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
+		struct address local = netlink_address(rtnl_addr_get_local((struct rtnl_addr *)o));
+		code = address_equal(&local, address);
+	}
+	nl_cache_free(cache);
+	return code;
+}

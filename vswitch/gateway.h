@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway.h - gateways, as the rest of the switch uses them. Control thread. */
+#ifndef PODSWITCH_GATEWAY_H
+#define PODSWITCH_GATEWAY_H
+
+#include "vswitch/path/model.h"
+
+/* NULL when there is no gateway of this name. */
+struct gateway *gateway_find(const struct vswitch *vs, const char *name);
+
+/* The MTU that a TAP of this gateway gets by default, bytes: what the paths from `underlay` to its remotes allow. */
+unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *underlay);
+
+/* Frees what belongs to the object alone; NULL is accepted. */
+void gateway_free(struct gateway *gateway);
+
+#endif

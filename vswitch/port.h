@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port.h - ports, as the rest of the switch uses them. Control thread. */
+#ifndef PODSWITCH_PORT_H
+#define PODSWITCH_PORT_H
+
+#include "vswitch/path/model.h"
+
+/* NULL when there is no port of this name. */
+struct port *port_find(const struct vswitch *vs, const char *name);
+
+/* Closes what a port held whose namespace or TAP vanished; the port stays, in state "gone". */
+void port_gone(struct vswitch *vs, struct port *port, const char *reason);
+
+/*
+ * After a change of its gateway: gives a port without an MTU of its own the gateway's, and renews the routes to the
+ * remotes. `moved`: the gateway is another network now, so neighbours and lease are asked for again.
+ */
+void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
+
+/* Frames read from the pod's TAP, summed over all workers. */
+uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port);
+
+/* How many segments of a TAP with this MTU fit one train, so that one super-frame of the pod is one send. */
+unsigned port_gso_segments(unsigned mtu);
+
+/* Frees what belongs to the object alone; NULL is accepted. */
+void port_free(struct port *port);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port_config.c - a port as it was asked for: is it valid, and is it the same as before? */
+#include "vswitch/port_config.h"
+
+#include "vswitch/housekeeping.h"
+
+#include <string.h>
+
+static bool same_link(const struct link_config *a, const struct link_config *b)
+{
+	bool same = mac_equal(&a->mac, &b->mac) && a->mtu == b->mtu && a->n_routes == b->n_routes &&
+		    address_equal(&a->default_via, &b->default_via) &&
+		    prefix_lists_equal(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
+	for (size_t i = 0; same && i < a->n_routes; i++)
+		same = link_route_equal(&a->routes[i], &b->routes[i]);
+	return same;
+}
+
+struct link_config port_wanted_link(const struct port_config *config)
+{
+	struct link_config wanted = config->link;
+	if (!config->has_mac)
+		wanted.mac = (struct mac){0};
+	if (!config->has_mtu)
+		wanted.mtu = 0;
+	return wanted;
+}
+
+static bool same_conduct(const struct port_config *a, const struct port_config *b)
+{
+	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive &&
+	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
+}
+
+bool port_is_same(const struct port *port, const struct port_config *config)
+{
+	struct link_config wanted = port_wanted_link(config);
+	return !strcmp(port->config.gateway, config->gateway) && !strcmp(port->config.netns, config->netns) &&
+	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted) &&
+	       same_conduct(&port->config, config);
+}
+
+int port_check_config(const struct port_config *config, struct failure *why)
+{
+	if (switch_check_name(config->name, why))
+		return -EINVAL;
+	if (!config->netns[0])
+		return fail(why, -EINVAL, "netns",
+			    "give the network namespace of the pod: a name, a path or a process id");
+	if (config->has_mac && !mac_is_unicast(&config->link.mac))
+		return fail(why, -EINVAL, "mac", "is a group address or zero; a port needs a unicast MAC");
+	if (config->probe && !config->dhcp && config->link.default_via.family != AF_INET)
+		return fail(why, -EINVAL, "probe", "there is no router to probe; give default_via (IPv4) or dhcp");
+	if (config->n_keep && !config->exclusive)
+		return fail(why, -EINVAL, "keep", "is only for an exclusive port; give exclusive too");
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port_config.h - a port as it was asked for: is it valid, and is it the same as before? Any thread. */
+#ifndef PODSWITCH_PORT_CONFIG_H
+#define PODSWITCH_PORT_CONFIG_H
+
+#include "vswitch/path/model.h"
+
+/* 0, or -EINVAL for an invalid configuration. Does not look at other ports or at the pod. */
+int port_check_config(const struct port_config *config, struct failure *why);
+
+/* The link as it was asked for: MAC and MTU are zero where they are derived. */
+struct link_config port_wanted_link(const struct port_config *config);
+
+/* Whether `config` asks for the same as when the port was added or last changed. */
+bool port_is_same(const struct port *port, const struct port_config *config);
+
+#endif
