@@ -13,6 +13,18 @@ const char *json_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+long long json_sum(json_t *object)
+{
+	long long sum = 0;
+	const char *key;
+	json_t *value;
+	json_object_foreach(object, key, value)
+	{
+		sum += json_integer_value(value);
+	}
+	return sum;
+}
+
 json_t *json_plain_string(const char *text)
 {
 	char plain[640];

@@ -10,6 +10,9 @@
 /* The string member `key`; "" when there is none, or when `object` is NULL or no object. Borrowed. */
 const char *json_text(const json_t *object, const char *key);
 
+/* The sum of an object's integers, as of {reason: n}. */
+long long json_sum(json_t *object);
+
 /*
  * A string for an answer that quotes its sender: text with control characters, or cut within a UTF-8 character, becomes
  * ASCII, of at most 639 bytes. NULL without memory.

@@ -5,6 +5,7 @@
  * With the report of a second before, the tables show rates. The seconds are podswitchd's own (uptime), so a slow
  * terminal does not distort them.
  */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 

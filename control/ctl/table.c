@@ -142,7 +142,7 @@ static size_t value_text(const json_t *value, char *out, size_t size)
 	return length > 0 ? (size_t)length : 0;
 }
 
-void table_add_json(struct table *table, const json_t *value)
+static void table_add_json(struct table *table, const json_t *value)
 {
 	char small[256];
 	size_t size = value_text(value, small, sizeof(small)) + 1;
@@ -192,7 +192,7 @@ void table_pair_json(struct table *table, const char *key, const json_t *value)
 	table_add_json(table, value);
 }
 
-void table_pair_member(struct table *table, const char *key, const json_t *object)
+static void table_pair_member(struct table *table, const char *key, const json_t *object)
 {
 	const json_t *value = json_object_get(object, key);
 	if (!value)
@@ -252,7 +252,7 @@ static void print_cell(const char *text, int width, bool right, bool last, FILE 
 		fprintf(out, "%*s", GAP + (right ? 0 : blanks), "");
 }
 
-int table_print(const struct table *table, FILE *out)
+static int table_print(const struct table *table, FILE *out)
 {
 	int widths[MAX_COLUMNS] = {0};
 	size_t columns = table->n_columns;
@@ -295,16 +295,4 @@ int table_print_list(const struct table_column *columns, size_t n_columns, const
 		add_row(&table, item);
 	}
 	return table_finish(&table, out);
-}
-
-long long json_sum(json_t *object)
-{
-	long long sum = 0;
-	const char *key;
-	json_t *value;
-	json_object_foreach(object, key, value)
-	{
-		sum += json_integer_value(value);
-	}
-	return sum;
 }
