@@ -2,18 +2,16 @@
 /*
  * watch.c - following a collection of Kubernetes objects, as client-go's reflector does
  *
- *                   task.due                         last page
- *   RESTING --------------------------> LISTING ----------------> replace()
- *      ^   need_list                    |  ^  `-- more pages --.      |
- *      |                                |  `-------------------+      |
- *      |<------------- failure ---------'                             |
- *      |<---------------------- watch_rest(0), need_list is false ----------'
+ *             task.due, need_list               last page
+ *   RESTING -----------------------> LISTING -------------> replace(), then RESTING for 0 ms
+ *      | ^                            |   |
+ *      | `-------- failure -----------'   `-- more pages: LISTING
  *      |
- *      |   task.due, no need_list
- *      |--------------------------> STREAMING --- each event ---> changed(), deleted()
- *      |                               |
- *      |<-- ended as it should: 0 ms --|
- *      |<-- failed: back-off ----------'     410, 404, or an event that cannot be used: need_list
+ *      |      task.due, no need_list
+ *      `---------------------------> STREAMING -- each event --> changed(), deleted()
+ *                                         |
+ *                  RESTING for 0 ms <-----+ ended as it should
+ *               RESTING, backed off <-----' failed; need_list after 410, 404, or an event that cannot be used
  *
  *   list      The first one with resourceVersion=0, which any server answers from its cache. Later ones with the last
  *             version we saw, so that a server whose cache is behind cannot take us back in time. After the history
