@@ -23,7 +23,7 @@ int conffile_read(const char *dir, const char *name, struct conffile *out, struc
 {
 	char path[PATH_MAX];
 	json_error_t error;
-	size_t size;
+	size_t size = 0;
 
 	*out = (struct conffile){0};
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))

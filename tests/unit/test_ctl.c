@@ -647,7 +647,8 @@ static void test_bad_answers(void **state)
 	(void)state;
 	check_failure((const char *const[]){"", NULL}, "status", "closed the connection\n");
 	check_failure((const char *const[]){"!{\"id\":1,", NULL}, "status", "closed the connection\n");
-	check_failure((const char *const[]){"!HTTP/1.1 400 Bad Request\r\n", NULL}, "status", "does not speak JSON-RPC: ");
+	check_failure((const char *const[]){"!HTTP/1.1 400 Bad Request\r\n", NULL}, "status",
+		      "does not speak JSON-RPC: ");
 	check_failure((const char *const[]){"![]\n", NULL}, "status", "does not speak JSON-RPC: ");
 	check_failure((const char *const[]){"!\n", NULL}, "status", "does not speak JSON-RPC: ");
 }
