@@ -27,7 +27,7 @@ struct http_answer {
 	unsigned status;
 	const char *type;  /* the Content-Type */
 	char *text;        /* to be freed by http_respond(); NULL: there is no memory for it */
-	const char *allow; /* of a 405: what is; NULL: not said */
+	const char *allow; /* for a 405: the Allow header; NULL: none */
 	bool close;        /* ask the client to go elsewhere with its next request */
 };
 

@@ -8,8 +8,7 @@
 /* NULL without memory. */
 json_t *base64_encode(const char *text);
 
-/* The text, to be freed; its memory has no other copy, as it may be a key. NULL for what is not base64, and for NULL.
- */
+/* The text, to be freed; other copies of it are wiped, as it may be a key. NULL when `text` is NULL or not base64. */
 char *base64_decode(const char *text);
 
 #endif
