@@ -322,6 +322,8 @@ static void rpc_client_close(struct rpc_client *client)
 		rpc->clients = client->next;
 	rpc->n_clients--;
 	rpc->held -= client->in.size;
+	/* close(2) alone leaves it in the epoll set as long as a forked child has the descriptor, too. */
+	epoll_ctl(rpc->epoll, EPOLL_CTL_DEL, client->fd, NULL);
 	close(client->fd);
 	buffer_free(&client->in);
 	buffer_free(&client->out);
