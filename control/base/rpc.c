@@ -3,10 +3,10 @@
  * rpc.c - the control socket: clients, their requests and answers, and the events they subscribed to
  *
  *   client --recv--> in --line--> jsonrpc --method--> answer --> out --send--> client
- *                     \                \                          ^
- *                      one line at most  a batch, one element      | between two answers
- *                                        at a time                 |
- *                        rpc_broadcast() --> events ---------------+
+ *                     \                 \                         ^
+ *                      one line at most  a batch, one element     | between two answers
+ *                                        at a time                |
+ *                        rpc_broadcast() --> events --------------+
  *
  * `in` holds bytes that are not answered yet, `out` answers that are not sent yet. Each turn of rpc_serve() reads once
  * from each client, runs up to RPC_TURN of its requests, and sends what the socket takes. Work that is left at the end

@@ -19,7 +19,7 @@
  *
  * A DEL always succeeds, since a runtime keeps the pod until it does. It tries in turn, each with a share of the time:
  * the agent, podswitchd itself (port.remove, closed: an exclusive pod's own default route stays away), a tombstone that
- * the agent reads at its next start.
+ * the agent reads when it is back.
  *
  * Which interface: chained behind another plugin ours is the configured `ifname`, standalone it is CNI_IFNAME. A DEL or
  * CHECK without the ADD's result cannot tell the two apart; then eth0 means that ours was probably chained behind it.

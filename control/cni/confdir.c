@@ -5,9 +5,10 @@
  * Runtimes watch the directory and read the file whose name comes first, at any moment. So at every moment there must
  * be a complete configuration, and nothing but our entry may change:
  *
- *   10-x.conflist         edited in place: the text is spliced (splice.h), parsed again, compared with the expected
- * tree and only then renamed over the old file. Anything unexpected: "edit it by hand". 10-x.conf, 10-x.json  one
- * plugin, cannot be chained. chain_single():
+ *   10-x.conflist   The text is spliced (splice.h), parsed again and compared with the expected tree; only then it is
+ *                   renamed over the old file. Anything unexpected: "edit it by hand".
+ *
+ *   10-x.conf, 10-x.json   One plugin, which cannot be chained. chain_single() goes through these states:
  *
  *       10-x.conf                                       what the runtime reads
  *       10-x.conf  10-x.conflist                        still 10-x.conf, which sorts first

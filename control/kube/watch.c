@@ -21,7 +21,7 @@
  *
  * What follows a failure is decided in failed_status(), with client-go's rules: no answer: retry the same; 410, or an
  * ERROR event with that code: list again; 429: rest as long as the server says; a stream that ends as it should
- * continues at once, one that ends before it has begun rests.
+ * continues at once, one that ends within SHORT_STREAM_MS backs off.
  *
  * Each kind of trouble is logged once, and its end once: `logged` has the kinds, until there was no trouble for as long
  * as the back-off remembers; `in_trouble` says that the end has not been logged yet.
