@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /* NUD_NOARP entries of multicast addresses are not learned: they follow from the address itself. */
-static bool is_learnt(struct rtnl_neigh *neighbour, int ifindex)
+static bool is_learned_neighbour(struct rtnl_neigh *neighbour, int ifindex)
 {
 	int state = rtnl_neigh_get_state(neighbour);
 	struct address address = netlink_address(rtnl_neigh_get_dst(neighbour));
@@ -45,7 +45,7 @@ int link_flush_neighbours(const char *ifname, struct failure *why)
 	if (code)
 		goto close;
 	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
-		if (is_learnt((struct rtnl_neigh *)o, t.ifindex))
+		if (is_learned_neighbour((struct rtnl_neigh *)o, t.ifindex))
 			code = forget(&t, (struct rtnl_neigh *)o);
 	}
 	nl_cache_free(cache);

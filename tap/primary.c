@@ -8,8 +8,8 @@
  *                  the primary interface. All of these have PRIMARY_PROTOCOL, and nothing else there has.
  *
  *    PARKED_TABLE  the pod's own default routes, as exact copies, until they are restored. No rule leads there. They
- * could not stay in the main table behind the unreachable ones: for a socket bound to an interface, IPv6 skips routes
- * of other interfaces, and unreachable routes belong to lo.
+ *                  could not stay in the main table behind the unreachable ones: for a socket that is bound to an
+ *                  interface, IPv6 skips routes of other interfaces, and unreachable routes belong to lo.
  *
  *    BOUND_TABLE   what IPv4 sockets that are bound to the primary interface may reach. Where such a socket finds no
  *                  route, Linux takes the destination to be on link and asks for it by ARP

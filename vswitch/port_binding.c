@@ -7,9 +7,9 @@
  *
  * port_rebind() opens the new sockets before anything changes, so that it can still fail:
  *
- *    open new sockets -> park -> leave, join, port->underlay = new -> resume -> unwatch, close old ones -> watch new
- * ones on error: join the old gateway again
- *                                                                           -> port_announce_move()
+ *    open new sockets -> park -> leave, join; port->underlay = new -> resume -> unwatch and close the old ones
+ *                                    |                                            -> watch the new ones
+ *                                    on error: join the old gateway again         -> port_announce_move()
  *
  * Control thread.
  */

@@ -7,8 +7,8 @@
  *
  *    (port, source, VNI)       -> gateway and remote    a configured remote
  *    (port, no source, VNI)    -> gateway               a hub
- *    (port, source, ANY_VNI)   -> used                  some gateway has this source: tells unknown_vni from
- * unknown_remote
+ *    (port, source, ANY_VNI)   -> used                  some gateway has this source; tells unknown_vni and
+ *                                                       unknown_remote apart
  *
  * The hash has a secret, as the outer source of a datagram can be forged.
  */
