@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.c - one connection to podswitchd's control socket */
+/*
+ * client.c - one connection to a control socket: podswitchd's, or the agent's
+ *
+ * Blocking, with deadlines. Notifications that arrive while client_call() waits for its answer are dropped: a client
+ * that wants events (client_next, client_poll) has no requests under way.
+ *
+ * After an error other than -EREMOTEIO the connection may be out of step (an answer may still come) and has to be
+ * closed. One thread for each client.
+ */
 #include "control/base/client.h"
+#include "control/base/json.h"
+#include "tap/base/clock.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -8,9 +18,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#define READ_AT_LEAST 65536 /* bytes of room for a read */
 #define WHICH_SOCKET " give its socket with -s or PODSWITCH_SOCKET"
 
 static int explain_connect(const struct client *client, int error, struct failure *why)
@@ -46,7 +56,7 @@ static int client_dial(struct client *client, struct failure *why)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(why, -errno, NULL, "cannot make a socket: %s", strerror(errno));
-	/* Bounds connect() while the backlog of a hung peer is full, and send(). */
+	/* Bounds send(), and connect() while the backlog of a hung peer is full. */
 	struct timeval patience = {.tv_sec = client->timeout / 1000, .tv_usec = client->timeout % 1000 * 1000L};
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
@@ -79,14 +89,13 @@ void client_disconnect(struct client *client)
 	if (client->fd >= 0)
 		close(client->fd);
 	client->fd = -1;
-	free(client->buffer);
-	client->buffer = NULL;
-	client->start = client->scanned = client->used = client->size = 0;
+	buffer_free(&client->in);
+	client->scanned = 0;
 }
 
 int client_wait(const struct client *client, int milliseconds)
 {
-	if (client->used > client->start && memchr(client->buffer + client->start, '\n', client->used - client->start))
+	if (buffer_length(&client->in) && memchr(buffer_bytes(&client->in), '\n', buffer_length(&client->in)))
 		return 1;
 	struct pollfd fds[] = {
 		{.fd = client->fd, .events = POLLIN},
@@ -111,37 +120,18 @@ static int explain_lost(const struct client *client, int error, struct failure *
 	return fail(why, -error, NULL, "the connection to %.120s failed: %s", client->path, strerror(error));
 }
 
-static int make_room(struct client *client, struct failure *why)
-{
-	if (client->start) {
-		memmove(client->buffer, client->buffer + client->start, client->used - client->start);
-		client->used -= client->start;
-		client->scanned -= client->start;
-		client->start = 0;
-	}
-	if (client->used < client->size)
-		return 0;
-	size_t size = client->size ? client->size * 2 : 65536;
-	if (size > CLIENT_MAX_LINE)
-		return fail(why, -EMSGSIZE, NULL, "%s's answer is longer than %lu MB", client->peer,
-			    CLIENT_MAX_LINE >> 20);
-	char *buffer = realloc(client->buffer, size);
-	if (!buffer)
-		return fail(why, -ENOMEM, NULL, "not enough memory for %s's answer", client->peer);
-	client->buffer = buffer;
-	client->size = size;
-	return 0;
-}
-
-/* Reads what is there; blocks when nothing is. */
+/* Reads once; blocks when nothing is there. */
 static int client_fill(struct client *client, struct failure *why)
 {
-	int error = make_room(client, why);
-	if (error)
-		return error;
-	ssize_t got = recv(client->fd, client->buffer + client->used, client->size - client->used, 0);
+	struct buffer *in = &client->in;
+	if (buffer_length(in) >= CLIENT_MAX_LINE)
+		return fail(why, -EMSGSIZE, NULL, "%s's answer is longer than %lu MB", client->peer,
+			    CLIENT_MAX_LINE >> 20);
+	if (buffer_reserve(in, READ_AT_LEAST))
+		return fail(why, -ENOMEM, NULL, "out of memory for %s's answer", client->peer);
+	ssize_t got = recv(client->fd, in->data + in->end, in->size - in->end, 0);
 	if (got > 0) {
-		client->used += (size_t)got;
+		in->end += (size_t)got;
 		return 0;
 	}
 	if (got < 0 && errno == EINTR)
@@ -152,45 +142,35 @@ static int client_fill(struct client *client, struct failure *why)
 /* Takes a whole line out of the buffer: 1, 0 when there is none, or -EPROTO. */
 static int client_take_line(struct client *client, json_t **message, struct failure *why)
 {
-	if (client->scanned == client->used)
+	const char *line = buffer_bytes(&client->in);
+	size_t held = buffer_length(&client->in);
+	const char *end = held > client->scanned ? memchr(line + client->scanned, '\n', held - client->scanned) : NULL;
+	client->scanned = end ? 0 : held;
+	if (!end)
 		return 0;
-	const char *line = client->buffer + client->start;
-	const char *end = memchr(client->buffer + client->scanned, '\n', client->used - client->scanned);
-	if (!end) {
-		client->scanned = client->used;
-		return 0;
-	}
-	json_error_t error;
-	json_t *parsed = json_loadb(line, (size_t)(end - line), 0, &error);
-	client->start = client->scanned = (size_t)(end + 1 - client->buffer);
+	json_t *parsed = json_loadb(line, (size_t)(end - line), 0, NULL);
+	buffer_consume(&client->in, (size_t)(end + 1 - line));
 	if (!json_is_object(parsed)) {
 		json_decref(parsed);
-		return fail(why, -EPROTO, NULL, "what came from %.120s is no JSON-RPC: is it %s's socket?",
-			    client->path, client->peer);
+		return fail(why, -EPROTO, NULL, "%.120s does not speak JSON-RPC: is it %s's socket?", client->path,
+			    client->peer);
 	}
 	*message = parsed;
 	return 1;
 }
 
-static long long now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* The next message, within `timeout` milliseconds (-1: for ever). */
+/* The next message, within `timeout` milliseconds (-1: no limit). */
 static int client_receive(struct client *client, int timeout, json_t **message, struct failure *why)
 {
-	long long deadline = now_ms() + timeout;
+	uint64_t began = clock_ms();
 	for (;;) {
 		int error = client_take_line(client, message, why);
 		if (error)
 			return error < 0 ? error : 0;
-		long long left = deadline - now_ms();
-		if (timeout >= 0 && left <= 0)
+		uint64_t gone = clock_ms() - began;
+		if (timeout >= 0 && gone >= (uint64_t)timeout)
 			return explain_lost(client, ETIMEDOUT, why);
-		int ready = client_wait(client, timeout < 0 ? -1 : (int)left);
+		int ready = client_wait(client, timeout < 0 ? -1 : timeout - (int)gone);
 		if (ready < 0)
 			return fail(why, ready, NULL, "%s", strerror(-ready));
 		if (ready)
@@ -223,23 +203,22 @@ static int client_send_request(struct client *client, const char *method, json_t
 	char *text = json_dumps(document, JSON_COMPACT);
 	json_decref(document);
 	if (!text)
-		return fail(why, -ENOMEM, NULL, "not enough memory for the request");
+		return fail(why, -ENOMEM, NULL, "out of memory for the request");
 	size_t length = strlen(text);
-	text[length] = '\n'; /* in place of the NUL: one send, one line */
+	text[length] = '\n'; /* over the NUL, so that one send takes the whole line */
 	int error = send_line(client, text, length + 1, why);
 	free(text);
 	return error;
 }
 
-/* The message of a refusal, and the option it is about when the message does not name it. */
+/* The message of the error, with the key it is about in front when the message does not name that. */
 static int explain_refusal(struct client *client, const json_t *error, struct failure *why)
 {
-	const char *text = json_string_value(json_object_get(error, "message"));
-	const char *key = json_string_value(json_object_get(json_object_get(error, "data"), "key"));
+	const char *text = json_text(error, "message"), *key = json_text(json_object_get(error, "data"), "key");
 	client->refused = (int)json_integer_value(json_object_get(error, "code"));
-	if (!text)
-		return fail(why, -EREMOTEIO, key, "%s refused, and did not say why", client->peer);
-	if (key && *key && !strstr(text, key))
+	if (!*text)
+		return fail(why, -EREMOTEIO, key, "%s refused without a reason", client->peer);
+	if (*key && !strstr(text, key))
 		return fail(why, -EREMOTEIO, key, "%s: %s", key, text);
 	return fail(why, -EREMOTEIO, key, "%s", text);
 }
@@ -251,7 +230,7 @@ static int client_take_answer(struct client *client, json_t *message, json_t **r
 		return explain_refusal(client, error, why);
 	json_t *value = json_object_get(message, "result");
 	if (!value)
-		return fail(why, -EPROTO, NULL, "%s's answer holds neither a result nor an error", client->peer);
+		return fail(why, -EPROTO, NULL, "%s's answer has neither a result nor an error", client->peer);
 	*result = json_incref(value);
 	return 0;
 }
@@ -265,7 +244,7 @@ int client_call(struct client *client, const char *method, json_t *params, json_
 		if (error)
 			break;
 		const json_t *id = json_object_get(message, "id");
-		/* An id of null answers a request that could not be read, and only ours is under way. */
+		/* A null id answers a request that could not be parsed; only ours is under way. */
 		bool ours = json_is_null(id) || json_integer_value(id) == client->id;
 		if (ours)
 			error = client_take_answer(client, message, result, why);

@@ -1,33 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jsonrpc.c - JSON-RPC 2.0 envelopes: from a text to a request, from a request to its answer */
 #include "control/base/jsonrpc.h"
+#include "control/base/json.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
-
-/* Values, give or take one: every value but the first of its container comes after a comma. */
-static size_t count_values(const char *text, size_t length)
-{
-	size_t count = 1;
-	bool quoted = false;
-
-	for (size_t i = 0; i < length; i++) {
-		if (quoted && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			quoted = !quoted;
-		else if (!quoted && (text[i] == ',' || text[i] == '[' || text[i] == '{'))
-			count++;
-	}
-	return count;
-}
 
 int jsonrpc_parse(const char *text, size_t length, json_t **out, struct failure *why)
 {
 	json_error_t error;
 
-	if (count_values(text, length) > JSONRPC_MAX_VALUES) {
+	if (json_exceeds(text, length, JSONRPC_MAX_VALUES)) {
 		fail(why, -E2BIG, NULL, "more than %d values in one request", JSONRPC_MAX_VALUES);
 		return JSONRPC_INVALID_REQUEST;
 	}
@@ -40,46 +23,23 @@ int jsonrpc_parse(const char *text, size_t length, json_t **out, struct failure 
 	return 0;
 }
 
-/* What we were sent comes back in error texts; cut in the middle of a character it would not be UTF-8 any more. */
-static json_t *plain_string(const char *text)
-{
-	char plain[256];
-	json_t *string = json_string(text);
-
-	for (const char *c = text; string && *c; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f) {
-			json_decref(string);
-			string = NULL;
-		}
-	}
-	if (string)
-		return string;
-	snprintf(plain, sizeof(plain), "%s", text);
-	for (char *c = plain; *c; c++) {
-		if (*c < ' ' || *c == 0x7f || (unsigned char)*c >= 0x80)
-			*c = '?';
-	}
-	return json_string(plain);
-}
-
 json_t *jsonrpc_error(json_t *id, int code, const struct failure *why)
 {
-	json_t *error = json_pack("{s:i, s:o}", "code", code, "message", plain_string(why->text));
+	json_t *error = json_pack("{s:i, s:o}", "code", code, "message", json_plain_string(why->text));
 
 	if (why->key[0])
-		json_object_set_new(error, "data", json_pack("{s:o}", "key", plain_string(why->key)));
+		json_object_set_new(error, "data", json_pack("{s:o}", "key", json_plain_string(why->key)));
 	return json_pack("{s:s, s:O?, s:o}", "jsonrpc", "2.0", "id", id ? id : json_null(), "error", error);
 }
 
 static int check_envelope(const json_t *request, struct failure *why)
 {
-	const char *version = json_string_value(json_object_get(request, "jsonrpc"));
 	const json_t *id = json_object_get(request, "id");
 	const json_t *params = json_object_get(request, "params");
 
 	if (!json_is_object(request))
 		return fail(why, -EINVAL, NULL, "a request is an object with jsonrpc, id, method and params");
-	if (!version || strcmp(version, "2.0") != 0)
+	if (strcmp(json_text(request, "jsonrpc"), "2.0") != 0)
 		return fail(why, -EINVAL, "jsonrpc", "jsonrpc: must be \"2.0\"");
 	if (id && !json_is_string(id) && !json_is_number(id) && !json_is_null(id))
 		return fail(why, -EINVAL, "id", "id: must be a string, a number or null");
@@ -90,14 +50,14 @@ static int check_envelope(const json_t *request, struct failure *why)
 	return 0;
 }
 
-static int carry_out(const json_t *request, jsonrpc_call *call, void *context, struct rpc_client *client,
-		     json_t **result, struct failure *why)
+static int jsonrpc_run_method(const json_t *request, jsonrpc_call *call, void *context, struct rpc_client *client,
+			      json_t **result, struct failure *why)
 {
 	const char *method = json_string_value(json_object_get(request, "method"));
 	json_t *params = json_object_get(request, "params");
 
 	if (json_is_array(params)) {
-		fail(why, -EINVAL, "params", "params: positions are not known; give an object with keys");
+		fail(why, -EINVAL, "params", "params: there are no positional parameters; give an object with keys");
 		return JSONRPC_INVALID_PARAMS;
 	}
 	int code = call(context, client, method, params, result, why);
@@ -119,7 +79,7 @@ json_t *jsonrpc_answer(const json_t *request, jsonrpc_call *call, void *context,
 		return jsonrpc_error(usable ? bad : NULL, JSONRPC_INVALID_REQUEST, &why);
 	}
 	json_t *id = json_object_get(request, "id");
-	int code = carry_out(request, call, context, client, &result, &why);
+	int code = jsonrpc_run_method(request, call, context, client, &result, &why);
 	if (!id) {
 		json_decref(result);
 		return NULL;

@@ -1,25 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpc.c - the control socket
+ * rpc.c - the control socket: clients, their requests and answers, and the events they subscribed to
  *
- * A client is two queues and what is half done: `in` holds bytes not yet answered, `out` answers not yet taken. Each
- * turn of rpc_serve reads once, carries out up to RPC_TURN requests and sends what the socket takes. Memory is bounded:
+ *   client --recv--> in --line--> jsonrpc --method--> answer --> out --send--> client
+ *                     \                 \                         ^
+ *                      one line at most  a batch, one element     | between two answers
+ *                                        at a time                |
+ *                        rpc_broadcast() --> events --------------+
  *
- *   - nothing more is read while a complete line waits, so `in` is at most one line and one read;
- *   - no request is carried out while `out` is over RPC_MAX_OUTPUT, so `out` is at most that and one answer;
- *   - a batch is carried out and sent element by element, each counting as a request;
- *   - events have a queue of their own, merged into `out` between answers, as a batch's answer is one line.
+ * `in` holds bytes that are not answered yet, `out` answers that are not sent yet. Each turn of rpc_serve() reads once
+ * from each client, runs up to RPC_TURN of its requests, and sends what the socket takes. Work that is left at the end
+ * of a turn makes the eventfd `again` readable, and with it rpc_fd().
  *
- * Work that is left over at the end of a turn makes the eventfd `again` readable, and with it rpc_fd.
+ * Memory is bounded:
+ *   - while a complete line waits, nothing more is read, so `in` is at most one line and one read;
+ *   - while `out` is over RPC_MAX_OUTPUT, no request is run, so `out` is at most that and one answer;
+ *   - a batch is run and sent element by element, and each element counts as a request;
+ *   - the answer to a batch is one line, so events have a queue of their own and join `out` between answers. When that
+ *     queue is full, further events are only counted, and the client gets the count.
  *
- * Ends: a client that shut down its sending side (eof) gets all its answers, then is closed. One that is gone
- * altogether (deaf) still has what it sent carried out, so that "send and leave" works. One that is refused
- * (leaving > 0) is read and ignored for a moment, since closing at once would break its write and hide the answer.
+ * How a client ends:
+ *   eof      it shut down its sending side: it gets all its answers, then it is closed;
+ *   gone     it closed altogether: what it sent is still run, so that "send and leave" works;
+ *   leaving  it was refused: we read and discard for a moment, since closing at once would make its write fail and hide
+ *            the answer;
+ *   dead     an error, or no memory: closed at the end of the turn.
+ *
+ * One thread: the one that calls rpc_serve() and rpc_tick(). Methods run inside rpc_serve() and may call
+ * rpc_subscribe() and rpc_broadcast(). JSON-RPC 2.0 is in jsonrpc.c.
  */
 #include "control/base/rpc.h"
 #include "tap/base/buffer.h"
-#include "tap/base/directory.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -37,8 +51,8 @@
 #include <unistd.h>
 
 #define READ_SIZE 65536
-#define ACCEPTS 64        /* new clients in one turn */
-#define LEAVING_TICKS 2   /* how long a refused client is still listened to */
+#define ACCEPTS 64        /* new clients per turn */
+#define LEAVING_TICKS 2   /* how long we discard what a refused client sends */
 #define NEW_SUFFIX ".new" /* the socket's name until it listens */
 
 struct rpc_client {
@@ -47,18 +61,18 @@ struct rpc_client {
 	int fd;
 	uint32_t interest; /* what epoll watches for */
 	struct buffer in, out, events;
-	size_t scanned; /* bytes of `in` that are known to hold no newline */
-	json_t *batch;  /* being carried out, or NULL */
+	size_t scanned; /* the first bytes of `in`, known to hold no newline */
+	json_t *batch;  /* the batch that is being run, or NULL */
 	size_t batch_next;
 	bool batch_answered; /* its opening bracket is in `out` */
 	bool readable;
-	bool backlog; /* a request may be carried out without reading */
+	bool backlog; /* another request may be ready without reading */
 	bool eof;
 	bool gone;
 	bool dead;
 	bool monitoring;
 	unsigned leaving;
-	uint64_t missed; /* events since the last one that found room */
+	uint64_t missed; /* events that found no room since the last one that did */
 };
 
 struct rpc {
@@ -68,13 +82,13 @@ struct rpc {
 	unsigned n_clients;
 	size_t held; /* sum of in.size */
 	int epoll, listener, again;
-	bool full; /* accepting is suspended: no descriptors left */
+	bool full; /* not accepting: no descriptors left */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	dev_t dev; /* with ino: the file we made */
+	dev_t dev; /* with ino: the socket file we made */
 	ino_t ino;
 };
 
-/* ---- what a client is owed ---- */
+/* ---- answers ---- */
 
 static void rpc_client_append(struct rpc_client *client, const char *bytes, size_t length)
 {
@@ -139,7 +153,7 @@ static void rpc_client_request(struct rpc_client *client, const char *text, size
 		rpc_client_respond(client, jsonrpc_error(NULL, code, &why));
 		return;
 	}
-	if (json_array_size(request)) { /* an empty array is refused below, as the standard wants */
+	if (json_array_size(request)) { /* an empty array is refused below (JSON-RPC 2.0, section 6) */
 		client->batch = request;
 		client->batch_next = 0;
 		client->batch_answered = false;
@@ -151,14 +165,7 @@ static void rpc_client_request(struct rpc_client *client, const char *text, size
 		rpc_client_respond(client, answer);
 }
 
-static bool rpc_line_is_blank(const char *text, size_t length)
-{
-	while (length && strchr(" \t\r", text[length - 1]) && text[length - 1])
-		length--;
-	return !length;
-}
-
-/* Finds the next line and its length without the newline; what an eof cuts off is a line too. NULL: none yet. */
+/* The next line, with its length without the newline. At eof the unfinished rest is a line, too. NULL: none yet. */
 static const char *next_line(struct rpc_client *client, size_t *length)
 {
 	const char *bytes = buffer_bytes(&client->in);
@@ -182,7 +189,7 @@ static void consume_input(struct rpc_client *client, size_t length)
 	client->scanned = 0;
 }
 
-/* Carries out one request; false when that needs more input. */
+/* Runs one request; false when that needs more input. */
 static bool rpc_client_step(struct rpc_client *client)
 {
 	size_t length;
@@ -200,7 +207,7 @@ static bool rpc_client_step(struct rpc_client *client)
 		rpc_client_refuse(client, JSONRPC_INVALID_REQUEST, &why);
 		return false;
 	}
-	if (!rpc_line_is_blank(line, length))
+	if (!text_is_blank(line, length))
 		rpc_client_request(client, line, length);
 	size_t held = buffer_length(&client->in);
 	consume_input(client, length < held ? length + 1 : held);
@@ -253,7 +260,7 @@ static void rpc_client_read(struct rpc_client *client)
 	rpc->held += client->in.size;
 }
 
-/* Events go out between answers, and after them the number of those that found no room. */
+/* Between answers: the queued events, then the number of those that found no room. */
 static void merge_events(struct rpc_client *client)
 {
 	char note[160];
@@ -315,6 +322,8 @@ static void rpc_client_close(struct rpc_client *client)
 		rpc->clients = client->next;
 	rpc->n_clients--;
 	rpc->held -= client->in.size;
+	/* close(2) alone leaves it in the epoll set as long as a forked child has the descriptor, too. */
+	epoll_ctl(rpc->epoll, EPOLL_CTL_DEL, client->fd, NULL);
 	close(client->fd);
 	buffer_free(&client->in);
 	buffer_free(&client->out);
@@ -336,7 +345,7 @@ static void rpc_client_watch(struct rpc_client *client)
 	client->interest = interest;
 }
 
-/* One turn. Whether there is more to do without waiting for the client. */
+/* Returns whether there is more to do without waiting for the client. */
 static bool rpc_client_turn(struct rpc_client *client)
 {
 	int budget = RPC_TURN;
@@ -397,8 +406,8 @@ static void accept_clients(struct rpc *rpc)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			/* The listener stays readable: without this the loop would spin. The tick tries again. */
-			log_line(LOG_WARNING, "control socket: cannot take a new client now: %s", strerror(errno));
+			/* The listener stays readable and would make the loop spin; rpc_tick() tries again. */
+			log_line(LOG_WARNING, "control socket: cannot accept a client now: %s", strerror(errno));
 			listener_watch(rpc, false);
 		}
 		return;
@@ -425,7 +434,7 @@ void rpc_serve(struct rpc *rpc)
 		next = client->next;
 		more |= rpc_client_turn(client);
 	}
-	/* Setting and clearing an eventfd cannot fail but for EAGAIN, which means it is as wanted already. */
+	/* The only possible error is EAGAIN, which means that the eventfd is in the wanted state already. */
 	ssize_t ignored = more ? write(rpc->again, &one, sizeof(one)) : read(rpc->again, &one, sizeof(one));
 	(void)ignored;
 }
@@ -481,7 +490,7 @@ static int rpc_socket_address(const char *path, const char *suffix, struct socka
 	return 0;
 }
 
-/* Whether the file at `path` may be replaced: nothing, or a socket on which nobody answers. */
+/* The path may be used when there is no file, or a socket on which nobody answers. */
 static int check_stale(const char *path, struct failure *why)
 {
 	struct sockaddr_un address;
@@ -490,7 +499,7 @@ static int check_stale(const char *path, struct failure *why)
 	if (lstat(path, &status)) {
 		if (errno == ENOENT)
 			return 0;
-		return fail(why, -errno, "socket", "socket: cannot look at %s: %s", path, strerror(errno));
+		return fail(why, -errno, "socket", "socket: cannot examine %s: %s", path, strerror(errno));
 	}
 	if (!S_ISSOCK(status.st_mode))
 		return fail(why, -EEXIST, "socket", "socket: %s exists and is not a socket; give another path", path);
@@ -504,12 +513,12 @@ static int check_stale(const char *path, struct failure *why)
 	close(fd);
 	if (error == ECONNREFUSED || error == ENOENT)
 		return 0;
-	/* EAGAIN is an answer as well: its queue of new clients is full. */
+	/* EAGAIN means that somebody listens, too: its backlog is full. */
 	return fail(why, -EADDRINUSE, "socket",
 		    "socket: another podswitchd answers on %s; stop it or give another path with -s", path);
 }
 
-/* The socket under its final name, listening. The caller holds the lock of its directory. */
+/* Binds under another name and renames, so that the final name always answers. The directory must be locked. */
 static int listen_at(struct rpc *rpc, struct failure *why)
 {
 	struct sockaddr_un address;
@@ -521,7 +530,7 @@ static int listen_at(struct rpc *rpc, struct failure *why)
 	if (error)
 		return error;
 	if (!lstat(address.sun_path, &status) && S_ISSOCK(status.st_mode))
-		unlink(address.sun_path); /* of one that was killed between bind and rename */
+		unlink(address.sun_path); /* left by a process that was killed between bind and rename */
 	mode_t mask = umask(0177);
 	error = bind(rpc->listener, (const struct sockaddr *)&address, sizeof(address)) ? errno : 0;
 	umask(mask);
@@ -538,15 +547,13 @@ static int listen_at(struct rpc *rpc, struct failure *why)
 	return 0;
 }
 
-/* Two that start at once must not both find a stale file: the directory is locked from the look to the rename. */
+/* Of two that start at once, both could find the same stale file: lock the directory from the check to the rename. */
 static int listen_locked(struct rpc *rpc, struct failure *why)
 {
-	char directory[sizeof(rpc->path)];
-	const char *slash = strrchr(rpc->path, '/');
-	int length = slash ? (int)(slash - rpc->path) + 1 : 0;
+	char directory[sizeof(rpc->path) + 1];
 
-	snprintf(directory, sizeof(directory), "%.*s", length, rpc->path);
-	int lock = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	file_beside(rpc->path, ".", directory, sizeof(directory));
+	int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0)
 		return fail(why, -errno, "socket", "socket: cannot open the directory of %s: %s", rpc->path,
 			    strerror(errno));
@@ -581,7 +588,7 @@ int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **o
 
 	int error = rpc_socket_address(path, "", &address, why);
 	if (!error)
-		error = directory_make_for(path, "socket", why);
+		error = file_make_parent(path, "socket", why);
 	if (error)
 		return error;
 	struct rpc *rpc = calloc(1, sizeof(*rpc));

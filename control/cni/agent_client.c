@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent_client.c - calls of podswitch-agent, which may be away for a while */
+/* agent_client.c - calls of podswitch-agent (or podswitchd), which may be away for a while */
 #include "control/cni/agent_client.h"
+
+#include "tap/base/clock.h"
 
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
-
-long long agent_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void agent_client_close(struct agent_client *agent_client)
 {
@@ -22,14 +15,14 @@ void agent_client_close(struct agent_client *agent_client)
 	agent_client->connected = false;
 }
 
-static int left_until(long long deadline)
+static int left_until(uint64_t deadline)
 {
-	long long left = deadline - agent_now();
+	uint64_t now = clock_ms();
 
-	return left < 1 ? 1 : left > INT_MAX ? INT_MAX : (int)left;
+	return now >= deadline ? 1 : deadline - now > INT_MAX ? INT_MAX : (int)(deadline - now);
 }
 
-static int call_once(struct agent_client *agent_client, const char *method, json_t *params, long long deadline,
+static int call_once(struct agent_client *agent_client, const char *method, json_t *params, uint64_t deadline,
 		     json_t **result, struct failure *why)
 {
 	if (!agent_client->connected) {
@@ -43,13 +36,13 @@ static int call_once(struct agent_client *agent_client, const char *method, json
 	agent_client->reached = true;
 	agent_client->client.timeout = left_until(deadline);
 	int error = client_call(&agent_client->client, method, params, result, why);
-	/* After a missing answer the connection is not in step any more. */
+	/* The answer that did not come may still come, and would be taken for that of the next request. */
 	if (error && error != -EREMOTEIO)
 		agent_client_close(agent_client);
 	return error;
 }
 
-int agent_client_call(struct agent_client *agent_client, const char *method, json_t *params, long long deadline,
+int agent_client_call(struct agent_client *agent_client, const char *method, json_t *params, uint64_t deadline,
 		      json_t **result, struct failure *why)
 {
 	int error = params ? call_once(agent_client, method, params, deadline, result, why)
@@ -59,22 +52,20 @@ int agent_client_call(struct agent_client *agent_client, const char *method, jso
 	return error;
 }
 
-int agent_client_pause(const struct agent_client *agent_client, long long milliseconds)
+int agent_client_pause(const struct agent_client *agent_client, int milliseconds)
 {
 	struct pollfd stop = {.fd = agent_client->stop_fd, .events = POLLIN};
 
-	if (milliseconds < 1)
-		milliseconds = 1;
-	return poll(&stop, 1, (int)milliseconds) > 0 ? -ECANCELED : 0;
+	return poll(&stop, 1, milliseconds) > 0 ? -ECANCELED : 0;
 }
 
-enum cni_code agent_client_away(const struct agent_client *agent_client, enum cni_code code,
-				const struct failure *behind, struct refusal *why)
+enum cni_code agent_client_unanswered(const struct agent_client *agent_client, enum cni_code code,
+				      const struct failure *failure, struct refusal *why)
 {
 	refuse(why, code,
 	       "podswitch-agent does not answer on %s: is the podswitch DaemonSet running on this node? kubectl -n "
 	       "podswitch get pods -o wide",
 	       agent_client->path);
-	refuse_details(why, behind->text);
+	refuse_details(why, failure->text);
 	return code;
 }

@@ -1,27 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attach.c - a pod's attachment to its gateway: asked for, taken back and looked at through the agent */
+/*
+ * attach.c - a pod's attachment to its gateway: asked for, removed and checked through the agent
+ *
+ * An ADD asks the agent again and again until it says "ready": the agent answers at once, so that a question never
+ * hangs, and a restart of the agent only costs one more question.
+ *
+ *   podswitch-cni                  podswitch-agent                     podswitchd
+ *     | -- attachment.add ----------> | (does not know the pod yet)       |
+ *     | <-------- pending, "reason" - |                                   |
+ *     |   pause 20, 40 ... 200 ms     | -- gateway.add, port.add -------> |
+ *     | -- attachment.add ----------> |                                   |  ARP, DHCP, probe
+ *     | <-------- pending, "reason" - | <-------------------- port.ready  |
+ *     | -- attachment.add ----------> |                                   |
+ *     | <-- ready, mac, addresses --- |                                   |
+ *
+ * An ADD ends with CNI code 11 (try again later) when the configured timeout is over, when the agent has been silent
+ * for SILENCE, and on a signal; after each of these, and after a refusal, what may exist already is removed.
+ *
+ * A DEL always succeeds, since a runtime keeps the pod until it does. It tries in turn, each with a share of the time:
+ * the agent, podswitchd itself (port.remove, closed: an exclusive pod's own default route stays away), a tombstone that
+ * the agent reads when it is back.
+ *
+ * Which interface: chained behind another plugin ours is the configured `ifname`, standalone it is CNI_IFNAME. A DEL or
+ * CHECK without the ADD's result cannot tell the two apart; then eth0 means that ours was probably chained behind it.
+ *
+ * One thread.
+ */
 #include "control/cni/attach.h"
 
+#include "control/base/json.h"
 #include "control/base/jsonrpc.h"
 #include "control/base/names.h"
 #include "control/cni/agent_client.h"
 #include "control/cni/result.h"
 #include "control/cni/tombstone.h"
+#include "tap/base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* Milliseconds. */
 enum {
-	FIRST_PAUSE = 20, /* between two questions of an ADD; doubles up to the longest */
+	FIRST_PAUSE = 20, /* between two questions of an ADD; doubled up to LONGEST_PAUSE */
 	LONGEST_PAUSE = 200,
-	SILENCE = 10000,   /* of the agent, after which an ADD, CHECK, GC or STATUS gives up */
-	DEL_AGENT = 2500,  /* of a DEL's time, until which the agent is waited for */
-	DEL_SWITCH = 4000, /* and podswitchd */
-	LEAST_DEL = 300,   /* for each of the two, however much time is gone */
+	SILENCE = 10000,   /* without an answer, after which ADD, CHECK, GC and STATUS give up */
+	DEL_AGENT = 2500,  /* from the start of a DEL, until which we wait for the agent */
+	DEL_SWITCH = 4000, /* and until which we wait for podswitchd */
+	LEAST_DEL = 300,   /* for each of the two, however late it is */
 };
 
-/* A runtime gives the interface of a pod's first network this name, and those of further ones another. */
+/* Runtimes give this name to the interface of a pod's first network, and others to those of further networks. */
 #define PRIMARY_IFNAME "eth0"
 
 /* ---- ADD ---- */
@@ -39,13 +67,13 @@ static json_t *add_params(const struct attach *attach, const char *ifname)
 	return params;
 }
 
-/* Whether to go on asking, and what was the last that was heard. */
+/* What an ADD knows so far. */
 struct waiting {
-	long long deadline; /* of the whole ADD */
-	long long heard;    /* when the agent answered last, or the ADD began */
-	bool pending;       /* the last answer was "not yet" */
+	uint64_t deadline; /* of the whole ADD */
+	uint64_t answered; /* when the agent answered last, or when the ADD began */
+	bool pending;      /* the last answer was "not yet" */
 	char reason[256];
-	struct failure away; /* how the agent did not answer */
+	struct failure failure; /* of the last question that had no answer */
 };
 
 static enum cni_code no_gateway(const struct attach *attach, json_t **out, struct refusal *why)
@@ -60,72 +88,79 @@ static enum cni_code no_gateway(const struct attach *attach, json_t **out, struc
 	return 0;
 }
 
-/* Takes an answer apart. 0 with *out filled: done; 0 without: ask again. */
-static enum cni_code attach_take_answer(const struct attach *attach, const char *ifname, const json_t *answer,
+static const char *reason_in(const json_t *answer, const char *otherwise)
+{
+	const char *reason = json_text(answer, "reason");
+
+	return *reason ? reason : otherwise;
+}
+
+/* 0 with *out filled: done; 0 without: ask again. */
+static enum cni_code attach_read_answer(const struct attach *attach, const char *ifname, const json_t *answer,
 					struct waiting *waiting, json_t **out, struct refusal *why)
 {
-	const char *state = json_string_value(json_object_get(answer, "state"));
-	const char *reason = json_string_value(json_object_get(answer, "reason"));
+	const char *state = json_text(answer, "state");
 
-	if (state && !strcmp(state, "ready"))
+	if (!strcmp(state, "ready"))
 		return result_ready(attach->request, attach->environment, ifname, answer, out, why);
-	if (state && !strcmp(state, "none"))
+	if (!strcmp(state, "none"))
 		return no_gateway(attach, out, why);
-	if (!state || strcmp(state, "pending") != 0)
+	if (strcmp(state, "pending") != 0)
 		return result_not_understood(why, "state");
 	waiting->pending = true;
-	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason ? reason : "podswitch-agent does not say why");
+	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason_in(answer, "podswitch-agent gives no reason"));
 	return 0;
 }
 
-static enum cni_code take_refusal(const struct agent_client *agent, const struct failure *failure, struct refusal *why)
+static enum cni_code refusal_of_agent(const struct agent_client *agent, const struct failure *failure,
+				      struct refusal *why)
 {
 	if (agent->client.refused == AGENT_REFUSED)
 		return refuse(why, CNI_REFUSED, "%s", failure->text);
 	return refuse(why, CNI_FAILED, "podswitch-agent failed: %s", failure->text);
 }
 
-/* 0 while there is time. */
+/* 0 while there is time to ask again. */
 static enum cni_code check_time(const struct attach *attach, const struct agent_client *agent,
 				const struct waiting *waiting, struct refusal *why)
 {
-	long long now = agent_now();
+	uint64_t now = clock_ms();
 
 	if (now >= waiting->deadline && waiting->pending)
-		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s has no way to its gateway after %u s: %s",
+		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s has no connection to its gateway after %u s: %s",
 			      attach->environment->namespace, attach->environment->pod, attach->request->timeout,
 			      waiting->reason);
-	if (now < waiting->deadline && now < waiting->heard + SILENCE)
+	if (now < waiting->deadline && now < waiting->answered + SILENCE)
 		return 0;
-	return agent_client_away(agent, CNI_TRY_AGAIN, &waiting->away, why);
+	return agent_client_unanswered(agent, CNI_TRY_AGAIN, &waiting->failure, why);
 }
 
-static enum cni_code stopped(const struct attach *attach, struct refusal *why)
+static enum cni_code attach_stopped(const struct attach *attach, struct refusal *why)
 {
 	return refuse(why, CNI_TRY_AGAIN, "stopped by a signal before pod %s/%s had its gateway",
 		      attach->environment->namespace, attach->environment->pod);
 }
 
-/* One question. 0 with *out filled: done; 0 without: ask again. */
+/* Asks once. 0 with *out filled: done; 0 without: ask again. */
 static enum cni_code attach_ask(const struct attach *attach, struct agent_client *agent, const char *ifname,
 				struct waiting *waiting, json_t **out, struct refusal *why)
 {
-	long long silence = waiting->heard + SILENCE;
-	long long limit = waiting->deadline < silence ? waiting->deadline : silence;
+	uint64_t silence = waiting->answered + SILENCE;
+	uint64_t limit = waiting->deadline < silence ? waiting->deadline : silence;
 	struct failure failure = {0};
 	json_t *answer = NULL;
 	enum cni_code code = 0;
 
 	int error = agent_client_call(agent, "attachment.add", add_params(attach, ifname), limit, &answer, &failure);
 	if (error == -ECANCELED)
-		return stopped(attach, why);
+		return attach_stopped(attach, why);
 	if (error == -EREMOTEIO)
-		return take_refusal(agent, &failure, why);
+		return refusal_of_agent(agent, &failure, why);
 	if (error) {
-		waiting->away = failure;
+		waiting->failure = failure;
 	} else {
-		waiting->heard = agent_now();
-		code = attach_take_answer(attach, ifname, answer, waiting, out, why);
+		waiting->answered = clock_ms();
+		code = attach_read_answer(attach, ifname, answer, waiting, out, why);
 	}
 	json_decref(answer);
 	return code || *out ? code : check_time(attach, agent, waiting, why);
@@ -134,21 +169,21 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 static enum cni_code ask_until_ready(const struct attach *attach, struct agent_client *agent, const char *ifname,
 				     json_t **out, struct refusal *why)
 {
-	struct waiting waiting = {.heard = agent_now()};
-	long long pause = FIRST_PAUSE;
+	struct waiting waiting = {.answered = clock_ms()};
+	int pause = FIRST_PAUSE;
 
-	waiting.deadline = waiting.heard + attach->request->timeout * 1000LL;
+	waiting.deadline = waiting.answered + attach->request->timeout * 1000ull;
 	for (;;) {
 		enum cni_code code = attach_ask(attach, agent, ifname, &waiting, out, why);
 		if (code || *out)
 			return code;
 		if (agent_client_pause(agent, pause))
-			return stopped(attach, why);
+			return attach_stopped(attach, why);
 		pause = pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
 	}
 }
 
-/* Of an ADD, and of what undoes it. */
+/* The interface of an ADD. Its result is not there yet, so what matters is whether another plugin came before us. */
 static const char *added_ifname(const struct attach *attach)
 {
 	return attach->request->previous ? attach->request->ifname : attach->environment->ifname;
@@ -172,7 +207,7 @@ enum cni_code attach_add(const struct attach *attach, json_t **out, struct refus
 
 /* ---- DEL ---- */
 
-/* What names an attachment to the agent. */
+/* How the agent identifies an attachment. */
 static json_t *attachment_params(const struct attach *attach, const char *ifname)
 {
 	const struct environment *e = attach->environment;
@@ -181,10 +216,10 @@ static json_t *attachment_params(const struct attach *attach, const char *ifname
 			 e->namespace, "pod", e->pod);
 }
 
-/* A part of the time that a DEL may take, but never so little that nobody could answer. */
-static long long attach_deadline(const struct attach *attach, long long part)
+/* `part` ms after the start of the DEL, but not so soon that nobody could answer. */
+static uint64_t attach_deadline(const struct attach *attach, unsigned part)
 {
-	long long least = agent_now() + LEAST_DEL, deadline = attach->started + part;
+	uint64_t least = clock_ms() + LEAST_DEL, deadline = attach->started + part;
 
 	return deadline > least ? deadline : least;
 }
@@ -203,8 +238,8 @@ static int remove_from_switch(const struct attach *attach, const char *port, str
 	return error;
 }
 
-/* Without the agent: podswitchd itself, and without that a note for the agent's next start. */
-static void remove_alone(const struct attach *attach, const char *ifname)
+/* The agent does not answer: asks podswitchd itself, and when that does not either, leaves a tombstone. */
+static void remove_without_agent(const struct attach *attach, const char *ifname)
 {
 	const struct environment *e = attach->environment;
 	char port[NAMES_SIZE];
@@ -219,8 +254,8 @@ static void remove_alone(const struct attach *attach, const char *ifname)
 		return;
 	json_t *content = attachment_params(attach, ifname);
 	if (tombstone_put(attach->request->socket, port, content, &why))
-		fprintf(stderr, "podswitch-cni: what is left of pod %s/%s cannot be noted: %s\n", e->namespace, e->pod,
-			why.text);
+		fprintf(stderr, "podswitch-cni: cannot leave a note to remove pod %s/%s later: %s\n", e->namespace,
+			e->pod, why.text);
 	json_decref(content);
 }
 
@@ -231,7 +266,7 @@ static void remove_one(const struct attach *attach, struct agent_client *agent, 
 
 	if (agent_client_call(agent, "attachment.remove", attachment_params(attach, ifname),
 			      attach_deadline(attach, DEL_AGENT), &result, &why))
-		remove_alone(attach, ifname);
+		remove_without_agent(attach, ifname);
 	json_decref(result);
 }
 
@@ -240,7 +275,7 @@ void attach_undo(const struct attach *attach)
 	struct attach undo = *attach;
 	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = -1};
 
-	undo.started = agent_now();
+	undo.started = clock_ms();
 	remove_one(&undo, &agent, added_ifname(attach));
 	agent_client_close(&agent);
 }
@@ -252,8 +287,8 @@ void attach_remove(const struct attach *attach)
 	bool chained = result_has_interface(attach->request->previous, ours);
 
 	/*
-	 * Without a result of the ADD a pod's first interface says only that ours was probably behind it. Of a further
-	 * network's interface nothing is guessed, as our guess could be the way that the pod has by its first network.
+	 * Without the ADD's result, eth0 means that ours was probably chained behind it. For another interface we guess
+	 * nothing: `ours` could be the attachment of the pod's first network, which stays.
 	 */
 	bool maybe = !chained && !strcmp(given, PRIMARY_IFNAME);
 	if (chained || maybe)
@@ -265,18 +300,18 @@ void attach_remove(const struct attach *attach)
 
 /* ---- CHECK, GC, STATUS ---- */
 
-/* One call, without insisting. `code` is for an agent that does not answer. */
+/* Calls the agent once. `code` is for one that does not answer. */
 static enum cni_code attach_call_agent(const struct attach *attach, const char *method, json_t *params,
 				       enum cni_code code, json_t **answer, struct refusal *why)
 {
 	struct agent_client agent = {.path = attach->request->agent_socket, .stop_fd = attach->stop_fd};
 	struct failure failure = {0};
 
-	int error = agent_client_call(&agent, method, params, agent_now() + SILENCE, answer, &failure);
+	int error = agent_client_call(&agent, method, params, clock_ms() + SILENCE, answer, &failure);
 	agent_client_close(&agent);
 	if (error == -EREMOTEIO)
-		return take_refusal(&agent, &failure, why);
-	return error ? agent_client_away(&agent, code, &failure, why) : 0;
+		return refusal_of_agent(&agent, &failure, why);
+	return error ? agent_client_unanswered(&agent, code, &failure, why) : 0;
 }
 
 static const char *checked_ifname(const struct attach *attach)
@@ -287,22 +322,19 @@ static const char *checked_ifname(const struct attach *attach)
 	return chained ? ours : given;
 }
 
-static enum cni_code take_check(const struct attach *attach, const char *ifname, const json_t *answer,
-				struct refusal *why)
+static enum cni_code attach_read_check(const struct attach *attach, const char *ifname, const json_t *answer,
+				       struct refusal *why)
 {
 	const struct environment *e = attach->environment;
-	const char *state = json_string_value(json_object_get(answer, "state"));
-	const char *reason = json_string_value(json_object_get(answer, "reason"));
+	const char *state = json_text(answer, "state");
+	const char *reason = reason_in(answer, "podswitch-agent gives no reason");
 
-	reason = reason ? reason : "podswitch-agent does not say why";
-	if (!state)
-		return result_not_understood(why, "state");
-	/* A pod that has lost its gateway's answers is not made better by making it anew. */
+	/* Not CNI_CHECKED: a runtime might recreate the pod, which does not bring its gateway back. */
 	if (!strcmp(state, "lost"))
-		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s: its gateway behind %s does not answer: %s", e->namespace,
+		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s: its gateway does not answer on %s: %s", e->namespace,
 			      e->pod, ifname, reason);
 	if (!strcmp(state, "missing"))
-		return refuse(why, CNI_CHECKED, "pod %s/%s: %s is not as it was made: %s", e->namespace, e->pod, ifname,
+		return refuse(why, CNI_CHECKED, "pod %s/%s: %s has been changed: %s", e->namespace, e->pod, ifname,
 			      reason);
 	return strcmp(state, "none") != 0 && strcmp(state, "ready") != 0 ? result_not_understood(why, "state") : 0;
 }
@@ -317,19 +349,18 @@ enum cni_code attach_check(const struct attach *attach, struct refusal *why)
 	enum cni_code code = attach_call_agent(attach, "attachment.check", attachment_params(attach, ifname),
 					       CNI_TRY_AGAIN, &answer, why);
 	if (!code)
-		code = take_check(attach, ifname, answer, why);
+		code = attach_read_check(attach, ifname, answer, why);
 	json_decref(answer);
 	return code;
 }
 
-/* Behind a pod's first interface there may be ours. */
-static enum cni_code list_valid(const struct request *request, json_t *list, struct refusal *why)
+/* Each valid attachment in the agent's form; behind each eth0 there may be one of ours. */
+static enum cni_code attach_list_valid(const struct request *request, json_t *list, struct refusal *why)
 {
 	for (size_t i = 0; i < json_array_size(request->valid); i++) {
 		const json_t *entry = json_array_get(request->valid, i);
-		const char *container = json_string_value(json_object_get(entry, "containerID"));
-		const char *ifname = json_string_value(json_object_get(entry, "ifname"));
-		if (!container || !ifname)
+		const char *container = json_text(entry, "containerID"), *ifname = json_text(entry, "ifname");
+		if (!*container || !*ifname)
 			return refuse(why, CNI_BAD_CONFIG,
 				      "cni.dev/valid-attachments: each needs the strings containerID and ifname");
 		json_array_append_new(list, json_pack("{s:s, s:s}", "container_id", container, "ifname", ifname));
@@ -344,8 +375,8 @@ enum cni_code attach_collect(const struct attach *attach, struct refusal *why)
 {
 	json_t *answer = NULL, *valid = json_array();
 
-	/* Nothing is removed because somebody forgot to say what is to stay. */
-	enum cni_code code = attach->request->valid ? list_valid(attach->request, valid, why)
+	/* A runtime that does not say what is valid must not make us remove everything. */
+	enum cni_code code = attach->request->valid ? attach_list_valid(attach->request, valid, why)
 						    : refuse(why, CNI_BAD_CONFIG, "cni.dev/valid-attachments: missing");
 	if (!code)
 		code = attach_call_agent(attach, "attachment.gc",
@@ -363,13 +394,12 @@ enum cni_code attach_status(const struct attach *attach, struct refusal *why)
 	enum cni_code code = attach_call_agent(attach, "agent.status", json_object(), CNI_UNAVAILABLE, &answer, why);
 	bool synced = json_is_true(json_object_get(answer, "synced"));
 	bool podswitchd = json_is_true(json_object_get(answer, "switch"));
-	const char *reason = json_string_value(json_object_get(answer, "reason"));
 	if (!code && !podswitchd)
 		code = refuse(why, CNI_UNAVAILABLE, "podswitch-agent does not reach podswitchd on this node: %s",
-			      reason ? reason : attach->request->socket);
+			      reason_in(answer, attach->request->socket));
 	else if (!code && !synced)
 		code = refuse(why, CNI_UNAVAILABLE, "podswitch-agent does not know the cluster yet: %s",
-			      reason ? reason : "it has not heard of the API server");
+			      reason_in(answer, "it has no answer from the API server"));
 	else if (code)
 		why->code = code = CNI_UNAVAILABLE;
 	json_decref(answer);

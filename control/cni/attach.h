@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attach.h - a pod's attachment to its gateway: asked for, taken back and looked at through the agent
+ * attach.h - a pod's attachment to its gateway: asked for, removed and checked through the agent
  *
- * Nothing here decides or configures: the agent does, and podswitchd. Here are the waits, and what is done when one of
- * the two is away. An attachment's interface is not always CNI_IFNAME: behind another plugin's interface ours has the
- * name that the configuration gives. Of a DEL or CHECK, nothing but the result of the ADD tells which of the two it
- * was.
+ * The agent and podswitchd decide and configure. Here are the waits, and what happens when one of the two is away.
  *
  * One thread.
  */
@@ -16,24 +13,25 @@
 #include "control/cni/request.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 struct attach {
 	const struct environment *environment;
 	const struct request *request;
-	long long started; /* agent_now() when the configuration was there */
-	int stop_fd;       /* readable: stop waiting; -1: nothing does */
+	uint64_t started; /* clock_ms() when the configuration had been read */
+	int stop_fd;      /* readable: stop waiting; -1: none */
 };
 
 /*
- * ADD: returns when the pod has its way to the gateway, or needs none. 0 and a new reference in *out, the result to
- * print; else nothing is left behind, as far as that could be reached.
+ * ADD: returns when the pod reaches its gateway, or has none. 0 and a new reference in *out, the result to print. On an
+ * error whatever was made is removed, as far as the agent or podswitchd answers.
  */
 enum cni_code attach_add(const struct attach *attach, json_t **out, struct refusal *why);
 
-/* Takes back an ADD that failed, or whose result could not be delivered. */
+/* Removes what an ADD made that failed, or whose result could not be printed. */
 void attach_undo(const struct attach *attach);
 
-/* DEL. Takes at most 5 seconds from `started`, and leaves a tombstone when nobody answers. */
+/* DEL. Takes at most 5 seconds from `started`; leaves a tombstone when nobody answers. */
 void attach_remove(const struct attach *attach);
 
 /* CHECK, GC and STATUS. */

@@ -1,12 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* confdir.c - our entry in the network configuration of a node, which belongs to somebody else */
+/*
+ * confdir.c - our entry in the network configuration of a node, which belongs to somebody else
+ *
+ * Runtimes watch the directory and read the file whose name comes first, at any moment. So at every moment there must
+ * be a complete configuration, and nothing but our entry may change:
+ *
+ *   10-x.conflist   The text is spliced (splice.h), parsed again and compared with the expected tree; only then it is
+ *                   renamed over the old file. Anything unexpected: "edit it by hand".
+ *
+ *   10-x.conf, 10-x.json   One plugin, which cannot be chained. chain_single() goes through these states:
+ *
+ *       10-x.conf                                       what the runtime reads
+ *       10-x.conf  10-x.conflist                        still 10-x.conf, which sorts first
+ *       10-x.conf.podswitch-saved  10-x.conflist        the list, with our entry
+ *
+ *     and confdir_restore() goes back the same way, when the list without our entry is still the one we made.
+ *
+ * A program that was killed between two steps leaves one of these states; chaining again goes on from each of them.
+ * Another program that changes a file while we edit it wins: conffile_write() returns -EAGAIN and the caller reads it
+ * again. Several of us take turns by a lock on the directory.
+ *
+ * Any process; one thread.
+ */
 #include "control/cni/confdir.h"
 
+#include "control/base/json.h"
 #include "control/cni/conffile.h"
 #include "control/cni/refusal.h"
 #include "control/cni/splice.h"
+#include "tap/base/file.h"
+#include "tap/base/text.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,31 +40,24 @@
 
 #define SAVED ".podswitch-saved"
 
-static bool ends_with(const char *name, const char *suffix)
-{
-	size_t length = strlen(name), tail = strlen(suffix);
-
-	return length > tail && !strcmp(name + length - tail, suffix);
-}
-
 static bool is_single(const char *name)
 {
-	return ends_with(name, ".conf") || ends_with(name, ".json");
+	return text_ends_with(name, ".conf") || text_ends_with(name, ".json");
 }
 
 static int is_configuration(const struct dirent *entry)
 {
 	if (entry->d_type == DT_DIR)
 		return false;
-	return is_single(entry->d_name) || ends_with(entry->d_name, ".conflist");
+	return is_single(entry->d_name) || text_ends_with(entry->d_name, ".conflist");
 }
 
 static int is_saved(const struct dirent *entry)
 {
-	return ends_with(entry->d_name, SAVED);
+	return text_ends_with(entry->d_name, SAVED);
 }
 
-/* In the order of bytes, as runtimes sort, whatever the locale says. */
+/* By bytes, as runtimes sort; not by the locale. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
@@ -64,12 +83,10 @@ static void free_list(struct dirent **names, int count)
 
 static bool plugin_is_ours(const json_t *plugin)
 {
-	const char *type = json_string_value(json_object_get(plugin, "type"));
-
-	return type && !strcmp(type, CONFDIR_TYPE);
+	return !strcmp(json_text(plugin, "type"), CONFDIR_TYPE);
 }
 
-/* The number of our entry, or of plugins when there is none. */
+/* The index of our entry; the number of plugins when there is none. */
 static size_t find_ours(const json_t *document)
 {
 	const json_t *plugins = json_object_get(document, "plugins");
@@ -80,18 +97,17 @@ static size_t find_ours(const json_t *document)
 	return index;
 }
 
-/* A network that has nothing but the loopback interface: the pods' one is still to come. */
+/* A configuration of the loopback interface alone; that of the pods' network is still to come. */
 static bool confdir_is_loopback(const json_t *document)
 {
 	const json_t *plugins = json_object_get(document, "plugins");
 	const json_t *only = plugins && json_array_size(plugins) == 1 ? json_array_get(plugins, 0) : document;
-	const char *type = json_string_value(json_object_get(only, "type"));
 
-	return type && !strcmp(type, "loopback");
+	return !strcmp(json_text(only, "type"), "loopback");
 }
 
-/* Whether `text` is `expected` to a parser. */
-static bool means(const char *text, const json_t *expected)
+/* Whether a parser reads `expected` in `text`. */
+static bool text_is_json(const char *text, const json_t *expected)
 {
 	json_t *got = text ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
 	bool same = got && json_equal(got, expected);
@@ -100,8 +116,8 @@ static bool means(const char *text, const json_t *expected)
 	return same;
 }
 
-/* The same with the integers that conffile_read makes reals. */
-static json_t *as_read(const json_t *value)
+/* `value` with its integers as reals, as conffile_read() parses them. */
+static json_t *with_reals(const json_t *value)
 {
 	char *text = json_dumps(value, JSON_ENCODE_ANY);
 	json_t *read = text ? json_loads(text, JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, NULL) : NULL;
@@ -110,7 +126,7 @@ static json_t *as_read(const json_t *value)
 	return read;
 }
 
-/* `text` with `entry` (a text) at `index` of its plugins, in place of what is there or behind the last. */
+/* `text` with `entry` (a text) as plugin number `index`: it replaces the one there, or comes after the last. */
 static char *confdir_put_entry(const char *text, size_t index, const char *entry)
 {
 	struct span plugins, there;
@@ -122,14 +138,14 @@ static char *confdir_put_entry(const char *text, size_t index, const char *entry
 	return splice_append(text, plugins, entry);
 }
 
-static char *take_entry(const char *text, size_t index)
+static char *confdir_remove_entry(const char *text, size_t index)
 {
 	struct span plugins;
 
 	return span_member(text, span_value(text), "plugins", &plugins) ? splice_remove(text, plugins, index) : NULL;
 }
 
-/* Our entry there as a tree with exact integers; NULL when it is not there or not ours. */
+/* Plugin number `index` as a tree with exact integers; NULL when there is none. */
 static json_t *present_entry(const char *text, size_t index)
 {
 	struct span plugins, there;
@@ -139,7 +155,7 @@ static json_t *present_entry(const char *text, size_t index)
 	return json_loadb(text + there.start, there.end - there.start, 0, NULL);
 }
 
-/* The list that means the same as a file with one plugin. NULL when that has no name, or without memory. */
+/* The list that means the same as a single-plugin file. NULL when that has no name, or without memory. */
 static char *list_of_single(const char *text)
 {
 	struct span all = span_value(text), name, version;
@@ -164,7 +180,7 @@ static int confdir_check_version(const struct conffile *file, struct failure *wh
 		if (!strcmp(version, cni_versions[i]))
 			return 0;
 	}
-	/* A runtime would then fail every pod of the node. */
+	/* With an entry that cannot speak that version, the runtime would fail every pod of the node. */
 	return fail(
 		why, -EPROTONOSUPPORT, "cniVersion",
 		"%.120s has cniVersion %.16s; podswitch-cni can follow plugins of 0.3.1, 0.4.0, 1.0.0 and 1.1.0 only",
@@ -188,11 +204,10 @@ static int check_plugins(const struct conffile *file, const json_t *document, st
 
 static int edit_by_hand(const struct conffile *file, struct failure *why)
 {
-	return fail(why, -EPROTO, "plugins", "%.120s is too strange to be changed safely: edit it by hand", file->path);
+	return fail(why, -EPROTO, "plugins", "%.120s cannot be edited safely: edit it by hand", file->path);
 }
 
-/* Our entry as it is to be: what is there at `index`, if anything, with the values of `entry`; true: it is so already.
- */
+/* *out: our entry at `index`, if there is one, with the values of `entry`. Returns whether it has them already. */
 static bool confdir_merge(const char *text, size_t index, const json_t *entry, json_t **out)
 {
 	json_t *present = present_entry(text, index);
@@ -204,10 +219,10 @@ static bool confdir_merge(const char *text, size_t index, const json_t *entry, j
 	return same;
 }
 
-/* Puts what was parsed as `entry` into the tree `document` as put_entry puts it into the text. */
+/* Does to the tree what confdir_put_entry() does to the text. */
 static void put_into_tree(json_t *document, size_t index, const json_t *entry)
 {
-	json_t *plugins = json_object_get(document, "plugins"), *read = as_read(entry);
+	json_t *plugins = json_object_get(document, "plugins"), *read = with_reals(entry);
 
 	if (index < json_array_size(plugins))
 		json_array_set_new(plugins, index, read);
@@ -215,7 +230,7 @@ static void put_into_tree(json_t *document, size_t index, const json_t *entry)
 		json_array_append_new(plugins, read);
 }
 
-/* Writes `text`, the list of `file` (itself, or made of it), with our entry in it, to `path`. */
+/* Writes `text` with our entry added to `path`. `text` is that of `file`, or the list made of it. */
 static int chain_text(const struct conffile *file, const char *path, const char *text, const json_t *entry,
 		      struct failure *why)
 {
@@ -228,7 +243,8 @@ static int chain_text(const struct conffile *file, const char *path, const char 
 		char *entry_text = json_dumps(merged, 0);
 		char *chained = entry_text ? confdir_put_entry(text, index, entry_text) : NULL;
 		put_into_tree(document, index, merged);
-		error = means(chained, document) ? conffile_write(file, path, chained, why) : edit_by_hand(file, why);
+		error = text_is_json(chained, document) ? conffile_write(file, path, chained, why)
+							: edit_by_hand(file, why);
 		free(chained);
 		free(entry_text);
 	}
@@ -249,16 +265,16 @@ static int paths_beside(const char *path, char list_path[PATH_MAX], char saved[P
 }
 
 /*
- * A list that is there already is ours if we were stopped after having made it of the same file; or if the file we made
- * it of was written anew by whoever it belongs to.
+ * A list that is there already is ours when it is the one made of this file (we were stopped before the rename), or
+ * when a saved file lies beside it (the owner wrote the single file again).
  */
-static bool made_by_us(const char *list_path, const char *saved, const char *text)
+static bool list_is_ours(const char *list_path, const char *saved, const char *text)
 {
-	struct stat status;
 	size_t size;
-	char *there = conffile_bytes(list_path, 1UL << 20, &size, &status);
-	json_t *document = there ? json_loads(there, 0, NULL) : NULL;
-	char *without = document ? take_entry(there, find_ours(document)) : NULL;
+	char *there = NULL;
+	int error = file_read(AT_FDCWD, list_path, 0, CONFFILE_MAX, &there, &size, NULL);
+	json_t *document = error ? NULL : json_loads(there, 0, NULL);
+	char *without = document ? confdir_remove_entry(there, find_ours(document)) : NULL;
 	bool same = without && (!strcmp(without, text) || !access(saved, F_OK));
 
 	free(without);
@@ -272,7 +288,7 @@ static int chain_single(const char *dir, const char *name, const struct conffile
 {
 	char path[PATH_MAX], list_path[PATH_MAX], saved[PATH_MAX];
 
-	/* Not file->path: of a symbolic link it is the link that is replaced. */
+	/* Not file->path, which is behind symbolic links: here the link itself is moved aside. */
 	int error = snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) ? 0 : -ENAMETOOLONG;
 	if (!error)
 		error = paths_beside(path, list_path, saved, why);
@@ -281,12 +297,12 @@ static int chain_single(const char *dir, const char *name, const struct conffile
 	char *text = list_of_single(file->text);
 	if (!text)
 		error = fail(why, -EBADMSG, "name", "%.160s has no name", path);
-	else if (!access(list_path, F_OK) && !made_by_us(list_path, saved, text))
+	else if (!access(list_path, F_OK) && !list_is_ours(list_path, saved, text))
 		error = fail(why, -EEXIST, "conf_dir",
 			     "%.120s is in the way of a list made of %.60s: remove one of the two", list_path, name);
 	else
 		error = chain_text(file, list_path, text, entry, why);
-	/* Until this rename runtimes read the old file, as its name comes first. */
+	/* Until this rename runtimes read the old file, whose name sorts first. */
 	if (!error && rename(path, saved))
 		error = fail(why, -errno, NULL, "cannot move %.160s aside: %s", path, strerror(errno));
 	free(text);
@@ -338,7 +354,7 @@ int confdir_chain(const char *dir, const char *file, const json_t *entry, struct
 
 /* ---- taking out ---- */
 
-/* The file that a list was made of; NULL when there is none. */
+/* The saved file that a list was made of, with the path it had; NULL when there is none. */
 static const char *saved_of(const char *list_path, char single[PATH_MAX], char saved[PATH_MAX])
 {
 	static const char *const suffixes[] = {".conf", ".json"};
@@ -352,12 +368,12 @@ static const char *saved_of(const char *list_path, char single[PATH_MAX], char s
 	return NULL;
 }
 
-static bool made_of(const char *saved, const char *text)
+static bool list_is_made_of(const char *saved, const char *text)
 {
-	struct stat status;
 	size_t size;
-	char *original = conffile_bytes(saved, 1UL << 20, &size, &status);
-	char *list_text = original ? list_of_single(original) : NULL;
+	char *original = NULL;
+	int error = file_read(AT_FDCWD, saved, 0, CONFFILE_MAX, &original, &size, NULL);
+	char *list_text = error ? NULL : list_of_single(original);
 	bool same = list_text && !strcmp(list_text, text);
 
 	free(list_text);
@@ -365,14 +381,14 @@ static bool made_of(const char *saved, const char *text)
 	return same;
 }
 
-/* `text` is the list of `file` without our entry. */
+/* Our entry is out of `text`, the list of `file`. */
 static int confdir_restore(const struct conffile *file, const char *text, struct failure *why)
 {
 	char single[PATH_MAX], saved[PATH_MAX];
 
-	if (!saved_of(file->path, single, saved) || !made_of(saved, text) || !access(single, F_OK))
+	if (!saved_of(file->path, single, saved) || !list_is_made_of(saved, text) || !access(single, F_OK))
 		return conffile_write(file, file->path, text, why);
-	/* In this order a runtime finds a configuration at every moment. */
+	/* In this order there is a complete configuration at every moment. */
 	if (rename(saved, single) || unlink(file->path))
 		return fail(why, -errno, NULL, "cannot bring %.160s back: %s", single, strerror(errno));
 	return 0;
@@ -385,22 +401,23 @@ static int unchain_file(const char *dir, const char *name, struct failure *why)
 	int error = conffile_read(dir, name, &file, why);
 	json_t *plugins = json_object_get(file.document, "plugins");
 	size_t index = find_ours(file.document);
-	/* One that is alone was not put there by us, who only follow others. */
+	/* We only chain behind others, so an entry that is alone is not from us. */
 	bool ours = !error && index < json_array_size(plugins) && json_array_size(plugins) > 1;
 	if (ours) {
-		char *text = take_entry(file.text, index);
+		char *text = confdir_remove_entry(file.text, index);
 		json_array_remove(plugins, index);
-		error = means(text, file.document) ? confdir_restore(&file, text, why) : edit_by_hand(&file, why);
+		error = text_is_json(text, file.document) ? confdir_restore(&file, text, why)
+							  : edit_by_hand(&file, why);
 		free(text);
 	} else if (!file.text || !strstr(file.text, CONFDIR_TYPE)) {
-		error = 0; /* what cannot be read has nothing of ours in it */
+		error = 0; /* a file that cannot be parsed, without our name in it, has no entry of ours */
 	}
 	conffile_free(&file);
 	return error;
 }
 
-/* Once more as long as others change the file under us. */
-static int unchain_insisting(const char *dir, const char *name, struct failure *why)
+/* Again when another program changed the file meanwhile. */
+static int unchain_retrying(const char *dir, const char *name, struct failure *why)
 {
 	int error = -EAGAIN;
 
@@ -409,8 +426,8 @@ static int unchain_insisting(const char *dir, const char *name, struct failure *
 	return error;
 }
 
-/* Somebody has removed the list: the file that it was made of comes back, unless another has taken its place. */
-static void bring_back(const char *dir, const char *saved)
+/* The list is gone, removed by somebody: its saved file comes back, unless there is another in its place. */
+static void restore_saved(const char *dir, const char *saved)
 {
 	char from[PATH_MAX], single[PATH_MAX], list_path[PATH_MAX], scrap[PATH_MAX];
 
@@ -431,14 +448,14 @@ int confdir_unchain(const char *dir, struct failure *why)
 	int count = list(dir, is_configuration, &names, why);
 
 	for (int i = 0; i < count; i++) {
-		int error = unchain_insisting(dir, names[i]->d_name, first ? &further : why);
+		int error = unchain_retrying(dir, names[i]->d_name, first ? &further : why);
 		first = first ? first : error;
 	}
 	if (count >= 0)
 		free_list(names, count);
 	int saved = count < 0 ? count : list(dir, is_saved, &names, &further);
 	for (int i = 0; i < saved; i++)
-		bring_back(dir, names[i]->d_name);
+		restore_saved(dir, names[i]->d_name);
 	if (saved >= 0)
 		free_list(names, saved);
 	if (locked >= 0)

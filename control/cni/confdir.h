@@ -3,11 +3,11 @@
  * confdir.h - our entry in the network configuration of a node, which belongs to somebody else
  *
  * A runtime reads the file whose name comes first among *.conf, *.conflist and *.json, whenever one of them changes. So
- * a file is replaced in one step, by a rename from a name that no runtime reads, and only the bytes of our entry are
- * ours: taken out again, the file is what it was. A *.conf or *.json holds one plugin and cannot be chained: a
- * *.conflist is made of it, and the file is moved aside with the suffix .podswitch-saved until our entry goes.
+ * files are replaced in one step, by a rename from a name that no runtime reads. Only our entry is ours: when it is
+ * taken out again, the file is byte for byte what it was. A *.conf or *.json holds one plugin and cannot be chained: we
+ * make a *.conflist of it, and move it aside with the suffix .podswitch-saved until our entry goes.
  *
- * Whoever changes a file at the same moment wins: our change then begins anew. Any process; one thread.
+ * A program that changes a file at the same moment wins; we then start over. Any process; one thread.
  */
 #ifndef PODSWITCH_CONFDIR_H
 #define PODSWITCH_CONFDIR_H
@@ -19,16 +19,16 @@
 #define CONFDIR_TYPE "podswitch-cni" /* of our entry */
 
 /*
- * Puts `entry` (an object with our type) behind the plugins of the first file in `dir`, or of `file` when that is not
- * NULL. An entry of ours that is there gets the values of `entry`, and keeps what else it holds. 0; -ENOENT: no
- * configuration is there yet; -EBADMSG: it is not JSON, perhaps not yet; -EAGAIN: others keep changing it; and what
- * else stands in the way.
+ * Adds `entry` (an object with our type) after the plugins of the first file in `dir`, or of `file` when that is not
+ * NULL. An entry of ours that is there already gets the values of `entry` and keeps its other keys. 0, -ENOENT (there
+ * is no configuration yet), -EBADMSG (it is not JSON, perhaps not yet), -EAGAIN (others keep changing it), or another
+ * negative errno.
  */
 int confdir_chain(const char *dir, const char *file, const json_t *entry, struct failure *why);
 
 /*
- * Takes our entries out of all files in `dir`, and moves back what was moved aside. Goes on after an error, and returns
- * the first. 0 also when nothing is there.
+ * Removes our entries from all files in `dir`, and moves saved files back. Continues after an error and returns the
+ * first one. 0 also when there is nothing to do.
  */
 int confdir_unchain(const char *dir, struct failure *why);
 

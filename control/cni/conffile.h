@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conffile.h - one file with the configuration of a network: read whole, replaced whole. One thread. */
+/* conffile.h - one file with a network configuration: read whole, replaced whole. One thread. */
 #ifndef PODSWITCH_CONFFILE_H
 #define PODSWITCH_CONFFILE_H
 
@@ -10,36 +10,31 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#define CONFFILE_MAX (1UL << 20)            /* bytes that are read */
 #define CONFFILE_TEMPORARY ".podswitch-tmp" /* ends the names of files that are being written */
 
 struct conffile {
 	char path[PATH_MAX]; /* behind all symbolic links */
 	char *text;
-	json_t *document; /* an object; integers are reals, as it is only compared and never printed */
+	json_t *document; /* an object; integers are reals, since it is only compared and never printed */
 	struct stat status;
 };
 
 /*
- * Reads dir/name; conffile_free is needed in all cases. -ENOENT: it is not there; -EBADMSG: it is not a JSON object; or
- * what else stands in the way.
+ * Reads dir/name. conffile_free() is needed also after an error: -ENOENT, -EBADMSG (not a JSON object), or another
+ * negative errno.
  */
 int conffile_read(const char *dir, const char *name, struct conffile *out, struct failure *why);
 
 void conffile_free(struct conffile *file);
 
 /*
- * Writes `text` to `path` in one step, with the mode and owner of `file`, which must still be as it was read: else
- * -EAGAIN. `path` may be that of `file`, or another one.
+ * Writes `text` to `path` in one step, with the mode and owner of `file`. -EAGAIN when `file` is not any more as it was
+ * read. `path` may be that of `file`, or another one.
  */
 int conffile_write(const struct conffile *file, const char *path, const char *text, struct failure *why);
 
-/* A file of `size` bytes in one step; `temporary` in the same directory. 0 or a negative errno. */
-int conffile_put(const char *path, const char *temporary, const char *bytes, size_t size, mode_t mode);
-
-/* The whole file, ended by a NUL; at most `most` bytes. NULL with errno. To be freed. */
-char *conffile_bytes(const char *path, size_t most, size_t *size, struct stat *status);
-
-/* Keeps several of us apart until the descriptor is closed; -1: that cannot be, and is gone on without. */
+/* Locks the directory against others of us until the descriptor is closed; -1: not possible, continue without. */
 int conffile_lock(const char *dir);
 
 /* The name of the temporary file for `path`. 0 or -ENAMETOOLONG. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* environment.c - what a container runtime says in CNI_* variables, checked before anything is named after it */
+/* environment.c - the CNI_* variables, checked before anything is named after them */
 #include "control/cni/environment.h"
 
 #include "control/base/names.h"
@@ -15,7 +15,7 @@ static enum cni_code read_command(const char *text, enum cni_command *out, struc
 {
 	if (!text || !*text)
 		return refuse(why, CNI_BAD_ENVIRONMENT,
-			      "CNI_COMMAND is not set: this is a CNI plugin, for container runtimes to run; see "
+			      "CNI_COMMAND is not set: this is a CNI plugin, which container runtimes run; see "
 			      "podswitch-cni --help");
 	for (unsigned i = 0; i < CNI_COMMANDS; i++) {
 		if (strcmp(text, commands[i]) != 0)
@@ -48,7 +48,7 @@ static enum cni_code read_word(const char *name, const char *text, bool (*valid)
 {
 	if (!valid(text) || strlen(text) >= size)
 		return refuse(why, CNI_BAD_ENVIRONMENT,
-			      "%s: '%.64s' is not possible; give 1 to %zu of A-Z a-z 0-9 . _ -, the first a letter or "
+			      "%s: '%.64s' is not valid; give 1 to %zu of A-Z a-z 0-9 . _ -, the first a letter or "
 			      "digit",
 			      name, text, size - 1);
 	memcpy(out, text, strlen(text) + 1);
@@ -60,15 +60,21 @@ static enum cni_code read_netns(const char *text, struct environment *out, struc
 	size_t length = strlen(text);
 
 	if (text[0] != '/' || length >= sizeof(out->netns))
-		return refuse(why, CNI_BAD_ENVIRONMENT, "CNI_NETNS: '%.64s' is not a path from / of at most %zu bytes",
-			      text, sizeof(out->netns) - 1);
+		return refuse(why, CNI_BAD_ENVIRONMENT,
+			      "CNI_NETNS: '%.64s' is not an absolute path of at most %zu bytes", text,
+			      sizeof(out->netns) - 1);
 	for (const char *c = text; *c; c++) {
-		/* It goes into JSON, which takes UTF-8 only. */
+		/* It becomes a JSON string, which takes UTF-8 only. */
 		if (*c < ' ' || *c > '~')
-			return refuse(why, CNI_BAD_ENVIRONMENT, "CNI_NETNS: holds what is not printable ASCII");
+			return refuse(why, CNI_BAD_ENVIRONMENT, "CNI_NETNS: has characters other than printable ASCII");
 	}
 	memcpy(out->netns, text, length + 1);
 	return 0;
+}
+
+static bool namespace_valid(const char *text)
+{
+	return name_is_label(text, strlen(text));
 }
 
 static bool uid_valid(const char *text)
@@ -76,14 +82,14 @@ static bool uid_valid(const char *text)
 	return !*text || names_container_valid(text);
 }
 
-/* The keys of CNI_ARGS that we know; others are other plugins'. */
+/* The keys of CNI_ARGS that we read; others are for other plugins. */
 static const struct arg {
 	const char *key;
 	size_t offset, size;
 	bool (*valid)(const char *);
 	const char *what;
 } known_args[] = {
-	{"K8S_POD_NAMESPACE", offsetof(struct environment, namespace), 64, names_label_valid, "a namespace's name"},
+	{"K8S_POD_NAMESPACE", offsetof(struct environment, namespace), 64, namespace_valid, "a namespace's name"},
 	{"K8S_POD_NAME", offsetof(struct environment, pod), 254, names_subdomain_valid, "a pod's name"},
 	{"K8S_POD_UID", offsetof(struct environment, uid), 64, uid_valid, "a UID"},
 };
@@ -132,8 +138,8 @@ static enum cni_code read_pod(const struct variables *variables, struct environm
 		return code;
 	return refuse(
 		why, CNI_BAD_ENVIRONMENT,
-		"CNI_ARGS has no K8S_POD_NAMESPACE and K8S_POD_NAME: podswitch-cni is for Kubernetes' pods; take it "
-		"out of this network's configuration");
+		"CNI_ARGS has no K8S_POD_NAMESPACE and K8S_POD_NAME: podswitch-cni works for Kubernetes pods only; "
+		"remove it from this network's configuration");
 }
 
 enum cni_code environment_read(const struct variables *variables, struct environment *out, struct refusal *why)

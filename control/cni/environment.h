@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * environment.h - what a container runtime says in CNI_* variables, checked before anything is named after it
+ * environment.h - the CNI_* variables, checked before anything is named after them
  *
  * Any thread.
  */
@@ -13,7 +13,7 @@
 
 enum cni_command { CNI_ADD, CNI_DEL, CNI_CHECK, CNI_GC, CNI_STATUS, CNI_VERSION, CNI_COMMANDS };
 
-/* The variables as they are; NULL: not set. */
+/* As getenv() returns them; NULL: not set. */
 struct variables {
 	const char *command;
 	const char *container_id;
@@ -22,7 +22,7 @@ struct variables {
 	const char *args;
 };
 
-/* What is not given is "". */
+/* Variables that are not given are "". */
 struct environment {
 	enum cni_command command;
 	char container_id[256];
@@ -34,8 +34,8 @@ struct environment {
 };
 
 /*
- * 0, or CNI_BAD_ENVIRONMENT with all variables that are missing, or the one that is wrong, in the text. A DEL needs
- * only a container and an interface; what else is wrong then counts as not given. GC, STATUS and VERSION need nothing.
+ * 0, or CNI_BAD_ENVIRONMENT with all missing variables, or the one that is wrong, in the text. A DEL needs only a
+ * container and an interface; other variables that are wrong then count as not given. GC, STATUS and VERSION need none.
  */
 enum cni_code environment_read(const struct variables *variables, struct environment *out, struct refusal *why);
 

@@ -7,15 +7,18 @@
 #include "control/cni/conffile.h"
 #include "control/cni/request.h"
 #include "control/cni/tombstone.h"
+#include "tap/base/clock.h"
+#include "tap/base/file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_PROGRAM (256UL << 20) /* bytes; a sanitizer's build has some ten million */
-#define AGAIN 200                 /* milliseconds between two looks for a configuration */
+#define MAX_PROGRAM (256UL << 20) /* bytes; a build with sanitizers has about ten million */
+#define AGAIN 200                 /* ms between two tries */
 
 static struct cni_install install_defaults(const struct cni_install *options)
 {
@@ -30,18 +33,18 @@ static struct cni_install install_defaults(const struct cni_install *options)
 	return all;
 }
 
-/* What the plugin would refuse in the entry is refused before it is there. */
+/* The plugin would refuse such an entry for every pod, so refuse it before it is there. */
 static int install_check(const struct cni_install *all, struct failure *why)
 {
 	char agent[108];
 	struct refusal refusal;
 
 	if (all->socket[0] != '/' || strlen(all->socket) >= 108 || request_agent_beside(all->socket, agent, &refusal))
-		return fail(why, -EINVAL, "socket", "socket: '%.100s' is not a path from / of at most 96 bytes",
+		return fail(why, -EINVAL, "socket", "socket: '%.100s' is not an absolute path of at most 96 bytes",
 			    all->socket);
 	if (!names_ifname_valid(all->ifname))
-		return fail(why, -EINVAL, "ifname",
-			    "ifname: '%.32s' is not possible; give 1 to 15 of A-Z a-z 0-9 . _ -", all->ifname);
+		return fail(why, -EINVAL, "ifname", "ifname: '%.32s' is not valid; give 1 to 15 of A-Z a-z 0-9 . _ -",
+			    all->ifname);
 	if (all->timeout > 110)
 		return fail(why, -EINVAL, "timeout", "timeout: give 1 to 110 seconds");
 	if (all->conf_file && (strchr(all->conf_file, '/') || !strchr(all->conf_file, '.')))
@@ -64,6 +67,7 @@ static int put_program(const struct cni_install *all, struct failure *why)
 	char path[PATH_MAX], temporary[PATH_MAX];
 	struct stat status;
 	size_t size;
+	char *bytes;
 
 	int error = program_paths(all, path, temporary, why);
 	if (error)
@@ -72,26 +76,18 @@ static int put_program(const struct cni_install *all, struct failure *why)
 		return fail(why, -ENOENT, "bin_dir",
 			    "bin_dir: no directory %.100s: give the node's directory of CNI plugins, mounted here",
 			    all->bin_dir);
-	char *bytes = conffile_bytes(all->program, MAX_PROGRAM, &size, &status);
-	if (!bytes)
-		return fail(why, -errno, NULL, "cannot read %.160s: %s", all->program, strerror(errno));
+	error = file_read(AT_FDCWD, all->program, 0, MAX_PROGRAM, &bytes, &size, NULL);
+	if (error)
+		return fail(why, error, NULL, "cannot read %.160s: %s", all->program, strerror(-error));
 	int locked = conffile_lock(all->bin_dir);
-	error = conffile_put(path, temporary, bytes, size, 0755);
+	error = file_replace(AT_FDCWD, temporary, path, bytes, size, 0755);
 	if (locked >= 0)
 		close(locked);
 	free(bytes);
 	return error ? fail(why, error, "bin_dir", "bin_dir: cannot write %.160s: %s", path, strerror(-error)) : 0;
 }
 
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* What may be otherwise in a moment: no file yet, a half written one, one that is being changed. */
+/* No file yet, a half written one, or one that is being changed: worth another try. */
 static bool may_change(int error)
 {
 	return error == -ENOENT || error == -EBADMSG || error == -EAGAIN;
@@ -100,12 +96,12 @@ static bool may_change(int error)
 static int install_put_entry(const struct cni_install *all, const json_t *entry, struct failure *why)
 {
 	static const struct timespec pause = {.tv_nsec = AGAIN * 1000000L};
-	long long deadline = now_ms() + all->wait * 1000LL;
+	uint64_t deadline = clock_ms() + all->wait * 1000ull;
 	int error;
 
 	for (unsigned i = 0;; i++) {
 		error = confdir_chain(all->conf_dir, all->conf_file, entry, why);
-		if (!may_change(error) || (now_ms() >= deadline && (error != -EAGAIN || i >= 10)))
+		if (!may_change(error) || (clock_ms() >= deadline && (error != -EAGAIN || i >= 10)))
 			break;
 		nanosleep(&pause, NULL);
 	}
@@ -123,7 +119,7 @@ int cni_install(const struct cni_install *options, struct failure *why)
 	struct cni_install all = install_defaults(options);
 
 	int error = install_check(&all, why);
-	/* The program first: with the entry there every pod needs it. */
+	/* The program first: as soon as the entry is there, every new pod needs it. */
 	if (!error)
 		error = put_program(&all, why);
 	if (error)
@@ -155,8 +151,8 @@ int cni_uninstall(const struct cni_install *options, struct failure *why)
 
 	int first = confdir_unchain(all.conf_dir, why);
 	if (first == -ENOENT)
-		first = 0; /* no such directory */
-	/* Where the entry stays, pods still need the program. */
+		first = 0; /* no directory, no entry */
+	/* While the entry is there, pods need the program. */
 	int error = first ? 0 : remove_program(&all, why);
 	first = first ? first : error;
 	error = tombstone_clear(all.socket, first ? &further : why);

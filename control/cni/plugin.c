@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin.c - one CNI command from its environment and standard input to what it prints */
+/*
+ * plugin.c - one CNI command, from its environment and standard input to what it prints
+ *
+ *   CNI_* -> environment.c --.
+ *   stdin -> request.c ------+-> attach.c (agent, podswitchd) -> result.c -> stdout, exit status
+ *
+ * Standard input has INPUT_PATIENCE to end, so that a runtime that forgets to close it does not hang the pod. Every
+ * refusal is a JSON error on stdout, as the CNI specification wants it, and one line on stderr. DEL reports nothing but
+ * success: it uses what it could read, and a runtime that gets an error keeps the pod and asks again.
+ *
+ * An ADD whose result could not be printed counts as failed to the runtime, which may never send a DEL: so it is
+ * undone.
+ *
+ * One thread.
+ */
 #include "control/cni/plugin.h"
 
 #include "control/cni/agent_client.h"
@@ -7,23 +21,26 @@
 #include "control/cni/request.h"
 #include "control/cni/result.h"
 #include "tap/base/buffer.h"
+#include "tap/base/clock.h"
+#include "tap/base/text.h"
 
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-#define INPUT_PATIENCE 5000 /* milliseconds for all of standard input; on a busy node a runtime is slow */
+#define INPUT_PATIENCE 5000 /* ms for all of standard input; a runtime on a busy node is slow */
 
-static enum cni_code plugin_read_stdin(int in, long long deadline, struct buffer *text, struct refusal *why)
+static enum cni_code plugin_read_stdin(int in, uint64_t deadline, struct buffer *text, struct refusal *why)
 {
 	for (;;) {
 		struct pollfd ready = {.fd = in, .events = POLLIN};
-		long long left = deadline - agent_now();
-		if (left <= 0)
-			return refuse(why, CNI_IO, "the network configuration on standard input does not end");
+		uint64_t now = clock_ms();
+		if (now >= deadline)
+			return refuse(why, CNI_IO,
+				      "standard input does not end: close it after the network configuration");
 		if (buffer_length(text) > REQUEST_MAX)
 			return refuse(why, CNI_IO, "the network configuration has more than %lu bytes", REQUEST_MAX);
-		if (poll(&ready, 1, (int)left) <= 0)
+		if (poll(&ready, 1, (int)(deadline - now)) <= 0)
 			continue;
 		if (buffer_reserve(text, 65536))
 			return refuse(why, CNI_IO, "out of memory for the network configuration");
@@ -38,7 +55,7 @@ static enum cni_code plugin_read_stdin(int in, long long deadline, struct buffer
 	}
 }
 
-static enum cni_code plugin_read_request(int in, long long deadline, struct request *out, struct refusal *why)
+static enum cni_code plugin_read_request(int in, uint64_t deadline, struct request *out, struct refusal *why)
 {
 	struct buffer text = {0};
 	enum cni_code code = plugin_read_stdin(in, deadline, &text, why);
@@ -58,7 +75,7 @@ static enum cni_code plugin_check_version(const struct environment *environment,
 
 	if (request->version >= since[environment->command])
 		return 0;
-	return refuse(why, CNI_BAD_VERSION, "cniVersion: %s does not have this command; it is there since %s",
+	return refuse(why, CNI_BAD_VERSION, "cniVersion: %s does not have this command; it needs %s or later",
 		      cni_versions[request->version], cni_versions[since[environment->command]]);
 }
 
@@ -69,19 +86,10 @@ static int print(const json_t *value, FILE *out)
 	return 0;
 }
 
-/* One line, whatever was in the way. */
-static void make_plain(char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = ' ';
-	}
-}
-
 static int report(enum cni_version version, struct refusal *why, FILE *out, FILE *err)
 {
-	make_plain(why->text);
-	make_plain(why->details);
+	text_to_line(why->text, ' ');
+	text_to_line(why->details, ' ');
 	json_t *refusal = result_refusal(version, why);
 	print(refusal, out);
 	json_decref(refusal);
@@ -95,7 +103,6 @@ static enum cni_code add(const struct attach *attach, FILE *out, struct refusal 
 	json_t *result = NULL;
 	enum cni_code code = attach_add(attach, &result, why);
 
-	/* What was not delivered is taken for a failure, and the runtime need not come back. */
 	if (!code && print(result, out)) {
 		code = refuse(why, CNI_IO, "cannot write the result: %s", strerror(errno));
 		attach_undo(attach);
@@ -127,11 +134,10 @@ static enum cni_code run_command(const struct attach *attach, FILE *out, struct 
 	return 0;
 }
 
-/* Never fails: what could not be done then cannot be done better by a runtime that keeps the pod for it. */
 static int delete (struct attach *attach, enum cni_code code, const struct refusal *why, FILE *err)
 {
 	if (code)
-		fprintf(err, "podswitch-cni: DEL goes on: %s\n", why->text);
+		fprintf(err, "podswitch-cni: DEL continues: %s\n", why->text);
 	attach_remove(attach);
 	return 0;
 }
@@ -146,11 +152,11 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 	struct environment environment;
 	struct request request;
 	struct refusal why = {0};
-	struct attach attach = {&environment, &request, agent_now(), stop_fd};
+	struct attach attach = {&environment, &request, clock_ms(), stop_fd};
 
 	enum cni_code code = environment_read(variables, &environment, &why);
 	if (code && is_delete(variables)) {
-		/* An ADD with these would have been refused, so there is nothing to delete. */
+		/* An ADD with the same variables was refused, so there is nothing to delete. */
 		fprintf(err, "podswitch-cni: DEL: %s\n", why.text);
 		return 0;
 	}
@@ -165,7 +171,7 @@ int plugin_run(const struct variables *variables, int in, int stop_fd, FILE *out
 	bool del = environment.command == CNI_DEL;
 	int status = 0;
 	code = plugin_read_request(in, attach.started + INPUT_PATIENCE, &request, &why);
-	attach.started = agent_now();
+	attach.started = clock_ms();
 	if (del) {
 		status = delete (&attach, code, &why, err);
 	} else {

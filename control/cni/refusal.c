@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* refusal.c - why a CNI command was refused, as CNI wants it said; and the versions of CNI that we speak */
+/* refusal.c - why a CNI command was refused, in CNI's terms; and the versions of CNI that we speak */
 #include "control/cni/refusal.h"
 
 #include <stdarg.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* request.c - a network configuration as a container runtime gives it on standard input */
+/* request.c - a network configuration, as a container runtime passes it on standard input */
 #include "control/cni/request.h"
 
 #include "control/base/names.h"
+#include "tap/base/file.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,16 +24,11 @@ void request_defaults(struct request *request)
 
 enum cni_code request_agent_beside(const char *socket, char out[108], struct refusal *why)
 {
-	const char *slash = strrchr(socket, '/');
-	size_t folder = slash ? (size_t)(slash - socket) + 1 : 0;
-
-	if (folder + sizeof(AGENT_SOCKET) > 108)
+	if (file_beside(socket, AGENT_SOCKET, out, 108))
 		return refuse(why, CNI_BAD_CONFIG,
 			      "socket: there is no room for " AGENT_SOCKET
 			      " beside it; give a path of at most %zu bytes",
 			      108 - sizeof(AGENT_SOCKET));
-	memcpy(out, socket, folder);
-	memcpy(out + folder, AGENT_SOCKET, sizeof(AGENT_SOCKET));
 	return 0;
 }
 
@@ -58,7 +54,7 @@ static enum cni_code read_path(const json_t *document, const char *key, char out
 	enum cni_code code = read_text(document, key, sizeof(path), path, why);
 
 	if (!code && path[0] != '/')
-		code = refuse(why, CNI_BAD_CONFIG, "%s: '%s' does not begin with /; give the whole path", key, path);
+		code = refuse(why, CNI_BAD_CONFIG, "%s: '%s' does not begin with /; give an absolute path", key, path);
 	if (!code && json_object_get(document, key))
 		memcpy(out, path, sizeof(path));
 	return code;
@@ -71,7 +67,7 @@ static enum cni_code read_ifname(const json_t *document, struct request *out, st
 
 	if (!code && !names_ifname_valid(ifname))
 		code = refuse(why, CNI_BAD_CONFIG,
-			      "ifname: '%s' is not possible; give 1 to 15 of A-Z a-z 0-9 . _ -, the first a letter or "
+			      "ifname: '%s' is not valid; give 1 to 15 of A-Z a-z 0-9 . _ -, the first a letter or "
 			      "digit",
 			      ifname);
 	if (!code)
@@ -86,7 +82,7 @@ static enum cni_code read_timeout(const json_t *document, struct request *out, s
 
 	if (!value)
 		return 0;
-	/* Kubelets give up after two minutes; whoever waits longer is never heard. */
+	/* A kubelet gives up after two minutes; an answer after that is lost. */
 	if (!json_is_integer(value) || seconds < 1 || seconds > 110)
 		return refuse(why, CNI_BAD_CONFIG, "timeout: must be a whole number of seconds from 1 to 110");
 	out->timeout = (unsigned)seconds;
@@ -144,7 +140,7 @@ static enum cni_code check_list(const json_t *object, const char *key, const cha
 		return refuse(why, CNI_BAD_CONFIG, "%s: must be an array", path);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		if (!json_is_object(json_array_get(list, i)))
-			return refuse(why, CNI_BAD_CONFIG, "%s: holds what is not an object", path);
+			return refuse(why, CNI_BAD_CONFIG, "%s: each element must be an object", path);
 	}
 	return 0;
 }
@@ -167,7 +163,7 @@ static enum cni_code read_previous(const json_t *document, struct request *out, 
 
 static enum cni_code read_valid(const json_t *document, struct request *out, struct refusal *why)
 {
-	/* What the specification says, and what some runtimes give. */
+	/* The specification's key first, then the one that some runtimes use instead. */
 	bool usual = json_object_get(document, "cni.dev/valid-attachments") || !json_object_get(document, OTHER_KEY);
 	const char *key = usual ? "cni.dev/valid-attachments" : OTHER_KEY;
 	json_t *valid = json_object_get(document, key);

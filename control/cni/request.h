@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * request.h - a network configuration as a container runtime gives it on standard input
+ * request.h - a network configuration, as a container runtime passes it on standard input
  *
- * Keys that we do not know are left alone, as runtimes and other programs add theirs. Any thread.
+ * Unknown keys are ignored: runtimes and other programs add their own. Any thread.
  */
 #ifndef PODSWITCH_REQUEST_H
 #define PODSWITCH_REQUEST_H
@@ -23,25 +23,25 @@ struct request {
 	char network[256];        /* `name`, or "" */
 	char socket[108];         /* podswitchd's */
 	char agent_socket[108];
-	char ifname[16];   /* of our interface where another plugin made the pod's first */
+	char ifname[16];   /* of our interface when we are chained behind another plugin */
 	unsigned timeout;  /* seconds */
 	char gateway[254]; /* NAME.NAMESPACE, or "" */
 	json_t *previous;  /* the result of the plugins before us, an object; NULL: there is none. Borrowed */
 	json_t *valid;     /* GC: an array of objects; NULL: not given. Borrowed */
 };
 
-/* What counts without a configuration. */
+/* The settings without a configuration. */
 void request_defaults(struct request *request);
 
 /*
- * Reads `length` bytes of JSON. 0 or a CNI code; request_free is needed in both cases, and the keys that could be read
- * are in `out`, so that a DEL can go on with them.
+ * Reads `length` bytes of JSON. 0 or a CNI code; request_free() is needed in both cases. After an error `out` has the
+ * keys that could be read, so that a DEL can go on with them.
  */
 enum cni_code request_read(const char *text, size_t length, struct request *out, struct refusal *why);
 
 void request_free(struct request *request);
 
-/* The agent's socket that lies beside podswitchd's. CNI_BAD_CONFIG when the path would be too long. */
+/* The path of the agent's socket, beside podswitchd's. CNI_BAD_CONFIG when it would be too long. */
 enum cni_code request_agent_beside(const char *socket, char out[108], struct refusal *why);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* result.c - what a CNI command prints, in the version that was asked for */
+/* result.c - what a CNI command prints, in the version that the configuration asks for */
 #include "control/cni/result.h"
+
+#include "control/base/json.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* 4 or 6; 0 when `text` is no address, followed by "/PREFIX" when `prefix`. */
+/* 4 or 6; 0 when `text` is not an address (with `prefix`: an address and "/LENGTH"). */
 static int family_of(const char *text, bool prefix)
 {
 	char address[INET6_ADDRSTRLEN], *end = NULL;
@@ -30,18 +32,17 @@ enum cni_code result_not_understood(struct refusal *why, const char *key)
 {
 	return refuse(
 		why, CNI_FAILED,
-		"podswitch-agent's answer is not understood (%s): podswitch-cni and podswitch-agent must be of one "
-		"version; run podswitch-cni install of the agent's image",
+		"podswitch-agent's answer is not understood (%s): podswitch-cni and podswitch-agent must have the same "
+		"version; run podswitch-cni install from the agent's image",
 		key);
 }
 
 static enum cni_code check_answer(const json_t *answer, struct refusal *why)
 {
-	const char *mac = json_string_value(json_object_get(answer, "mac"));
 	const json_t *addresses = json_object_get(answer, "addresses");
 	const json_t *router = json_object_get(answer, "router");
 
-	if (!mac || strlen(mac) != 17)
+	if (strlen(json_text(answer, "mac")) != 17)
 		return result_not_understood(why, "mac");
 	if (!json_is_integer(json_object_get(answer, "mtu")))
 		return result_not_understood(why, "mtu");
@@ -64,16 +65,14 @@ bool result_has_interface(const json_t *previous, const char *ifname)
 
 	for (size_t i = 0; i < json_array_size(interfaces); i++) {
 		const json_t *interface = json_array_get(interfaces, i);
-		const char *name = json_string_value(json_object_get(interface, "name"));
-		const char *sandbox = json_string_value(json_object_get(interface, "sandbox"));
-		/* One without a sandbox is on the node: the other end of a veth, a bridge. */
-		if (name && sandbox && *sandbox && !strcmp(name, ifname))
+		/* Without a sandbox it is on the node: a bridge, or the other end of a veth. */
+		if (*json_text(interface, "sandbox") && !strcmp(json_text(interface, "name"), ifname))
 			return true;
 	}
 	return false;
 }
 
-/* The array `key` of `result`, made when it is not there. */
+/* The array `key` of `result`, added when it is missing. */
 static json_t *array_of(json_t *result, const char *key)
 {
 	if (!json_is_array(json_object_get(result, key)))
@@ -151,29 +150,13 @@ json_t *result_version(void)
 	return json_pack("{s:s, s:o}", "cniVersion", cni_versions[CNI_VERSIONS - 1], "supportedVersions", versions);
 }
 
-/* What we were given comes back in texts; cut in the middle of a character it would not be UTF-8 any more. */
-static json_t *plain_string(const char *text)
-{
-	char plain[sizeof(((struct refusal *)0)->text)];
-	json_t *string = json_string(text);
-
-	if (string)
-		return string;
-	snprintf(plain, sizeof(plain), "%s", text);
-	for (char *c = plain; *c; c++) {
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	}
-	return json_string(plain);
-}
-
 json_t *result_refusal(enum cni_version version, const struct refusal *why)
 {
 	const char *spoken = cni_versions[version < CNI_VERSIONS ? version : CNI_VERSIONS - 1];
 	json_t *result = json_pack("{s:s, s:i, s:o}", "cniVersion", spoken, "code", (int)why->code, "msg",
-				   plain_string(why->text));
+				   json_plain_string(why->text));
 
 	if (why->details[0])
-		json_object_set_new(result, "details", plain_string(why->details));
+		json_object_set_new(result, "details", json_plain_string(why->details));
 	return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* splice.c - changes in a JSON text that leave every other byte as it is */
+/* splice.c - edits of a JSON text that leave every other byte as it is */
 #include "control/cni/splice.h"
 
 #include <stdio.h>
@@ -123,7 +123,7 @@ char *splice_append(const char *text, struct span array, const char *value)
 		return NULL;
 	if (!last_element(text, array, &index, &last))
 		return splice_replace(text, (struct span){array.start + 1, array.start + 1}, value);
-	/* What stands before the last element stands before ours. */
+	/* The blanks before the last element go before ours, too. */
 	size_t blanks = last.start;
 	while (blanks > array.start + 1 && strchr(" \t\r\n", text[blanks - 1]))
 		blanks--;

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tombstone.c - attachments that were deleted while nobody was there to take them away */
+/*
+ * tombstone.c - notes of attachments that were deleted while neither the agent nor podswitchd answered
+ *
+ * A DEL cannot wait for them, and a pod's port must not stay for ever. So the plugin writes down what to remove, one
+ * file named after the port, in "tombstones" beside podswitchd's socket: on a tmpfs, as the ports themselves do not
+ * survive a reboot. The agent carries the notes out and removes them.
+ *
+ * Names that begin with a dot are files being written, or left by a writer that was killed; readers skip them. Several
+ * plugins may write at once: each temporary name has its writer's process id.
+ */
 #include "control/cni/tombstone.h"
 
-#include "tap/base/directory.h"
+#include "tap/base/file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -17,32 +26,24 @@
 
 static int folder_of(const char *socket, char out[PATH_MAX], struct failure *why)
 {
-	const char *slash = strrchr(socket, '/');
-	int length = slash ? (int)(slash - socket) + 1 : 0;
+	int error = file_beside(socket, "tombstones", out, PATH_MAX);
 
-	if (snprintf(out, PATH_MAX, "%.*stombstones", length, socket) >= PATH_MAX)
-		return fail(why, -ENAMETOOLONG, "socket", "socket: give a shorter path");
-	return 0;
+	return error ? fail(why, error, "socket", "socket: give a shorter path") : 0;
 }
 
-static int write_note(int folder, const char *port, const char *text)
+static int tombstone_write(int folder, const char *port, const char *text)
 {
 	char temporary[NAME_MAX + 1];
-	size_t length = strlen(text);
 
 	snprintf(temporary, sizeof(temporary), ".%.191s.%ld", port, (long)getpid());
-	int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	int error = write(fd, text, length) == (ssize_t)length ? 0 : -EIO;
-	if (!error && fsync(fd))
-		error = -errno;
-	close(fd);
-	if (!error && renameat(folder, temporary, folder, port))
-		error = -errno;
-	if (error)
-		unlinkat(folder, temporary, 0);
-	return error;
+	return file_replace(folder, temporary, port, text, strlen(text), 0600);
+}
+
+static int open_folder(const char *path)
+{
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return folder < 0 ? -errno : folder;
 }
 
 int tombstone_put(const char *socket, const char *port, const json_t *content, struct failure *why)
@@ -51,40 +52,38 @@ int tombstone_put(const char *socket, const char *port, const json_t *content, s
 
 	int error = folder_of(socket, path, why);
 	if (!error)
-		error = directory_make(path, "tombstones", why);
+		error = file_make_directory(path, "tombstones", why);
 	if (error)
 		return error;
 	char *text = json_dumps(content, JSON_COMPACT);
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int folder = open_folder(path);
 	if (folder < 0)
-		error = -errno;
+		error = folder;
 	else
-		error = text ? write_note(folder, port, text) : -ENOMEM;
+		error = text ? tombstone_write(folder, port, text) : -ENOMEM;
 	if (folder >= 0)
 		close(folder);
 	free(text);
 	return error ? fail(why, error, "tombstones", "cannot write into %.120s: %s", path, strerror(-error)) : 0;
 }
 
-static json_t *read_note(int folder, const char *name)
+/* NULL when it is not a note. */
+static json_t *tombstone_read(int folder, const char *name)
 {
-	struct stat status;
-	json_t *content = NULL;
+	size_t length;
+	char *text = NULL;
 
-	int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
+	if (file_read(folder, name, O_NOFOLLOW, MAX_NOTE, &text, &length, NULL))
 		return NULL;
-	if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size <= MAX_NOTE)
-		content = json_loadfd(fd, 0, NULL);
-	close(fd);
+	json_t *content = json_loadb(text, length, 0, NULL);
+	free(text);
 	if (json_is_object(content))
 		return content;
 	json_decref(content);
 	return NULL;
 }
 
-/* Those that begin with a dot are being written, or never were: they are removed only with all the rest. */
-static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), void *context)
+static int tombstone_each_in(int fd, int (*remove_attachment)(void *, const char *, const json_t *), void *context)
 {
 	int left = 0;
 	DIR *stream = fdopendir(fd);
@@ -96,8 +95,8 @@ static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), 
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		if (entry->d_name[0] == '.')
 			continue;
-		json_t *content = read_note(dirfd(stream), entry->d_name);
-		if (content && carry_out(context, entry->d_name, content))
+		json_t *content = tombstone_read(dirfd(stream), entry->d_name);
+		if (content && remove_attachment(context, entry->d_name, content))
 			left++;
 		else
 			unlinkat(dirfd(stream), entry->d_name, 0);
@@ -107,14 +106,7 @@ static int each(int fd, int (*carry_out)(void *, const char *, const json_t *), 
 	return left;
 }
 
-static int open_folder(const char *path)
-{
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	return folder < 0 ? -errno : folder;
-}
-
-int tombstone_each(const char *socket, int (*carry_out)(void *, const char *, const json_t *), void *context)
+int tombstone_each(const char *socket, int (*remove_attachment)(void *, const char *, const json_t *), void *context)
 {
 	char path[PATH_MAX];
 	int error = folder_of(socket, path, NULL);
@@ -122,7 +114,7 @@ int tombstone_each(const char *socket, int (*carry_out)(void *, const char *, co
 
 	if (folder < 0)
 		return folder == -ENOENT ? 0 : folder;
-	return each(folder, carry_out, context);
+	return tombstone_each_in(folder, remove_attachment, context);
 }
 
 int tombstone_clear(const char *socket, struct failure *why)

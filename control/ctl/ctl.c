@@ -2,10 +2,10 @@
 /*
  * ctl.c - podswitchctl as a whole: from the command line to the exit status
  *
- * A command is an entry of a table. Most are one call whose result is printed; those that are more bring a function of
- * their own.
+ * A command is an entry of a table. Most are one call whose result is printed; the others have a function of their own.
  */
 #include "control/ctl/ctl.h"
+#include "tap/base/text.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static int call_and_print(struct ctl *ctl, const struct command *command, json_t
 static int ctl_run(struct ctl *ctl, const struct command *command, json_t *params, struct failure *why)
 {
 	int error = 0;
-	if (command != version_commands) /* which is also of use without a podswitchd */
+	if (command != version_commands) /* which works without a podswitchd, too */
 		error = client_connect(&ctl->client, ctl->socket, why);
 	if (error)
 		return error;
@@ -80,21 +80,19 @@ static int ctl_run(struct ctl *ctl, const struct command *command, json_t *param
 	return error;
 }
 
-/* One line, whatever podswitchd's message holds. */
-static void complain(FILE *err, struct failure *why)
+/* One line, whatever is in podswitchd's message. */
+static void ctl_print_failure(FILE *err, struct failure *why)
 {
-	for (char *c = why->text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = ' ';
+	text_to_line(why->text, ' ');
 	fprintf(err, "podswitchctl: %s\n", why->text);
 }
 
-static int status_of(int error, FILE *err, struct failure *why)
+static int exit_status(int error, FILE *err, struct failure *why)
 {
-	/* The user, or whoever read our output, has had enough: that is no failure. */
+	/* The user, or the reader of our output, has stopped: not a failure. */
 	if (!error || error == -ECANCELED || error == -EPIPE)
 		return EXIT_DONE;
-	complain(err, why);
+	ctl_print_failure(err, why);
 	return EXIT_REFUSED;
 }
 
@@ -112,7 +110,7 @@ int ctl_main(char **argv, FILE *out, FILE *err)
 	struct invocation invocation;
 	int error = options_parse(objects, argv, &invocation, &why);
 	if (error) {
-		complain(err, &why);
+		ctl_print_failure(err, &why);
 		return EXIT_USAGE;
 	}
 	struct ctl ctl = {.socket = choose_socket(&invocation), .json = invocation.json, .out = out};
@@ -126,5 +124,5 @@ int ctl_main(char **argv, FILE *out, FILE *err)
 	json_decref(invocation.params);
 	if (!error)
 		error = ctl_flush(&ctl, &why);
-	return status_of(error, err, &why);
+	return exit_status(error, err, &why);
 }

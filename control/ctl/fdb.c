@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fdb.c - podswitchctl fdb: which MAC is behind which port or remote */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -10,13 +11,13 @@ static const struct table_column columns[] = {
 	{"REMOTE", false},  {"KIND", false}, {"AGE", true},
 };
 
-/* Only what was learned grows old. */
+/* Only learned entries age. */
 static void add_age(struct table *table, const json_t *item)
 {
-	const char *kind = json_string_value(json_object_get(item, "kind"));
+	const char *kind = json_text(item, "kind");
 	const json_t *age = json_object_get(item, "age");
 	char text[32];
-	if (!json_is_number(age) || (kind && strcmp(kind, "learned"))) {
+	if (!json_is_number(age) || (*kind && strcmp(kind, "learned") != 0)) {
 		table_add(table, NULL);
 		return;
 	}
@@ -24,28 +25,19 @@ static void add_age(struct table *table, const json_t *item)
 	table_add(table, text);
 }
 
-static int fdb_print_list(FILE *out, json_t *list)
+static void fdb_add_row(struct table *table, const json_t *item)
 {
-	struct table table;
-	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t i;
-	const json_t *item;
-	json_array_foreach(list, i, item)
-	{
-		table_add_json(&table, json_object_get(item, "gateway"));
-		table_add_json(&table, json_object_get(item, "vni"));
-		table_add_json(&table, json_object_get(item, "mac"));
-		table_add_json(&table, json_object_get(item, "port"));
-		table_add_json(&table, json_object_get(item, "remote"));
-		table_add_json(&table, json_object_get(item, "kind"));
-		add_age(&table, item);
-	}
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	static const char *const keys[] = {"gateway", "vni", "mac", "port", "remote", "kind", NULL};
+	table_add_members(table, keys, item);
+	add_age(table, item);
 }
 
-/* The count is the result, or its one number. */
+static int fdb_print_list(FILE *out, json_t *list)
+{
+	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, fdb_add_row, out);
+}
+
+/* The result is the count, or an object with that one number. */
 static int print_flushed(FILE *out, json_t *result)
 {
 	long long count = json_is_integer(result) ? json_integer_value(result) : json_sum(result);
@@ -83,7 +75,7 @@ const struct command fdb_commands[] = {
 		.object = "fdb",
 		.name = "flush",
 		.method = "fdb.flush",
-		.help = "forgets what was learned; static and local entries stay",
+		.help = "forgets learned entries; static and local ones stay",
 		.options = fdb_filter_options,
 		.print = print_flushed,
 	},

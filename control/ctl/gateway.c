@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway.c - podswitchctl gateway: VXLAN networks behind their remotes */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -10,69 +11,54 @@ static const struct table_column columns[] = {
 	{"MTU", true},   {"PORTS", true}, {"REMOTES", false},
 };
 
-static int gateway_print_list(FILE *out, json_t *list)
+static void gateway_add_row(struct table *table, const json_t *gateway)
 {
-	struct table table;
-	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t i;
-	const json_t *gateway;
-	json_array_foreach(list, i, gateway)
-	{
-		table_add_json(&table, json_object_get(gateway, "name"));
-		table_add_json(&table, json_object_get(gateway, "vni"));
-		table_add_json(&table, json_object_get(gateway, "port"));
-		table_add_json(&table, json_object_get(gateway, "underlay"));
-		table_add_json(&table, json_object_get(gateway, "mtu"));
-		table_add_json(&table, json_object_get(gateway, "ports"));
-		table_add_json(&table, json_object_get(gateway, "remotes"));
-	}
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	static const char *const keys[] = {"name", "vni", "port", "underlay", "mtu", "ports", "remotes", NULL};
+	table_add_members(table, keys, gateway);
 }
 
-/* "10.0.0.2:4789,configured" would read as two remotes: the state stands in brackets. */
+static int gateway_print_list(FILE *out, json_t *list)
+{
+	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, gateway_add_row, out);
+}
+
+/* The state is in brackets: "10.0.0.2:4789,configured" would look like two remotes. */
 static void add_remote_row(struct table *table, const json_t *remote)
 {
 	const char *address = json_string_value(json_object_get(remote, "address"));
-	const char *state = json_string_value(json_object_get(remote, "state"));
-	const char *egress = json_string_value(json_object_get(remote, "egress"));
+	const char *state = json_text(remote, "state");
 	long long port = json_integer_value(json_object_get(remote, "port"));
-	bool by_tap = egress && !strcmp(egress, "underlay_tap");
+	bool by_tap = !strcmp(json_text(remote, "egress"), "underlay_tap");
 	if (!address) {
 		table_pair_json(table, "remote", remote);
 		return;
 	}
 	bool bracket = strchr(address, ':');
 	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
-		   state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
+		   *state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
 }
 
 static int gateway_print(FILE *out, json_t *gateway)
 {
 	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
-					    "learning", "isolate", "allow", "ports"};
-	static const char *const counted[] = {"encap_frames", "encap_bytes",  "tx_datagrams",
-					      "tx_bytes",     "rx_datagrams", "rx_bytes"};
+					    "learning", "isolate", "allow", "ports",    NULL};
+	static const char *const counted[] = {"encap_frames", "encap_bytes", "tx_datagrams", "tx_bytes", "rx_datagrams",
+					      "rx_bytes",     NULL};
 	const json_t *counters = json_object_get(gateway, "counters");
 	const json_t *remotes = json_object_get(gateway, "remotes"), *remote;
 	struct table table;
 	size_t i;
 	table_open_pairs(&table);
-	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		table_pair_member(&table, plain[i], gateway);
+	table_pair_members(&table, plain, gateway);
 	if (!json_array_size(remotes))
 		table_pair(&table, "remote", "%s", "");
 	json_array_foreach(remotes, i, remote)
 	{
 		add_remote_row(&table, remote);
 	}
-	for (i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
-		table_pair_member(&table, counted[i], counters);
+	table_pair_members(&table, counted, counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_finish(&table, out);
 }
 
 const struct command gateway_commands[] = {

@@ -6,7 +6,7 @@
 
 int main(int argc, char **argv)
 {
-	/* Writing then says EPIPE, also where a parent had left SIGPIPE ignored. */
+	/* Writing then fails with EPIPE, the same whether or not the parent ignored SIGPIPE. */
 	signal(SIGPIPE, SIG_IGN);
 	return ctl_main(argv + (argc > 0), stdout, stderr);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* monitor.c - podswitchctl monitor: a line an event, as it happens */
+/* monitor.c - podswitchctl monitor: one line per event, as it happens */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 
 #include <string.h>
 #include <time.h>
 
-/* Seconds since 1970, or a text that podswitchd has formatted already. */
+/* `when` is in seconds since 1970, or a text that podswitchd has formatted. */
 static void format_time(const json_t *when, char *out, size_t size)
 {
 	if (!json_is_number(when)) {
@@ -22,10 +23,10 @@ static void format_time(const json_t *when, char *out, size_t size)
 	snprintf(out, size, "%s.%03d%s", day, (int)((seconds - (double)whole) * 1000), zone);
 }
 
-static const char *text_of(const json_t *event, const char *key)
+static const char *text_or_dash(const json_t *event, const char *key)
 {
-	const char *text = json_string_value(json_object_get(event, key));
-	return text && *text ? text : "-";
+	const char *text = json_text(event, key);
+	return *text ? text : "-";
 }
 
 static void print_event(const struct ctl *ctl, const json_t *event)
@@ -36,9 +37,9 @@ static void print_event(const struct ctl *ctl, const json_t *event)
 		return;
 	}
 	format_time(json_object_get(event, "time"), when, sizeof(when));
-	fprintf(ctl->out, "%s %s %s", when, text_of(event, "event"), text_of(event, "name"));
+	fprintf(ctl->out, "%s %s %s", when, text_or_dash(event, "event"), text_or_dash(event, "name"));
 	if (json_object_get(event, "mac") && !json_is_null(json_object_get(event, "mac")))
-		fprintf(ctl->out, " %s", text_of(event, "mac"));
+		fprintf(ctl->out, " %s", text_or_dash(event, "mac"));
 	if (json_object_get(event, "missed")) /* "monitor.missed": we read too slowly */
 		fprintf(ctl->out, " %lld", (long long)json_integer_value(json_object_get(event, "missed")));
 	fputc('\n', ctl->out);
@@ -58,8 +59,7 @@ static int monitor(struct ctl *ctl, json_t *params, struct failure *why)
 		error = client_next(&ctl->client, &message, why);
 		if (error)
 			return error;
-		const char *method = json_string_value(json_object_get(message, "method"));
-		if (method && !strcmp(method, "monitor.event"))
+		if (!strcmp(json_text(message, "method"), "monitor.event"))
 			print_event(ctl, json_object_get(message, "params"));
 		json_decref(message);
 		error = ctl_flush(ctl, why);
@@ -71,7 +71,7 @@ static int monitor(struct ctl *ctl, json_t *params, struct failure *why)
 const struct command monitor_commands[] = {
 	{
 		.object = "monitor",
-		.help = "prints a line an event until it is stopped",
+		.help = "prints one line per event until it is stopped",
 		.run = monitor,
 	},
 	{0},

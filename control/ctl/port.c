@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port.c - podswitchctl port: TAPs in pods, each attached to a gateway */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -9,58 +10,43 @@ static const struct table_column columns[] = {
 	{"ADDRESSES", false}, {"RX-FRAMES", true}, {"TX-FRAMES", true}, {"DROPS", true},
 };
 
-static void add_row(struct table *table, const json_t *port)
+static void port_add_row(struct table *table, const json_t *port)
 {
-	static const char *const keys[] = {"name", "state", "gateway",  "netns",    "ifname",
-					   "mac",  "mtu",   "underlay", "addresses"};
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		table_add_json(table, json_object_get(port, keys[i]));
+	static const char *const keys[] = {"name", "state", "gateway",  "netns",     "ifname",
+					   "mac",  "mtu",   "underlay", "addresses", NULL};
+	static const char *const counted[] = {"rx_frames", "tx_frames", NULL};
 	const json_t *counters = json_object_get(port, "counters");
-	table_add_json(table, json_object_get(counters, "rx_frames"));
-	table_add_json(table, json_object_get(counters, "tx_frames"));
+	table_add_members(table, keys, port);
+	table_add_members(table, counted, counters);
 	table_add_number(table, json_sum(json_object_get(counters, "drops")));
 }
 
 static int port_print_list(FILE *out, json_t *list)
 {
-	struct table table;
-	table_open(&table, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t i;
-	const json_t *port;
-	json_array_foreach(list, i, port)
-	{
-		add_row(&table, port);
-	}
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_print_list(columns, sizeof(columns) / sizeof(columns[0]), list, port_add_row, out);
 }
 
 static int port_print(FILE *out, json_t *port)
 {
-	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",     "mac",
-					    "mtu",  "underlay", "worker",  "addresses", "default_via"};
+	static const char *const plain[] = {"name", "state",    "gateway", "netns",     "ifname",      "mac",
+					    "mtu",  "underlay", "worker",  "addresses", "default_via", NULL};
 	static const char *const cared[][2] = {{"state", "client"},          {"router", "router"},
 					       {"server", "dhcp server"},    {"lease", "lease seconds"},
 					       {"expires_in", "expires in"}, {"answered", "last answer"},
 					       {"trouble", "trouble"}};
-	static const char *const counted[] = {"rx_frames", "rx_bytes", "tx_frames", "tx_bytes"};
+	static const char *const counted[] = {"rx_frames", "rx_bytes", "tx_frames", "tx_bytes", NULL};
 	const json_t *counters = json_object_get(port, "counters");
 	const json_t *routes = json_object_get(port, "routes");
 	struct table table;
 	table_open_pairs(&table);
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		table_pair_member(&table, plain[i], port);
+	table_pair_members(&table, plain, port);
 	const json_t *client = json_object_get(port, "client");
 	for (size_t i = 0; i < sizeof(cared) / sizeof(cared[0]); i++)
 		table_pair_json(&table, cared[i][1], json_object_get(client, cared[i][0]));
 	table_pair_json(&table, "routes", routes ? routes : json_object_get(json_object_get(port, "config"), "route"));
-	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
-		table_pair_member(&table, counted[i], counters);
+	table_pair_members(&table, counted, counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_finish(&table, out);
 }
 
 const struct command port_commands[] = {

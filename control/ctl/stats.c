@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats.c - podswitchctl stats: what the switch has done, and with --watch what it does now
+ * stats.c - podswitchctl stats: what the switch has done, and with --watch what it is doing
  *
- * With the numbers of a second before at hand, the tables show rates; the seconds are podswitchd's own (uptime), so
- * that a slow terminal does not falsify them.
+ * With the report of a second before, the tables show rates. The seconds are podswitchd's own (uptime), so a slow
+ * terminal does not distort them.
  */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -14,7 +15,7 @@
 #define WATCH_INTERVAL 1000 /* milliseconds */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Two reports of which the differences are shown; `before` is NULL, and seconds 0, when there is but one. */
+/* Two reports, whose difference is shown; `before` is NULL and seconds 0 when there is only one. */
 struct interval {
 	const json_t *now;
 	const json_t *before;
@@ -59,7 +60,7 @@ static double uptime_of(const json_t *report)
 static struct interval span_between(const json_t *now, const json_t *before)
 {
 	double seconds = before ? uptime_of(now) - uptime_of(before) : 0;
-	if (seconds <= 0) /* the first report, or podswitchd was started anew */
+	if (seconds <= 0) /* the first report, or podswitchd was restarted */
 		return (struct interval){.now = now};
 	return (struct interval){.now = now, .before = before, .seconds = seconds};
 }
@@ -71,7 +72,7 @@ static void add_rate(struct table *table, long long difference, double seconds)
 	table_add(table, text);
 }
 
-/* A counter, or how fast it grows. One that was not there a second ago began at zero. */
+/* A counter, or its rate. One that was not there a second ago started at zero. */
 static void add_counter(struct table *table, long long now, long long before, double seconds)
 {
 	if (seconds > 0)
@@ -97,7 +98,7 @@ static void print_uptime(double uptime, FILE *out)
 	fputc('\n', out);
 }
 
-/* Its two numbers stand in an entry of their own, or beside the others. */
+/* The two numbers are in an object of their own, or beside the others. */
 static void print_fdb(const json_t *now, FILE *out)
 {
 	const json_t *fdb = json_object_get(now, "fdb");
@@ -110,13 +111,12 @@ static void print_fdb(const json_t *now, FILE *out)
 
 static int stats_print_table(struct table *table, FILE *out)
 {
-	int error = 0;
-	if (table->n_cells) {
-		fputc('\n', out);
-		error = table_print(table, out);
+	if (!table->n_cells) {
+		table_close(table);
+		return 0;
 	}
-	table_close(table);
-	return error;
+	fputc('\n', out);
+	return table_finish(table, out);
 }
 
 static int print_workers(const struct interval *interval, FILE *out)
@@ -135,7 +135,7 @@ static int print_workers(const struct interval *interval, FILE *out)
 	return stats_print_table(&table, out);
 }
 
-/* A gateway's counters stand in its entry, or one level down. */
+/* A gateway's counters are in its entry, or one level down. */
 static const json_t *counters_of(const json_t *gateway)
 {
 	const json_t *counters = json_object_get(gateway, "counters");
@@ -256,7 +256,7 @@ struct stats_options {
 	bool watch;
 };
 static const struct option_spec stats_options[] = {
-	OPTION_FLAG("watch", 0, watch, "again every second, as rates, until it is stopped; with -j a line a second"),
+	OPTION_FLAG("watch", 0, watch, "repeat every second, as rates, until stopped; with -j one line per second"),
 	{0},
 };
 #undef OPTIONS
@@ -265,7 +265,7 @@ const struct command stats_commands[] = {
 	{
 		.object = "stats",
 		.method = "stats.get",
-		.help = "shows what the switch has done: per worker, per gateway, and what it dropped",
+		.help = "shows the counters of workers and gateways, and what was dropped",
 		.options = stats_options,
 		.run = stats,
 	},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.c - podswitchctl status and version: which podswitchd this is, and what it can do here */
+/* status.c - podswitchctl status and version: which podswitchd is running, and what it can use here */
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -17,19 +17,16 @@ static void add_features(struct table *table, json_t *features)
 
 static int print_status(FILE *out, json_t *status)
 {
-	static const char *const keys[] = {"version",   "pid",     "kernel",   "socket",
-					   "state_dir", "workers", "gateways", "ports"};
+	static const char *const keys[] = {"version", "pid",      "kernel", "socket", "state_dir",
+					   "workers", "gateways", "ports",  NULL};
 	struct table table;
 	table_open_pairs(&table);
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		table_pair_member(&table, keys[i], status);
+	table_pair_members(&table, keys, status);
 	add_features(&table, json_object_get(status, "features"));
-	int error = table_print(&table, out);
-	table_close(&table);
-	return error;
+	return table_finish(&table, out);
 }
 
-/* podswitchd's version: the result itself, or its member. */
+/* podswitchd's version: the result itself, or its member "version". */
 static const json_t *version_in(const json_t *result)
 {
 	return json_is_object(result) ? json_object_get(result, "version") : result;
@@ -46,7 +43,7 @@ static int print_versions(const struct ctl *ctl, const json_t *daemon, const str
 	return 0;
 }
 
-/* Without a podswitchd our own version is still an answer. */
+/* Without a podswitchd it prints our own version. */
 static int version(struct ctl *ctl, json_t *params, struct failure *why)
 {
 	json_t *result = NULL;
@@ -73,7 +70,7 @@ const struct command status_commands[] = {
 	{
 		.object = "status",
 		.method = "status.get",
-		.help = "shows which podswitchd runs, and what it uses of this kernel",
+		.help = "shows which podswitchd is running, and what it uses of this kernel",
 		.print = print_status,
 	},
 	{0},

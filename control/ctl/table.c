@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table.c - aligned columns for people */
 #include "control/ctl/table.h"
+#include "tap/base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -31,7 +32,7 @@ void table_close(struct table *table)
 }
 
 /* Doubles an array until `wanted` elements fit. */
-static bool grow(void **array, size_t *room, size_t wanted, size_t element)
+static bool table_grow(void **array, size_t *room, size_t wanted, size_t element)
 {
 	if (wanted <= *room)
 		return true;
@@ -52,21 +53,18 @@ void table_add(struct table *table, const char *text)
 		text = "-";
 	size_t length = strlen(text) + 1;
 	void *bytes = table->text, *cells = table->cells;
-	if (table->failed || !grow(&bytes, &table->room, table->used + length, 1)) {
+	if (table->failed || !table_grow(&bytes, &table->room, table->used + length, 1)) {
 		table->failed = true;
 		return;
 	}
 	table->text = bytes;
-	if (!grow(&cells, &table->max_cells, table->n_cells + 1, sizeof(*table->cells))) {
+	if (!table_grow(&cells, &table->max_cells, table->n_cells + 1, sizeof(*table->cells))) {
 		table->failed = true;
 		return;
 	}
 	table->cells = cells;
-	char *cell = table->text + table->used;
-	memcpy(cell, text, length);
-	for (; *cell; cell++)
-		if ((unsigned char)*cell < ' ' || *cell == 0x7f)
-			*cell = '?';
+	memcpy(table->text + table->used, text, length);
+	text_to_line(table->text + table->used, '?');
 	table->cells[table->n_cells++] = table->used;
 	table->used += length;
 }
@@ -78,7 +76,7 @@ void table_add_number(struct table *table, long long number)
 	table_add(table, text);
 }
 
-static size_t json_text(const json_t *value, char *out, size_t size);
+static size_t value_text(const json_t *value, char *out, size_t size);
 
 static size_t endpoint_text(const char *address, const json_t *port, char *out, size_t size)
 {
@@ -91,7 +89,7 @@ static size_t endpoint_text(const char *address, const json_t *port, char *out, 
 	return length > 0 ? (size_t)length : 0;
 }
 
-/* What does not fit is written nowhere but counted, as by snprintf. */
+/* Like snprintf(): writes what fits, and returns the whole length. */
 static size_t array_text(const json_t *array, char *out, size_t size)
 {
 	size_t used = 0, i;
@@ -107,7 +105,7 @@ static size_t array_text(const json_t *array, char *out, size_t size)
 			used++;
 			fits = used + 1 < size;
 		}
-		used += json_text(element, fits ? out + used : NULL, fits ? size - used : 0);
+		used += value_text(element, fits ? out + used : NULL, fits ? size - used : 0);
 	}
 	return used;
 }
@@ -123,8 +121,8 @@ static size_t object_text(const json_t *object, char *out, size_t size)
 	return length > 0 ? (size_t)length : 0;
 }
 
-/* The length of the text, which is written as far as it fits, as by snprintf. */
-static size_t json_text(const json_t *value, char *out, size_t size)
+/* Like snprintf(): writes what fits, and returns the whole length. */
+static size_t value_text(const json_t *value, char *out, size_t size)
 {
 	if (json_is_array(value))
 		return array_text(value, out, size);
@@ -144,10 +142,10 @@ static size_t json_text(const json_t *value, char *out, size_t size)
 	return length > 0 ? (size_t)length : 0;
 }
 
-void table_add_json(struct table *table, const json_t *value)
+static void table_add_json(struct table *table, const json_t *value)
 {
 	char small[256];
-	size_t size = json_text(value, small, sizeof(small)) + 1;
+	size_t size = value_text(value, small, sizeof(small)) + 1;
 	if (size <= sizeof(small)) {
 		table_add(table, small);
 		return;
@@ -157,9 +155,15 @@ void table_add_json(struct table *table, const json_t *value)
 		table->failed = true;
 		return;
 	}
-	json_text(value, text, size);
+	value_text(value, text, size);
 	table_add(table, text);
 	free(text);
+}
+
+void table_add_members(struct table *table, const char *const *keys, const json_t *object)
+{
+	for (; *keys; keys++)
+		table_add_json(table, json_object_get(object, *keys));
 }
 
 static void add_key(struct table *table, const char *prefix, const char *key)
@@ -188,19 +192,13 @@ void table_pair_json(struct table *table, const char *key, const json_t *value)
 	table_add_json(table, value);
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-	size_t length = strlen(text), tail = strlen(end);
-	return length >= tail && !strcmp(text + length - tail, end);
-}
-
-void table_pair_member(struct table *table, const char *key, const json_t *object)
+static void table_pair_member(struct table *table, const char *key, const json_t *object)
 {
 	const json_t *value = json_object_get(object, key);
 	if (!value)
 		value = json_object_get(json_object_get(object, "config"), key);
 	double bytes = (double)json_integer_value(value);
-	if (bytes < 1024 || !ends_in(key, "_bytes")) {
+	if (bytes < 1024 || !text_ends_with(key, "_bytes")) {
 		table_pair_json(table, key, value);
 		return;
 	}
@@ -212,6 +210,12 @@ void table_pair_member(struct table *table, const char *key, const json_t *objec
 		unit++;
 	}
 	table_pair(table, key, "%lld (%.1f %ciB)", (long long)json_integer_value(value), bytes, units[unit]);
+}
+
+void table_pair_members(struct table *table, const char *const *keys, const json_t *object)
+{
+	for (; *keys; keys++)
+		table_pair_member(table, *keys, object);
 }
 
 void table_pair_drops(struct table *table, json_t *drops)
@@ -227,7 +231,7 @@ void table_pair_drops(struct table *table, json_t *drops)
 	}
 }
 
-/* Characters, as UTF-8's continuation bytes take no place. */
+/* In characters: the continuation bytes of UTF-8 do not count. */
 static int width_of(const char *text)
 {
 	int width = 0;
@@ -248,7 +252,7 @@ static void print_cell(const char *text, int width, bool right, bool last, FILE 
 		fprintf(out, "%*s", GAP + (right ? 0 : blanks), "");
 }
 
-int table_print(const struct table *table, FILE *out)
+static int table_print(const struct table *table, FILE *out)
 {
 	int widths[MAX_COLUMNS] = {0};
 	size_t columns = table->n_columns;
@@ -272,14 +276,23 @@ int table_print(const struct table *table, FILE *out)
 	return 0;
 }
 
-long long json_sum(json_t *object)
+int table_finish(struct table *table, FILE *out)
 {
-	long long sum = 0;
-	const char *key;
-	json_t *value;
-	json_object_foreach(object, key, value)
+	int error = table_print(table, out);
+	table_close(table);
+	return error;
+}
+
+int table_print_list(const struct table_column *columns, size_t n_columns, const json_t *list,
+		     void (*add_row)(struct table *table, const json_t *item), FILE *out)
+{
+	struct table table;
+	size_t i;
+	const json_t *item;
+	table_open(&table, columns, n_columns);
+	json_array_foreach(list, i, item)
 	{
-		sum += json_integer_value(value);
+		add_row(&table, item);
 	}
-	return sum;
+	return table_finish(&table, out);
 }

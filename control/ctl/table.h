@@ -3,8 +3,8 @@
  * table.h - aligned columns for people
  *
  * Cells are added row by row and printed at the end, when the widths are known. An empty cell is "-"; no line ends in
- * blanks. What comes from outside cannot steer the terminal: control characters are shown as '?'. A failed allocation
- * is remembered and returned by table_print.
+ * blanks. Control characters are shown as '?', so text from outside cannot steer the terminal. A failed allocation is
+ * remembered and reported by table_finish().
  */
 #ifndef PODSWITCH_TABLE_H
 #define PODSWITCH_TABLE_H
@@ -39,33 +39,37 @@ void table_open_pairs(struct table *table);
 
 void table_close(struct table *table);
 
-/* Adds one cell. NULL and "" are an empty one. */
+/* Adds one cell. NULL and "" make an empty one. */
 void table_add(struct table *table, const char *text);
 void table_add_number(struct table *table, long long number);
 
 /*
- * Adds one cell for any JSON value: a number, a text, on or off for a boolean, the elements of an array with ','
- * between them, address:port for an endpoint {address, port}. NULL and null are an empty cell.
+ * Adds a cell for each member in `keys`, which end with NULL: a number, a text, on or off for a boolean, the elements
+ * of an array with ',' between them, address:port for an endpoint {address, port}. A missing member and null make an
+ * empty cell.
  */
-void table_add_json(struct table *table, const json_t *value);
+void table_add_members(struct table *table, const char *const *keys, const json_t *object);
 
 /* Adds "key:" and the value, formatted as by printf. */
 __attribute__((format(printf, 3, 4))) void table_pair(struct table *table, const char *key, const char *format, ...);
 
-/* Adds "key:" and a JSON value; nothing when `value` is NULL, as an older podswitchd lacks it. */
+/* Adds "key:" and a JSON value; nothing when `value` is NULL: an older podswitchd may lack it. */
 void table_pair_json(struct table *table, const char *key, const json_t *value);
 
-/* The same for the member `key` of `object`, or of its member "config"; bytes get a rounded reading behind the exact
- * number. */
-void table_pair_member(struct table *table, const char *key, const json_t *object);
+/*
+ * Adds a pair for each of `keys`, which end with NULL: the member of `object`, or of its member "config". Byte counts
+ * also get a rounded value.
+ */
+void table_pair_members(struct table *table, const char *const *keys, const json_t *object);
 
 /* Adds a pair "drop REASON:" for every counter that is not zero. */
 void table_pair_drops(struct table *table, json_t *drops);
 
-/* 0 or -ENOMEM; errors of `out` are left to its ferror(). */
-int table_print(const struct table *table, FILE *out);
+/* Prints and closes the table. 0 or -ENOMEM; errors of `out` are left to its ferror(). */
+int table_finish(struct table *table, FILE *out);
 
-/* The sum of an object's numbers, for {reason: n}. */
-long long json_sum(json_t *object);
+/* A table with a row for each element of `list`. 0 or -ENOMEM. */
+int table_print_list(const struct table_column *columns, size_t n_columns, const json_t *list,
+		     void (*add_row)(struct table *table, const json_t *item), FILE *out);
 
 #endif

@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.c - what was configured, kept in files */
+/*
+ * state.c - the configuration, kept in files so that a restart restores it
+ *
+ *   state_put     .NAME.tmp --write, fsync--> rename to NAME.json --fsync of the directory--> done
+ *   state_load    NAME.json --parse--> restore() --refused or damaged--> NAME.json.bad
+ *
+ * Invariants: a file is complete or not there, also after a power cut; when state_put() returns, the object is on disk.
+ * One bad file costs one object: it is set aside for a person to look at, and the others are restored. Leftover .tmp
+ * files are removed at the next load.
+ *
+ * The lock is flock(2) on a file in the directory: the kernel releases it however the process ends. The id in it is
+ * only for the message.
+ *
+ * One thread, that of the control socket.
+ */
 #include "control/daemon/state.h"
-#include "tap/base/directory.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -60,7 +75,7 @@ static int take_lock(struct state *state, struct failure *why)
 
 int state_open(const char *path, struct state **out, struct failure *why)
 {
-	int error = directory_make(path, "state_dir", why);
+	int error = file_make_directory(path, "state_dir", why);
 	if (error)
 		return error;
 	struct state *state = calloc(1, sizeof(*state));
@@ -92,7 +107,7 @@ void state_close(struct state *state)
 	free(state);
 }
 
-/* Opened anew each time: whoever empties the directory under us loses only what was in it. */
+/* Opened for each use, so that we go on after somebody has emptied the state directory. */
 static int open_kind(const struct state *state, enum state_kind kind)
 {
 	int unmade = mkdirat(state->directory, kinds[kind], 0700) ? errno : 0;
@@ -105,36 +120,13 @@ static int open_kind(const struct state *state, enum state_kind kind)
 
 /* ---- writing ---- */
 
-static int write_whole(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t written = write(fd, text, length);
-		if (written < 0)
-			return -errno;
-		text += written;
-		length -= (size_t)written;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
-static int replace_file(int directory, const char *name, const char *text)
+static int state_write(int directory, const char *name, const char *text)
 {
 	char file[NAME_MAX + 1], temporary[NAME_MAX + 1];
 
 	snprintf(file, sizeof(file), "%.230s" SUFFIX, name);
 	snprintf(temporary, sizeof(temporary), ".%.230s.tmp", name);
-	int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	int error = write_whole(fd, text, strlen(text));
-	close(fd);
-	if (!error && renameat(directory, temporary, directory, file))
-		error = -errno;
-	if (error)
-		unlinkat(directory, temporary, 0);
-	else if (fsync(directory))
-		error = -errno;
-	return error;
+	return file_replace(directory, temporary, file, text, strlen(text), 0600);
 }
 
 int state_put(struct state *state, enum state_kind kind, const char *name, const json_t *params, struct failure *why)
@@ -144,7 +136,7 @@ int state_put(struct state *state, enum state_kind kind, const char *name, const
 	int error = directory < 0 ? directory : 0;
 
 	if (!error)
-		error = text ? replace_file(directory, name, text) : -ENOMEM;
+		error = text ? state_write(directory, name, text) : -ENOMEM;
 	if (directory >= 0)
 		close(directory);
 	free(text);
@@ -206,7 +198,7 @@ static void names_free(struct names *names)
 	free(names->list);
 }
 
-/* The objects of a kind, sorted; leftovers of a write that was killed are removed. Takes over `directory`. */
+/* The names of all objects of a kind, sorted. Removes leftovers of killed writes. Takes over `directory`. */
 static struct names list_names(int directory)
 {
 	struct names names = {0};
@@ -217,11 +209,11 @@ static struct names list_names(int directory)
 		return names;
 	}
 	for (struct dirent *entry; (entry = readdir(stream));) {
-		size_t length = strlen(entry->d_name), suffix = strlen(SUFFIX);
-		if (entry->d_name[0] == '.' && length > 4 && !strcmp(entry->d_name + length - 4, ".tmp"))
-			unlinkat(directory, entry->d_name, 0);
-		else if (entry->d_name[0] != '.' && length > suffix && !strcmp(entry->d_name + length - suffix, SUFFIX))
-			names_add(&names, entry->d_name, length - suffix);
+		const char *name = entry->d_name;
+		if (*name == '.' && text_ends_with(name, ".tmp"))
+			unlinkat(directory, name, 0);
+		else if (*name != '.' && text_ends_with(name, SUFFIX))
+			names_add(&names, name, strlen(name) - strlen(SUFFIX));
 	}
 	closedir(stream);
 	if (names.count)
@@ -229,31 +221,27 @@ static struct names list_names(int directory)
 	return names;
 }
 
-static int read_file(int directory, const char *name, json_t **out, struct failure *why)
+static int state_read(int directory, const char *name, json_t **out, struct failure *why)
 {
-	char file[NAME_MAX + 1];
-	struct stat status;
-	json_error_t error;
+	char file[NAME_MAX + 1], *text = NULL;
+	json_error_t where;
+	size_t length;
 
 	snprintf(file, sizeof(file), "%s" SUFFIX, name);
-	int fd = openat(directory, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return fail(why, -errno, NULL, "cannot be opened: %s", strerror(errno));
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size > MAX_FILE) {
-		close(fd);
-		return fail(why, -EINVAL, NULL, "is not a file of at most %d bytes", MAX_FILE);
-	}
-	json_t *value = json_loadfd(fd, JSON_REJECT_DUPLICATES, &error);
-	close(fd);
+	int error = file_read(directory, file, O_NOFOLLOW, MAX_FILE, &text, &length, NULL);
+	if (error)
+		return fail(why, error, NULL, "cannot be read: %s", strerror(-error));
+	json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+	free(text);
 	if (!json_is_object(value)) {
 		json_decref(value);
-		return fail(why, -EINVAL, NULL, "is damaged: %s", value ? "not an object" : error.text);
+		return fail(why, -EINVAL, NULL, "is damaged: %s", value ? "not an object" : where.text);
 	}
 	*out = value;
 	return 0;
 }
 
-static void set_aside(int directory, const char *kind, const char *name, const struct failure *why)
+static void state_set_aside(int directory, const char *kind, const char *name, const struct failure *why)
 {
 	char file[NAME_MAX + 1], bad[NAME_MAX + 1];
 
@@ -278,12 +266,12 @@ static unsigned load_kind(struct state *state, enum state_kind kind, state_resto
 	for (size_t i = 0; i < names.count; i++) {
 		struct failure why = {0};
 		json_t *params = NULL;
-		int error = read_file(directory, names.list[i], &params, &why);
+		int error = state_read(directory, names.list[i], &params, &why);
 		if (!error)
 			error = restore(context, kind, names.list[i], params, &why);
 		json_decref(params);
 		if (error)
-			set_aside(directory, kinds[kind], names.list[i], &why);
+			state_set_aside(directory, kinds[kind], names.list[i], &why);
 		else
 			count++;
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state.h - what was configured, kept in files so that a restart takes it up again
+ * state.h - the configuration, kept in files so that a restart restores it
  *
- * One directory, for its owner alone, with one file an object: gateways/NAME.json, ports/NAME.json, and
- * fdb/GATEWAY,MAC.json for static entries. A file holds the parameters of the method that adds the object. It is
- * written beside and renamed, so it is whole or not there. A lock file keeps a second podswitchd out. For one thread.
+ * One directory, for its owner alone, with one file per object: gateways/NAME.json, ports/NAME.json, and
+ * fdb/GATEWAY,MAC.json for static entries. A file has the parameters of the method that adds the object. A lock file
+ * keeps a second podswitchd out. One thread.
  */
 #ifndef PODSWITCH_STATE_H
 #define PODSWITCH_STATE_H
@@ -19,8 +19,8 @@ enum state_kind { STATE_GATEWAY, STATE_PORT, STATE_FDB, STATE_KINDS };
 struct state;
 
 /*
- * Makes the directory when it is missing and locks it. -EBUSY when another process has it, named in the text; else
- * what the kernel said. Key "state_dir".
+ * Makes the directory if needed, and locks it. 0, -EBUSY (another process holds it; the text has its id), or what the
+ * kernel says. Key "state_dir".
  */
 int state_open(const char *path, struct state **out, struct failure *why);
 
@@ -28,20 +28,21 @@ int state_open(const char *path, struct state **out, struct failure *why);
 void state_close(struct state *state);
 
 /*
- * Writes or removes the file of one object. `name` has no '/' and does not start with '.', as names of objects do not.
- * 0 or a negative errno with key "state_dir"; removing what is not there succeeds.
+ * Writes or removes the file of one object. `name` has no '/' and does not start with '.': names of objects do not. 0
+ * or a negative errno with key "state_dir"; removing a missing file succeeds.
  */
 int state_put(struct state *state, enum state_kind kind, const char *name, const json_t *params, struct failure *why);
 int state_remove(struct state *state, enum state_kind kind, const char *name, struct failure *why);
 
 /*
- * Hands every object to `restore`, gateways first, then ports, then entries, each kind by name. What cannot be read,
- * or what `restore` refuses with an error, is renamed to NAME.json.bad with a warning. How many were taken up.
+ * Calls `restore` for every object: gateways first, then ports, then FDB entries, each kind sorted by name. A file that
+ * cannot be read, or that `restore` refuses, is renamed to NAME.json.bad with a warning. Returns how many were
+ * restored.
  */
 typedef int state_restore(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why);
 unsigned state_load(struct state *state, state_restore *restore, void *context);
 
-/* Removes every object of a kind for which `keep` says no. 0 or the first error. */
+/* Removes the objects of a kind for which `keep` returns false. 0 or the first error. */
 int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name), void *context,
 		struct failure *why);
 

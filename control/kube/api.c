@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * api.c - talking to a Kubernetes API server over HTTP, without ever waiting for it
+ * api.c - requests to a Kubernetes API server, which never block
  *
- * A request is in `waiting` (first come, first served) until one of KUBE_IN_FLIGHT places in `flying` is free. It is
- * taken out of its list before its `done` is called, so that the callback may ask for more, or cancel others.
+ *   kube_request() --> waiting (KUBE_QUEUE) --kube_turn--> flying (KUBE_IN_FLIGHT) --> done()
+ *                                                             |        ^
+ *                                                             `- 401 --'  once, if the token file has a newer token
+ *
+ * A request leaves its list before its `done` is called, so that the callback may make requests and cancel others.
+ * kube_turn() sends what may be sent, moves bytes, runs the tasks (the watches), then ends transfers: callbacks only
+ * run in the last two. Back-off is client-go's: 0.8 s doubled up to 30 s, each plus as much again at random, and back
+ * to the start after two minutes without a failure.
+ *
+ * One thread, the caller's. A `struct kube_pending` is in exactly one list, or on its way from one to the next.
  */
 #include "control/kube/kube.h"
 
@@ -11,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 #define BACKOFF_MS 800
@@ -29,17 +36,9 @@ struct kube_pending {
 	bool repeated; /* after a 401 */
 };
 
-uint64_t kube_now(void)
-{
-	struct timespec now;
+/* ---- back-off ---- */
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
-}
-
-/* ---- chance ---- */
-
-/* splitmix64: every seed will do, and what it is for needs no secret. */
+/* splitmix64: any seed will do, and nothing here has to be unpredictable. */
 uint64_t kube_random(struct kube *kube, uint64_t bound)
 {
 	uint64_t x = kube->random += 0x9e3779b97f4a7c15u;
@@ -66,7 +65,7 @@ uint64_t kube_back_off(struct kube *kube, struct kube_backoff *backoff, uint64_t
 
 /* ---- opening and closing ---- */
 
-/* What a pod is told of its API server, as a URL to free; NULL and `why` when it is told nothing. */
+/* The URL from the environment that Kubernetes gives to pods, to be freed; NULL with `why` filled. */
 static char *in_cluster_server(struct failure *why)
 {
 	const char *host = getenv("KUBERNETES_SERVICE_HOST");
@@ -94,7 +93,7 @@ static int open_transport(struct kube *kube, const struct kube_options *options,
 		return options->server ? fail(why, -ENOMEM, "server", "out of memory") : -EINVAL;
 	int error = transport_open(&kube->transport, server,
 				   options->token_file ? options->token_file : SERVICE_ACCOUNT "token",
-				   options->ca_file ? options->ca_file : SERVICE_ACCOUNT "ca.crt", kube_now(), why);
+				   options->ca_file ? options->ca_file : SERVICE_ACCOUNT "ca.crt", clock_ms(), why);
 	free(server);
 	return error;
 }
@@ -119,7 +118,7 @@ int kube_open(const struct kube_options *options, struct kube **out, struct fail
 	kube->backoff_reset_ms = options->backoff_reset_ms ? options->backoff_reset_ms : BACKOFF_RESET_MS;
 	kube->random = options->seed;
 	if (!options->seed && getrandom(&kube->random, sizeof(kube->random), GRND_NONBLOCK) < 0)
-		kube->random = kube_now(); /* nodes that all start at once are told apart by little else */
+		kube->random = clock_ms(); /* differs between nodes that start at the same time, if only a little */
 	kube->last_waiting = &kube->waiting;
 	*out = kube;
 	return 0;
@@ -169,7 +168,7 @@ static void remove_flying(struct kube *kube, const struct kube_pending *pending)
 	}
 }
 
-/* The request is in no list any more. */
+/* The request must be out of its list. */
 static void pending_end(struct kube_pending *pending, long status, json_t *answer, const char *text)
 {
 	if (status < 0 || status >= 400)
@@ -189,7 +188,7 @@ static void pending_answered(struct transfer *transfer, struct transfer_end *end
 	remove_flying(kube, pending);
 	if (!end->error && end->status == 401 && !pending->repeated) {
 		pending->repeated = true;
-		credentials_refresh(&kube->transport.credentials, kube_now(), true);
+		credentials_refresh(&kube->transport.credentials, clock_ms(), true);
 		if (kube->transport.credentials.generation != transfer->generation) {
 			json_decref(end->answer);
 			send_pending(kube, pending);
@@ -218,7 +217,7 @@ static void send_pending(struct kube *kube, struct kube_pending *pending)
 	pending->transfer.max = KUBE_MAX_ANSWER;
 	if (!pending->repeated)
 		kube->counters.requests++;
-	int error = transfer_start(&kube->transport, &pending->transfer, &request, kube_now());
+	int error = transfer_start(&kube->transport, &pending->transfer, &request, clock_ms());
 	if (error) {
 		pending_end(pending, error, NULL, strerror(-error));
 		return;
@@ -241,12 +240,12 @@ static int check_request(const struct kube_request *request, struct failure *why
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		known = known || (request->method && !strcmp(request->method, methods[i]));
 	if (!known)
-		return fail(why, -EINVAL, "method", "GET, POST, PUT, PATCH or DELETE");
+		return fail(why, -EINVAL, "method", "method: give GET, POST, PUT, PATCH or DELETE");
 	if (!request->path || *request->path != '/')
-		return fail(why, -EINVAL, "path", "a path starts with a slash");
+		return fail(why, -EINVAL, "path", "path: it must start with a slash");
 	for (const char *at = request->path; *at; at++)
 		if (*at <= ' ' || *at > '~')
-			return fail(why, -EINVAL, "path", "a path is percent-encoded ASCII");
+			return fail(why, -EINVAL, "path", "path: it must be percent-encoded ASCII");
 	return 0;
 }
 
@@ -337,7 +336,7 @@ void kube_remove_task(struct kube *kube, struct kube_task *task)
 
 int kube_wait(struct kube *kube, struct curl_waitfd *extra, unsigned n_extra, int timeout_ms)
 {
-	uint64_t now = kube_now(), due = may_send(kube) ? now : KUBE_NEVER;
+	uint64_t now = clock_ms(), due = may_send(kube) ? now : KUBE_NEVER;
 
 	for (const struct kube_task *task = kube->tasks; task; task = task->next)
 		due = task->due < due ? task->due : due;
@@ -351,13 +350,13 @@ static void run_tasks(struct kube *kube)
 {
 	for (struct kube_task *task = kube->tasks; task; task = kube->next_task) {
 		kube->next_task = task->next;
-		task->turn(task, kube_now());
+		task->turn(task, clock_ms());
 	}
 }
 
 /*
- * Bytes are moved once, before everything else: what the turn itself starts makes libcurl's next wait end at once, but
- * bytes that had come and that nobody looked at would not.
+ * Bytes are moved before callbacks run. Transfers that callbacks start make libcurl's next wait return at once; bytes
+ * that had arrived before, and were not read, would not.
  */
 void kube_turn(struct kube *kube)
 {

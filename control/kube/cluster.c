@@ -2,19 +2,36 @@
 /*
  * cluster.c - what a node's agent, or the webhook, knows of the cluster
  *
- * A store for each kind of object, filled by its watch: a JSON object "NAMESPACE/NAME" -> what decisions need of it.
- * Nothing is derived ahead: questions are answered by looking, as there are few of them and objects change often.
+ *   watch (pods of this node) ---.
+ *   watch (namespaces) ----------+--> stores[kind]: "NAMESPACE/NAME" -> the members of `keep`
+ *   watch (Services), ... -------'        |
+ *                                         +--> changed(), when a kept member differs
+ *                                         `--> answers to questions, computed when asked
+ *
+ * Objects are trimmed to what decisions need: a node may have hundreds of pods, a cluster thousands of Services, and
+ * most updates (a lease, a status) then change nothing. Nothing is derived in advance: questions are few and objects
+ * change often.
+ *
+ * Invariants: after the first list of all kinds that are not `optional` the cluster is synced for good; through outages
+ * it keeps the last state; objects leave it only when the server said so (watch.h). The webhook follows only what
+ * choose() needs (`choosing`).
+ *
+ * Uninstallation: our own DaemonSet was there, and now is gone or being deleted (deletionTimestamp), other than with
+ * its pods left alone (finalizer "orphan", kubectl delete --cascade=orphan).
+ *
+ * One thread, that of kube_turn().
  */
 #include "control/kube/cluster.h"
+#include "control/base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LISTED_NODES 40 /* more nodes than this are covered by one network instead of a route each */
-#define SHORTEST_COVER4 8   /* bits; a network of nodes or pods that needs less is no network of theirs */
+#define MAX_LISTED_NODES 40 /* with more nodes than this, one network covers them instead of a route each */
+#define SHORTEST_COVER4 8   /* bits; a shorter cover would take in addresses that are not the cluster's */
 #define SHORTEST_COVER6 32
-#define SERVICES_AT_LEAST4 16 /* bits of what is taken for the Services' range where nothing says it */
+#define SERVICES_AT_LEAST4 16 /* bits; the smallest Services' range we assume where the API does not name it */
 #define SERVICES_AT_LEAST6 112
 
 enum kind { PODS, NAMESPACES, SERVICES, SLICES, NODES, RANGES, DAEMONSETS, KINDS };
@@ -38,8 +55,8 @@ static const struct {
 	const char *paths[2];
 	const char *what;
 	const char *keep[8]; /* members, dots between levels */
-	bool optional;       /* not every server has it, nor every agent the right: not waited for */
-	bool choosing;       /* which gateway a pod gets depends on it */
+	bool optional;       /* not every server has it, and not every agent may read it: never waited for */
+	bool choosing;       /* choose() needs it */
 } kinds[KINDS] = {
 	[PODS] = {.paths = {"/api/v1/pods"},
 		  .what = "pods of this node",
@@ -69,8 +86,7 @@ static const struct {
 
 static const char *text_at(const json_t *object, const char *outer, const char *inner)
 {
-	const char *text = json_string_value(json_object_get(json_object_get(object, outer), inner));
-	return text ? text : "";
+	return json_text(json_object_get(object, outer), inner);
 }
 
 /* NULL when the object has no name. */
@@ -103,7 +119,7 @@ static void keep_member(json_t *to, const json_t *from, const char *path)
 	json_object_set(group, dot + 1, inner);
 }
 
-/* Containers have long environments; only their names matter here. */
+/* Of containers only the names matter, and their environments can be long. */
 static void keep_names_only(json_t *spec, const char *list)
 {
 	json_t *names = json_array();
@@ -119,7 +135,7 @@ static void keep_names_only(json_t *spec, const char *list)
 	json_decref(names);
 }
 
-/* Without its version, which changes with the rest of the object and would make all of it news. */
+/* Without resourceVersion, which changes with every update and would make each one look like a change. */
 static void keep_metadata(json_t *kept)
 {
 	json_t *metadata = json_copy(json_object_get(kept, "metadata"));
@@ -152,7 +168,6 @@ static bool is_orphaning(const json_t *daemonset)
 	return false;
 }
 
-/* Gone, or about to be: told from an update, which leaves the object alone. */
 static void note_daemonset(struct cluster *cluster)
 {
 	const json_t *own = json_object_get(cluster->stores[DAEMONSETS].objects, cluster->daemonset);
@@ -222,7 +237,7 @@ static int start_watch(struct kube *kube, struct store *store, const char *path,
 	return watch_start(kube, &config, &store->watch, why);
 }
 
-/* "NAMESPACE/NAME" to the path of the namespace's DaemonSets and a selector of the one. */
+/* `key` is "NAMESPACE/NAME". */
 static int follow_daemonset(struct kube *kube, struct cluster *cluster, const char *key, struct failure *why)
 {
 	char path[256], field[256];
@@ -341,7 +356,7 @@ void cluster_count(const struct cluster *cluster,
 
 /* ---- endpoints ---- */
 
-/* Absent means ready (the API's own words); an endpoint that is going away is not a place to go to. */
+/* By the API, an absent condition means ready. A terminating endpoint gets no new pods. */
 static bool endpoint_is_ready(const json_t *endpoint)
 {
 	const json_t *conditions = json_object_get(endpoint, "conditions");
@@ -355,9 +370,8 @@ static uint16_t udp_port(const json_t *slice)
 	const json_t *port;
 	json_array_foreach(json_object_get(slice, "ports"), i, port)
 	{
-		const char *protocol = json_string_value(json_object_get(port, "protocol"));
 		json_int_t number = json_integer_value(json_object_get(port, "port"));
-		if (protocol && !strcmp(protocol, "UDP") && number > 0 && number < 65536)
+		if (!strcmp(json_text(port, "protocol"), "UDP") && number > 0 && number < 65536)
 			return (uint16_t)number;
 	}
 	return 0;
@@ -365,7 +379,7 @@ static uint16_t udp_port(const json_t *slice)
 
 static size_t add_endpoint(struct cluster_endpoint *out, size_t n, const json_t *endpoint, uint16_t port)
 {
-	/* All addresses of an endpoint mean the same; the first is the one to use (EndpointSlice's documentation). */
+	/* By the API, all addresses of an endpoint are equivalent and clients use the first. */
 	const char *text = json_string_value(json_array_get(json_object_get(endpoint, "addresses"), 0));
 	struct cluster_endpoint found = {.port = port};
 	if (n >= CLUSTER_MAX_ENDPOINTS || !endpoint_is_ready(endpoint) || !text || address_parse(text, &found.address))
@@ -419,13 +433,7 @@ static unsigned full_length(const struct address *address)
 	return address->family == AF_INET6 ? 128 : 32;
 }
 
-static void mask(struct prefix *prefix)
-{
-	for (unsigned bit = prefix->length; bit < 128; bit++)
-		prefix->address.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-}
-
-/* Makes `cover` the smallest network that contains both; a cover of family 0 becomes `network`. */
+/* Makes `cover` the smallest network that contains both. A cover of family 0 becomes `network`. */
 static void widen(struct prefix *cover, const struct prefix *network)
 {
 	if (!cover->address.family)
@@ -434,10 +442,10 @@ static void widen(struct prefix *cover, const struct prefix *network)
 		cover->length = network->length;
 	while (cover->length && !prefix_contains(cover, &network->address))
 		cover->length--;
-	mask(cover);
+	*cover = prefix_network(cover);
 }
 
-/* The members of `list`, or the one text. */
+/* Visits the prefixes in `list`; when that is empty, the one in `one`. */
 static void each_prefix(const json_t *list, const json_t *one, void (*visit)(void *, const struct prefix *),
 			void *context)
 {
@@ -480,12 +488,12 @@ static void add_pod_networks(const struct cluster *cluster, struct networks *to)
 
 static bool is_node_address(const json_t *address, struct prefix *out)
 {
-	const char *type = json_string_value(json_object_get(address, "type"));
-	const char *text = json_string_value(json_object_get(address, "address"));
+	const char *type = json_text(address, "type");
 	*out = (struct prefix){0};
-	if (!type || !text || (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0))
+	if (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0)
 		return false;
-	return !address_parse(text, &out->address) && (out->length = (uint8_t)full_length(&out->address));
+	return !address_parse(json_text(address, "address"), &out->address) &&
+	       (out->length = (uint8_t)full_length(&out->address));
 }
 
 static void add_node_networks(const struct cluster *cluster, struct networks *to)
@@ -519,25 +527,25 @@ static void add_one(void *context, const struct prefix *prefix)
 	add_cover(context, &network);
 }
 
-/* "None" and "" are no addresses and are passed over. */
+/* "None" and "" are not addresses and are skipped. */
 static void each_cluster_ip(const json_t *service, void (*visit)(void *, const struct prefix *), void *context)
 {
 	const json_t *spec = json_object_get(service, "spec");
 	each_prefix(json_object_get(spec, "clusterIPs"), json_object_get(spec, "clusterIP"), visit, context);
 }
 
-/* The first address of the range is that of the Service `kubernetes`, less one. */
+/* The Service `kubernetes` has the first usable address: the range starts one before it. */
 static void start_range(void *context, const struct prefix *first)
 {
 	struct prefix *ranges = context, *range = &ranges[first->address.family == AF_INET6];
 	*range = *first;
 	range->address.bytes[full_length(&first->address) / 8 - 1]--;
-	/* As long as its start is aligned, it may be as short as this. */
+	/* The range may be as large as the alignment of its start allows, but not larger than this. */
 	unsigned least = first->address.family == AF_INET6 ? SERVICES_AT_LEAST6 : SERVICES_AT_LEAST4;
 	while (range->length > least) {
 		struct prefix wider = *range;
 		wider.length--;
-		mask(&wider);
+		wider = prefix_network(&wider);
 		if (!address_equal(&wider.address, &range->address))
 			break;
 		*range = wider;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cluster.h - what a node's agent, or the webhook, knows of the cluster: pods of the node, namespaces, Services,
+ * cluster.h - what a node's agent, or the webhook, knows of the cluster: the node's pods, namespaces, Services,
  * endpoints, nodes
  *
- * Filled by watches (watch.h), so it keeps its last state while the API server is away, and nothing leaves it before
- * the server has said so. Only what decisions need is kept of each object. One thread.
+ * Watches (watch.h) keep it current, so it has the last known state while the API server is away. Of each object only
+ * what decisions need is kept. One thread.
  *
- * JSON values that are handed out are borrowed, and valid until the next kube_turn.
+ * JSON values that are handed out are borrowed, and valid until the next kube_turn().
  */
 #ifndef PODSWITCH_CLUSTER_H
 #define PODSWITCH_CLUSTER_H
@@ -14,7 +14,7 @@
 #include "control/kube/watch.h"
 #include "tap/base/address.h"
 
-#define CLUSTER_MAX_ENDPOINTS 64 /* of one Service that are looked at */
+#define CLUSTER_MAX_ENDPOINTS 64 /* of one Service; further ones are ignored */
 
 struct cluster;
 
@@ -22,7 +22,7 @@ struct cluster_config {
 	const char
 		*node; /* whose pods are followed; NULL: nothing but namespaces and Services is, which choose() needs */
 	const char *daemonset; /* "NAMESPACE/NAME" of our own, to notice an uninstallation; NULL: not followed */
-	void (*changed)(void *context); /* something is new; called within kube_turn, often */
+	void (*changed)(void *context); /* something changed; called within kube_turn(), often */
 	void *context;
 };
 
@@ -30,16 +30,16 @@ struct cluster_config {
 int cluster_open(struct kube *kube, const struct cluster_config *config, struct cluster **out, struct failure *why);
 void cluster_close(struct cluster *cluster);
 
-/* Whether every kind of object has been listed once: before that nothing may be concluded from what is missing. */
+/* Whether each kind of object has been listed once. Before that, a missing object means nothing. */
 bool cluster_synced(const struct cluster *cluster);
 
 /*
- * Whether a pod that was just heard of may be judged by what its namespace says: not while changes of pods are being
- * heard and those of namespaces are not, as the pod may be younger than its namespace's annotation.
+ * Whether the namespace of a new pod is known as well as the pod is. Not while changes of pods arrive and those of
+ * namespaces do not: the namespace's annotation may be older than the pod, and still unknown to us.
  */
 bool cluster_hears_namespaces(const struct cluster *cluster);
 
-/* What is not synced yet, for people; "" when all is. */
+/* The kind of object that is not synced yet, for people; "" when all are. */
 const char *cluster_missing(const struct cluster *cluster);
 
 /* A pod of this node, a namespace, a Service; NULL when there is none. */
@@ -61,14 +61,14 @@ size_t cluster_endpoints(const struct cluster *cluster, const char *namespace, c
 			 struct cluster_endpoint out[static CLUSTER_MAX_ENDPOINTS]);
 
 /*
- * The networks that are the cluster's own, at most `max`: pods' and Services' ranges and nodes' addresses. The range
- * of pods is the smallest network that covers the nodes' podCIDRs; that of Services is asked for where the API has it
- * (Linux distributions with 1.33 and later), else it is the smallest that starts where the Service `kubernetes` does
- * and covers all, at least a /16 (IPv6: /112).
+ * The cluster's own networks, at most `max`: the ranges of pods and of Services, and the nodes' addresses. The pods'
+ * range is the smallest network that covers the nodes' podCIDRs. The Services' range comes from the API where that has
+ * it (servicecidrs, Kubernetes 1.33 and later); else it is the smallest network that starts where the Service
+ * `kubernetes` does and covers all Services, at least a /16 (IPv6: /112).
  */
 size_t cluster_networks(const struct cluster *cluster, struct prefix *out, size_t max);
 
-/* Whether our own DaemonSet has been deleted, other than with its pods left alone (--cascade=orphan). */
+/* Whether our own DaemonSet was deleted, but not when its pods were left alone (--cascade=orphan). */
 bool cluster_uninstalled(const struct cluster *cluster);
 
 /* For metrics: calls `visit` for each watch. */

@@ -1,34 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* credentials.c - the token and the authority certificates that the kubelet keeps current in files */
+/*
+ * credentials.c - the API server's token and CA certificates, which the kubelet keeps current in files
+ *
+ * Tokens live about an hour, and authorities are rotated, both while the pod runs. So before each transfer stat(2)
+ * tells whether a file changed, and every KUBE_REFRESH_MS, or after a 401, it is read in any case. A file that cannot
+ * be read or used leaves what it held before in force; that is logged once. `generation` counts the tokens, so that a
+ * request that got a 401 can tell whether there is a newer one than its own.
+ *
+ * One thread.
+ */
 #include "control/kube/credentials.h"
 #include "control/kube/api.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_TOKEN 65536
 #define MAX_CA (1u << 20)
 
-static int read_all(int fd, char *text, size_t size, size_t *length)
-{
-	*length = 0;
-	while (*length < size) {
-		ssize_t got = read(fd, text + *length, size - *length);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			return 0;
-		*length += (size_t)got;
-	}
-	return -EFBIG;
-}
-
-/* A token becomes a header's line: nothing in it may end that line. */
+/* A token becomes a header line, so nothing in it may end that line. */
 static bool trim_token(char *text, size_t *length)
 {
 	while (*length && strchr(" \t\r\n", text[*length - 1]))
@@ -44,24 +37,14 @@ static bool usable(const struct credentials_file *file, char *text, size_t *leng
 	return strcmp(file->key, "token_file") ? *length > 0 : trim_token(text, length);
 }
 
-/* 1 when the contents are others than before, 0 when not, or a negative errno; then what was there stays. */
+/* 1 when the contents changed, 0 when not, or a negative errno, with the old contents kept. */
 static int file_load(struct credentials_file *file)
 {
 	struct stat seen;
-	size_t length = 0;
-	int error;
+	size_t length;
+	char *text = NULL;
 
-	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	char *text = calloc(1, file->max + 1);
-	if (!text)
-		error = -ENOMEM;
-	else if (fstat(fd, &seen))
-		error = -errno;
-	else
-		error = read_all(fd, text, file->max, &length);
-	close(fd);
+	int error = file_read(AT_FDCWD, file->path, 0, file->max, &text, &length, &seen);
 	if (!error && !usable(file, text, &length))
 		error = -EBADMSG;
 	if (error) {
@@ -80,12 +63,10 @@ static bool looks_same(const struct credentials_file *file)
 {
 	struct stat now;
 
-	return !stat(file->path, &now) && now.st_dev == file->seen.st_dev && now.st_ino == file->seen.st_ino &&
-	       now.st_size == file->seen.st_size && now.st_mtim.tv_sec == file->seen.st_mtim.tv_sec &&
-	       now.st_mtim.tv_nsec == file->seen.st_mtim.tv_nsec;
+	return !stat(file->path, &now) && file_unchanged(&now, &file->seen);
 }
 
-/* Whether it is new. */
+/* Returns whether the contents changed. */
 static bool file_refresh(struct credentials_file *file, bool force)
 {
 	if (!file->path || (!force && looks_same(file)))

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode.c - what an API server sends: pages of lists, and events one a line
+ * decode.c - what an API server sends: pages of lists, and events one per line
  *
- * Users choose what stands in annotations, so that a text which only a lenient parser takes (a NUL in a string) must
- * not stop everybody's news: JSON_ALLOW_NUL.
+ * JSON_ALLOW_NUL: users choose the text of annotations, and one string with a NUL in it must not stop the news of all
+ * other objects.
  */
 #include "control/kube/decode.h"
+#include "control/base/json.h"
+#include "tap/base/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -21,7 +23,7 @@ static json_t *load(const char *bytes, size_t length, int *error)
 	return json;
 }
 
-/* A resourceVersion goes into a URL and back to the server: short, no NUL. NULL for what is none. */
+/* A resourceVersion goes into a URL and back to the server, so it has to be short and without NUL; else NULL. */
 static const char *version_of(const json_t *metadata)
 {
 	const json_t *version = json_object_get(metadata, "resourceVersion");
@@ -33,12 +35,10 @@ static const char *version_of(const json_t *metadata)
 
 static bool has_name(const json_t *object)
 {
-	const char *name = json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
-
-	return name && *name;
+	return *json_text(json_object_get(object, "metadata"), "name");
 }
 
-/* As long as everything else of an object, and of no use to us. */
+/* As long as the rest of the object, and of no use to us. */
 static void drop_managed_fields(const json_t *object)
 {
 	json_object_del(json_object_get(object, "metadata"), "managedFields");
@@ -46,7 +46,7 @@ static void drop_managed_fields(const json_t *object)
 
 /* ---- lists ---- */
 
-/* Go sends an empty list of items as [] or, from some servers, as null. */
+/* Some servers, written in Go, send an empty list of items as null. */
 static int take_items(json_t *root, struct page *page)
 {
 	json_t *items = json_object_get(root, "items"), *item;
@@ -164,15 +164,6 @@ static int event_decode(const char *bytes, size_t length, struct event *out)
 	return error;
 }
 
-static bool decode_is_blank(const char *bytes, size_t length)
-{
-	size_t i = 0;
-
-	while (i < length && strchr(" \t\r", bytes[i]) && bytes[i])
-		i++;
-	return i == length;
-}
-
 int event_next(struct event_reader *reader, struct buffer *in, struct event *out)
 {
 	for (;;) {
@@ -187,8 +178,8 @@ int event_next(struct event_reader *reader, struct buffer *in, struct event *out
 		reader->scanned = newline ? 0 : held;
 		if (!newline)
 			return 0;
-		/* A keep-alive of some proxies. */
-		bool blank = decode_is_blank(bytes, length);
+		/* Some proxies send blank lines to keep the connection alive. */
+		bool blank = text_is_blank(bytes, length);
 		int error = blank ? 0 : event_decode(bytes, length, out);
 		buffer_consume(in, length + 1);
 		if (!blank)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode.h - what an API server sends: pages of lists, and events one a line
+ * decode.h - what an API server sends: pages of lists, and events one per line
  *
- * Nothing is believed: what comes out has the shape that is promised here, or does not come out. No state but the
- * caller's; one thread.
+ * Nothing is trusted: a page or an event has the shape promised here, or is refused. No state but the caller's; one
+ * thread.
  */
 #ifndef PODSWITCH_DECODE_H
 #define PODSWITCH_DECODE_H
@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#define DECODE_MAX_VERSION 256 /* bytes of a resourceVersion; they are opaque, and short */
+#define DECODE_MAX_VERSION 256 /* bytes of a resourceVersion, which is opaque and short */
 
 /* A page of a list. Every item is an object with metadata.name; managedFields are gone. */
 struct page {
@@ -29,8 +29,8 @@ enum event_kind {
 	EVENT_CHANGED, /* ADDED or MODIFIED */
 	EVENT_DELETED,
 	EVENT_BOOKMARK, /* only the version counts */
-	EVENT_ERROR,    /* `object` is a Status, or whatever the server took for one */
-	EVENT_UNKNOWN,  /* of a newer protocol than this */
+	EVENT_ERROR,    /* `object` should be a Status */
+	EVENT_UNKNOWN,  /* of a newer protocol */
 };
 
 struct event {
@@ -45,8 +45,8 @@ struct event_reader {
 };
 
 /*
- * Takes the next complete line off `in`. 1 and the event, 0 when there is no complete line yet, -EBADMSG (the line was
- * no event; it has been taken), -EMSGSIZE (it is longer than max_line; it stays), or -ENOMEM.
+ * Consumes the next complete line of `in`. 1 and the event, 0 when there is no complete line yet, -EBADMSG (the line is
+ * not an event, and is consumed), -EMSGSIZE (it is longer than max_line, and stays), or -ENOMEM.
  */
 int event_next(struct event_reader *reader, struct buffer *in, struct event *out);
 

@@ -2,8 +2,8 @@
 /*
  * events.h - Kubernetes Events on pods: what happened to a pod's gateway, for `kubectl describe pod`
  *
- * Sent without waiting, and lost when the API server is away for long: they inform, nothing depends on them. One
- * thread, the agent's.
+ * Sent without waiting, and lost when the API server is away for long: nothing depends on them. One thread, that of
+ * kube_turn().
  */
 #ifndef PODSWITCH_EVENTS_H
 #define PODSWITCH_EVENTS_H
@@ -13,22 +13,22 @@
 #include <stdbool.h>
 
 /* The reasons, as `kubectl get events` shows them. */
-#define EVENT_ATTACHED "GatewayAttached"      /* the pod's traffic goes through its gateway, which has answered */
-#define EVENT_DETACHED "GatewayDetached"      /* it does not any more, as nothing names one */
+#define EVENT_ATTACHED "GatewayAttached"      /* the pod's traffic goes through its gateway, which answered */
+#define EVENT_DETACHED "GatewayDetached"      /* not any more: nothing names a gateway for it */
 #define EVENT_NOT_FOUND "GatewayNotFound"     /* no such Service */
-#define EVENT_NOT_ALLOWED "GatewayNotAllowed" /* the gateway does not take pods of this namespace */
+#define EVENT_NOT_ALLOWED "GatewayNotAllowed" /* the gateway does not allow pods of this namespace */
 #define EVENT_MALFORMED "GatewayMalformed"    /* an annotation cannot be read */
-#define EVENT_NOT_READY "GatewayNotReady"     /* the Service has no ready endpoint, or it is silent: the pod waits */
+#define EVENT_NOT_READY "GatewayNotReady"     /* no ready endpoint, or it is silent: the pod waits */
 #define EVENT_LOST "GatewayLost"              /* it stopped answering */
-#define EVENT_RECOVERED "GatewayRecovered"    /* it answers again, or another endpoint of it does */
+#define EVENT_RECOVERED "GatewayRecovered"    /* it, or another endpoint of it, answers again */
 
 /* `pod` is a v1 Pod; `node` names the node in the Event. */
 void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,
 		 const char *message);
 
 /*
- * The same of another program of ours, `component`, of which `instance` runs. A pod that has no name yet is called as
- * its generateName begins.
+ * The same from another program of ours, `component`, running as `instance`. A pod without a name yet is named by its
+ * generateName.
  */
 void events_send_as(struct kube *kube, const char *component, const char *instance, const json_t *pod, bool warning,
 		    const char *reason, const char *message);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* find.c - the network namespace of a pod that runs already */
+/* find.c - the network namespace of a pod that is running already, found by its processes */
 #include "control/kube/find.h"
 
 #include <dirent.h>
@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #define RUNTIME_DIRECTORY "/run/netns"
-#define LONGEST_CGROUPS 8192 /* bytes of /proc/PID/cgroup that are looked at */
+#define LONGEST_CGROUPS 8192 /* bytes of /proc/PID/cgroup that we read */
 
-/* The kubelet writes a UID as it is (cgroupfs) or with '_' for '-' (systemd), always after "pod". */
+/* The kubelet writes "pod" and the UID: as it is (cgroupfs), or with '_' for '-' (systemd). */
 static bool names_pod(const char *cgroups, const char *uid)
 {
 	size_t length = strlen(uid);
@@ -76,7 +76,7 @@ int find_netns(const char *uid, char *out, size_t size)
 			closedir(proc);
 		return -ENOENT;
 	}
-	/* A pod may have made network namespaces of its own: the one that the runtime names is the pod's. */
+	/* A pod's processes may be in further namespaces of their own; the one that the runtime names is the pod's. */
 	while (!named && (entry = readdir(proc))) {
 		char path[64];
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !is_of_pod(entry->d_name, uid))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * health.h - what is asked over HTTP: /healthz, /readyz and /metrics
+ * health.h - the agent over HTTP: /healthz, /readyz and /metrics
  *
- * Served by the caller's own thread, between its other work: that /healthz answers at all says that the loop turns.
+ * Served by the caller's own thread, between its other work, so an answer of /healthz shows that the loop turns.
  */
 #ifndef PODSWITCH_HEALTH_H
 #define PODSWITCH_HEALTH_H
@@ -16,7 +16,7 @@ struct health;
 
 struct health_config {
 	const char *listen; /* "ADDRESS:PORT", "[ADDRESS]:PORT" */
-	/* Whether all is well; else what is missing, for people. */
+	/* Whether all is well; else *reason says what is missing, for people. */
 	bool (*ready)(void *context, const char **reason);
 	/* Writes metrics in Prometheus' text format. */
 	void (*metrics)(void *context, FILE *out);
@@ -27,7 +27,7 @@ struct health_config {
 int health_open(const struct health_config *config, struct health **out, struct failure *why);
 void health_close(struct health *health);
 
-/* To poll for reading; then, and after every sleep, health_turn. */
+/* Poll it for reading; call health_turn() then, and after every sleep. */
 int health_fd(const struct health *health);
 void health_turn(struct health *health);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* histogram.h - how long something took, as Prometheus counts it: cumulative buckets, sum and number */
+/* histogram.h - durations as Prometheus counts them: cumulative buckets, sum and number */
 #ifndef PODSWITCH_HISTOGRAM_H
 #define PODSWITCH_HISTOGRAM_H
 
@@ -7,11 +7,11 @@
 
 #define HISTOGRAM_BUCKETS 12
 
-/* Upper bounds in seconds; what is longer counts in the number alone. */
+/* Upper bounds in seconds; longer durations count in `n` and `sum` only. */
 static const double histogram_bounds[HISTOGRAM_BUCKETS] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60};
 
 struct histogram {
-	uint64_t buckets[HISTOGRAM_BUCKETS]; /* each with all that is shorter */
+	uint64_t buckets[HISTOGRAM_BUCKETS]; /* each includes all shorter ones */
 	uint64_t n;
 	double sum; /* seconds */
 };

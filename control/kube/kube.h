@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kube.h - what api.c shows to watch.c
+ * kube.h - the inside of struct kube, for api.c and watch.c
  *
- * A task is something that kube_turn has to look after: a watch. It may remove itself, and any other, from its own
- * turn.
+ * A task is something that kube_turn() runs: a watch. In its turn it may remove itself and any other task.
  */
 #ifndef PODSWITCH_KUBE_H
 #define PODSWITCH_KUBE_H
 
 #include "control/kube/api.h"
 #include "control/kube/transport.h"
+#include "tap/base/clock.h"
 
 #define KUBE_NEVER UINT64_MAX
 
 struct kube_task {
 	struct kube_task *next;
 	void (*turn)(struct kube_task *task, uint64_t now);
-	uint64_t due; /* ms; `turn` is called in each kube_turn, which comes by then at the latest */
+	uint64_t due; /* ms; kube_wait() returns by then. `turn` is called in every kube_turn() */
 };
 
 struct kube_pending; /* a request, waiting or in flight */
 
 struct kube {
 	struct transport transport;
-	struct kube_task *tasks, *next_task; /* next_task: of the round that is going on */
+	struct kube_task *tasks, *next_task; /* next_task: of the present kube_turn() */
 	struct kube_pending *waiting, **last_waiting, *flying;
 	struct kube_counters counters;
 	unsigned backoff_ms, backoff_max_ms, backoff_reset_ms;
@@ -31,13 +31,10 @@ struct kube {
 	bool closing;
 };
 
-/* CLOCK_MONOTONIC in ms; no less than 1. */
-uint64_t kube_now(void);
-
 void kube_add_task(struct kube *kube, struct kube_task *task);
 void kube_remove_task(struct kube *kube, struct kube_task *task);
 
-/* A random number below `bound`, which is not 0. */
+/* A random number below `bound`, which must not be 0. */
 uint64_t kube_random(struct kube *kube, uint64_t bound);
 
 struct kube_backoff {
@@ -45,10 +42,10 @@ struct kube_backoff {
 	uint64_t last; /* when the last one began */
 };
 
-/* How long to wait after a failure now, in ms. */
+/* How long to wait after a failure at `now`, in ms. */
 uint64_t kube_back_off(struct kube *kube, struct kube_backoff *backoff, uint64_t now);
 
-/* Whether a failure now would count as the first. */
+/* Whether a failure at `now` would count as the first one. */
 bool kube_backoff_is_over(const struct kube *kube, const struct kube_backoff *backoff, uint64_t now);
 
 #endif

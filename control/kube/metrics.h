@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metrics.h - the agent's figures in Prometheus' text format */
+/* metrics.h - the agent's metrics in Prometheus' text format */
 #ifndef PODSWITCH_METRICS_H
 #define PODSWITCH_METRICS_H
 
@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* Asks podswitchd for its own, too; without an answer those are left out. */
+/* Asks podswitchd for its drops, too; without an answer those are left out. */
 void metrics_write(FILE *out, const struct reconciler *reconciler, const struct cluster *cluster,
 		   const struct kube *kube, struct podswitchd *podswitchd);
 

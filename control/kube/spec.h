@@ -8,7 +8,7 @@
 #ifndef PODSWITCH_SPEC_H
 #define PODSWITCH_SPEC_H
 
-#include "control/base/name.h"
+#include "control/base/names.h"
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
 

@@ -2,16 +2,24 @@
 /*
  * transport.c - HTTP exchanges with one API server
  *
- * A peer that dies without a word is noticed by the kernel: keepalive probes on a quiet connection, TCP_USER_TIMEOUT on
- * one with bytes under way (a second request over the same HTTP/2 connection, say), within about PEER_TIMEOUT either
- * way. After a try without an answer new connections are made instead of trusting old ones.
+ * Whether the peer is alive. The kernel notices within about PEER_TIMEOUT a peer that vanished: by keepalive probes on
+ * a quiet connection, by TCP_USER_TIMEOUT on one with unacknowledged bytes (say, a second request over the same HTTP/2
+ * connection). After a try without an answer, new connections are opened instead of reusing old ones.
  *
- * The server counts as away when two tries in a row got no answer: one of several servers behind one address may be
- * restarting. Any byte of an answer ends that.
+ * Whether the server is away. Two tries in a row without an answer: with several servers behind one address, one of
+ * them may just be restarting. Any byte of an answer ends it. Each change is logged once.
+ *
+ * Trust. The CA is passed as a blob, since libcurl caches what it reads from a file for a day; no other authority is
+ * accepted beside it. The token goes into each request's header, as it was read last.
+ *
+ * libcurl must not be called from its own callbacks, so those only append bytes; transport_finish() does the rest. One
+ * thread.
  */
 #include "control/kube/transport.h"
+#include "control/base/json.h"
 #include "control/kube/api.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -25,7 +33,7 @@
 #define PEER_PROBE 10       /* seconds between keepalive probes */
 #define AWAY_AFTER 2        /* tries */
 #define MAX_CONNECTIONS 16  /* kept for reuse */
-#define MAX_RETRY_AFTER 300 /* seconds; a server that wishes for more is asked anyway */
+#define MAX_RETRY_AFTER 300 /* seconds; we do not wait longer even if the server asks for it */
 
 /* ---- the server's name ---- */
 
@@ -98,7 +106,7 @@ static void transport_failed(struct transport *transport, const char *text)
 		return;
 	transport->away = true;
 	transport->outages++;
-	log_line(LOG_WARNING, "the API server %s does not answer (%s): what is known stays in force; trying on",
+	log_line(LOG_WARNING, "the API server %s does not answer (%s): trying again; what is known stays in force",
 		 transport->server, text);
 }
 
@@ -151,7 +159,7 @@ void transport_perform(struct transport *transport)
 	curl_multi_perform(transport->multi, &running);
 }
 
-/* ---- one transfer: what libcurl calls ---- */
+/* ---- one transfer: libcurl's callbacks ---- */
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *context)
 {
@@ -184,7 +192,7 @@ static curl_socket_t transport_open_socket(void *context, curlsocktype purpose, 
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	/* A kernel without one of these notices a dead peer later. */
+	/* Errors are ignored: without these a dead peer is only noticed later. */
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe, sizeof(probe));
@@ -201,7 +209,7 @@ static int add_header(struct transfer *transfer, const char *name, const char *v
 
 	if (!line)
 		return -ENOMEM;
-	/* libcurl reads a name with a bare colon as "send no such header". */
+	/* To libcurl, a name with a bare colon means: do not send this header. */
 	snprintf(line, size, *value ? "%s: %s" : "%s:", name, value);
 	struct curl_slist *more = curl_slist_append(transfer->headers, line);
 	free(line);
@@ -251,7 +259,6 @@ static int set_url(struct transfer *transfer, const char *path)
 			return -EIO;                                                                                   \
 	} while (0)
 
-/* As a blob, since libcurl keeps what it has read from a file for a day; and no other authority beside it. */
 static int set_trust(struct transfer *transfer)
 {
 	const struct credentials_file *ca = &transfer->transport->credentials.ca;
@@ -275,7 +282,7 @@ static int set_limits(struct transfer *transfer, const struct transfer_request *
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	SET(CURLOPT_PIPEWAIT, 1L); /* what starts together shares one connection */
+	SET(CURLOPT_PIPEWAIT, 1L); /* requests that start together share one connection */
 	SET(CURLOPT_OPENSOCKETFUNCTION, transport_open_socket);
 	SET(CURLOPT_FRESH_CONNECT, transfer->transport->failures ? 1L : 0L);
 	if (request->idle_seconds) {
@@ -387,12 +394,11 @@ static int error_of(const struct transfer *transfer, CURLcode code)
 static void set_text(struct transfer_end *end, const char *text)
 {
 	snprintf(end->text, sizeof(end->text), "%s", text);
-	for (char *at = end->text; *at; at++)
-		if ((unsigned char)*at < ' ')
-			*at = ' ';
+	text_to_line(end->text, ' ');
 }
 
-/* The server explains itself by a Status, a proxy before it by a page that nobody wants in a log. */
+/* An API server sends a Status with a message; a proxy before it sends an HTML page, which must not get into the log.
+ */
 static void transfer_explain(const struct transfer *transfer, struct transfer_end *end, CURLcode code)
 {
 	char fallback[64];
@@ -403,9 +409,9 @@ static void transfer_explain(const struct transfer *transfer, struct transfer_en
 	}
 	if (end->status < 400)
 		return;
-	const char *message = json_string_value(json_object_get(end->answer, "message"));
+	const char *message = json_text(end->answer, "message");
 	snprintf(fallback, sizeof(fallback), "HTTP status %ld", end->status);
-	set_text(end, message && *message ? message : fallback);
+	set_text(end, *message ? message : fallback);
 }
 
 static void transfer_end(struct transfer *transfer, CURLcode code)

@@ -2,8 +2,7 @@
 /*
  * transport.h - HTTP exchanges with one API server, for api.c and watch.c
  *
- * A transfer is one request and its answer. libcurl's callbacks only append to `in` and take note that the server
- * lives: everything else is done between libcurl's calls, as it must not be called from its own callbacks. One thread.
+ * A transfer is one request and its answer. One thread.
  */
 #ifndef PODSWITCH_TRANSPORT_H
 #define PODSWITCH_TRANSPORT_H
@@ -20,18 +19,18 @@ struct transport {
 	CURLM *multi;
 	char *server; /* "https://10.96.0.1:443", without a slash at the end */
 	struct credentials credentials;
-	unsigned failures; /* tries without an answer in a row */
-	bool away;         /* and the log knows */
+	unsigned failures; /* tries in a row without an answer */
+	bool away;         /* which has been logged */
 	uint64_t outages;
 };
 
 /* How a transfer has ended. */
 struct transfer_end {
 	long status;       /* HTTP; 0 when there was no answer */
-	int error;         /* negative errno when there was none, or it broke off; else 0 */
-	json_t *answer;    /* the body of a status other than 200, when it was JSON; the transfer's owner drops it */
-	char text[256];    /* one line on what went wrong, "" when nothing did; no control characters */
-	unsigned retry_ms; /* the server's wish (Retry-After), 0: none */
+	int error;         /* negative errno when there was no answer, or only a part; else 0 */
+	json_t *answer;    /* the body of a status other than 200, if it was JSON; the owner of the transfer drops it */
+	char text[256];    /* one line about what went wrong, or ""; no control characters */
+	unsigned retry_ms; /* Retry-After; 0: none */
 };
 
 struct transfer;
@@ -67,16 +66,16 @@ struct transfer_request {
 int transport_open(struct transport *transport, const char *server, const char *token_file, const char *ca_file,
 		   uint64_t now, struct failure *why);
 
-/* All transfers have ended or been stopped. */
+/* After all transfers have ended or been stopped. */
 void transport_close(struct transport *transport);
 
-/* As kube_wait. */
+/* As kube_wait(). */
 int transport_wait(struct transport *transport, struct curl_waitfd *extra, unsigned n_extra, int timeout_ms);
 
-/* Moves bytes. No callback of ours. */
+/* Moves bytes; calls no `done`. */
 void transport_perform(struct transport *transport);
 
-/* Calls `done` of the transfers that have ended; what they left in `in` is theirs. */
+/* Calls the `done` of transfers that have ended; the rest of the answer is in their `in`. */
 void transport_finish(struct transport *transport);
 
 /* Starts a transfer whose `done`, `context` and `max` are set. 0, -ENOMEM, or -EIO. Between libcurl's calls only. */
@@ -86,7 +85,7 @@ int transfer_start(struct transport *transport, struct transfer *transfer, const
 /* The HTTP status of a transfer that is under way; 0 while there is none. */
 long transfer_status(const struct transfer *transfer);
 
-/* Ends it, `done` is not called; forgets what it has received. Between libcurl's calls only. */
+/* Ends it without calling `done`, and drops what it received. Between libcurl's calls only. */
 void transfer_stop(struct transfer *transfer);
 
 #endif

@@ -2,22 +2,34 @@
 /*
  * watch.c - following a collection of Kubernetes objects, as client-go's reflector does
  *
- * A watch is resting (until task.due), listing, or streaming. `need_list` says which of the two comes after a rest.
+ *             task.due, need_list               last page
+ *   RESTING -----------------------> LISTING -------------> replace(), then RESTING for 0 ms
+ *      | ^                            |   |
+ *      | `-------- failure -----------'   `-- more pages: LISTING
+ *      |
+ *      |      task.due, no need_list
+ *      `---------------------------> STREAMING -- each event --> changed(), deleted()
+ *                                         |
+ *                  RESTING for 0 ms <-----+ ended as it should
+ *               RESTING, backed off <-----' failed; need_list after 410, 404, or an event that cannot be used
  *
- *   list      the first with resourceVersion=0, which any server answers from its cache; later ones with the version
- *             last seen, so that a server whose cache is behind cannot take us back in time; after the history has
- *             expired twice (`consistent`) without one, which asks etcd, in pages. Pages are collected in `items` and
- *             handed on when the last one is there; the version of the first is where the stream begins.
- *   stream    from `version`, which each event and bookmark moves on. It is never taken from a list's items.
+ *   list      The first one with resourceVersion=0, which any server answers from its cache. Later ones with the last
+ *             version we saw, so that a server whose cache is behind cannot take us back in time. After the history
+ *             expired twice (`consistent`) without a version: that asks etcd, in pages. Pages are collected in `items`
+ *             and delivered when the last one is there; the stream begins at the version of the first page.
+ *   stream    From `version`, which each event and each bookmark advances. It is never taken from the items of a list.
  *
- * What a failure leads to is in watch_failed. The rules, from client-go: without an answer, retry what was being done
- * from where it was; 410, or an ERROR event with that code, list again; 429, rest for as long as the server says; a
- * stream that ends as it should goes on at once, one that ends before it has begun rests.
+ * What follows a failure is decided in failed_status(), with client-go's rules: no answer: retry the same; 410, or an
+ * ERROR event with that code: list again; 429: rest as long as the server says; a stream that ends as it should
+ * continues at once, one that ends within SHORT_STREAM_MS backs off.
  *
- * The log hears of each kind of trouble once, and once of its end: `told` remembers the kinds until there has been none
- * for as long as the back-off remembers.
+ * Each kind of trouble is logged once, and its end once: `logged` has the kinds, until there was no trouble for as long
+ * as the back-off remembers; `in_trouble` says that the end has not been logged yet.
+ *
+ * One thread. A callback may stop any watch, also its own: while `busy`, a stopped watch is freed when its turn ends.
  */
 #include "control/kube/watch.h"
+#include "control/base/json.h"
 #include "control/kube/decode.h"
 #include "control/kube/kube.h"
 #include "tap/base/log.h"
@@ -28,12 +40,12 @@
 
 #define LIST_TIMEOUT_MS 300000
 #define LIST_IDLE_SECONDS 30
-#define MAX_PAGES 2000        /* a server that never ends is not believed */
-#define SHORT_STREAM_MS 1000  /* a stream that ends earlier has hardly begun */
+#define MAX_PAGES 2000        /* of one list; more come from a broken server */
+#define SHORT_STREAM_MS 1000  /* a stream that ends sooner counts as not begun */
 #define MAX_SHORT_STREAMS 3   /* in a row, before even those with events rest */
-#define MAX_STREAM_FAILURES 4 /* answers other than 200, before a list is tried instead */
-#define MAX_REFUSALS 3        /* before the log hears of it */
-#define READ_AHEAD (4u << 20) /* bytes of a stream that may come in one turn, beside the longest line */
+#define MAX_STREAM_FAILURES 4 /* answers other than 200, before we list instead */
+#define MAX_REFUSALS 3        /* in a row, before we log it */
+#define READ_AHEAD (4u << 20) /* bytes of a stream per turn, beyond the longest line */
 
 enum watch_phase { WATCH_RESTING, WATCH_LISTING, WATCH_STREAMING };
 
@@ -42,7 +54,7 @@ enum watch_trouble {
 	TROUBLE_UNAUTHORIZED = 2,
 	TROUBLE_NOT_FOUND = 4,
 	TROUBLE_STATUS = 8,
-	TROUBLE_NONSENSE = 16,
+	TROUBLE_UNUSABLE = 16,
 	TROUBLE_TOO_LARGE = 32,
 	TROUBLE_SHORT = 64,
 };
@@ -59,55 +71,55 @@ struct watch {
 	size_t max_line;
 
 	enum watch_phase phase;
-	unsigned path; /* which of the two is in use */
+	unsigned path; /* index of the one in use */
 	bool need_list;
 	bool consistent; /* the next list asks etcd */
-	bool expired;    /* a 410, and no stream that has lasted since */
+	bool expired;    /* there was a 410, and no lasting stream since */
 	char *version;   /* NULL before the first list */
 
 	json_t *items;       /* of the pages so far; NULL: none */
-	char *items_version; /* of the first of them */
-	char *next;          /* what asks for the next page */
+	char *items_version; /* of the first page */
+	char *next;          /* the token of the next page */
 	unsigned pages;
 
 	struct event_reader reader;
-	uint64_t accepted;        /* when the stream was; 0: not yet */
-	uint64_t stream_events;   /* of this stream, with bookmarks */
+	uint64_t accepted;        /* ms; when the server accepted the stream; 0: not yet */
+	uint64_t stream_events;   /* of this stream, bookmarks included */
 	unsigned short_streams;   /* in a row */
-	unsigned stream_failures; /* in a row, as answers */
-	unsigned refusals;        /* in a row, with a wish to be asked later */
-	bool streamed;            /* ever */
+	unsigned stream_failures; /* in a row: answers other than 200 */
+	unsigned refusals;        /* in a row: "ask again later" */
+	bool streamed;            /* at least once */
 
 	struct kube_backoff backoff;
-	unsigned told; /* kinds of trouble */
-	bool owed;     /* the log still has to hear that it is over */
+	unsigned logged; /* kinds of trouble */
+	bool in_trouble; /* and its end is not logged yet */
 
 	struct watch_counters counters;
 	bool synced;
-	bool busy;    /* in its turn: not to be freed */
-	bool stopped; /* to be freed when the turn is over */
+	bool busy;    /* in its turn: must not be freed */
+	bool stopped; /* free it when the turn ends */
 };
 
 static void watch_begin(struct watch *watch);
 
 /* ---- the log ---- */
 
-static void trouble(struct watch *watch, enum watch_trouble kind, const char *text)
+static void log_trouble(struct watch *watch, enum watch_trouble kind, const char *text)
 {
-	if (kube_backoff_is_over(watch->kube, &watch->backoff, kube_now()) && !watch->owed)
-		watch->told = 0;
-	if (watch->told & kind)
+	if (kube_backoff_is_over(watch->kube, &watch->backoff, clock_ms()) && !watch->in_trouble)
+		watch->logged = 0;
+	if (watch->logged & kind)
 		return;
-	watch->told |= kind;
-	watch->owed = true;
+	watch->logged |= kind;
+	watch->in_trouble = true;
 	log_line(LOG_WARNING, "cannot follow %s: %s", watch->what, text);
 }
 
-static void trouble_is_over(struct watch *watch)
+static void log_recovery(struct watch *watch)
 {
-	if (watch->owed)
+	if (watch->in_trouble)
 		log_line(LOG_INFO, "following %s again", watch->what);
-	watch->owed = false;
+	watch->in_trouble = false;
 }
 
 /* "/apis/discovery.k8s.io/v1/endpointslices" -> "discovery.k8s.io" and "endpointslices", as a rule spells them. */
@@ -119,7 +131,7 @@ static void path_parts(const char *path, char *group, size_t size, const char **
 	*resource = strrchr(path, '/') + 1;
 }
 
-static void trouble_forbidden(struct watch *watch, const char *said)
+static void log_forbidden(struct watch *watch, const char *said)
 {
 	char group[128], text[512];
 	const char *resource;
@@ -128,21 +140,21 @@ static void trouble_forbidden(struct watch *watch, const char *said)
 	snprintf(text, sizeof(text),
 		 "its ServiceAccount needs a rule with verb %s, resource %s, API group \"%s\", as deploy/ has it (%s)",
 		 watch->phase == WATCH_LISTING ? "list" : "watch", resource, group, said);
-	trouble(watch, TROUBLE_FORBIDDEN, text);
+	log_trouble(watch, TROUBLE_FORBIDDEN, text);
 }
 
-/* ---- what a failure leads to ---- */
+/* ---- failures ---- */
 
-static void rest(struct watch *watch, uint64_t ms)
+static void watch_rest(struct watch *watch, uint64_t ms)
 {
 	transfer_stop(&watch->transfer);
 	watch->phase = WATCH_RESTING;
-	watch->task.due = kube_now() + ms;
+	watch->task.due = clock_ms() + ms;
 }
 
-static void back_off(struct watch *watch)
+static void watch_back_off(struct watch *watch)
 {
-	rest(watch, kube_back_off(watch->kube, &watch->backoff, kube_now()));
+	watch_rest(watch, kube_back_off(watch->kube, &watch->backoff, clock_ms()));
 }
 
 static void forget_pages(struct watch *watch)
@@ -166,27 +178,27 @@ static void history_expired(struct watch *watch)
 	list_again(watch);
 	if (!watch->expired) {
 		watch->expired = true;
-		rest(watch, 0);
+		watch_rest(watch, 0);
 		return;
 	}
 	watch->consistent = true;
-	back_off(watch);
+	watch_back_off(watch);
 }
 
-/* The token was refused. When a newer one has been there all the time, nothing is wrong. */
+/* The token was refused. When the file has a newer one meanwhile, just use that. */
 static void unauthorized(struct watch *watch, const char *said)
 {
 	struct credentials *credentials = &watch->kube->transport.credentials;
 
-	credentials_refresh(credentials, kube_now(), true);
+	credentials_refresh(credentials, clock_ms(), true);
 	if (credentials->generation != watch->transfer.generation) {
-		rest(watch, 0);
+		watch_rest(watch, 0);
 		return;
 	}
 	char text[384];
 	snprintf(text, sizeof(text), "the API server refuses the token (%s)", said);
-	trouble(watch, TROUBLE_UNAUTHORIZED, text);
-	back_off(watch);
+	log_trouble(watch, TROUBLE_UNAUTHORIZED, text);
+	watch_back_off(watch);
 }
 
 static void watch_not_found(struct watch *watch)
@@ -194,28 +206,26 @@ static void watch_not_found(struct watch *watch)
 	list_again(watch);
 	if (watch->paths[1] && watch->path == 0) {
 		watch->path = 1;
-		rest(watch, 0);
+		watch_rest(watch, 0);
 		return;
 	}
-	trouble(watch, TROUBLE_NOT_FOUND, "the API server has no such resource");
+	log_trouble(watch, TROUBLE_NOT_FOUND, "the API server has no such resource");
 	watch->path = 0;
-	back_off(watch);
+	watch_back_off(watch);
 }
 
-/* 504 for a version that this server's cache has not reached yet (it was restarted, or restored from a backup). */
+/* 504: this server's cache has not reached our version yet (it was restarted, or restored from a backup). */
 static bool is_version_too_large(const json_t *status)
 {
 	const json_t *causes = json_object_get(json_object_get(status, "details"), "causes"), *cause;
-	const char *message = json_string_value(json_object_get(status, "message"));
 	size_t i;
 
 	json_array_foreach(causes, i, cause)
 	{
-		const char *reason = json_string_value(json_object_get(cause, "reason"));
-		if (reason && !strcmp(reason, "ResourceVersionTooLarge"))
+		if (!strcmp(json_text(cause, "reason"), "ResourceVersionTooLarge"))
 			return true;
 	}
-	return message && strstr(message, "Too large resource version");
+	return strstr(json_text(status, "message"), "Too large resource version");
 }
 
 static void other_status(struct watch *watch, long status, const json_t *answer, const char *said)
@@ -228,8 +238,8 @@ static void other_status(struct watch *watch, long status, const json_t *answer,
 	}
 	char text[384];
 	snprintf(text, sizeof(text), "the API server answers %ld (%s)", status, said);
-	trouble(watch, TROUBLE_STATUS, text);
-	back_off(watch);
+	log_trouble(watch, TROUBLE_STATUS, text);
+	watch_back_off(watch);
 }
 
 static void server_is_busy(struct watch *watch, unsigned retry_ms)
@@ -237,15 +247,15 @@ static void server_is_busy(struct watch *watch, unsigned retry_ms)
 	if (watch->phase == WATCH_LISTING)
 		list_again(watch);
 	if (++watch->refusals >= MAX_REFUSALS)
-		trouble(watch, TROUBLE_STATUS, "the API server has no time");
-	back_off(watch);
-	/* Not all of its clients at the same instant. */
-	uint64_t due = kube_now() + retry_ms + kube_random(watch->kube, watch->kube->backoff_ms);
+		log_trouble(watch, TROUBLE_STATUS, "the API server is busy and asks us to come back later");
+	watch_back_off(watch);
+	/* A random part, so that not all its clients come back at the same instant. */
+	uint64_t due = clock_ms() + retry_ms + kube_random(watch->kube, watch->kube->backoff_ms);
 	if (watch->task.due < due)
 		watch->task.due = due;
 }
 
-/* `answer` is a Status or NULL; `said` what to tell people. */
+/* `answer` is a Status or NULL; `said` is its text for people. */
 static void failed_status(struct watch *watch, long status, unsigned retry_ms, const json_t *answer, const char *said)
 {
 	if (status == 401)
@@ -257,15 +267,15 @@ static void failed_status(struct watch *watch, long status, unsigned retry_ms, c
 	else if (status == 429 || retry_ms)
 		server_is_busy(watch, retry_ms);
 	else if (status == 403) {
-		trouble_forbidden(watch, said);
-		back_off(watch);
+		log_forbidden(watch, said);
+		watch_back_off(watch);
 	} else {
 		other_status(watch, status, answer, said);
 	}
 }
 
-/* What the server sent cannot be used: begin anew, from a list. */
-static void nonsense(struct watch *watch, int error, const char *part)
+/* What the server sent cannot be used: start over with a list. */
+static void unusable_answer(struct watch *watch, int error, const char *part)
 {
 	char text[128];
 
@@ -273,12 +283,12 @@ static void nonsense(struct watch *watch, int error, const char *part)
 	list_again(watch);
 	if (error == -EMSGSIZE) {
 		snprintf(text, sizeof(text), "%s is too large", part);
-		trouble(watch, TROUBLE_TOO_LARGE, text);
+		log_trouble(watch, TROUBLE_TOO_LARGE, text);
 	} else if (error != -ENOMEM) {
 		snprintf(text, sizeof(text), "%s is not what an API server sends", part);
-		trouble(watch, TROUBLE_NONSENSE, text);
+		log_trouble(watch, TROUBLE_UNUSABLE, text);
 	}
-	back_off(watch);
+	watch_back_off(watch);
 }
 
 /* ---- lists ---- */
@@ -297,13 +307,13 @@ static void watch_finish_list(struct watch *watch)
 	watch->synced = true;
 	watch->counters.lists++;
 	watch->counters.objects = (unsigned)json_array_size(items);
-	watch->counters.last_news_ms = kube_now();
-	rest(watch, 0);
+	watch->counters.last_news_ms = clock_ms();
+	watch_rest(watch, 0);
 	watch->callbacks.replace(watch->context, items);
 	json_decref(items);
 }
 
-/* 0 or -ENOMEM, -EMSGSIZE, -EBADMSG; takes what it needs from the page. */
+/* Moves what it needs out of the page. 0, -ENOMEM, -EMSGSIZE, or -EBADMSG. */
 static int add_page(struct watch *watch, struct page *page)
 {
 	if (++watch->pages > MAX_PAGES)
@@ -335,7 +345,7 @@ static void list_ended(struct watch *watch)
 		error = add_page(watch, &page);
 	page_free(&page);
 	if (error)
-		nonsense(watch, error, "the list");
+		unusable_answer(watch, error, "the list");
 	else if (watch->next)
 		watch_begin(watch);
 	else
@@ -344,14 +354,14 @@ static void list_ended(struct watch *watch)
 
 /* ---- streams ---- */
 
-/* A server's ERROR event stands for the status that it could not send any more. */
+/* An ERROR event carries the status that the server could not send any more, as the stream had begun. */
 static void stream_error(struct watch *watch, const json_t *status)
 {
-	const char *message = json_string_value(json_object_get(status, "message"));
+	const char *message = json_text(status, "message");
 	long code = (long)json_integer_value(json_object_get(status, "code"));
 
 	watch->counters.errors++;
-	failed_status(watch, code, 0, status, message ? message : "no reason given");
+	failed_status(watch, code, 0, status, *message ? message : "no reason given");
 }
 
 static int keep_version(struct watch *watch, const char *version)
@@ -365,7 +375,7 @@ static int keep_version(struct watch *watch, const char *version)
 	return 0;
 }
 
-static void hand_on(struct watch *watch, const struct event *event)
+static void deliver_event(struct watch *watch, const struct event *event)
 {
 	if (event->kind == EVENT_BOOKMARK) {
 		watch->counters.bookmarks++;
@@ -378,7 +388,7 @@ static void hand_on(struct watch *watch, const struct event *event)
 		watch->callbacks.changed(watch->context, event->object);
 }
 
-/* One event. Whether the stream goes on. */
+/* Returns whether the stream goes on. */
 static bool stream_event(struct watch *watch, const struct event *event)
 {
 	if (event->kind == EVENT_ERROR) {
@@ -388,18 +398,18 @@ static bool stream_event(struct watch *watch, const struct event *event)
 	if (event->kind == EVENT_UNKNOWN)
 		return true;
 	if (keep_version(watch, event->version)) {
-		nonsense(watch, -ENOMEM, "an event");
+		unusable_answer(watch, -ENOMEM, "an event");
 		return false;
 	}
 	watch->stream_events++;
 	watch->stream_failures = 0;
-	watch->counters.last_news_ms = kube_now();
-	hand_on(watch, event);
+	watch->counters.last_news_ms = clock_ms();
+	deliver_event(watch, event);
 	return !watch->stopped;
 }
 
-/* Hands on what has come. Whether the stream goes on. */
-static bool drain(struct watch *watch)
+/* All complete events that have arrived. Returns whether the stream goes on. */
+static bool deliver_events(struct watch *watch)
 {
 	struct event event;
 	int got;
@@ -412,16 +422,16 @@ static bool drain(struct watch *watch)
 	}
 	if (!got)
 		return true;
-	nonsense(watch, got, "an event");
+	unusable_answer(watch, got, "an event");
 	return false;
 }
 
-/* A stream that has lasted is taken for a sign that all is well. */
+/* The stream has lasted SHORT_STREAM_MS: all is well. */
 static void stream_lasts(struct watch *watch)
 {
 	watch->expired = false;
 	watch->short_streams = watch->stream_failures = watch->refusals = 0;
-	trouble_is_over(watch);
+	log_recovery(watch);
 }
 
 static void stream_turn(struct watch *watch, uint64_t now)
@@ -432,28 +442,28 @@ static void stream_turn(struct watch *watch, uint64_t now)
 		watch->accepted = now;
 		watch->task.due = now + SHORT_STREAM_MS;
 	}
-	if (!drain(watch) || now < watch->task.due)
+	if (!deliver_events(watch) || now < watch->task.due)
 		return;
 	watch->task.due = KUBE_NEVER;
 	stream_lasts(watch);
 }
 
-/* It was accepted, and has ended for whatever reason. */
+/* The server had accepted it; the reason of its end does not matter. */
 static void stream_ended(struct watch *watch)
 {
-	if (watch->accepted && kube_now() - watch->accepted >= SHORT_STREAM_MS) {
+	if (watch->accepted && clock_ms() - watch->accepted >= SHORT_STREAM_MS) {
 		stream_lasts(watch);
-		rest(watch, 0);
+		watch_rest(watch, 0);
 		return;
 	}
 	if (++watch->short_streams < MAX_SHORT_STREAMS && watch->stream_events) {
-		rest(watch, 0);
+		watch_rest(watch, 0);
 		return;
 	}
 	watch->counters.errors++;
 	if (watch->short_streams >= MAX_SHORT_STREAMS)
-		trouble(watch, TROUBLE_SHORT, "the API server ends the stream as soon as it has begun");
-	back_off(watch);
+		log_trouble(watch, TROUBLE_SHORT, "the API server ends the stream at once");
+	watch_back_off(watch);
 }
 
 /* ---- transfers ---- */
@@ -468,11 +478,11 @@ static void transfer_failed(struct watch *watch, const struct transfer_end *end)
 	if (watch->phase == WATCH_LISTING) {
 		list_again(watch);
 		if (end->error == -EMSGSIZE) {
-			trouble(watch, TROUBLE_TOO_LARGE, "the list is too large; trying in pages");
+			log_trouble(watch, TROUBLE_TOO_LARGE, "the list is too large; trying in pages");
 			watch->consistent = true;
 		}
 	}
-	back_off(watch);
+	watch_back_off(watch);
 }
 
 static void watch_free(struct watch *watch)
@@ -509,7 +519,7 @@ static void transfer_ended(struct transfer *transfer, struct transfer_end *end)
 	watch_leave_stream(watch);
 }
 
-/* ---- what is asked for ---- */
+/* ---- requests ---- */
 
 /* key=value, percent-encoded, after a '?' or '&'. */
 static int add_parameter(struct buffer *path, const char *key, const char *value)
@@ -538,7 +548,7 @@ static int add_number(struct buffer *path, const char *key, unsigned number)
 	return add_parameter(path, key, text);
 }
 
-/* A limit beside a version other than 0 would ask for exactly that version, which etcd may have forgotten. */
+/* With a limit, a version other than 0 would mean exactly that version, which etcd may have compacted. */
 static int add_list(const struct watch *watch, struct buffer *path)
 {
 	int error = 0;
@@ -584,7 +594,7 @@ static unsigned pick_seconds(struct watch *watch)
 	return WATCH_MIN_SECONDS + (unsigned)kube_random(watch->kube, WATCH_MAX_SECONDS - WATCH_MIN_SECONDS + 1);
 }
 
-static void prepare(struct watch *watch)
+static void watch_prepare(struct watch *watch)
 {
 	watch->phase = watch->need_list ? WATCH_LISTING : WATCH_STREAMING;
 	watch->task.due = KUBE_NEVER;
@@ -602,13 +612,13 @@ static void watch_begin(struct watch *watch)
 	struct buffer path = {0};
 	unsigned seconds = pick_seconds(watch);
 
-	prepare(watch);
+	watch_prepare(watch);
 	int error = build_path(watch, &path, seconds);
 	if (!error) {
 		struct transfer_request request = {.method = "GET", .path = buffer_bytes(&path)};
 		request.timeout_ms = watch->need_list ? LIST_TIMEOUT_MS : (seconds + WATCH_GRACE_SECONDS) * 1000;
 		request.idle_seconds = watch->need_list ? LIST_IDLE_SECONDS : 0;
-		error = transfer_start(&watch->kube->transport, &watch->transfer, &request, kube_now());
+		error = transfer_start(&watch->kube->transport, &watch->transfer, &request, clock_ms());
 	}
 	buffer_free(&path);
 	if (!error)
@@ -616,10 +626,10 @@ static void watch_begin(struct watch *watch)
 	watch->counters.errors++;
 	if (watch->need_list)
 		forget_pages(watch);
-	back_off(watch);
+	watch_back_off(watch);
 }
 
-/* ---- what others call ---- */
+/* ---- the interface ---- */
 
 static void watch_turn(struct kube_task *task, uint64_t now)
 {
@@ -636,7 +646,7 @@ static void watch_turn(struct kube_task *task, uint64_t now)
 static int encode_selectors(const struct watch_config *config, char **out)
 {
 	struct buffer text = {0};
-	int error = buffer_append(&text, "?", 1); /* makes the first one begin with '&', too */
+	int error = buffer_append(&text, "?", 1); /* so that the first selector begins with '&', too */
 
 	if (!error && config->field_selector && *config->field_selector)
 		error = add_parameter(&text, "fieldSelector", config->field_selector);

@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit.c - a review's verdict */
+/*
+ * admit.c - the decision on one review
+ *
+ *   review -> pod as choose() sees it -> choose() -> CHOICE_NONE       admitted as it is
+ *                                                    CHOICE_GATEWAY    inject.c changes a copy, patch.c compares
+ *                                                    NOT_FOUND, UNDECIDED   may change: the caller may ask again
+ *                                                    NOT_ALLOWED, MALFORMED
+ *                                                       `- refused, or admitted with a warning (on_error)
+ *
+ * The pod's namespace is the review's: the object itself may not have one yet. pod-gateway's containers that we added
+ * ourselves are hidden from choose(), which leaves pods alone that bring their own.
+ */
 #include "control/webhook/admit.h"
 #include "control/webhook/inject.h"
 #include "control/webhook/patch.h"
@@ -7,11 +18,7 @@
 #include <assert.h>
 #include <string.h>
 
-/*
- * The pod as choose() is to see it: of the review's namespace, which counts whatever the pod says, and without the
- * containers that we gave it the last time.
- */
-static json_t *view_of(const struct review *review)
+static json_t *pod_for_choose(const struct review *review)
 {
 	json_t *pod = json_copy((json_t *)review->pod);
 	json_t *metadata = json_copy(json_object_get(review->pod, "metadata"));
@@ -35,7 +42,7 @@ static json_t *view_of(const struct review *review)
 
 static int choose_gateway(const struct admit_context *context, const struct review *review, struct choice *out)
 {
-	json_t *pod = view_of(review);
+	json_t *pod = pod_for_choose(review);
 	if (!pod)
 		return -ENOMEM;
 	const struct choose_input input = {
@@ -50,9 +57,9 @@ static int choose_gateway(const struct admit_context *context, const struct revi
 	return 0;
 }
 
-/* ---- what follows from the choice ---- */
+/* ---- the answer ---- */
 
-static int give(const struct admit_context *context, const struct review *review, struct admission *out)
+static int admit_inject(const struct admit_context *context, const struct review *review, struct admission *out)
 {
 	const struct choice *choice = &out->choice;
 	const char *domain = context->policy->cluster_domain;
@@ -79,7 +86,7 @@ static void settle_code(const struct choice *choice, struct review_answer *answe
 {
 	answer->code = 403;
 	answer->reason = "Forbidden";
-	/* Not 422: of that kubectl shows the list of causes, of which there is none, and not the message. */
+	/* Not 422: for that kubectl prints the list of causes, which is empty here, and not the message. */
 	if (choice->verdict == CHOICE_MALFORMED) {
 		answer->code = 400;
 		answer->reason = "BadRequest";
@@ -112,7 +119,7 @@ static int admission_decide(const struct admit_context *context, const struct re
 	case CHOICE_NONE:
 		return 0;
 	case CHOICE_GATEWAY:
-		return give(context, review, out);
+		return admit_inject(context, review, out);
 	case CHOICE_NOT_FOUND:
 	case CHOICE_NOT_ALLOWED:
 	case CHOICE_MALFORMED:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admit.h - a review's verdict: which gateway the pod gets, what it is given, or why it is refused
+ * admit.h - the decision on one review: which gateway the pod gets and what goes into it, or why it is refused
  *
- * From a review and what is known of the cluster to an answer, without network, clock or state.
+ * From a review and the known state of the cluster to an answer, without network, clock or state. Any thread.
  */
 #ifndef PODSWITCH_ADMIT_H
 #define PODSWITCH_ADMIT_H
@@ -24,22 +24,21 @@ struct admit_context {
 enum admit_verdict {
 	ADMIT_UNTOUCHED, /* admitted as it is */
 	ADMIT_CHANGED,   /* admitted with a patch */
-	ADMIT_WARNED,    /* admitted as it is, although its gateway cannot be had */
+	ADMIT_WARNED,    /* admitted as it is, with a warning: there is no such gateway for it */
 	ADMIT_DENIED,
 	ADMIT_VERDICTS
 };
 
 struct admission {
 	enum admit_verdict verdict;
-	/* What is missing may be here in a moment: an object that was made just before the pod. Ask again, or answer
-	 * so. */
+	/* The missing object may be on its way, created just before the pod: decide again, or send this answer. */
 	bool may_change;
 	struct choice choice;
 	struct review_answer answer; /* points into this */
 	json_t *patch, *warnings;
 };
 
-/* Decides. 0, or -ENOMEM; *out is to be freed after 0. */
+/* 0, then *out needs admission_free(); or -ENOMEM. */
 int admit(const struct admit_context *context, const struct review *review, struct admission *out);
 
 /* Accepts zeroes. */

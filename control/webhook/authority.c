@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* authority.c - a certificate for one server and an authority that has vouched for it */
+/* authority.c - a certificate for one server, and the authority that signed it and nothing else */
 #include "control/webhook/authority.h"
 
 #include <gnutls/crypto.h>
@@ -28,7 +28,7 @@ static void draft_free(struct draft *draft)
 		gnutls_x509_privkey_deinit(draft->key);
 }
 
-/* What both have: a key, a serial number that nobody can guess, a name and a time. */
+/* What both certificates have: a key, a serial number that cannot be guessed, a name, and a validity. */
 static int draft_begin(struct draft *draft, const struct authority_order *order, const char *name)
 {
 	unsigned char serial[SERIAL] = {0};
@@ -55,7 +55,7 @@ static int draft_begin(struct draft *draft, const struct authority_order *order,
 	return error ? error : gnutls_x509_crt_set_key(draft->cert, draft->key);
 }
 
-/* Go finds an issuer by these, where several have the same name: as the old and the new authority have. */
+/* By these Go finds the issuer where several have the same name, as the old and the new authority have. */
 static int set_key_ids(struct draft *draft, const struct draft *issuer)
 {
 	unsigned char id[64];
@@ -101,7 +101,7 @@ static int make_server(struct draft *server, const struct draft *ca, const struc
 	return error ? error : gnutls_x509_crt_sign2(server->cert, ca->cert, ca->key, GNUTLS_DIG_SHA256, 0);
 }
 
-/* GnuTLS's memory as our own text. */
+/* Copies GnuTLS's memory to a text of ours, and wipes it. */
 static int authority_take(int error, gnutls_datum_t *datum, char **out)
 {
 	if (error)
@@ -143,7 +143,7 @@ int authority_make(const struct authority_order *order, struct authority *out, s
 	draft_free(&ca);
 	if (error) {
 		authority_free(&made);
-		return fail(why, -EIO, NULL, "no certificate can be made: %s", gnutls_strerror(error));
+		return fail(why, -EIO, NULL, "cannot make a certificate: %s", gnutls_strerror(error));
 	}
 	*out = made;
 	return 0;
@@ -180,18 +180,18 @@ static int check_key(gnutls_x509_crt_t cert, const char *pem, struct failure *wh
 		    !gnutls_x509_crt_get_key_id(cert, 0, other, &other_size) && one_size == other_size &&
 		    !memcmp(one, other, one_size);
 	gnutls_x509_privkey_deinit(key);
-	return same ? 0 : fail(why, -EINVAL, NULL, "the key is not the certificate's");
+	return same ? 0 : fail(why, -EINVAL, NULL, "the key does not match the certificate");
 }
 
 static int check_cert(const struct authority_order *order, gnutls_x509_crt_t cert, struct failure *why)
 {
 	int64_t left = gnutls_x509_crt_get_expiration_time(cert) - order->now;
 	if (left <= (int64_t)order->renew_before * DAY)
-		return fail(why, -EINVAL, NULL, left < 0 ? "it has ended" : "it ends in %lld days",
+		return fail(why, -EINVAL, NULL, left < 0 ? "it has expired" : "it expires in %lld days",
 			    (long long)left / DAY);
 	for (size_t i = 0; order->names[i]; i++)
 		if (!gnutls_x509_crt_check_hostname(cert, order->names[i]))
-			return fail(why, -EINVAL, NULL, "it is not for %.100s", order->names[i]);
+			return fail(why, -EINVAL, NULL, "it is not valid for %.100s", order->names[i]);
 	return 0;
 }
 
@@ -203,7 +203,7 @@ static int check_issuer(gnutls_x509_crt_t *certs, unsigned n, const char *ca, st
 			    ? gnutls_x509_crt_list_verify(certs, (int)n, issuers, (int)n_issuers, NULL, 0, 0, &verdict)
 			    : -1;
 	free_certs(issuers, n_issuers);
-	return error || verdict ? fail(why, -EINVAL, NULL, "its authority is another") : 0;
+	return error || verdict ? fail(why, -EINVAL, NULL, "the authority did not sign it") : 0;
 }
 
 int authority_check(const struct authority_order *order, const struct authority *authority, struct failure *why)

@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cert.c - podswitch-webhook cert
+ * cert.c - podswitch-webhook cert: keeps the webhook's certificate in a Secret, and its authority where it is trusted
  *
- * The order of a renewal matters: first the API server is told of the new authority, beside the old one, then the
- * Secret gets the new certificate, which the webhook's pods see at different times. Whoever is overtaken by another
- * that does the same (the Secret is another than it was, 409) begins again, and finds that all is done.
+ *   GET Secret -- good --> is its CA in the MutatingWebhookConfiguration? --no--> PATCH caBundle
+ *        |
+ *        `-- missing, expiring, not ours --> make a CA and a certificate
+ *               1. PATCH caBundle: new CA, then the old one     both are trusted from here on
+ *               2. PUT (POST) Secret                            the webhook's pods read it, each at its own time
+ *
+ * In this order no pod of the webhook ever serves a certificate that the API server does not trust. When another
+ * process does the same and is faster, the Secret's resourceVersion (409) or the patch's "test" (422) stops us, and we
+ * start over: the next round finds that everything is done.
+ *
+ * One thread. Each request runs the loop of api.c until its answer is there, or a signal to stop.
  */
 #include "control/webhook/cert.h"
+#include "control/base/json.h"
 #include "control/kube/api.h"
 #include "control/kube/kube.h"
 #include "control/webhook/authority.h"
+#include "control/webhook/base64.h"
 
-#include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define TRIES 5
-#define AGAIN 10000 /* ms until the next try after a failure */
+#define AGAIN 10000 /* ms until the next round after a failed one */
 #define MAX_NAMES 4
 #define NAME 320
 
@@ -33,7 +42,7 @@ struct renewal {
 	char service_namespace[128];
 };
 
-/* ---- asking, and waiting for the answer ---- */
+/* ---- requests, one after the other ---- */
 
 struct cert_answer {
 	bool done;
@@ -42,84 +51,63 @@ struct cert_answer {
 	char text[200];
 };
 
-static void on_done(void *context, long status, json_t *body, const char *text)
+static void cert_on_done(void *context, long status, json_t *body, const char *text)
 {
-	struct cert_answer *cert_answer = context;
-	cert_answer->done = true;
-	cert_answer->status = status;
-	cert_answer->body = json_incref(body);
-	snprintf(cert_answer->text, sizeof(cert_answer->text), "%s", text);
+	struct cert_answer *answer = context;
+	answer->done = true;
+	answer->status = status;
+	answer->body = json_incref(body);
+	snprintf(answer->text, sizeof(answer->text), "%s", text);
 }
 
 /* The HTTP status, with *body (may be NULL) to json_decref; or a negative errno. */
 static long renewal_request(struct renewal *renewal, const char *method, const char *path, json_t *body, json_t **out,
 			    struct failure *why)
 {
-	struct cert_answer cert_answer = {0};
+	struct cert_answer answer = {0};
 	const struct kube_request request = {
 		.method = method,
 		.path = path,
 		.body = body,
 		.content_type = !strcmp(method, "PATCH") ? "application/json-patch+json" : NULL,
-		.done = on_done,
-		.context = &cert_answer,
+		.done = cert_on_done,
+		.context = &answer,
 	};
 	int error = kube_request(renewal->kube, &request, why);
 	if (error)
 		return error;
-	while (!cert_answer.done) {
+	while (!answer.done) {
 		struct curl_waitfd stop = {.fd = renewal->signals, .events = CURL_WAIT_POLLIN};
 		(void)kube_wait(renewal->kube, &stop, renewal->signals >= 0, 1000);
 		kube_turn(renewal->kube);
-		if (stop.revents && !cert_answer.done) {
-			kube_cancel(renewal->kube, &cert_answer);
-			return fail(why, -EINTR, NULL, "told to stop");
+		if (stop.revents && !answer.done) {
+			kube_cancel(renewal->kube, &answer);
+			return fail(why, -EINTR, NULL, "stopped by a signal");
 		}
 	}
-	if (cert_answer.status < 0 || cert_answer.status >= 400)
-		fail(why, cert_answer.status < 0 ? (int)cert_answer.status : -EIO, NULL, "%s %.100s: %.120s", method,
-		     path, cert_answer.text);
+	if (answer.status < 0 || answer.status >= 400)
+		fail(why, answer.status < 0 ? (int)answer.status : -EIO, NULL, "%s %.100s: %.120s", method, path,
+		     answer.text);
 	if (out)
-		*out = cert_answer.body;
+		*out = answer.body;
 	else
-		json_decref(cert_answer.body);
-	return cert_answer.status;
+		json_decref(answer.body);
+	return answer.status;
 }
 
 /* ---- the Secret ---- */
 
-static char *decode(const json_t *secret, const char *key)
-{
-	const char *text = json_string_value(json_object_get(json_object_get(secret, "data"), key));
-	gnutls_datum_t in = {(unsigned char *)text, text ? (unsigned)strlen(text) : 0}, out;
-	if (!text || gnutls_base64_decode2(&in, &out))
-		return NULL;
-	char *result = malloc(out.size + 1u);
-	if (result) {
-		memcpy(result, out.data, out.size);
-		result[out.size] = '\0';
-	}
-	gnutls_memset(out.data, 0, out.size);
-	gnutls_free(out.data);
-	return result;
-}
-
-static json_t *encode(const char *text)
-{
-	gnutls_datum_t in = {(unsigned char *)text, (unsigned)strlen(text)}, out;
-	if (gnutls_base64_encode2(&in, &out))
-		return NULL;
-	json_t *result = json_stringn((const char *)out.data, out.size);
-	gnutls_free(out.data);
-	return result;
-}
-
 static void read_secret(const json_t *secret, struct authority *out)
 {
-	*out = (struct authority){decode(secret, "ca.crt"), decode(secret, "tls.crt"), decode(secret, "tls.key")};
+	const json_t *data = json_object_get(secret, "data");
+	*out = (struct authority){
+		.ca = base64_decode(json_string_value(json_object_get(data, "ca.crt"))),
+		.cert = base64_decode(json_string_value(json_object_get(data, "tls.crt"))),
+		.key = base64_decode(json_string_value(json_object_get(data, "tls.key"))),
+	};
 }
 
-/* A new one, or the one that is there with other contents. */
+/* A new Secret, or the old one with new contents. */
 static json_t *renewal_make_secret(const struct renewal *renewal, const json_t *old, const struct authority *authority)
 {
 	const char *slash = strchr(renewal->usage->secret, '/');
@@ -129,15 +117,16 @@ static json_t *renewal_make_secret(const struct renewal *renewal, const json_t *
 					 "namespace", renewal->usage->secret, (int)(slash - renewal->usage->secret),
 					 "labels", "app.kubernetes.io/name", "podswitch-webhook");
 	int error = json_object_set_new(secret, "data",
-					json_pack("{s:o, s:o, s:o}", "ca.crt", encode(authority->ca), "tls.crt",
-						  encode(authority->cert), "tls.key", encode(authority->key)));
+					json_pack("{s:o, s:o, s:o}", "ca.crt", base64_encode(authority->ca), "tls.crt",
+						  base64_encode(authority->cert), "tls.key",
+						  base64_encode(authority->key)));
 	if (!error)
 		return secret;
 	json_decref(secret);
 	return NULL;
 }
 
-/* 0; -EAGAIN when another was faster. */
+/* 0, -EAGAIN when another process was faster, or another negative errno. */
 static int renewal_store_secret(struct renewal *renewal, const json_t *old, const struct authority *authority,
 				struct failure *why)
 {
@@ -154,30 +143,25 @@ static int renewal_store_secret(struct renewal *renewal, const json_t *old, cons
 
 /* ---- the MutatingWebhookConfiguration ---- */
 
-/* Whether the entry is about our Service, or about a URL, whoever may be behind it. */
+/* An entry for our Service, or for a URL: behind that it can only be us, since the configuration is ours. */
 static bool webhook_is_ours(const struct renewal *renewal, const json_t *webhook)
 {
 	const json_t *client = json_object_get(webhook, "clientConfig"), *service = json_object_get(client, "service");
-	const char *name = json_string_value(json_object_get(service, "name"));
-	const char *namespace = json_string_value(json_object_get(service, "namespace"));
 	if (!service)
 		return client;
-	return name && namespace && !strcmp(name, renewal->service_name) &&
-	       !strcmp(namespace, renewal->service_namespace);
+	return !strcmp(json_text(service, "name"), renewal->service_name) &&
+	       !strcmp(json_text(service, "namespace"), renewal->service_namespace);
 }
 
 static bool webhook_trusts(const json_t *webhook, const char *ca)
 {
-	const json_t *bundle = json_object_get(json_object_get(webhook, "clientConfig"), "caBundle");
-	json_t *holder = json_pack("{s:{s:O*}}", "data", "x", bundle);
-	char *text = decode(holder, "x");
+	char *text = base64_decode(json_text(json_object_get(webhook, "clientConfig"), "caBundle"));
 	bool found = text && strstr(text, ca);
-	json_decref(holder);
 	free(text);
 	return found;
 }
 
-/* The patch by which all our entries trust `ca`, and `old` beside it; empty when they do. NULL without memory. */
+/* The patch that makes all our entries trust `ca`, and `old` as well; empty when they do. NULL without memory. */
 static json_t *renewal_make_patch(const struct renewal *renewal, const json_t *configuration, const char *ca,
 				  const char *old)
 {
@@ -190,13 +174,13 @@ static json_t *renewal_make_patch(const struct renewal *renewal, const json_t *c
 	{
 		if (!bundle || !webhook_is_ours(renewal, webhook) || webhook_trusts(webhook, ca))
 			continue;
-		/* Someone may have put another entry there meanwhile. */
+		/* Another entry may have this index by now. */
 		snprintf(path, sizeof(path), "/webhooks/%zu/name", i);
 		json_array_append_new(patch, json_pack("{s:s, s:s, s:O}", "op", "test", "path", path, "value",
 						       json_object_get(webhook, "name")));
 		snprintf(path, sizeof(path), "/webhooks/%zu/clientConfig/caBundle", i);
-		json_array_append_new(patch,
-				      json_pack("{s:s, s:s, s:o}", "op", "add", "path", path, "value", encode(bundle)));
+		json_array_append_new(
+			patch, json_pack("{s:s, s:s, s:o}", "op", "add", "path", path, "value", base64_encode(bundle)));
 	}
 	if (!bundle) {
 		json_decref(patch);
@@ -228,7 +212,7 @@ static int renewal_trust_authority(struct renewal *renewal, const char *ca, cons
 	return status < 0 ? (int)status : status >= 400 ? -EIO : 0;
 }
 
-/* ---- the errand ---- */
+/* ---- one round ---- */
 
 static int renewal_make_certificate(struct renewal *renewal, const json_t *secret, const struct authority *old,
 				    struct failure *why)
@@ -251,7 +235,7 @@ static int renewal_run(struct renewal *renewal, struct failure *why)
 {
 	json_t *secret = NULL;
 	struct authority there = {0};
-	struct failure matter = {0};
+	struct failure reason = {0};
 	long status = renewal_request(renewal, "GET", renewal->secret, NULL, &secret, why);
 	if (status != 200 && status != 404) {
 		json_decref(secret);
@@ -263,10 +247,10 @@ static int renewal_run(struct renewal *renewal, struct failure *why)
 	}
 	read_secret(secret, &there);
 	renewal->order.now = time(NULL);
-	bool good = secret && !authority_check(&renewal->order, &there, &matter);
+	bool good = secret && !authority_check(&renewal->order, &there, &reason);
 	if (secret && !good)
-		log_line(LOG_INFO, "the certificate in the Secret %s: %s: another is made", renewal->usage->secret,
-			 matter.text);
+		log_line(LOG_INFO, "the certificate in the Secret %s: %s; making a new one", renewal->usage->secret,
+			 reason.text);
 	int error = good ? renewal_trust_authority(renewal, there.ca, NULL, why)
 			 : renewal_make_certificate(renewal, secret, &there, why);
 	authority_free(&there);
@@ -282,7 +266,7 @@ static int renewal_run_retrying(struct renewal *renewal, struct failure *why)
 	return error;
 }
 
-/* The names by which the API server and pods reach the Service. */
+/* The Service's DNS names, and the paths of the three objects. */
 static void renewal_set_names(struct renewal *renewal)
 {
 	const struct usage *usage = renewal->usage;
@@ -306,12 +290,12 @@ static void renewal_set_names(struct renewal *renewal)
 		.names = renewal->list, .days = usage->days, .renew_before = usage->renew_before};
 }
 
-/* Whether it is time to stop. */
+/* Returns whether a signal to stop came. */
 static bool renewal_sleep(struct renewal *renewal, uint64_t ms)
 {
-	uint64_t now = kube_now(), end = now + ms;
+	uint64_t now = clock_ms(), end = now + ms;
 	struct curl_waitfd stop = {.fd = renewal->signals, .events = CURL_WAIT_POLLIN};
-	for (; now < end && !stop.revents; now = kube_now()) {
+	for (; now < end && !stop.revents; now = clock_ms()) {
 		(void)kube_wait(renewal->kube, &stop, renewal->signals >= 0,
 				(int)(end - now < 60000 ? end - now : 60000));
 		kube_turn(renewal->kube);
@@ -333,7 +317,7 @@ int cert_run(const struct usage *usage, int signals, struct failure *why)
 		if (!usage->every || error == -EINTR)
 			break;
 		if (error)
-			log_line(LOG_WARNING, "%s: tried again in %d s", why->text, AGAIN / 1000);
+			log_line(LOG_WARNING, "%s; trying again in %d s", why->text, AGAIN / 1000);
 		if (renewal_sleep(&renewal, error ? AGAIN : usage->every * 1000ull))
 			break;
 	}

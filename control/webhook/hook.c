@@ -1,27 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hook.c - the serving webhook
+ * hook.c - the serving webhook: the cluster as its watches know it, the configuration, and the reviews
  *
- * Stopping takes a while on purpose. That this replica is not ready any more has to go round first (the endpoints, then
- * every node's or API server's view of them); until then reviews come in as before and are answered, each with the
- * request to go elsewhere the next time.
+ *   API server --POST--> server.c --> on_review() --> review_read() --> admit() --> review_answer() --> 200
+ *                           ^            |               400, 413         |
+ *                           |            |                                |
+ *                           |            `-- not synced, or may change <--'
+ *                           `--- waits: asked again when the cluster changes (server_wake), and with `final` when its
+ *                                patience is over: then 503, or the denial
+ *
+ * A pod may be created right after its namespace or gateway, before our watch saw those; so we wait.
+ *
+ * Files (configuration, certificate) are checked once a second. One that cannot be used leaves the old contents in
+ * force, with a line in the log and podswitch_webhook_config_ok 0.
+ *
+ * Stopping takes a while on purpose. First everybody has to learn that this replica is not ready any more (endpoints,
+ * then the view of every node or API server). Until then reviews are answered as before, each with "Connection: close".
+ *
+ *   hook_drain() --linger--> --requests under way, at most PATIENCE--> hook_drained()
+ *
+ * One thread: hook_wait(), hook_turn().
  */
 #include "control/webhook/hook.h"
 #include "control/kube/cluster.h"
 #include "control/kube/events.h"
+#include "control/kube/prometheus.h"
 #include "control/webhook/admit.h"
 #include "control/webhook/server.h"
 #include "tap/base/clock.h"
+#include "tap/base/file.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define COMPONENT "podswitch-webhook"
-#define LOOK 1000      /* ms between looks at the files */
-#define PATIENCE 10000 /* ms for answers under way, at the end */
+#define FILES_EVERY 1000 /* ms */
+#define PATIENCE 10000   /* ms for requests under way, when we stop */
 #define MAX_CLUSTER_DNS 3
 
 struct hook {
@@ -32,18 +48,19 @@ struct hook {
 	struct keypair *keypair;
 	struct server *server;
 	struct profiles *profiles;
-	struct stat seen; /* of the configuration */
-	bool rejected;    /* what is in that file now cannot be used */
+	struct stat seen; /* of the configuration file */
+	bool rejected;    /* its present contents cannot be used */
 	json_t *cluster_dns;
-	struct gateway_spec spec; /* that a lookup handed out last */
+	struct gateway_spec spec; /* handed out by the last lookup */
 	char spec_error[256], instance[254];
-	uint64_t looked, stopping_since; /* ms; told to stop */
+	uint64_t files_checked, stopping_since; /* ms */
 	uint64_t verdicts[ADMIT_VERDICTS], malformed;
 };
 
 /* ---- reviews ---- */
 
-static const struct gateway_spec *lookup(const char *namespace, const char *name, const char **error, void *context)
+static const struct gateway_spec *hook_lookup(const char *namespace, const char *name, const char **error,
+					      void *context)
 {
 	struct hook *hook = context;
 	struct failure why = {0};
@@ -93,8 +110,7 @@ static unsigned hook_finish_review(struct hook *hook, const struct review *revie
 	if (admission->verdict == ADMIT_WARNED && !review->dry_run)
 		send_event(hook, review, &admission->choice);
 	if (admission->verdict == ADMIT_DENIED)
-		log_line(LOG_INFO, "a pod of namespace %.63s is refused: %s", review->namespace,
-			 admission->choice.reason);
+		log_line(LOG_INFO, "refused a pod of namespace %.63s: %s", review->namespace, admission->choice.reason);
 	return 200;
 }
 
@@ -120,7 +136,7 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 		.profiles = hook->profiles,
 		.cluster_dns = hook->cluster_dns,
 		.namespace = namespace_of,
-		.lookup = lookup,
+		.lookup = hook_lookup,
 		.context = hook,
 	};
 	struct review review = {0};
@@ -139,13 +155,13 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 	return status;
 }
 
-/* ---- health and figures ---- */
+/* ---- health and metrics ---- */
 
 static bool hook_is_ready(void *context, const char **reason)
 {
 	const struct hook *hook = context;
 	if (hook->stopping_since)
-		*reason = "it is being stopped";
+		*reason = "it is stopping";
 	else if (!cluster_synced(hook->cluster))
 		*reason = cluster_missing(hook->cluster);
 	else
@@ -153,63 +169,48 @@ static bool hook_is_ready(void *context, const char **reason)
 	return false;
 }
 
-static void head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP podswitch_webhook_%s %s\n# TYPE podswitch_webhook_%s %s\n", name, help, name, type);
-}
-
-static void write_value(FILE *out, const char *name, const char *type, const char *help, double value)
-{
-	head(out, name, type, help);
-	fprintf(out, "podswitch_webhook_%s %.15g\n", name, value);
-}
-
-static void write_seconds(FILE *out, const struct histogram *seconds)
-{
-	head(out, "review_seconds", "histogram", "From a review's last byte to its answer.");
-	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
-		fprintf(out, "podswitch_webhook_review_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", histogram_bounds[i],
-			seconds->buckets[i]);
-	fprintf(out, "podswitch_webhook_review_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", seconds->n);
-	fprintf(out, "podswitch_webhook_review_seconds_sum %g\npodswitch_webhook_review_seconds_count %" PRIu64 "\n",
-		seconds->sum, seconds->n);
-}
-
 static void hook_write_watch(void *context, const char *what, const struct watch_counters *counters, bool live)
 {
 	FILE *out = context;
-	fprintf(out, "podswitch_webhook_watch_live{of=\"%s\"} %d\n", what, live);
-	fprintf(out, "podswitch_webhook_watch_errors_total{of=\"%s\"} %" PRIu64 "\n", what, counters->errors);
+	prometheus_labelled(out, "podswitch_webhook_watch_live", "of", what, live);
+	prometheus_labelled(out, "podswitch_webhook_watch_errors_total", "of", what, (long long)counters->errors);
 }
 
 static void on_metrics(void *context, FILE *out)
 {
 	const struct hook *hook = context;
 	const struct server_counters *served = server_count(hook->server);
-	head(out, "info", "gauge", "The webhook's version.");
-	fprintf(out, "podswitch_webhook_info{version=\"%s\"} 1\n", PODSWITCH_VERSION);
-	head(out, "reviews_total", "counter", "Reviews answered, by verdict.");
+	prometheus_head(out, "podswitch_webhook_info", "gauge", "The webhook's version.");
+	prometheus_labelled(out, "podswitch_webhook_info", "version", PODSWITCH_VERSION, 1);
+	prometheus_head(out, "podswitch_webhook_reviews_total", "counter", "Reviews answered, by verdict.");
 	for (unsigned i = 0; i < ADMIT_VERDICTS; i++)
-		fprintf(out, "podswitch_webhook_reviews_total{verdict=\"%s\"} %" PRIu64 "\n", admit_verdict_name(i),
-			hook->verdicts[i]);
-	write_value(out, "malformed_total", "counter", "Requests that were no review.", (double)hook->malformed);
-	write_seconds(out, &served->seconds);
-	write_value(out, "clients", "gauge", "Connections.", served->clients);
-	write_value(out, "requests", "gauge", "Requests under way.", served->requests);
-	write_value(out, "waiting", "gauge", "Reviews that wait for the cluster's news.", served->waiting);
-	write_value(out, "cut_total", "counter", "Connections ended for being slow.", (double)served->cut);
-	write_value(out, "refused_total", "counter", "Requests answered with 400 and more.", (double)served->refused);
-	write_value(out, "config_ok", "gauge", "Whether the configuration file is in force.", !hook->rejected);
+		prometheus_labelled(out, "podswitch_webhook_reviews_total", "verdict", admit_verdict_name(i),
+				    (long long)hook->verdicts[i]);
+	prometheus_counter(out, "podswitch_webhook_malformed_total", "Requests that were no review.",
+			   (long long)hook->malformed);
+	prometheus_histogram(out, "podswitch_webhook_review_seconds", "From a review's last byte to its answer.",
+			     &served->seconds);
+	prometheus_gauge(out, "podswitch_webhook_clients", "Connections.", served->clients);
+	prometheus_gauge(out, "podswitch_webhook_requests", "Requests under way.", served->requests);
+	prometheus_gauge(out, "podswitch_webhook_waiting", "Reviews that wait for the cluster's news.",
+			 served->waiting);
+	prometheus_counter(out, "podswitch_webhook_cut_total", "Connections ended for being slow.",
+			   (long long)served->cut);
+	prometheus_counter(out, "podswitch_webhook_refused_total", "Requests answered with 400 and more.",
+			   (long long)served->refused);
+	prometheus_gauge(out, "podswitch_webhook_config_ok", "Whether the configuration file is in force.",
+			 !hook->rejected);
 	if (hook->keypair)
-		write_value(out, "certificate_expires", "gauge", "When the certificate ends, in seconds since 1970.",
-			    (double)keypair_expires(hook->keypair));
-	write_value(out, "api_reachable", "gauge", "Whether the API server answers.", kube_reachable(hook->kube));
+		prometheus_gauge(out, "podswitch_webhook_certificate_expires",
+				 "When the certificate ends, in seconds since 1970.", keypair_expires(hook->keypair));
+	prometheus_gauge(out, "podswitch_webhook_api_reachable", "Whether the API server answers.",
+			 kube_reachable(hook->kube));
 	cluster_count(hook->cluster, hook_write_watch, out);
 }
 
 /* ---- files ---- */
 
-/* The nameservers of a resolv.conf, as today's webhook takes them from its own. */
+/* The nameservers of a resolv.conf, as pod-gateway's webhook takes them from its own. */
 static json_t *read_nameservers(const char *path)
 {
 	json_t *list = json_array();
@@ -228,9 +229,7 @@ static bool config_changed(struct hook *hook)
 	struct stat now;
 	if (stat(hook->usage->config, &now))
 		return false;
-	bool same = now.st_ino == hook->seen.st_ino && now.st_dev == hook->seen.st_dev &&
-		    now.st_size == hook->seen.st_size && now.st_mtim.tv_sec == hook->seen.st_mtim.tv_sec &&
-		    now.st_mtim.tv_nsec == hook->seen.st_mtim.tv_nsec;
+	bool same = file_unchanged(&now, &hook->seen);
 	hook->seen = now;
 	return !same;
 }
@@ -243,12 +242,12 @@ static void refresh_config(struct hook *hook)
 		return;
 	hook->rejected = profiles_load(hook->usage->config, &fresh, &why);
 	if (hook->rejected) {
-		log_line(LOG_ERROR, "%s: the configuration of before is still used", why.text);
+		log_line(LOG_ERROR, "%s; the previous configuration stays in force", why.text);
 		return;
 	}
 	profiles_free(hook->profiles);
 	hook->profiles = fresh;
-	log_line(LOG_INFO, "%s has been read anew", hook->usage->config);
+	log_line(LOG_INFO, "%s has been reloaded", hook->usage->config);
 }
 
 static int open_files(struct hook *hook, struct failure *why)
@@ -295,9 +294,8 @@ static int open_server(struct hook *hook, struct failure *why)
 		.keypair = hook->keypair,
 		.patience = hook->usage->patience,
 		.review = on_review,
-		.ready = hook_is_ready,
-		.metrics = on_metrics,
 		.context = hook,
+		.pages = {hook_is_ready, on_metrics, hook},
 	};
 	return server_open(&config, &hook->server, why);
 }
@@ -359,9 +357,9 @@ void hook_turn(struct hook *hook)
 	uint64_t now = clock_ms();
 	kube_turn(hook->kube);
 	server_turn(hook->server, now);
-	if (now - hook->looked < LOOK)
+	if (now - hook->files_checked < FILES_EVERY)
 		return;
-	hook->looked = now;
+	hook->files_checked = now;
 	refresh_config(hook);
 	if (hook->keypair)
 		keypair_refresh(hook->keypair, now);

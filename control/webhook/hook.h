@@ -2,7 +2,7 @@
 /*
  * hook.h - the serving webhook: the cluster as its watches know it, the configuration, and the reviews
  *
- * One thread. The caller's loop is hook_wait, hook_turn, as of kube.
+ * One thread. The caller's loop is hook_wait(), hook_turn(), as with kube.
  */
 #ifndef PODSWITCH_HOOK_H
 #define PODSWITCH_HOOK_H
@@ -15,14 +15,14 @@ struct hook;
 int hook_open(const struct usage *usage, struct hook **out, struct failure *why);
 void hook_close(struct hook *hook);
 
-/* Sleeps until there is something to do, or `fd` (-1: none) can be read; then does what there is to do. */
+/* Sleeps until there is work, or `fd` (-1: none) can be read; hook_turn() then does the work. */
 void hook_wait(struct hook *hook, int fd);
 void hook_turn(struct hook *hook);
 
-/* Told to stop: not ready any more, but it still answers. */
+/* Starts stopping: not ready any more, but still answering. */
 void hook_drain(struct hook *hook);
 
-/* Whether all that was asked has been answered since then, and who might not know yet has had the time to. */
+/* Whether the linger time is over and all requests are answered. */
 bool hook_drained(const struct hook *hook);
 
 #endif

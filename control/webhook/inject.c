@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inject.c - what a pod becomes once its gateway is known
+ * inject.c - what goes into a pod once its gateway is known
  *
- * What we add is laid over what is there already: a container that we added before has meanwhile got defaults and a
- * service account's volume, which are to stay.
+ * Everything is merged into what is there, and a second run must change nothing: a container that we added in an
+ * earlier call has got defaults and a service account's volume since, which stay.
+ *
+ *   variables   first in each container's env, so that its own ones and its command can refer to them as $(gateway);
+ *               an own variable of that name is replaced with a warning, or kept (env_conflict)
+ *   dnsConfig   merged as the kubelet merges: ours, then the pod's, up to the API's limits
+ *   containers  gateway-init first of all init containers, gateway-sidecar last, or a native sidecar behind it
+ *
+ * Only memory can fail: job->error collects that, and the caller drops the half changed copy.
  */
 #include "control/webhook/inject.h"
+#include "control/base/json.h"
+#include "tap/base/text.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,7 +23,7 @@
 
 #define VOLUME "gateway-configmap"
 #define MAX_NAMESERVERS 3
-#define MAX_SEARCHES 6 /* before Kubernetes 1.28; then MAX_SEARCHES_NEW */
+#define MAX_SEARCHES 6 /* up to Kubernetes 1.27; MAX_SEARCHES_NEW since 1.28 */
 #define MAX_SEARCHES_NEW 32
 #define MAX_VARIABLES 4
 #define VALUE 512
@@ -24,7 +33,7 @@ struct variable {
 	char value[VALUE];
 };
 
-/* What is asked of many functions here. */
+/* One call of inject(). */
 struct job {
 	const struct inject_order *order;
 	const struct profile *profile;
@@ -42,29 +51,21 @@ static void job_note_error(struct job *job, int error)
 		job->error = -ENOMEM;
 }
 
-static void warn(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void job_warn(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void warn(struct job *job, const char *format, ...)
+static void job_warn(struct job *job, const char *format, ...)
 {
 	char text[256];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* Names are not validated yet, and what is cut in the middle of a character is no text for JSON. */
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
+	/* Names are not validated yet, and JSON refuses a text that was cut within a character. */
+	text_to_ascii(text);
 	job_note_error(job, json_array_append_new(job->warnings, json_string(text)));
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
-/* The member, made where there is none; NULL where something else is in its place. */
+/* The member, added when it is missing; NULL when it has another type. */
 static json_t *member(struct job *job, json_t *object, const char *key, json_type type)
 {
 	json_t *found = json_object_get(object, key);
@@ -80,7 +81,7 @@ static json_t *find_named(const json_t *list, const char *name)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *element = json_array_get(list, i);
-		if (json_is_string(json_object_get(element, "name")) && !strcmp(text_of(element, "name"), name))
+		if (json_is_string(json_object_get(element, "name")) && !strcmp(json_text(element, "name"), name))
 			return element;
 	}
 	return NULL;
@@ -113,7 +114,7 @@ static struct variable *add_variable(struct job *job, const char *name)
 	return variable;
 }
 
-/* Those of today's webhook, with what they say there. */
+/* The variables of pod-gateway's webhook, with the same values. */
 static void make_variables(struct job *job)
 {
 	const struct inject_order *order = job->order;
@@ -135,17 +136,17 @@ static void make_variables(struct job *job)
 
 static bool has_value(const json_t *entry, const char *value)
 {
-	return !json_object_get(entry, "valueFrom") && !strcmp(text_of(entry, "value"), value) &&
+	return !json_object_get(entry, "valueFrom") && !strcmp(json_text(entry, "value"), value) &&
 	       json_string_length(json_object_get(entry, "value")) == strlen(value);
 }
 
-/* Of several entries of a name the last is in force: all are made to say the same. How many have been others. */
+/* Of several entries with one name the last one counts, so all get the same value. Returns how many were different. */
 static size_t replace_variable(struct job *job, json_t *env, const struct variable *variable, bool *found)
 {
 	size_t replaced = 0;
 	for (size_t i = 0; i < json_array_size(env); i++) {
 		json_t *entry = json_array_get(env, i);
-		if (strcmp(text_of(entry, "name"), variable->name) != 0)
+		if (strcmp(json_text(entry, "name"), variable->name) != 0)
 			continue;
 		*found = true;
 		if (job->profile->env_keep || has_value(entry, variable->value))
@@ -157,17 +158,16 @@ static size_t replace_variable(struct job *job, json_t *env, const struct variab
 	return replaced;
 }
 
-/* New ones come first, so that the container's own variables and its command may refer to them as $(gateway). */
-static void give_variables(struct job *job, json_t *container, bool tell)
+static void set_variables(struct job *job, json_t *container, bool with_warning)
 {
 	json_t *env = member(job, container, "env", JSON_ARRAY);
 	size_t place = 0;
 	for (size_t i = 0; env && i < job->n_variables; i++) {
 		const struct variable *variable = &job->variables[i];
 		bool found = false;
-		if (replace_variable(job, env, variable, &found) && tell)
-			warn(job, "container %.63s: its own variable %s is replaced by the gateway's",
-			     text_of(container, "name"), variable->name);
+		if (replace_variable(job, env, variable, &found) && with_warning)
+			job_warn(job, "container %.63s: its own variable %s is replaced by the gateway's",
+				 json_text(container, "name"), variable->name);
 		if (!found)
 			job_note_error(job, json_array_insert_new(env, place++,
 								  json_pack("{s:s, s:s}", "name", variable->name,
@@ -177,10 +177,11 @@ static void give_variables(struct job *job, json_t *container, bool tell)
 
 static bool is_classic(const json_t *container)
 {
-	return !strcmp(text_of(container, "name"), INJECT_INIT) || !strcmp(text_of(container, "name"), INJECT_SIDECAR);
+	return !strcmp(json_text(container, "name"), INJECT_INIT) ||
+	       !strcmp(json_text(container, "name"), INJECT_SIDECAR);
 }
 
-static void give_variables_to_all(struct job *job, const char *list)
+static void set_variables_in_all(struct job *job, const char *list)
 {
 	const json_t *containers = json_object_get(job->spec, list);
 	for (size_t i = 0; i < json_array_size(containers); i++) {
@@ -188,13 +189,13 @@ static void give_variables_to_all(struct job *job, const char *list)
 		bool wanted =
 			!job->profile->env_names || holds(job->profile->env_names, json_object_get(container, "name"));
 		if (json_is_object(container) && wanted && !is_classic(container))
-			give_variables(job, container, true);
+			set_variables(job, container, true);
 	}
 }
 
 /* ---- DNS ---- */
 
-/* Replaces the list `key` of dnsConfig by `first` and what of `then` is not in it, at most `most` in all. */
+/* Sets the list `key` of dnsConfig to `first` and the rest of `then`, at most `most`. Returns whether all fit. */
 static bool set_merged(struct job *job, json_t *config, const char *key, const json_t *first, const json_t *then,
 		       size_t most)
 {
@@ -223,16 +224,19 @@ static bool is_none(const struct job *job)
 	return job->profile->dns_policy && !strcmp(job->profile->dns_policy, "None");
 }
 
-/* With the policy None nothing but dnsConfig counts; else the kubelet puts the cluster's own first. */
+/* With the policy None the pod's own servers go; with others the kubelet puts the cluster's servers first.
+ */
 static void set_nameservers(struct job *job, json_t *config)
 {
 	const json_t *own = is_none(job) ? NULL : json_object_get(config, "nameservers");
 	if (!set_merged(job, config, "nameservers", job->profile->nameservers, own, MAX_NAMESERVERS))
-		warn(job, "dnsConfig: with the gateway's nameservers the pod has more than %d, the last are left out",
-		     MAX_NAMESERVERS);
+		job_warn(job,
+			 "dnsConfig: with the gateway's nameservers the pod has more than %d; the last ones are left "
+			 "out",
+			 MAX_NAMESERVERS);
 }
 
-/* The domains in which a pod's short names are looked for, as the kubelet has them for the policy ClusterFirst. */
+/* The search domains that the kubelet gives to pods with the policy ClusterFirst. */
 static json_t *cluster_searches(const struct job *job)
 {
 	const char *domain = job->order->domain;
@@ -252,8 +256,8 @@ static json_t *without_repeats(struct job *job, const json_t *list)
 }
 
 /*
- * As the kubelet merges them: the cluster's, then the pod's own. A pod keeps all of its own, and ours are as many as an
- * older API server takes; one that let the pod have more itself is no older one.
+ * As the kubelet merges them: the cluster's, then the pod's own. The pod keeps all of its own. Of ours as many as an
+ * older API server accepts; a pod that has more by itself shows that this one is newer.
  */
 static void set_searches(struct job *job, json_t *config)
 {
@@ -270,8 +274,8 @@ static void set_searches(struct job *job, json_t *config)
 			i++;
 			continue;
 		}
-		warn(job, "dnsConfig: there is no room for the search domain %.100s",
-		     json_string_value(json_array_get(wanted, i)));
+		job_warn(job, "dnsConfig: there is no room for the search domain %.100s",
+			 json_string_value(json_array_get(wanted, i)));
 		json_array_remove(wanted, i);
 	}
 	set_merged(job, config, "searches", wanted, own, SIZE_MAX);
@@ -286,7 +290,7 @@ static void set_options(struct job *job, json_t *config)
 	json_t *own = json_array_size(wanted) ? member(job, config, "options", JSON_ARRAY) : NULL;
 	for (size_t i = 0; own && i < json_array_size(wanted); i++) {
 		const json_t *option = json_array_get(wanted, i);
-		if (!find_named(own, text_of(option, "name")))
+		if (!find_named(own, json_text(option, "name")))
 			job_note_error(job, json_array_append_new(own, json_deep_copy(option)));
 	}
 	json_decref(usual);
@@ -306,9 +310,8 @@ static void set_dns(struct job *job)
 
 /* ---- pod-gateway's containers ---- */
 
-/* Lays `wanted` over `there`: objects member by member, lists of named things name by name, everything else replaced.
- */
-static void lay_over(struct job *job, json_t *there, const json_t *wanted)
+/* Merges `wanted` into `there`: objects by member, lists of named things by name; everything else is replaced. */
+static void merge_into(struct job *job, json_t *there, const json_t *wanted)
 {
 	const char *key;
 	json_t *value;
@@ -316,7 +319,7 @@ static void lay_over(struct job *job, json_t *there, const json_t *wanted)
 	{
 		json_t *old = json_object_get(there, key);
 		if (json_is_object(old) && json_is_object(value)) {
-			lay_over(job, old, value);
+			merge_into(job, old, value);
 			continue;
 		}
 		if (!json_is_array(old) || !json_object_get(json_array_get(value, 0), "name")) {
@@ -325,9 +328,9 @@ static void lay_over(struct job *job, json_t *there, const json_t *wanted)
 		}
 		for (size_t i = 0; i < json_array_size(value); i++) {
 			const json_t *element = json_array_get(value, i);
-			json_t *same = find_named(old, text_of(element, "name"));
+			json_t *same = find_named(old, json_text(element, "name"));
 			if (same)
-				lay_over(job, same, element);
+				merge_into(job, same, element);
 			else
 				job_note_error(job, json_array_append_new(old, json_deep_copy(element)));
 		}
@@ -349,7 +352,7 @@ static json_t *make_container(const struct job *job, const char *name, const str
 	return container;
 }
 
-/* The container that is there keeps its place; a new one comes to `place`. */
+/* An existing container keeps its place; a new one goes to index `place`. */
 static void set_container(struct job *job, const char *list, size_t place, const char *name,
 			  const struct profile_container *from)
 {
@@ -358,7 +361,7 @@ static void set_container(struct job *job, const char *list, size_t place, const
 	if (!wanted)
 		job->error = -ENOMEM;
 	if (there) {
-		lay_over(job, there, wanted);
+		merge_into(job, there, wanted);
 		json_decref(wanted);
 	} else if (containers) {
 		size_t size = json_array_size(containers);
@@ -368,7 +371,7 @@ static void set_container(struct job *job, const char *list, size_t place, const
 		json_decref(wanted);
 	}
 	if (there)
-		give_variables(job, there, false);
+		set_variables(job, there, false);
 }
 
 static void set_volume(struct job *job)
@@ -380,19 +383,19 @@ static void set_volume(struct job *job)
 	if (!wanted)
 		job->error = -ENOMEM;
 	else if (there)
-		lay_over(job, there, wanted);
+		merge_into(job, there, wanted);
 	else if (volumes)
 		job_note_error(job, json_array_append(volumes, wanted));
 	json_decref(wanted);
 }
 
-/* A Job ends when all of its containers have, and this one never does. */
+/* A Job ends when all its containers have ended, and this one never does. */
 static void warn_job(struct job *job)
 {
-	if (!strcmp(text_of(job->spec, "restartPolicy"), "Never") ||
-	    !strcmp(text_of(job->spec, "restartPolicy"), "OnFailure"))
-		warn(job, "the container " INJECT_SIDECAR " keeps this pod from ever ending; the gateway's "
-			  "configuration can make it a native sidecar (sidecarAsInit)");
+	if (!strcmp(json_text(job->spec, "restartPolicy"), "Never") ||
+	    !strcmp(json_text(job->spec, "restartPolicy"), "OnFailure"))
+		job_warn(job, "the container " INJECT_SIDECAR " keeps this pod from ever ending; the gateway's "
+			      "configuration can make it a native sidecar (sidecarAsInit)");
 }
 
 static void set_classic(struct job *job)
@@ -426,8 +429,8 @@ int inject(json_t *pod, const struct inject_order *order, json_t *warnings)
 		return job.error;
 	make_variables(&job);
 	if (job.profile->env) {
-		give_variables_to_all(&job, "initContainers");
-		give_variables_to_all(&job, "containers");
+		set_variables_in_all(&job, "initContainers");
+		set_variables_in_all(&job, "containers");
 	}
 	if (job.profile->dns)
 		set_dns(&job);
@@ -435,11 +438,11 @@ int inject(json_t *pod, const struct inject_order *order, json_t *warnings)
 	return job.error;
 }
 
-/* ---- what is ours already ---- */
+/* ---- containers from an earlier call ---- */
 
 bool inject_is_ours(const json_t *pod)
 {
-	return *text_of(json_object_get(json_object_get(pod, "metadata"), "annotations"), INJECT_MARK);
+	return *json_text(json_object_get(json_object_get(pod, "metadata"), "annotations"), INJECT_MARK);
 }
 
 static void hide_in(json_t *list)

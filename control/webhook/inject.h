@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inject.h - what a pod becomes once its gateway is known: variables, DNS, pod-gateway's own containers
+ * inject.h - what goes into a pod once its gateway is known: variables, DNS, pod-gateway's own containers
  *
- * Doing it again changes nothing, also after the API server has filled in defaults and other webhooks have added what
- * is theirs. No network, no clock. Any thread.
+ * Idempotent, also after the API server filled in defaults and other webhooks added their own. No network, no clock.
+ * Any thread.
  */
 #ifndef PODSWITCH_INJECT_H
 #define PODSWITCH_INJECT_H
 
 #include "control/webhook/profile.h"
 
-/* On pods that got pod-gateway's containers from us: the gateway they are for, NAMESPACE/NAME. */
+/* The annotation on pods that got pod-gateway's containers from us; its value is the gateway, NAMESPACE/NAME. */
 #define INJECT_MARK "podswitch.io/injected"
 
 #define INJECT_INIT "gateway-init"
@@ -21,18 +21,18 @@ struct inject_order {
 	const char *gateway_namespace, *gateway_name;
 	const char *namespace;     /* the pod's */
 	const char *domain;        /* "cluster.local" */
-	const json_t *cluster_dns; /* the cluster's nameservers, where the profile does not say them */
+	const json_t *cluster_dns; /* the cluster's nameservers, for a profile that does not name them */
 };
 
 /*
- * Changes `pod` (a v1 Pod). What the user should know is appended to `warnings`, an array. 0 or -ENOMEM; then the pod
- * is half changed.
+ * Changes `pod` (a v1 Pod), and appends what the user should know to `warnings` (an array). 0, or -ENOMEM with the pod
+ * half changed.
  */
 int inject(json_t *pod, const struct inject_order *order, json_t *warnings);
 
 /*
- * Whether pod-gateway's containers in the pod are ours. Then choose() is to be asked about a pod without them, as it
- * leaves alone those that brought their own: inject_hide takes them out of a copy.
+ * Whether pod-gateway's containers in the pod are from us. choose() leaves pods alone that bring such containers, so it
+ * must see a pod without ours: inject_hide() removes them from a copy.
  */
 bool inject_is_ours(const json_t *pod);
 void inject_hide(json_t *pod);

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keypair.c - the server's certificate and key
+ * keypair.c - the server's certificate and key, reloaded when their files change
  *
- * A handshake that is under way when the pair is exchanged goes on with what it was given. It has SERVER_SLOW to end
- * (server.h), therefore a pair is kept for RETIRED_FOR after its successor came.
+ *   files --keypair_refresh--> pair in force --a newer one--> retired --RETIRED_FOR--> freed
+ *                 `-- unreadable, or the key is of another certificate: logged once, retried every time
+ *
+ * A TLS handshake keeps using the pair it was given, and may last SERVER_SLOW (server.h), so a retired pair is kept
+ * longer than that. Two reads may see half an exchange of the Secret's files: such a pair does not match and is not
+ * used.
+ *
+ * One thread. libmicrohttpd's callback has no context, so a process has one pair of files: `served`.
  */
 #include "control/webhook/keypair.h"
+#include "tap/base/file.h"
 #include "tap/base/log.h"
 
 #include <gnutls/x509.h>
@@ -17,12 +24,12 @@
 #define RETIRED_FOR 60000 /* ms */
 
 struct pair {
-	struct pair *next; /* the one that it took the place of */
+	struct pair *next; /* the one it replaced */
 	gnutls_pcert_st certs[MAX_CHAIN];
 	unsigned n_certs;
 	gnutls_privkey_t key;
 	int64_t expires;
-	uint64_t retired; /* ms */
+	uint64_t retired; /* ms; when it was replaced */
 };
 
 struct keypair {
@@ -32,8 +39,7 @@ struct keypair {
 	bool complained;
 };
 
-/* libmicrohttpd's callback has no context; a process has one server. */
-static const struct keypair *offered;
+static const struct keypair *served;
 
 /* ---- a pair ---- */
 
@@ -131,19 +137,13 @@ static int pair_load(const struct keypair *keypair, struct pair **out, struct fa
 
 /* ---- the files ---- */
 
-static bool keypair_file_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* Whether they are others than the last time. What cannot be seen now will be seen later. */
-static bool keypair_reload(struct keypair *keypair)
+/* Whether one of the files changed. When one is missing, the next call will see. */
+static bool keypair_files_changed(struct keypair *keypair)
 {
 	struct stat now[2];
 	if (stat(keypair->cert_file, &now[0]) || stat(keypair->key_file, &now[1]))
 		return false;
-	bool same = keypair_file_same(&now[0], &keypair->seen[0]) && keypair_file_same(&now[1], &keypair->seen[1]);
+	bool same = file_unchanged(&now[0], &keypair->seen[0]) && file_unchanged(&now[1], &keypair->seen[1]);
 	memcpy(keypair->seen, now, sizeof(now));
 	return !same;
 }
@@ -159,13 +159,13 @@ int keypair_open(const char *cert_file, const char *key_file, struct keypair **o
 		keypair_close(keypair);
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
-	keypair_reload(keypair);
+	keypair_files_changed(keypair);
 	int error = pair_load(keypair, &keypair->in_force, why);
 	if (error) {
 		keypair_close(keypair);
 		return error;
 	}
-	offered = keypair;
+	served = keypair;
 	*out = keypair;
 	return 0;
 }
@@ -174,8 +174,8 @@ void keypair_close(struct keypair *keypair)
 {
 	if (!keypair)
 		return;
-	if (offered == keypair)
-		offered = NULL;
+	if (served == keypair)
+		served = NULL;
 	for (struct pair *pair = keypair->in_force, *next; pair; pair = next) {
 		next = pair->next;
 		pair_free(pair);
@@ -203,12 +203,12 @@ bool keypair_refresh(struct keypair *keypair, uint64_t now)
 	struct pair *fresh = NULL;
 	struct failure why = {0};
 	forget_retired(keypair, now);
-	/* Half an exchange seen once is looked at again, although nothing may change any more. */
-	if (!keypair_reload(keypair) && !keypair->complained)
+	/* After a bad pair retry even without a change: a file may have been read while it was being exchanged. */
+	if (!keypair_files_changed(keypair) && !keypair->complained)
 		return false;
 	if (pair_load(keypair, &fresh, &why) || !fresh) {
 		if (!keypair->complained)
-			log_line(LOG_WARNING, "%s: the certificate of before is still used", why.text);
+			log_line(LOG_WARNING, "%s; the previous certificate stays in force", why.text);
 		keypair->complained = true;
 		return false;
 	}
@@ -216,7 +216,7 @@ bool keypair_refresh(struct keypair *keypair, uint64_t now)
 	keypair->in_force->retired = now;
 	fresh->next = keypair->in_force;
 	keypair->in_force = fresh;
-	log_line(LOG_INFO, "the certificate has been read anew");
+	log_line(LOG_INFO, "the certificate has been reloaded");
 	return true;
 }
 
@@ -234,10 +234,10 @@ int keypair_retrieve(gnutls_session_t session, const gnutls_datum_t *issuers, in
 	(void)n_issuers;
 	(void)algorithms;
 	(void)n_algorithms;
-	if (!offered)
+	if (!served)
 		return -1;
-	*certs = offered->in_force->certs;
-	*n_certs = offered->in_force->n_certs;
-	*key = offered->in_force->key;
+	*certs = served->in_force->certs;
+	*n_certs = served->in_force->n_certs;
+	*key = served->in_force->key;
 	return 0;
 }

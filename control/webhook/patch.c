@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * patch.c - the JSON Patch that makes one document another
+ * patch.c - the JSON Patch that turns one document into another
  *
- * An array is gone through once: before place j the document is already what it shall be, from j on it is what is left
- * of the old one. That holds after each operation, whatever is taken for the same as what; how good the guess is
- * decides only how short the patch gets.
+ * An array is walked once. Invariant after each operation: the elements before index j are as in `to`, those from j on
+ * are the remaining ones of `from`. So the result is right however elements are matched; a better match only makes the
+ * patch shorter.
  */
 #include "control/webhook/patch.h"
 #include "tap/base/buffer.h"
@@ -16,43 +16,43 @@
 
 struct patch {
 	json_t *operations;
-	struct buffer path; /* of what is looked at, without NUL */
+	struct buffer path; /* of the present value, without NUL */
 	int error;
 };
 
 /* ---- paths ---- */
 
-static void push(struct patch *patch, const char *bytes, size_t length)
+static void path_append(struct patch *patch, const char *bytes, size_t length)
 {
 	int error = buffer_append(&patch->path, bytes, length);
 	if (error)
 		patch->error = error;
 }
 
-static void push_member(struct patch *patch, const char *key)
+static void path_push_member(struct patch *patch, const char *key)
 {
-	push(patch, "/", 1);
+	path_append(patch, "/", 1);
 	for (; *key; key++) {
 		if (*key == '~' || *key == '/')
-			push(patch, *key == '~' ? "~0" : "~1", 2);
+			path_append(patch, *key == '~' ? "~0" : "~1", 2);
 		else
-			push(patch, key, 1);
+			path_append(patch, key, 1);
 	}
 }
 
-static void push_place(struct patch *patch, size_t place)
+static void path_push_index(struct patch *patch, size_t place)
 {
 	char text[24];
 	int length = snprintf(text, sizeof(text), "/%zu", place);
-	push(patch, text, (size_t)length);
+	path_append(patch, text, (size_t)length);
 }
 
-static size_t depth(const struct patch *patch)
+static size_t path_length(const struct patch *patch)
 {
 	return patch->path.end;
 }
 
-static void pop(struct patch *patch, size_t to)
+static void path_pop(struct patch *patch, size_t to)
 {
 	patch->path.end = to;
 }
@@ -60,13 +60,13 @@ static void pop(struct patch *patch, size_t to)
 /* ---- operations ---- */
 
 /* `value` is NULL for "remove". */
-static void operate(struct patch *patch, const char *operation, const json_t *value)
+static void patch_add_operation(struct patch *patch, const char *operation, const json_t *value)
 {
 	json_t *entry = json_object();
 	int error = patch->error;
 	error |= json_object_set_new(entry, "op", json_string(operation));
 	error |= json_object_set_new(entry, "path",
-				     json_stringn(patch->path.data ? patch->path.data : "", depth(patch)));
+				     json_stringn(patch->path.data ? patch->path.data : "", path_length(patch)));
 	if (value)
 		error |= json_object_set_new(entry, "value", json_deep_copy(value));
 	error |= json_array_append_new(patch->operations, entry);
@@ -78,26 +78,26 @@ static void patch_compare(struct patch *patch, const json_t *from, const json_t 
 
 static void compare_objects(struct patch *patch, const json_t *from, const json_t *to)
 {
-	size_t here = depth(patch);
+	size_t here = path_length(patch);
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)from, key, value)
 	{
 		const json_t *wanted = json_object_get(to, key);
-		push_member(patch, key);
+		path_push_member(patch, key);
 		if (wanted)
 			patch_compare(patch, value, wanted);
 		else
-			operate(patch, "remove", NULL);
-		pop(patch, here);
+			patch_add_operation(patch, "remove", NULL);
+		path_pop(patch, here);
 	}
 	json_object_foreach((json_t *)to, key, value)
 	{
 		if (json_object_get(from, key))
 			continue;
-		push_member(patch, key);
-		operate(patch, "add", value);
-		pop(patch, here);
+		path_push_member(patch, key);
+		patch_add_operation(patch, "add", value);
+		path_pop(patch, here);
 	}
 }
 
@@ -117,21 +117,21 @@ static bool is_among(const json_t *element, const json_t *list, size_t from)
 
 static void compare_arrays(struct patch *patch, const json_t *from, const json_t *to)
 {
-	size_t here = depth(patch), i = 0, j = 0, size = json_array_size(from), wanted = json_array_size(to);
+	size_t here = path_length(patch), i = 0, j = 0, size = json_array_size(from), wanted = json_array_size(to);
 	while (i < size || j < wanted) {
 		const json_t *old = json_array_get(from, i), *new = json_array_get(to, j);
-		push_place(patch, j);
+		path_push_index(patch, j);
 		if (new &&old && patch_is_same(old, new)) {
 			patch_compare(patch, old, new);
 			i++, j++;
 		} else if (new && !(old && is_among(new, from, i))) {
-			operate(patch, "add", new);
+			patch_add_operation(patch, "add", new);
 			j++;
 		} else {
-			operate(patch, "remove", NULL);
+			patch_add_operation(patch, "remove", NULL);
 			i++;
 		}
-		pop(patch, here);
+		path_pop(patch, here);
 	}
 }
 
@@ -144,7 +144,7 @@ static void patch_compare(struct patch *patch, const json_t *from, const json_t 
 	else if (json_is_array(from) && json_is_array(to))
 		compare_arrays(patch, from, to);
 	else
-		operate(patch, "replace", to);
+		patch_add_operation(patch, "replace", to);
 }
 
 json_t *patch_make(const json_t *from, const json_t *to)

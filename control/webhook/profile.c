@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* profile.c - what a gateway's pods are given, as the configuration file says */
+/* profile.c - what the pods of a gateway get, from the configuration file */
 #include "control/webhook/profile.h"
-#include "control/base/name.h"
+#include "control/base/names.h"
 #include "control/base/option.h"
 #include "tap/base/address.h"
 
@@ -32,13 +32,13 @@ static int take_list(const char *key, const json_t *value, size_t most, const js
 	{
 		const char *text = json_string_value(element);
 		if (!text || !*text || strlen(text) != json_string_length(element))
-			return fail(why, -EINVAL, key, "%s: element %zu is no text, or an empty one", key, i + 1);
+			return fail(why, -EINVAL, key, "%s: element %zu is not a text, or is empty", key, i + 1);
 	}
 	*out = value;
 	return 0;
 }
 
-static int parse_texts(const char *key, const json_t *value, void *into, struct failure *why)
+static int take_texts(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	return take_list(key, value, MAX_LIST, into, why);
 }
@@ -55,7 +55,7 @@ static int take_addresses(const char *key, const json_t *value, void *out, struc
 	json_array_foreach(value, i, element)
 	{
 		if (address_parse(json_string_value(element), &address))
-			return fail(why, -EINVAL, key, "%s: %s is no address", key,
+			return fail(why, -EINVAL, key, "%s: %s is not an IP address", key,
 				    name_quote(json_string_value(element), quoted));
 	}
 	return 0;
@@ -67,7 +67,7 @@ static int take_addresses(const char *key, const json_t *value, void *out, struc
 
 /* ---- the variables ---- */
 
-static int parse_env(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_env(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	profile->env_names = NULL;
@@ -83,7 +83,7 @@ static const char *const env_conflict_words[] = {"replace", "keep", NULL};
 
 /* ---- dns ---- */
 
-static int parse_nameservers(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_nameservers(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	int error = take_addresses(key, value, &profile->nameservers, why);
@@ -94,7 +94,7 @@ static int parse_nameservers(const char *key, const json_t *value, void *into, s
 
 static const char *const policy_words[] = {"None", "ClusterFirst", "ClusterFirstWithHostNet", "Default", NULL};
 
-static int parse_options(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_dns_options(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	size_t i;
@@ -114,17 +114,17 @@ static int parse_options(const char *key, const json_t *value, void *into, struc
 }
 
 static const struct option_spec dns_options[] = {
-	OPTION_JSON("nameservers", parse_nameservers),
-	OPTION_SWITCH("inject", dns, NULL), /* comes after the nameservers, which say so too */
+	OPTION_JSON("nameservers", profile_nameservers),
+	OPTION_SWITCH("inject", dns, NULL), /* after the nameservers, which imply it */
 	OPTION_WORD("policy", dns_policy, policy_words),
-	OPTION_JSON("searches", parse_texts, OPTION_MEMBER(searches)),
-	OPTION_JSON("options", parse_options),
+	OPTION_JSON("searches", take_texts, OPTION_MEMBER(searches)),
+	OPTION_JSON("options", profile_dns_options),
 	PROFILE_TEXT("DNS", dns_name),
 	OPTION_JSON("K8S_DNS_ips", take_addresses, OPTION_MEMBER(cluster_dns)),
 	{0},
 };
 
-static int parse_dns(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_dns(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	if (!json_is_object(value))
@@ -132,7 +132,7 @@ static int parse_dns(const char *key, const json_t *value, void *into, struct fa
 	int error = option_read_json(dns_options, value, false, into, why);
 	if (!error && profile->dns && !json_array_size(profile->nameservers) && profile->dns_policy &&
 	    !strcmp(profile->dns_policy, "None"))
-		error = fail(why, -EINVAL, "nameservers", "nameservers: with the policy None at least one is needed");
+		error = fail(why, -EINVAL, "nameservers", "nameservers: the policy None needs at least one");
 	return error;
 }
 
@@ -143,11 +143,11 @@ static const char *const pull_policy_words[] = {"Always", "IfNotPresent", "Never
 static const struct option_spec classic_options[] = {
 	PROFILE_TEXT("initImage", init.image),
 	OPTION_WORD("initImagePullPol", init.pull_policy, pull_policy_words),
-	OPTION_JSON("initCmd", parse_texts, OPTION_MEMBER(init.command)),
+	OPTION_JSON("initCmd", take_texts, OPTION_MEMBER(init.command)),
 	PROFILE_TEXT("initMountPoint", init.mount_point),
 	PROFILE_TEXT("sidecarImage", sidecar.image),
 	OPTION_WORD("sidecarImagePullPol", sidecar.pull_policy, pull_policy_words),
-	OPTION_JSON("sidecarCmd", parse_texts, OPTION_MEMBER(sidecar.command)),
+	OPTION_JSON("sidecarCmd", take_texts, OPTION_MEMBER(sidecar.command)),
 	PROFILE_TEXT("sidecarMountPoint", sidecar.mount_point),
 	OPTION_SWITCH("sidecarAsInit", native, NULL),
 	PROFILE_TEXT("configmapName", configmap),
@@ -159,7 +159,7 @@ static int check_mount(const char *key, const char *path, struct failure *why)
 	return !path || *path == '/' ? 0 : fail(why, -EINVAL, key, "%s: give a path that starts with a slash", key);
 }
 
-static int parse_classic(const char *key, const json_t *value, void *into, struct failure *why)
+static int profile_classic(const char *key, const json_t *value, void *into, struct failure *why)
 {
 	struct profile *profile = into;
 	if (!json_is_object(value))
@@ -176,15 +176,15 @@ static const char *const on_error_words[] = {"deny", "warn", NULL};
 
 static const struct option_spec profile_options[] = {
 	PROFILE_TEXT("gateway", gateway),
-	OPTION_JSON("env", parse_env),
+	OPTION_JSON("env", profile_env),
 	OPTION_CHOICE("env_conflict", 0, NULL, env_keep, env_conflict_words, NULL),
-	OPTION_JSON("dns", parse_dns),
-	OPTION_JSON("classic", parse_classic),
+	OPTION_JSON("dns", profile_dns),
+	OPTION_JSON("classic", profile_classic),
 	OPTION_CHOICE("on_error", 0, NULL, warn, on_error_words, NULL),
 	{0},
 };
 
-/* "initCmd": "/bin/x" is short for ["/bin/x"]; "" for none at all, as today's flag. */
+/* "initCmd": "/bin/x" is short for ["/bin/x"], and "" means none, as with pod-gateway's flag. */
 static void list_command(json_t *classic, const char *key)
 {
 	const json_t *command = json_object_get(classic, key);
@@ -194,7 +194,7 @@ static void list_command(json_t *classic, const char *key)
 		json_object_set_new(classic, key, json_array());
 }
 
-/* `own` over `fallback`; of "dns" and "classic" member by member. NULL without memory. */
+/* `own` over `fallback`, objects ("dns", "classic") member by member. NULL without memory. */
 static json_t *profile_merge(const json_t *fallback, const json_t *own)
 {
 	json_t *merged = fallback ? json_deep_copy(fallback) : json_object();
@@ -271,7 +271,7 @@ static int profiles_read_root(struct profiles *profiles, const json_t *root, str
 	json_object_foreach((json_t *)root, key, value)
 	{
 		if (strcmp(key, "default") != 0 && strcmp(key, "gateways") != 0)
-			return fail(why, -EINVAL, NULL, "there is no key %s; there are default and gateways",
+			return fail(why, -EINVAL, NULL, "there is no key %s; the keys are default and gateways",
 				    name_quote(key, quoted));
 	}
 	const json_t *fallback = json_object_get(root, "default");

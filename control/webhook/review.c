@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* review.c - an AdmissionReview */
 #include "control/webhook/review.h"
+#include "control/base/json.h"
+#include "control/webhook/base64.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,44 +11,36 @@
 
 /* ---- reading ---- */
 
-/* No less than the values in it, whatever it is: each but the first comes behind one of these. */
-static size_t count_values(const char *bytes, size_t length)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < length; i++)
-		n += bytes[i] == ',' || bytes[i] == ':' || bytes[i] == '[' || bytes[i] == '{';
-	return n;
-}
-
-/* A text without NUL; NULL for what is none. */
-static const char *text_of(const json_t *object, const char *key)
+/* Not json_text(): a string with a NUL in it must not pass for the part before. NULL when there is none. */
+static const char *review_text(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
 	const char *text = json_string_value(value);
 	return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-static bool says(const json_t *object, const char *key, const char *wanted)
+static bool review_says(const json_t *object, const char *key, const char *wanted)
 {
-	const char *text = text_of(object, key);
+	const char *text = review_text(object, key);
 	return text && !strcmp(text, wanted);
 }
 
-/* Whether this is a pod that is to be made; `kubectl exec` and the like create subresources of one. */
+/* A pod that is being created; `kubectl exec` and the like create subresources of one. */
 static bool is_new_pod(const json_t *request)
 {
 	const json_t *resource = json_object_get(request, "resource");
-	const char *sub = text_of(request, "subResource");
-	return says(resource, "group", "") && says(resource, "version", "v1") && says(resource, "resource", "pods") &&
-	       (!sub || !*sub) && says(request, "operation", "CREATE");
+	const char *sub = review_text(request, "subResource");
+	return review_says(resource, "group", "") && review_says(resource, "version", "v1") &&
+	       review_says(resource, "resource", "pods") && (!sub || !*sub) &&
+	       review_says(request, "operation", "CREATE");
 }
 
 static int review_read_request(const json_t *request, struct review *out, struct failure *why)
 {
-	out->uid = text_of(request, "uid");
+	out->uid = review_text(request, "uid");
 	if (!out->uid || !*out->uid || strlen(out->uid) > LONGEST_UID)
 		return fail(why, -EINVAL, "uid", "the review's request has no uid");
-	out->namespace = text_of(request, "namespace");
+	out->namespace = review_text(request, "namespace");
 	if (!out->namespace)
 		out->namespace = "";
 	out->dry_run = json_is_true(json_object_get(request, "dryRun"));
@@ -61,11 +54,11 @@ static int review_read_request(const json_t *request, struct review *out, struct
 
 static int review_read_root(struct review *out, struct failure *why)
 {
-	const char *version = text_of(out->root, "apiVersion");
-	if (!says(out->root, "kind", "AdmissionReview") || !version ||
+	const char *version = review_text(out->root, "apiVersion");
+	if (!review_says(out->root, "kind", "AdmissionReview") || !version ||
 	    (strcmp(version, "admission.k8s.io/v1") != 0 && strcmp(version, "admission.k8s.io/v1beta1") != 0))
 		return fail(why, -EINVAL, "apiVersion",
-			    "this is no AdmissionReview of admission.k8s.io/v1 or admission.k8s.io/v1beta1");
+			    "this is not an AdmissionReview of admission.k8s.io/v1 or admission.k8s.io/v1beta1");
 	out->version = version;
 	return review_read_request(json_object_get(out->root, "request"), out, why);
 }
@@ -74,10 +67,10 @@ int review_read(const char *bytes, size_t length, struct review *out, struct fai
 {
 	struct review review = {0};
 	json_error_t where;
-	if (length > REVIEW_MAX || count_values(bytes, length) > REVIEW_MAX_VALUES)
+	if (length > REVIEW_MAX || json_exceeds(bytes, length, REVIEW_MAX_VALUES))
 		return fail(why, -EMSGSIZE, NULL, "the review is longer than %u bytes, or has more than %d values",
 			    REVIEW_MAX, REVIEW_MAX_VALUES);
-	/* A NUL in a pod's text is the API server's to judge; here it must not be a way around. */
+	/* The API server decides whether a NUL is allowed in a pod; refusing it here would be a way around us. */
 	review.root = json_loadb(bytes, length, JSON_ALLOW_NUL, &where);
 	if (!review.root)
 		return json_error_code(&where) == json_error_out_of_memory
@@ -100,36 +93,13 @@ void review_free(struct review *review)
 
 /* ---- answering ---- */
 
-/* RFC 4648, section 4. NULL without memory. */
-static json_t *base64(const char *text)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-	size_t length = strlen(text), used = 0;
-	char *out = malloc(length / 3 * 4 + 5);
-	if (!out)
-		return NULL;
-	for (size_t i = 0; i < length; i += 3) {
-		size_t have = length - i < 3 ? length - i : 3;
-		uint32_t bits = (uint32_t)(unsigned char)text[i] << 16;
-		if (have > 1)
-			bits |= (uint32_t)(unsigned char)text[i + 1] << 8;
-		if (have > 2)
-			bits |= (unsigned char)text[i + 2];
-		for (size_t digit = 0; digit < 4; digit++)
-			out[used++] = digits[digit <= have ? bits >> (18 - 6 * digit) & 63 : 64];
-	}
-	json_t *result = json_stringn(out, used);
-	free(out);
-	return result;
-}
-
 static int add_patch(json_t *response, const json_t *patch)
 {
 	char *text = json_dumps(patch, JSON_COMPACT);
 	if (!text)
 		return -ENOMEM;
 	int error = json_object_set_new(response, "patchType", json_string("JSONPatch"));
-	error |= json_object_set_new(response, "patch", base64(text));
+	error |= json_object_set_new(response, "patch", base64_encode(text));
 	free(text);
 	return error;
 }

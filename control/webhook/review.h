@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * review.h - an AdmissionReview: what the API server asks, and the answer it understands
+ * review.h - an AdmissionReview: what the API server asks, and the answer in its terms
  *
- * Of admission.k8s.io/v1 and v1beta1, which differ in nothing that is used here. No network, no clock. Any thread.
+ * Versions v1 and v1beta1 of admission.k8s.io, which do not differ in anything used here. No network, no clock. Any
+ * thread.
  */
 #ifndef PODSWITCH_REVIEW_H
 #define PODSWITCH_REVIEW_H
@@ -13,20 +14,20 @@
 #include <stdbool.h>
 
 #define REVIEW_MAX (6u << 20)    /* bytes; the API server takes objects of 3 MB */
-#define REVIEW_MAX_VALUES 500000 /* JSON values in it: parsed, each takes up to a hundred times its text's memory */
+#define REVIEW_MAX_VALUES 500000 /* JSON values: a parsed one takes up to a hundred times the memory of its text */
 
 struct review {
 	json_t *root;
-	const char *version; /* of the API, as the answer has to repeat it */
+	const char *version; /* apiVersion, which the answer has to repeat */
 	const char *uid;
 	const char *namespace; /* "" when there is none */
-	const json_t *pod;     /* NULL: this is not about a pod that is to be made, and no concern of ours */
+	const json_t *pod;     /* NULL: not about a new pod, so there is nothing to decide */
 	bool dry_run;
 };
 
 /*
- * Reads the `length` bytes of a request. 0, -EINVAL for what is no review, -EMSGSIZE for one beyond the limits,
- * -ENOMEM; *out is to be freed after 0 only.
+ * Reads the `length` bytes of a request. 0, then *out needs review_free(); -EINVAL (not a review), -EMSGSIZE (over the
+ * limits), or -ENOMEM.
  */
 int review_read(const char *bytes, size_t length, struct review *out, struct failure *why);
 

@@ -2,19 +2,28 @@
 /*
  * server.c - HTTPS for the API server's reviews
  *
- * libmicrohttpd calls serve() for a request when its head is there, then for each piece of its body, then once more;
- * a request that it has suspended it calls again where it stopped. A request is suspended for one of two reasons: there
- * is no room for its body yet, or the answer may be another in a moment. Both lists are small and gone through whole.
+ *   head --------------> request_begin()     404, 411, 413, 415: read to the end, then answered
+ *                          | no room in the budget for its body: suspended until others free some
+ *   pieces of the body -> request_take()
+ *   the end ------------> request_finish() --> config.review() --> answered
+ *                          ^                     | 0: may change
+ *                          `--- server_wake() or its deadline --- suspended
  *
- * Who writes slowly keeps nothing but a connection. Idle ones must be kept, as the API server's are reused and a
- * request on one that is just being closed fails; so what is cut off is who has sent something and not made a request
- * of it.
+ * libmicrohttpd calls server_handle() when the head of a request is there, then for each piece of its body, then once
+ * more at the end; after a suspension it repeats the call at which it stopped. The list of suspended requests is short
+ * and always walked as a whole.
+ *
+ * Memory: bodies over SERVER_SMALL share SERVER_BUDGET; a slow writer costs a connection, and its share of that until
+ * it is cut off.
+ *
+ * Slow clients: idle connections must stay open, since the API server reuses them and a request on one that is just
+ * being closed fails. So we cut off clients that have sent bytes but have not completed a request for SERVER_SLOW.
+ *
+ * Everything runs in the caller's thread, inside server_turn().
  */
 #include "control/webhook/server.h"
 #include "control/webhook/review.h"
-#include "tap/base/address.h"
 
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -23,29 +32,30 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define MEMORY 32768 /* bytes a connection may use for its request's head, and for a piece of the body */
-#define SWEEP 1000   /* ms between looks at who is slow */
+#define MEMORY 32768 /* bytes per connection for the head of a request and a piece of its body */
+#define SWEEP 1000   /* ms between checks for slow clients */
 #define TURNS 32     /* of libmicrohttpd in one of ours */
+#define JSON "application/json"
 #define PRIORITIES "SECURE128:%PROFILE_MEDIUM:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
 
 struct http_client {
 	struct http_client *next;
 	struct MHD_Connection *connection;
 	int fd;
-	uint64_t opened, finished; /* ms; the last request's end, 0: there was none */
-	uint64_t begun;            /* the present request; 0: none */
-	uint64_t suspected;        /* since when there are bytes without a request */
+	uint64_t opened, finished; /* ms; finished: the last request; 0: there was none */
+	uint64_t begun;            /* ms; the present request; 0: none */
+	uint64_t suspected;        /* ms; since when there are bytes but no request; 0: there are none */
 };
 
 struct http_request {
 	struct http_request *next;
 	struct server *server;
 	struct MHD_Connection *connection;
-	struct http_client *http_client;
+	struct http_client *client;
 	char *body;
 	size_t length, received;
 	size_t share;     /* of the budget */
-	unsigned refusal; /* status to be answered with at the end, whatever comes; 0: none */
+	unsigned refusal; /* the status to answer with when its body has been read; 0: none */
 	bool admitted, suspended;
 	double complete;   /* seconds of CLOCK_MONOTONIC; 0: not yet */
 	uint64_t deadline; /* ms */
@@ -65,105 +75,60 @@ struct server {
 
 /* ---- answers ---- */
 
-/* `text` is the response's to free. */
-static enum MHD_Result server_respond(struct server *server, struct MHD_Connection *connection, unsigned status,
-				      const char *type, char *text)
+static enum MHD_Result server_respond(struct server *server, struct MHD_Connection *connection,
+				      struct http_answer answer)
 {
-	struct MHD_Response *response =
-		text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE) : NULL;
-	if (!response) {
-		free(text);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, "Content-Type", type);
-	if (server->draining)
-		MHD_add_response_header(response, "Connection", "close");
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
-	if (status >= 400)
+	answer.close = server->draining;
+	if (answer.status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		answer.allow = "GET, HEAD, POST";
+	if (answer.text && answer.status >= 400)
 		server->counters.refused++;
-	enum MHD_Result result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return result;
+	return http_respond(connection, &answer);
 }
 
-static enum MHD_Result server_respond_text(struct server *server, struct MHD_Connection *connection, unsigned status,
-					   const char *text)
+static struct http_answer server_page(const struct server *server, const char *path)
 {
-	return server_respond(server, connection, status, "text/plain; charset=utf-8", strdup(text));
-}
-
-static enum MHD_Result server_answer_ready(struct server *server, struct MHD_Connection *connection)
-{
-	const char *reason = "";
-	char text[300];
-	bool ready = server->config.ready(server->config.context, &reason);
-	snprintf(text, sizeof(text), "%.290s\n", ready ? "ok" : reason);
-	return server_respond_text(server, connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
-}
-
-static enum MHD_Result server_answer_metrics(struct server *server, struct MHD_Connection *connection)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	if (!out)
-		return MHD_NO;
-	server->config.metrics(server->config.context, out);
-	if (!fclose(out))
-		return server_respond(server, connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
-				      text);
-	free(text);
-	return MHD_NO;
-}
-
-static enum MHD_Result server_answer_get(struct server *server, struct MHD_Connection *connection, const char *path)
-{
-	if (!strcmp(path, "/healthz"))
-		return server_respond_text(server, connection, MHD_HTTP_OK, "ok\n");
-	if (!strcmp(path, "/wh/health")) /* today's */
-		return server_respond(server, connection, MHD_HTTP_OK, "application/json", strdup("{\"ok\":true}"));
-	if (!strcmp(path, "/readyz"))
-		return server_answer_ready(server, connection);
-	if (!strcmp(path, "/metrics"))
-		return server_answer_metrics(server, connection);
+	struct http_answer answer = http_page(&server->config.pages, path);
+	if (answer.status)
+		return answer;
+	if (!strcmp(path, "/wh/health")) /* pod-gateway's */
+		return (struct http_answer){.status = MHD_HTTP_OK, .type = JSON, .text = strdup("{\"ok\":true}")};
 	if (!strcmp(path, SERVER_REVIEWS))
-		return server_respond_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "reviews come by POST\n");
-	return server_respond_text(server, connection, MHD_HTTP_NOT_FOUND,
-				   "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
+		return http_text(MHD_HTTP_METHOD_NOT_ALLOWED, "send reviews with POST\n");
+	return http_text(MHD_HTTP_NOT_FOUND, "there is " SERVER_REVIEWS ", /healthz, /readyz and /metrics\n");
 }
 
 /* ---- a review's request ---- */
 
-static enum MHD_Result request_suspend(struct http_request *http_request)
+static enum MHD_Result request_suspend(struct http_request *request)
 {
-	struct server *server = http_request->server;
-	MHD_suspend_connection(http_request->connection);
-	http_request->suspended = true;
-	http_request->next = server->suspended;
-	server->suspended = http_request;
+	struct server *server = request->server;
+	MHD_suspend_connection(request->connection);
+	request->suspended = true;
+	request->next = server->suspended;
+	server->suspended = request;
 	return MHD_YES;
 }
 
-static bool request_find_room(struct http_request *http_request)
+static bool request_find_room(struct http_request *request)
 {
-	struct server *server = http_request->server;
-	size_t share = http_request->length > SERVER_SMALL ? http_request->length : 0;
+	struct server *server = request->server;
+	size_t share = request->length > SERVER_SMALL ? request->length : 0;
 	if (share && server->used + share > SERVER_BUDGET)
 		return false;
-	http_request->body = malloc(http_request->length + 1);
-	if (!http_request->body)
+	request->body = malloc(request->length + 1);
+	if (!request->body)
 		return false;
-	http_request->share = share;
+	request->share = share;
 	server->used += share;
-	http_request->admitted = true;
+	request->admitted = true;
 	return true;
 }
 
-/* What there is to say of its head; 0 when all is well. */
-static unsigned request_check_head(struct http_request *http_request)
+/* The status to refuse it with; 0: accepted. */
+static unsigned request_check_head(struct http_request *request)
 {
-	struct MHD_Connection *connection = http_request->connection;
+	struct MHD_Connection *connection = request->connection;
 	const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type");
 	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
 	char *end;
@@ -176,7 +141,7 @@ static unsigned request_check_head(struct http_request *http_request)
 		return MHD_HTTP_BAD_REQUEST;
 	if (bytes > REVIEW_MAX)
 		return 413;
-	http_request->length = (size_t)bytes;
+	request->length = (size_t)bytes;
 	return 0;
 }
 
@@ -184,84 +149,82 @@ static const char *refusal_text(unsigned status)
 {
 	switch (status) {
 	case MHD_HTTP_NOT_FOUND:
-		return "reviews go to " SERVER_REVIEWS "\n";
+		return "send reviews to " SERVER_REVIEWS "\n";
 	case MHD_HTTP_UNSUPPORTED_MEDIA_TYPE:
-		return "the content type has to be application/json\n";
+		return "the Content-Type must be application/json\n";
 	case MHD_HTTP_LENGTH_REQUIRED:
-		return "the length has to be said in advance\n";
+		return "a Content-Length is needed\n";
 	case 413:
-		return "too long for a review\n";
+		return "too large for a review\n";
 	default:
-		return "this is no request\n";
+		return "not a valid request\n";
 	}
 }
 
-/* What is refused is read to its end, too: a client that still writes would not see the answer. */
-static enum MHD_Result request_begin(struct http_request *http_request, const char *path)
+/* A refused request is read to its end: a client that is still writing would not see the answer. */
+static enum MHD_Result request_begin(struct http_request *request, const char *path)
 {
-	http_request->refusal =
-		strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : request_check_head(http_request);
-	return http_request->refusal || request_find_room(http_request) ? MHD_YES : request_suspend(http_request);
+	request->refusal = strcmp(path, SERVER_REVIEWS) != 0 ? MHD_HTTP_NOT_FOUND : request_check_head(request);
+	return request->refusal || request_find_room(request) ? MHD_YES : request_suspend(request);
 }
 
-static enum MHD_Result request_refuse(struct http_request *http_request, size_t *length)
+static enum MHD_Result request_refuse(struct http_request *request, size_t *length)
 {
 	if (!*length)
-		return server_respond_text(http_request->server, http_request->connection, http_request->refusal,
-					   refusal_text(http_request->refusal));
+		return server_respond(request->server, request->connection,
+				      http_text(request->refusal, refusal_text(request->refusal)));
 	*length = 0;
 	return MHD_YES;
 }
 
-static enum MHD_Result request_take(struct http_request *http_request, const char *bytes, size_t *length)
+static enum MHD_Result request_take(struct http_request *request, const char *bytes, size_t *length)
 {
-	if (*length > http_request->length - http_request->received)
-		return MHD_NO; /* libmicrohttpd does not let it come to this */
-	memcpy(http_request->body + http_request->received, bytes, *length);
-	http_request->received += *length;
+	if (*length > request->length - request->received)
+		return MHD_NO; /* libmicrohttpd checks the length, so this does not happen */
+	memcpy(request->body + request->received, bytes, *length);
+	request->received += *length;
 	*length = 0;
 	return MHD_YES;
 }
 
-static double seconds_now(void)
+/* Finer than clock_ms(): most reviews take less than a millisecond, and would add nothing to the histogram's sum. */
+static double server_seconds(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static enum MHD_Result request_finish(struct http_request *http_request)
+static enum MHD_Result request_finish(struct http_request *request)
 {
-	struct server *server = http_request->server;
+	struct server *server = request->server;
 	char *text = NULL;
-	if (!http_request->complete) {
-		http_request->complete = seconds_now();
-		http_request->deadline = server->now + server->config.patience;
+	if (!request->complete) {
+		request->complete = server_seconds();
+		request->deadline = server->now + server->config.patience;
 	}
-	http_request->body[http_request->received] = '\0';
-	unsigned status = server->config.review(server->config.context, http_request->body, http_request->received,
-						server->now >= http_request->deadline, &text);
+	request->body[request->received] = '\0';
+	unsigned status = server->config.review(server->config.context, request->body, request->received,
+						server->now >= request->deadline, &text);
 	if (!status)
-		return request_suspend(http_request);
-	histogram_add(&server->counters.seconds, seconds_now() - http_request->complete);
-	if (!text)
-		return server_respond_text(server, http_request->connection, status, "this cannot be answered now\n");
-	return server_respond(server, http_request->connection, status,
-			      status == MHD_HTTP_OK ? "application/json" : "text/plain; charset=utf-8", text);
+		return request_suspend(request);
+	histogram_add(&server->counters.seconds, server_seconds() - request->complete);
+	struct http_answer answer = {.status = status, .type = status == MHD_HTTP_OK ? JSON : HTTP_TEXT, .text = text};
+	return server_respond(server, request->connection, text ? answer : http_text(status, "cannot answer now\n"));
 }
 
-static enum MHD_Result request_continue(struct http_request *http_request, const char *bytes, size_t *length)
+static enum MHD_Result request_continue(struct http_request *request, const char *bytes, size_t *length)
 {
-	if (http_request->refusal)
-		return request_refuse(http_request, length);
-	if (!http_request->admitted && !request_find_room(http_request))
-		return request_suspend(http_request);
+	if (request->refusal)
+		return request_refuse(request, length);
+	if (!request->admitted && !request_find_room(request))
+		return request_suspend(request);
 	if (*length)
-		return request_take(http_request, bytes, length);
-	return http_request->received == http_request->length ? request_finish(http_request) : MHD_YES;
+		return request_take(request, bytes, length);
+	return request->received == request->length ? request_finish(request) : MHD_YES;
 }
 
-/* ---- what libmicrohttpd calls ---- */
+/* ---- libmicrohttpd's callbacks ---- */
 
 static struct http_client *http_client_of(struct MHD_Connection *connection)
 {
@@ -271,18 +234,18 @@ static struct http_client *http_client_of(struct MHD_Connection *connection)
 
 static struct http_request *request_new(struct server *server, struct MHD_Connection *connection)
 {
-	struct http_request *http_request = calloc(1, sizeof(*http_request));
-	if (!http_request)
+	struct http_request *request = calloc(1, sizeof(*request));
+	if (!request)
 		return NULL;
-	http_request->server = server;
-	http_request->connection = connection;
-	http_request->http_client = http_client_of(connection);
-	if (http_request->http_client) {
-		http_request->http_client->begun = server->now;
-		http_request->http_client->suspected = 0;
+	request->server = server;
+	request->connection = connection;
+	request->client = http_client_of(connection);
+	if (request->client) {
+		request->client->begun = server->now;
+		request->client->suspected = 0;
 	}
 	server->counters.requests++;
-	return http_request;
+	return request;
 }
 
 static enum MHD_Result server_handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -290,72 +253,73 @@ static enum MHD_Result server_handle(void *context, struct MHD_Connection *conne
 				     void **state)
 {
 	struct server *server = context;
-	struct http_request *http_request = *state;
+	struct http_request *request = *state;
 	(void)version;
-	if (http_request && strcmp(method, "POST") == 0)
-		return request_continue(http_request, upload, upload_size);
-	if (!http_request) {
-		*state = http_request = request_new(server, connection);
-		if (!http_request)
+	if (request && strcmp(method, "POST") == 0)
+		return request_continue(request, upload, upload_size);
+	if (!request) {
+		*state = request = request_new(server, connection);
+		if (!request)
 			return MHD_NO;
-		/* Of another's body nothing is wanted. */
-		return strcmp(method, "POST") ? MHD_YES : request_begin(http_request, path);
+		/* Other methods are answered after their body, which is ignored. */
+		return strcmp(method, "POST") ? MHD_YES : request_begin(request, path);
 	}
 	if (*upload_size) {
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return server_respond_text(server, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD or POST\n");
-	return server_answer_get(server, connection, path);
+	bool get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
+	return server_respond(server, connection,
+			      get ? server_page(server, path)
+				  : http_text(MHD_HTTP_METHOD_NOT_ALLOWED, "GET, HEAD or POST\n"));
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode how)
 {
 	struct server *server = context;
-	struct http_request *http_request = *state;
+	struct http_request *request = *state;
 	(void)connection;
 	(void)how;
-	if (!http_request)
+	if (!request)
 		return;
-	if (http_request->http_client) {
-		http_request->http_client->begun = 0;
-		http_request->http_client->finished = server->now;
+	if (request->client) {
+		request->client->begun = 0;
+		request->client->finished = server->now;
 	}
-	server->used -= http_request->share;
-	server->freed = server->freed || http_request->share;
+	server->used -= request->share;
+	server->freed = server->freed || request->share;
 	server->counters.requests--;
-	free(http_request->body);
-	free(http_request);
+	free(request->body);
+	free(request);
 	*state = NULL;
 }
 
 static void http_client_open(struct server *server, struct MHD_Connection *connection, void **state)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct http_client *http_client = calloc(1, sizeof(*http_client));
-	*state = http_client;
-	if (!http_client)
-		return; /* it is served, and trusted to be quick */
-	http_client->connection = connection;
-	http_client->fd = info->connect_fd;
-	http_client->opened = server->now;
-	http_client->next = server->clients;
-	server->clients = http_client;
+	struct http_client *client = calloc(1, sizeof(*client));
+	*state = client;
+	if (!client)
+		return; /* it is served, but not watched for slowness */
+	client->connection = connection;
+	client->fd = info->connect_fd;
+	client->opened = server->now;
+	client->next = server->clients;
+	server->clients = client;
 	server->counters.clients++;
 }
 
-static void http_client_close(struct server *server, struct http_client *http_client)
+static void http_client_close(struct server *server, struct http_client *client)
 {
 	struct http_client **at = &server->clients;
-	if (!http_client)
+	if (!client)
 		return;
-	while (*at != http_client)
+	while (*at != client)
 		at = &(*at)->next;
-	*at = http_client->next;
+	*at = client->next;
 	server->counters.clients--;
-	free(http_client);
+	free(client);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **state,
@@ -370,74 +334,52 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 
 /* ---- opening and closing ---- */
 
-static void socket_address(const struct endpoint *from, struct sockaddr_storage *out)
+static int server_start(struct server *server, struct failure *why)
 {
-	*out = (struct sockaddr_storage){.ss_family = from->address.family};
-	if (from->address.family == AF_INET6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-		in6->sin6_port = htons(from->port);
-		memcpy(&in6->sin6_addr, from->address.bytes, 16);
-		return;
-	}
-	struct sockaddr_in *in = (struct sockaddr_in *)out;
-	in->sin_port = htons(from->port);
-	memcpy(&in->sin_addr, from->address.bytes, 4);
-}
-
-static struct MHD_Daemon *server_start(struct server *server, const struct endpoint *at)
-{
-	struct sockaddr_storage address;
-	const struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)keypair_retrieve},
+	bool encrypted = server->config.keypair;
+	const struct MHD_OptionItem options[] = {
+		{MHD_OPTION_CONNECTION_LIMIT, SERVER_CLIENTS, NULL},
+		{MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE, NULL},
+		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY, NULL},
+		{MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
+		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
+		{encrypted ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, (void *)keypair_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};
-	bool encrypted = server->config.keypair;
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0);
-	socket_address(at, &address);
-	flags |= at->address.family == AF_INET6 ? MHD_USE_DUAL_STACK : 0;
-	errno = 0;
-	return MHD_start_daemon(flags, at->port, NULL, NULL, server_handle, server, MHD_OPTION_SOCK_ADDR, &address,
-				MHD_OPTION_CONNECTION_LIMIT, SERVER_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-				1024u, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-				on_connection, server, MHD_OPTION_ARRAY, encrypted ? tls : &tls[2], MHD_OPTION_END);
+	unsigned flags = MHD_USE_DUAL_STACK | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0);
+
+	return http_open(server->config.listen, "0.0.0.0:8443", flags, options, server_handle, server, &server->daemon,
+			 &server->fd, why);
 }
 
 int server_open(const struct server_config *config, struct server **out, struct failure *why)
 {
-	struct endpoint endpoint = {0};
-	if (endpoint_parse(config->listen, &endpoint) || !endpoint.port)
-		return fail(why, -EINVAL, "listen", "listen: '%.64s' is not ADDRESS:PORT, as 0.0.0.0:8443",
-			    config->listen);
 	struct server *server = calloc(1, sizeof(*server));
 	if (!server)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	server->config = *config;
-	server->daemon = server_start(server, &endpoint);
-	if (!server->daemon) {
-		int error = errno ? -errno : -EIO;
+	int error = server_start(server, why);
+	if (error) {
 		free(server);
-		return fail(why, error, "listen", "listen: cannot serve HTTP on %.64s: %s", config->listen,
-			    strerror(-error));
+		return error;
 	}
-	server->fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	*out = server;
 	return 0;
 }
 
 static void server_resume(struct server *server, bool all)
 {
-	for (struct http_request **at = &server->suspended, *http_request; (http_request = *at);) {
-		bool due =
-			http_request->admitted ? server->woken || server->now >= http_request->deadline : server->freed;
+	for (struct http_request **at = &server->suspended, *request; (request = *at);) {
+		bool due = request->admitted ? server->woken || server->now >= request->deadline : server->freed;
 		if (!due && !all) {
-			at = &http_request->next;
+			at = &request->next;
 			continue;
 		}
-		*at = http_request->next;
-		http_request->suspended = false;
-		MHD_resume_connection(http_request->connection);
+		*at = request->next;
+		request->suspended = false;
+		MHD_resume_connection(request->connection);
 	}
 	server->woken = server->freed = false;
 }
@@ -453,34 +395,34 @@ void server_close(struct server *server)
 
 /* ---- the loop ---- */
 
-/* Whether the client has sent anything since its last request, or since it came. */
-static bool has_sent(const struct http_client *http_client, uint64_t now)
+/* Whether the client has sent anything since its last request. The kernel knows when data came last. */
+static bool has_sent(const struct http_client *client, uint64_t now)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
-	if (getsockopt(http_client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+	if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		return false;
-	return now - http_client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
+	return now - client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
 }
 
-static bool is_slow(struct http_client *http_client, uint64_t now)
+static bool is_slow(struct http_client *client, uint64_t now)
 {
-	if (http_client->begun)
-		return now - http_client->begun > SERVER_SLOW;
-	if (!http_client->finished)
-		return now - http_client->opened > SERVER_SLOW;
-	if (!http_client->suspected && has_sent(http_client, now))
-		http_client->suspected = now;
-	return http_client->suspected && now - http_client->suspected > SERVER_SLOW;
+	if (client->begun)
+		return now - client->begun > SERVER_SLOW;
+	if (!client->finished)
+		return now - client->opened > SERVER_SLOW;
+	if (!client->suspected && has_sent(client, now))
+		client->suspected = now;
+	return client->suspected && now - client->suspected > SERVER_SLOW;
 }
 
-/* The socket is libmicrohttpd's to close: it sees that there is nothing more to come or go. */
+/* Only shut down: the socket is libmicrohttpd's, which sees the end and closes it. */
 static void server_sweep(struct server *server)
 {
-	for (struct http_client *http_client = server->clients; http_client; http_client = http_client->next) {
-		if (!is_slow(http_client, server->now))
+	for (struct http_client *client = server->clients; client; client = client->next) {
+		if (!is_slow(client, server->now))
 			continue;
-		shutdown(http_client->fd, SHUT_RDWR);
+		shutdown(client->fd, SHUT_RDWR);
 		server->counters.cut++;
 	}
 	server->swept = server->now;
@@ -496,10 +438,9 @@ int server_timeout(const struct server *server)
 	MHD_UNSIGNED_LONG_LONG timeout = SWEEP;
 	if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES || timeout > SWEEP)
 		timeout = SWEEP;
-	for (const struct http_request *http_request = server->suspended; http_request;
-	     http_request = http_request->next) {
-		uint64_t left = http_request->deadline > server->now ? http_request->deadline - server->now : 0;
-		if (http_request->admitted && left < timeout)
+	for (const struct http_request *request = server->suspended; request; request = request->next) {
+		uint64_t left = request->deadline > server->now ? request->deadline - server->now : 0;
+		if (request->admitted && left < timeout)
 			timeout = left;
 	}
 	return (int)timeout;
@@ -515,8 +456,7 @@ void server_turn(struct server *server, uint64_t now)
 	for (int i = 0; i < TURNS && (!i || (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && !timeout)); i++)
 		MHD_run(server->daemon);
 	server->counters.waiting = 0;
-	for (const struct http_request *http_request = server->suspended; http_request;
-	     http_request = http_request->next)
+	for (const struct http_request *request = server->suspended; request; request = request->next)
 		server->counters.waiting++;
 }
 

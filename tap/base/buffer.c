@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALL 65536 /* an empty buffer larger than this is given back */
+#define SMALL 65536 /* bytes; an emptied buffer larger than this is freed */
 
 size_t buffer_length(const struct buffer *buffer)
 {
@@ -24,7 +24,7 @@ int buffer_reserve(struct buffer *buffer, size_t more)
 
 	if (buffer->size - buffer->end >= more)
 		return 0;
-	/* Moving is worth it only when at least half is free, else a long queue would be moved for every few bytes. */
+	/* Move only when at least half is free; else a long queue would be moved again and again for a few bytes. */
 	if (buffer->start >= length && buffer->size - length >= more) {
 		memmove(buffer->data, buffer->data + buffer->start, length);
 		buffer->start = 0;

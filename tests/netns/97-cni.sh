@@ -50,7 +50,7 @@ check "the pod reaches its gateway" p ping -qc 1 -W 5 172.16.0.1
 same "ADD again says the same" "$result" "$(cni ADD web)"
 same "CHECK has nothing to say" "" "$(cni CHECK web "$ID" ", prevResult: $result" 2>&1)"
 ctl port remove t.web@0123456789ab
-same "CHECK says what is missing" "102 pod t/web: vx0 is not as it was made: no such port" \
+same "CHECK says what is missing" "102 pod t/web: vx0 has been changed: no such port" \
 	"$(code CHECK web "$ID" ", prevResult: $result")"
 cni ADD web >/dev/null
 same "STATUS has nothing to say" "" "$(cni STATUS - 2>&1)"
@@ -60,7 +60,7 @@ for time in first second; do
 done
 same "a pod without a gateway: the result as it was" "$PREV" "$(cni ADD none-web)"
 same "refused for good" "100 media/vpn is not for this namespace" "$(code ADD refused-web)"
-same "no address in time" "11 pod t/stuck-web has no way to its gateway after 1 s: media/vpn gives no address" \
+same "no address in time" "11 pod t/stuck-web has no connection to its gateway after 1 s: media/vpn gives no address" \
 	"$(TIMEOUT=1 code ADD stuck-web)"
 same "what was begun was taken back" 1 "$(grep -c "attachment.remove stuck-web" "$AGENT_LOG")"
 

@@ -26,6 +26,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/shell.h"
+
 #define FAKE_CONNS 64
 #define FAKE_PATIENCE_MS 20000 /* longer than anything should take under a sanitizer on a busy machine */
 #define BACKOFF 20u            /* ms; the first of the tests' waits */
@@ -110,18 +112,6 @@ static inline void fake_go_away(struct fake *fake)
 		fake_hang_up(&fake->conns[i]);
 }
 
-static inline void write_file(const char *path, const char *text)
-{
-	char temporary[128];
-
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	FILE *file = fopen(temporary, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_return_code(rename(temporary, path), errno);
-}
-
 static inline int fake_setup(void **state)
 {
 	struct fake *fake = calloc(1, sizeof(*fake));
@@ -203,7 +193,7 @@ static inline void fake_read(struct fake_conn *conn)
 	conn->length += (size_t)got;
 	conn->in[conn->length] = '\0';
 	if (!conn->at && fake_is_whole(conn))
-		conn->at = kube_now();
+		conn->at = clock_ms();
 }
 
 static inline void fake_step(struct fake *fake, int timeout_ms)
@@ -226,9 +216,9 @@ static inline void fake_step(struct fake *fake, int timeout_ms)
 
 #define fake_until(fake, condition)                                                                                    \
 	do {                                                                                                           \
-		uint64_t end_ = kube_now() + FAKE_PATIENCE_MS;                                                         \
+		uint64_t end_ = clock_ms() + FAKE_PATIENCE_MS;                                                         \
 		while (!(condition)) {                                                                                 \
-			if (kube_now() > end_)                                                                         \
+			if (clock_ms() > end_)                                                                         \
 				fail_msg("waited in vain for " #condition);                                            \
 			fake_step((fake), 20);                                                                         \
 		}                                                                                                      \
@@ -262,7 +252,7 @@ static inline struct fake_conn *fake_asked(struct fake *fake, const char *text)
 
 static inline void fake_send(struct fake *fake, const struct fake_conn *conn, const char *bytes, size_t length)
 {
-	uint64_t end = kube_now() + FAKE_PATIENCE_MS;
+	uint64_t end = clock_ms() + FAKE_PATIENCE_MS;
 
 	while (length) {
 		ssize_t sent = send(conn->fd, bytes, length, MSG_NOSIGNAL);
@@ -274,7 +264,7 @@ static inline void fake_send(struct fake *fake, const struct fake_conn *conn, co
 		}
 		if (length)
 			fake_step(fake, 1);
-		assert_true(kube_now() < end);
+		assert_true(clock_ms() < end);
 	}
 }
 

@@ -124,7 +124,7 @@ static inline json_t *patch_apply(const json_t *document, const json_t *patch)
 }
 
 /* Decodes; a text to free, or NULL. Strict: no blanks, and padding where it belongs. */
-static inline char *base64_decode(const char *text)
+static inline char *decode_base64(const char *text)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t length = strlen(text), used = 0;

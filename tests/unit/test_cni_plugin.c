@@ -72,7 +72,7 @@ static void run_to(struct fixture *f, const char *input, int stop_fd, FILE *out)
 {
 	size_t length;
 	int in[2];
-	long long started = agent_now();
+	uint64_t started = clock_ms();
 
 	free(f->out);
 	free(f->err);
@@ -85,7 +85,7 @@ static void run_to(struct fixture *f, const char *input, int stop_fd, FILE *out)
 	close(in[0]);
 	fclose(memory);
 	fclose(err);
-	f->took = agent_now() - started;
+	f->took = clock_ms() - started;
 }
 
 /* With a configuration of version, timeout, and `more` (begins with ','). */
@@ -222,7 +222,7 @@ static void test_add_refused(void **state)
 		{"\"error\":{\"code\":-32020,\"message\":\"gateway media/vpn does not allow namespace x\"}",
 		 "gateway media/vpn does not allow namespace x", 100},
 		{FAILED, "podswitch-agent failed: out of order", 101},
-		{"\"error\":{}", "did not say why", 101},
+		{"\"error\":{}", "refused without a reason", 101},
 		{"\"result\":{\"state\":\"ready\"}", "is not understood (mac)", 101},
 		{"\"result\":{\"state\":\"perhaps\"}", "is not understood (state)", 101},
 		{"\"result\":[]", "is not understood (state)", 101},
@@ -252,7 +252,7 @@ static void test_add_times_out(void **state)
 	fake_peer_start(&agent, f->agent, pending);
 	run(f, "ADD", "0.4.0", 1, ",\"prevResult\":" PREV);
 	json_t *requests = fake_peer_stop(&agent);
-	expect_refusal(f, 11, "no way to its gateway after 1 s: no lease from media/vpn yet");
+	expect_refusal(f, 11, "no connection to its gateway after 1 s: no lease from media/vpn yet");
 	assert_in_range(f->took, 1000, 2500);
 	/* Asked seldom enough: after 20, 40, 80, 160 and then every 200 ms; and once to take it back. */
 	assert_in_range(json_array_size(requests), 6, 10);
@@ -648,9 +648,9 @@ static void test_input_without_end(void **state)
 	f->variables.container_id = "..";
 	assert_int_equal(plugin_run(&f->variables, in[0], -1, o, e), 0);
 	f->variables.command = "STATUS";
-	long long started = agent_now();
+	uint64_t started = clock_ms();
 	assert_int_equal(plugin_run(&f->variables, in[0], -1, o, e), 1);
-	assert_in_range(agent_now() - started, 5000, 6000);
+	assert_in_range(clock_ms() - started, 5000, 6000);
 	fclose(o);
 	fclose(e);
 	assert_non_null(strstr(out, "does not end"));
@@ -670,9 +670,9 @@ static void test_check(void **state)
 		{"\"result\":{\"state\":\"ready\"}", NULL, 0},
 		{"\"result\":{\"state\":\"none\"}", NULL, 0},
 		{"\"result\":{\"state\":\"missing\",\"reason\":\"172.16.0.57 is gone\"}",
-		 "vx0 is not as it was made: 172.16.0.57 is gone", 102},
+		 "vx0 has been changed: 172.16.0.57 is gone", 102},
 		{"\"result\":{\"state\":\"lost\",\"reason\":\"no answer for 30 s\"}",
-		 "behind vx0 does not answer: no answer for 30 s", 11},
+		 "its gateway does not answer on vx0: no answer for 30 s", 11},
 		{"\"result\":{\"state\":\"odd\"}", "not understood", 101},
 		{FAILED, "out of order", 101},
 	};
@@ -695,7 +695,7 @@ static void test_check(void **state)
 	run(f, "CHECK", "0.4.0", 10, "");
 	expect_refusal(f, 7, "prevResult: missing");
 	run(f, "CHECK", "0.3.1", 10, ",\"prevResult\":" PREV);
-	expect_refusal(f, 1, "since 0.4.0");
+	expect_refusal(f, 1, "it needs 0.4.0 or later");
 	run(f, "CHECK", "0.4.0", 10, ",\"prevResult\":" PREV);
 	expect_refusal(f, 11, "podswitch-agent does not answer");
 }
@@ -719,7 +719,7 @@ static void test_gc(void **state)
 	run(f, "GC", "1.1.0", 10, ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\"}]");
 	expect_refusal(f, 7, "containerID and ifname");
 	run(f, "GC", "1.0.0", 10, ",\"cni.dev/valid-attachments\":[]");
-	expect_refusal(f, 1, "since 1.1.0");
+	expect_refusal(f, 1, "it needs 1.1.0 or later");
 	json_t *requests = fake_peer_stop(&agent);
 	expect_params(requests, 0,
 		      "{\"network\":\"primary\",\"valid\":[{\"container_id\":\"a\",\"ifname\":\"eth0\"},"
@@ -756,7 +756,7 @@ static void test_status(void **state)
 			expect_deleted(f, 1000);
 	}
 	run(f, "STATUS", "1.0.0", 10, "");
-	expect_refusal(f, 1, "since 1.1.0");
+	expect_refusal(f, 1, "it needs 1.1.0 or later");
 }
 
 static void test_version(void **state)

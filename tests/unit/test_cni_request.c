@@ -81,7 +81,7 @@ static void test_refused(void **state)
 		{"\"cniVersion\":\"1.0.0\",\"agent_socket\":[]", 7, "agent_socket: must be a string"},
 		{"\"cniVersion\":\"1.0.0\",\"agent_socket\":\"a\"", 7, "agent_socket: 'a' does not begin"},
 		{"\"cniVersion\":\"1.0.0\",\"ifname\":7", 7, "ifname: must be a string"},
-		{"\"cniVersion\":\"1.0.0\",\"ifname\":\"a/b\"", 7, "ifname: 'a/b' is not possible"},
+		{"\"cniVersion\":\"1.0.0\",\"ifname\":\"a/b\"", 7, "ifname: 'a/b' is not valid"},
 		{"\"cniVersion\":\"1.0.0\",\"ifname\":\"sixteen-is-long1\"", 7, "ifname: must have 1 to 15"},
 		{"\"cniVersion\":\"1.0.0\",\"timeout\":0", 7,
 		 "timeout: must be a whole number of seconds from 1 to 110"},
@@ -97,9 +97,10 @@ static void test_refused(void **state)
 		{"\"cniVersion\":\"1.0.0\",\"prevResult\":[]", 7, "prevResult: must be an object"},
 		{"\"cniVersion\":\"1.0.0\",\"prevResult\":{\"ips\":{}}", 7, "prevResult.ips: must be an array"},
 		{"\"cniVersion\":\"1.0.0\",\"prevResult\":{\"interfaces\":[1]}", 7,
-		 "prevResult.interfaces: holds what"},
+		 "prevResult.interfaces: each element must be an object"},
 		{"\"cniVersion\":\"1.0.0\",\"cni.dev/valid-attachments\":{}", 7, "cni.dev/valid-attachments: must be"},
-		{"\"cniVersion\":\"1.0.0\",\"cni.dev/attachments\":[1]", 7, "cni.dev/attachments: holds what"},
+		{"\"cniVersion\":\"1.0.0\",\"cni.dev/attachments\":[1]", 7,
+		 "cni.dev/attachments: each element must be an object"},
 	};
 	struct request request;
 

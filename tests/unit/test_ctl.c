@@ -392,13 +392,13 @@ static void test_gateway_list(void **state)
 		     "\"result\":[{\"name\":\"a\",\"vni\":42,\"port\":4789,\"underlay\":\"host\",\"remotes\":["
 		     "{\"address\":\"10.0.0.2\",\"port\":4789,\"state\":\"configured\"},"
 		     "{\"address\":\"fd00::2\",\"port\":4790,\"state\":\"configured\"}],\"mtu\":1450,\"ports\":2},"
-		     "{\"name\":\"own-side\",\"vni\":16777215,\"port\":4789,\"underlay\":\"pod\",\"remotes\":[],"
+		     "{\"name\":\"hub-side\",\"vni\":16777215,\"port\":4789,\"underlay\":\"pod\",\"remotes\":[],"
 		     "\"mtu\":1430,"
 		     "\"ports\":0}]",
 		     0,
 		     "NAME           VNI  PORT  UNDERLAY   MTU  PORTS  REMOTES\n"
 		     "a               42  4789  host      1450      2  10.0.0.2:4789,[fd00::2]:4790\n"
-		     "own-side  16777215  4789  pod       1430      0  -\n",
+		     "hub-side  16777215  4789  pod       1430      0  -\n",
 		     "");
 }
 
@@ -621,9 +621,9 @@ static void test_refusals(void **state)
 	check_answer("gateway add a --vni 0",
 		     "\"error\":{\"code\":-32602,\"message\":\"vni: too large\",\"data\":{\"key\":\"vni\"}}", 1, "",
 		     "podswitchctl: vni: too large\n");
-	check_answer("status", "\"error\":{}", 1, "", "podswitchctl: podswitchd refused, and did not say why\n");
+	check_answer("status", "\"error\":{}", 1, "", "podswitchctl: podswitchd refused without a reason\n");
 	check_answer("status", "\"foo\":1", 1, "",
-		     "podswitchctl: podswitchd's answer holds neither a result nor an error\n");
+		     "podswitchctl: podswitchd's answer has neither a result nor an error\n");
 	check_answer("status", "!{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"message\":\"cannot read it\"}}\n", 1, "",
 		     "podswitchctl: cannot read it\n");
 }
@@ -647,9 +647,10 @@ static void test_bad_answers(void **state)
 	(void)state;
 	check_failure((const char *const[]){"", NULL}, "status", "closed the connection\n");
 	check_failure((const char *const[]){"!{\"id\":1,", NULL}, "status", "closed the connection\n");
-	check_failure((const char *const[]){"!HTTP/1.1 400 Bad Request\r\n", NULL}, "status", "is no JSON-RPC: ");
-	check_failure((const char *const[]){"![]\n", NULL}, "status", "is no JSON-RPC: ");
-	check_failure((const char *const[]){"!\n", NULL}, "status", "is no JSON-RPC: ");
+	check_failure((const char *const[]){"!HTTP/1.1 400 Bad Request\r\n", NULL}, "status",
+		      "does not speak JSON-RPC: ");
+	check_failure((const char *const[]){"![]\n", NULL}, "status", "does not speak JSON-RPC: ");
+	check_failure((const char *const[]){"!\n", NULL}, "status", "does not speak JSON-RPC: ");
 }
 
 static void check_no_connection(const char *socket, const char *err)
@@ -761,7 +762,7 @@ static void test_pieces(void **state)
 
 static double seconds_now(void)
 {
-	return (double)now_ms() / 1000;
+	return (double)clock_ms() / 1000;
 }
 
 static void test_long_list(void **state)

@@ -40,7 +40,7 @@ static const char *at(const char *outer, const char *inner)
 {
 	const json_t *group = outer ? json_object_get(sent, outer) : sent;
 
-	return text_of(group, inner);
+	return json_text(group, inner);
 }
 
 static void all_of_it(void **state)

@@ -3,6 +3,7 @@
 #include "control/kube/health.c"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>

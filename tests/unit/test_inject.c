@@ -359,7 +359,7 @@ static json_t *pod_of(const char *metadata, const char *spec)
 	return parse(text);
 }
 
-static struct admit_context *context_of(const struct row *row)
+static struct admit_context *conjson_text(const struct row *row)
 {
 	static struct choose_policy policy = {.default_gateway = "uk.vpns", .pod_annotations = true};
 	static struct admit_context context = {.policy = &policy, .namespace = namespace_of, .lookup = lookup};
@@ -389,7 +389,7 @@ static bool mentions(const json_t *warnings, const char *piece)
 static json_t *decode_patch(const json_t *response)
 {
 	const char *encoded = json_string_value(json_object_get(response, "patch"));
-	char *text = encoded ? base64_decode(encoded) : NULL;
+	char *text = encoded ? decode_base64(encoded) : NULL;
 	json_t *patch = text ? json_loads(text, 0, NULL) : NULL;
 
 	if (!encoded != !patch || !encoded != !json_object_get(response, "patchType"))
@@ -415,10 +415,10 @@ static json_t *ask(const struct admit_context *context, const json_t *pod, const
 	review_free(&review);
 	root = json_loads(text, 0, NULL);
 	free(text);
-	if (strcmp(text_of(root, "apiVersion"), version) != 0)
+	if (strcmp(json_text(root, "apiVersion"), version) != 0)
 		complaint = "it answers in another version";
 	json_t *response = json_incref(json_object_get(root, "response"));
-	if (strcmp(text_of(response, "uid"), "u-1") != 0)
+	if (strcmp(json_text(response, "uid"), "u-1") != 0)
 		complaint = "the uid is another";
 	json_decref(root);
 	return response;
@@ -430,8 +430,8 @@ static void judge_denial(const struct row *row, const json_t *response)
 
 	if (!json_is_true(json_object_get(response, "allowed")) != !!row->denied)
 		complaint = row->denied ? "it is not denied" : "it is denied";
-	else if (row->denied && !strstr(text_of(status, "message"), row->denied))
-		complaint = text_of(status, "message");
+	else if (row->denied && !strstr(json_text(status, "message"), row->denied))
+		complaint = json_text(status, "message");
 	else if (row->denied && json_integer_value(json_object_get(status, "code")) != row->code)
 		complaint = "the code is another";
 	else if (!mentions(json_object_get(response, "warnings"), row->warning))
@@ -472,7 +472,7 @@ static void run_again(const struct row *row, const struct admit_context *context
 
 static bool is_right(const struct row *row)
 {
-	struct admit_context *context = context_of(row);
+	struct admit_context *context = conjson_text(row);
 	json_t *pod = pod_of(row->metadata, row->spec);
 	json_t *wanted = pod_of(row->metadata_out ? row->metadata_out : row->metadata,
 				row->spec_out ? row->spec_out : row->spec);
@@ -511,7 +511,7 @@ static void test_untouched(void **state)
 {
 	(void)state;
 	static const struct row row = {"", PLAIN, "", "", .on = SPACE("nosuch")};
-	struct admit_context *context = context_of(&row);
+	struct admit_context *context = conjson_text(&row);
 	struct review review = {.namespace = "media"};
 	struct admission out;
 
@@ -541,16 +541,16 @@ static const struct {
 	{"{'default':[]}", "default: give an object"},
 	{"{'default':{'evn':true}}", "default: evn: no such key here; known: gateway, env"},
 	{"{'default':{'env':'app'}}", "env: give true, false, or a list"},
-	{"{'default':{'env':['']}}", "env: element 1 is no text"},
+	{"{'default':{'env':['']}}", "env: element 1 is not a text"},
 	{"{'default':{'env_conflict':'merge'}}", "env_conflict"},
 	{"{'default':{'gateway':7}}", "gateway: must be a string"},
 	{"{'default':{'gateway':'a\\u0000'}}", "gateway: must be a string"},
 	{"{'default':{'on_error':'ignore'}}", "on_error"},
 	{"{'default':{'dns':{'nameservers':'1.1.1.1'}}}", "nameservers: give a list"},
-	{"{'default':{'dns':{'nameservers':['dns.example']}}}", "nameservers: 'dns.example' is no address"},
+	{"{'default':{'dns':{'nameservers':['dns.example']}}}", "nameservers: 'dns.example' is not an IP address"},
 	{"{'default':{'dns':{'nameservers':['1.1.1.1','1.1.1.2','1.1.1.3','1.1.1.4']}}}", "at most 3"},
 	{"{'default':{'dns':{'policy':'none'}}}", "policy"},
-	{"{'default':{'dns':{'inject':true,'policy':'None'}}}", "at least one is needed"},
+	{"{'default':{'dns':{'inject':true,'policy':'None'}}}", "the policy None needs at least one"},
 	{"{'default':{'dns':{'options':['ndots']}}}", "options: element 1"},
 	{"{'default':{'dns':{'options':[{'name':'ndots','value':5}]}}}", "options: element 1"},
 	{"{'default':{'dns':{'options':{}}}}", "options: give a list"},

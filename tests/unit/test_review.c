@@ -57,12 +57,12 @@ static const struct {
 	/* No review. */
 	{"", -EINVAL, false, false, NULL, "not JSON"},
 	{"{", -EINVAL, false, false, NULL, "not JSON"},
-	{"[]", -EINVAL, false, false, NULL, "no AdmissionReview"},
-	{"{}", -EINVAL, false, false, NULL, "no AdmissionReview"},
+	{"[]", -EINVAL, false, false, NULL, "not an AdmissionReview"},
+	{"{}", -EINVAL, false, false, NULL, "not an AdmissionReview"},
 	{"{'apiVersion':'admission.k8s.io/v2','kind':'AdmissionReview','request':{'uid':'u'}}", -EINVAL, false, false,
-	 NULL, "no AdmissionReview"},
+	 NULL, "not an AdmissionReview"},
 	{"{'apiVersion':'admission.k8s.io/v1','kind':'Pod','request':{'uid':'u'}}", -EINVAL, false, false, NULL,
-	 "no AdmissionReview"},
+	 "not an AdmissionReview"},
 	{"{" V1 "}", -EINVAL, false, false, NULL, "uid"},
 	{"{" V1 ",'request':[]}", -EINVAL, false, false, NULL, "uid"},
 	{REQUEST("'uid':''"), -EINVAL, false, false, NULL, "uid"},
@@ -159,8 +159,8 @@ static json_t *answer_of(const char *request, const struct review_answer *answer
 	json_t *root = json_loads(text, 0, NULL);
 	assert_non_null(root);
 	free(text);
-	assert_string_equal(text_of(root, "kind"), "AdmissionReview");
-	assert_string_equal(text_of(root, "apiVersion"), review.version);
+	assert_string_equal(json_text(root, "kind"), "AdmissionReview");
+	assert_string_equal(json_text(root, "apiVersion"), review.version);
 	review_free(&review);
 	return root;
 }
@@ -203,14 +203,14 @@ static void test_base64(void **state)
 		for (size_t i = 0; i < length; i++)
 			text[i] = (char)(1 + (i * 7 + length) % 255);
 		text[length] = '\0';
-		json_t *encoded = base64(text);
-		char *decoded = base64_decode(json_string_value(encoded));
+		json_t *encoded = base64_encode(text);
+		char *decoded = decode_base64(json_string_value(encoded));
 		assert_non_null(decoded);
 		assert_string_equal(decoded, text);
 		free(decoded);
 		json_decref(encoded);
 	}
-	json_t *known = base64("Man, Ma");
+	json_t *known = base64_encode("Man, Ma");
 	assert_string_equal(json_string_value(known), "TWFuLCBNYQ==");
 	json_decref(known);
 }
@@ -222,8 +222,8 @@ static void test_patch_inside(void **state)
 	struct review_answer answer = {.patch = patch};
 	json_t *root = answer_of(CREATE("'object':{}"), &answer), *response = json_object_get(root, "response");
 
-	assert_string_equal(text_of(response, "patchType"), "JSONPatch");
-	char *text = base64_decode(text_of(response, "patch"));
+	assert_string_equal(json_text(response, "patchType"), "JSONPatch");
+	char *text = decode_base64(json_text(response, "patch"));
 	json_t *back = json_loads(text, 0, NULL);
 	assert_true(json_equal(back, patch));
 	json_decref(back), json_decref(root), json_decref(patch);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_spec.c - what Services say, and what they may not say. JSON is written with ' for ". */
-#include "control/base/name.c"
+#include "control/base/names.c"
 #include "control/kube/spec.c"
 
 /* After our own: cmocka makes a macro of fail(). */

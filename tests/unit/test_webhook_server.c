@@ -42,6 +42,8 @@ int webhook_main(int argc, char **argv);
 
 #include <cmocka.h>
 
+#include "tests/unit/shell.h"
+
 #define MANY 1000 /* namespaces, and gateways */
 #define PARALLEL 200
 #define ROUNDS 1500
@@ -57,18 +59,6 @@ static struct {
 } bed;
 
 /* ---- making the bed ---- */
-
-static void write_file(const char *path, const char *text)
-{
-	char temporary[80];
-
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	FILE *file = fopen(temporary, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-	assert_return_code(rename(temporary, path), errno);
-}
 
 static void make_authority(struct authority *out)
 {
@@ -329,7 +319,7 @@ static char *gateway_in(const struct call *call)
 	json_t *root = json_loads(text_in(call), 0, NULL);
 	const json_t *response = json_object_get(root, "response");
 	const char *encoded = json_string_value(json_object_get(response, "patch"));
-	char *text = encoded ? base64_decode(encoded) : NULL, *out = strdup("");
+	char *text = encoded ? decode_base64(encoded) : NULL, *out = strdup("");
 
 	if (!json_is_true(json_object_get(response, "allowed")))
 		fail_msg("not allowed: %s", text_in(call));
