@@ -61,11 +61,12 @@ struct option_spec {
 };
 
 /* The lines of a table; OPTIONS is the type that holds the settings. More members may follow: .commands = CERT. */
-#define OPTION_MEMBER(member) .into = offsetof(OPTIONS, member), .size = sizeof(((OPTIONS *)0)->member)
+#define OPTION_AT(member) .into = offsetof(OPTIONS, member)
+#define OPTION_MEMBER(member) OPTION_AT(member), .size = sizeof(((OPTIONS *)0)->member)
 #define OPTION_TEXT(name_, letter_, argument_, member_, help_, ...)                                                    \
 	{                                                                                                              \
 		.name = (name_), .letter = (letter_), .kind = OPTION_TEXT, .argument = (argument_), .help = (help_),   \
-		OPTION_MEMBER(member_), __VA_ARGS__                                                                    \
+		OPTION_AT(member_), __VA_ARGS__                                                                        \
 	}
 #define OPTION_STRING(name_, letter_, argument_, member_, help_, ...)                                                  \
 	{                                                                                                              \
@@ -99,14 +100,14 @@ struct option_spec {
 	}
 #define OPTION_WORD(name_, member_, words_)                                                                            \
 	{                                                                                                              \
-		.name = (name_), .kind = OPTION_WORD, OPTION_MEMBER(member_), .words = (words_)                        \
+		.name = (name_), .kind = OPTION_WORD, OPTION_AT(member_), .words = (words_)                            \
 	}
-/* The parser gets the whole settings unless OPTION_MEMBER() follows. */
+/* The parser gets the whole settings unless OPTION_AT() follows. */
 #define OPTION_JSON(name_, parse_json_, ...)                                                                           \
 	{                                                                                                              \
 		.name = (name_), .kind = OPTION_JSON, .parse_json = (parse_json_), __VA_ARGS__                         \
 	}
-/* Of any kind that has a parser, which gets the whole settings unless OPTION_MEMBER() follows. */
+/* Of any kind that has a parser, which gets the whole settings unless OPTION_AT() follows. */
 #define OPTION_PARSED(name_, letter_, argument_, kind_, most_, parse_, help_, ...)                                     \
 	{                                                                                                              \
 		.name = (name_), .letter = (letter_), .kind = (kind_), .argument = (argument_), .help = (help_),       \

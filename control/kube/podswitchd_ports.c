@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* podswitchd_ports.c - requests to podswitchd that put a pod's port where it belongs */
 #include "control/kube/podswitchd_ports.h"
+#include "tap/base/mac.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#define LOCALLY_ADMINISTERED 0x02
-#define GROUP 0x01
 
 /* ---- gateways ---- */
 
@@ -23,30 +18,28 @@ static json_t *gateway_params(const char *name, const struct gateway_spec *spec,
 }
 
 /* After a new connection podswitchd may have none of them. The call in between may have made that connection. */
-static void forget_gateways(struct podswitchd_ports *podswitchd_ports)
+static void forget_gateways(struct podswitchd_ports *ports)
 {
-	if (podswitchd_ports->gateways_epoch != podswitchd_epoch(podswitchd_ports->podswitchd))
-		json_object_clear(podswitchd_ports->gateways);
-	podswitchd_ports->gateways_epoch = podswitchd_epoch(podswitchd_ports->podswitchd);
+	if (ports->gateways_epoch != podswitchd_epoch(ports->podswitchd))
+		json_object_clear(ports->gateways);
+	ports->gateways_epoch = podswitchd_epoch(ports->podswitchd);
 }
 
 /* Adds or changes the gateway. Takes the reference to `params`. */
-static int ensure_gateway(struct podswitchd_ports *podswitchd_ports, const char *name, json_t *params,
-			  struct failure *why)
+static int ensure_gateway(struct podswitchd_ports *ports, const char *name, json_t *params, struct failure *why)
 {
 	int code = 0, error = 0;
-	forget_gateways(podswitchd_ports);
-	if (!podswitchd_ports->gateways)
-		podswitchd_ports->gateways = json_object();
-	if (!json_equal(json_object_get(podswitchd_ports->gateways, name), params)) {
-		error = podswitchd_call(podswitchd_ports->podswitchd, "gateway.add", json_incref(params), NULL, &code,
-					why);
+	forget_gateways(ports);
+	if (!ports->gateways)
+		ports->gateways = json_object();
+	if (!json_equal(json_object_get(ports->gateways, name), params)) {
+		error = podswitchd_call(ports->podswitchd, "gateway.add", json_incref(params), NULL, &code, why);
 		if (error == -EREMOTEIO && code == JSONRPC_EXISTS)
-			error = podswitchd_call(podswitchd_ports->podswitchd, "gateway.set", json_incref(params), NULL,
-						&code, why);
-		forget_gateways(podswitchd_ports);
+			error = podswitchd_call(ports->podswitchd, "gateway.set", json_incref(params), NULL, &code,
+						why);
+		forget_gateways(ports);
 		if (!error)
-			json_object_set(podswitchd_ports->gateways, name, params);
+			json_object_set(ports->gateways, name, params);
 	}
 	json_decref(params);
 	return error;
@@ -57,13 +50,13 @@ static bool gateway_is_ours(const char *gateway)
 	return strchr(gateway, '@');
 }
 
-void podswitchd_ports_tidy_gateways(struct podswitchd_ports *podswitchd_ports,
-				    bool (*used)(void *context, const char *gateway), void *context)
+void podswitchd_ports_tidy_gateways(struct podswitchd_ports *ports, bool (*used)(void *context, const char *gateway),
+				    void *context)
 {
 	json_t *list = NULL;
 	size_t i;
 	const json_t *gateway;
-	if (podswitchd_call(podswitchd_ports->podswitchd, "gateway.list", NULL, &list, NULL, NULL))
+	if (podswitchd_call(ports->podswitchd, "gateway.list", NULL, &list, NULL, NULL))
 		return;
 	json_array_foreach(list, i, gateway)
 	{
@@ -71,17 +64,17 @@ void podswitchd_ports_tidy_gateways(struct podswitchd_ports *podswitchd_ports,
 		if (!name || !gateway_is_ours(name) || json_integer_value(json_object_get(gateway, "ports")) ||
 		    used(context, name))
 			continue;
-		(void)podswitchd_call(podswitchd_ports->podswitchd, "gateway.remove", json_pack("{s:s}", "name", name),
-				      NULL, NULL, NULL);
-		json_object_del(podswitchd_ports->gateways, name);
+		(void)podswitchd_call(ports->podswitchd, "gateway.remove", json_pack("{s:s}", "name", name), NULL, NULL,
+				      NULL);
+		json_object_del(ports->gateways, name);
 	}
 	json_decref(list);
 }
 
-void podswitchd_ports_close(struct podswitchd_ports *podswitchd_ports)
+void podswitchd_ports_close(struct podswitchd_ports *ports)
 {
-	json_decref(podswitchd_ports->gateways);
-	podswitchd_ports->gateways = NULL;
+	json_decref(ports->gateways);
+	ports->gateways = NULL;
 }
 
 /* ---- ports ---- */
@@ -90,34 +83,31 @@ void podswitchd_ports_close(struct podswitchd_ports *podswitchd_ports)
 static const char *mac_of(const struct attachment *attachment, char out[static MAC_TEXT])
 {
 	char seed[400];
-	struct mac mac;
 	snprintf(seed, sizeof(seed), "%s/%s/%s", attachment->namespace, attachment->pod, attachment->ifname);
-	uint64_t hash = XXH3_64bits(seed, strlen(seed));
-	memcpy(mac.bytes, &hash, sizeof(mac.bytes));
-	mac.bytes[0] = (uint8_t)((mac.bytes[0] & ~GROUP) | LOCALLY_ADMINISTERED);
+	struct mac mac = mac_derive(seed);
 	return mac_format(&mac, out);
 }
 
-static json_t *keep_list(const struct podswitchd_ports *podswitchd_ports, const struct gateway_spec *spec)
+static json_t *keep_list(const struct podswitchd_ports *ports, const struct gateway_spec *spec)
 {
 	char text[ADDRESS_TEXT];
 	json_t *keep = json_array();
 	for (size_t i = 0; i < spec->n_not_routed && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
 		json_array_append_new(keep, json_string(prefix_format(&spec->not_routed[i], text)));
-	for (size_t i = 0; i < podswitchd_ports->n_networks && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
-		json_array_append_new(keep, json_string(prefix_format(&podswitchd_ports->networks[i], text)));
+	for (size_t i = 0; i < ports->n_networks && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
+		json_array_append_new(keep, json_string(prefix_format(&ports->networks[i], text)));
 	return keep;
 }
 
-static json_t *port_params(const struct podswitchd_ports *podswitchd_ports, const struct attachment *attachment,
+static json_t *port_params(const struct podswitchd_ports *ports, const struct attachment *attachment,
 			   const struct choice *choice, const char *gateway)
 {
 	char mac[MAC_TEXT], address[ADDRESS_TEXT], router[ADDRESS_TEXT], hostname[64];
 	snprintf(hostname, sizeof(hostname), "%.*s", (int)strcspn(attachment->pod, "."), attachment->pod);
 	json_t *params = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:o, s:s}", "name", attachment->port, "gateway",
 				   gateway, "netns", attachment->netns, "ifname", attachment->ifname, "mac",
-				   mac_of(attachment, mac), "exclusive", true, "probe", (int)podswitchd_ports->probe,
-				   "keep", keep_list(podswitchd_ports, choice->spec), "hostname", hostname);
+				   mac_of(attachment, mac), "exclusive", true, "probe", (int)ports->probe, "keep",
+				   keep_list(ports, choice->spec), "hostname", hostname);
 	json_object_set_new(params, "dhcp", json_boolean(!choice->has_address));
 	json_object_set_new(params, "address",
 			    json_string(choice->has_address ? prefix_format(&choice->address, address) : "none"));
@@ -126,45 +116,43 @@ static json_t *port_params(const struct podswitchd_ports *podswitchd_ports, cons
 	return params;
 }
 
-static int add_port(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment, json_t *params,
-		    struct failure *why)
+static int add_port(struct podswitchd_ports *ports, struct attachment *attachment, json_t *params, struct failure *why)
 {
 	int code = 0;
 	json_decref(attachment->status);
 	attachment->status = NULL;
-	int error = podswitchd_call(podswitchd_ports->podswitchd, "port.add", json_incref(params), &attachment->status,
-				    &code, why);
+	int error =
+		podswitchd_call(ports->podswitchd, "port.add", json_incref(params), &attachment->status, &code, why);
 	if (error == -EREMOTEIO && code == JSONRPC_EXISTS)
-		error = podswitchd_call(podswitchd_ports->podswitchd, "port.set", json_incref(params),
-					&attachment->status, &code, why);
+		error = podswitchd_call(ports->podswitchd, "port.set", json_incref(params), &attachment->status, &code,
+					why);
 	return error;
 }
 
-static int set_port(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment, json_t *params,
-		    struct failure *why)
+static int set_port(struct podswitchd_ports *ports, struct attachment *attachment, json_t *params, struct failure *why)
 {
 	int code = 0;
 	json_decref(attachment->status);
 	attachment->status = NULL;
-	int error = podswitchd_call(podswitchd_ports->podswitchd, "port.set", json_incref(params), &attachment->status,
-				    &code, why);
+	int error =
+		podswitchd_call(ports->podswitchd, "port.set", json_incref(params), &attachment->status, &code, why);
 	if (error == -EREMOTEIO && code == JSONRPC_NOT_FOUND) {
 		attachment->exists = false;
-		error = add_port(podswitchd_ports, attachment, params, why);
+		error = add_port(ports, attachment, params, why);
 	}
 	return error;
 }
 
 /* Adds or changes the port. Takes the reference to `params`. */
-static int ensure_port(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment, json_t *params,
+static int ensure_port(struct podswitchd_ports *ports, struct attachment *attachment, json_t *params,
 		       struct failure *why)
 {
 	int error = 0;
 	char *text = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!attachment->exists)
-		error = add_port(podswitchd_ports, attachment, params, why);
+		error = add_port(ports, attachment, params, why);
 	else if (!attachment->applied || !text || strcmp(attachment->applied, text) != 0)
-		error = set_port(podswitchd_ports, attachment, params, why);
+		error = set_port(ports, attachment, params, why);
 	json_decref(params);
 	free(error ? text : attachment->applied);
 	if (error)
@@ -174,8 +162,8 @@ static int ensure_port(struct podswitchd_ports *podswitchd_ports, struct attachm
 	return 0;
 }
 
-int podswitchd_ports_place(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment,
-			   const struct choice *choice, const struct cluster_endpoint *endpoint, struct failure *why)
+int podswitchd_ports_place(struct podswitchd_ports *ports, struct attachment *attachment, const struct choice *choice,
+			   const struct cluster_endpoint *endpoint, struct failure *why)
 {
 	const struct gateway_spec *spec = choice->spec;
 	char name[NAMES_SIZE], address[ADDRESS_TEXT];
@@ -184,13 +172,12 @@ int podswitchd_ports_place(struct podswitchd_ports *podswitchd_ports, struct att
 	int error = gateway_name(name, spec->namespace, spec->name, address);
 	if (error)
 		return fail(why, error, "gateway", "'%.80s' cannot be a gateway's name", spec->name);
-	error = ensure_gateway(podswitchd_ports, name, gateway_params(name, spec, address, port), why);
+	error = ensure_gateway(ports, name, gateway_params(name, spec, address, port), why);
 	if (!error)
-		error = ensure_port(podswitchd_ports, attachment,
-				    port_params(podswitchd_ports, attachment, choice, name), why);
+		error = ensure_port(ports, attachment, port_params(ports, attachment, choice, name), why);
 	/* Somebody may have removed the gateway: the next try adds it again. */
 	if (error == -EREMOTEIO)
-		json_object_del(podswitchd_ports->gateways, name);
+		json_object_del(ports->gateways, name);
 	if (error)
 		return error;
 	if (strcmp(attachment->at, name) != 0)
@@ -200,12 +187,11 @@ int podswitchd_ports_place(struct podswitchd_ports *podswitchd_ports, struct att
 	return 0;
 }
 
-int podswitchd_ports_cut_off(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment,
-			     struct failure *why)
+int podswitchd_ports_cut_off(struct podswitchd_ports *ports, struct attachment *attachment, struct failure *why)
 {
 	int error = 0;
 	if (attachment->exists && strcmp(attachment->at, "none") != 0)
-		error = podswitchd_call(podswitchd_ports->podswitchd, "port.set",
+		error = podswitchd_call(ports->podswitchd, "port.set",
 					json_pack("{s:s, s:s}", "name", attachment->port, "gateway", "none"), NULL,
 					NULL, why);
 	if (error)
@@ -217,22 +203,20 @@ int podswitchd_ports_cut_off(struct podswitchd_ports *podswitchd_ports, struct a
 	return 0;
 }
 
-int podswitchd_ports_remove(struct podswitchd_ports *podswitchd_ports, const char *port, bool closed,
-			    struct failure *why)
+int podswitchd_ports_remove(struct podswitchd_ports *ports, const char *port, bool closed, struct failure *why)
 {
 	int code = 0;
-	int error = podswitchd_call(podswitchd_ports->podswitchd, "port.remove",
+	int error = podswitchd_call(ports->podswitchd, "port.remove",
 				    json_pack("{s:s, s:b}", "name", port, "closed", closed), NULL, &code, why);
 	return error == -EREMOTEIO && code == JSONRPC_NOT_FOUND ? 0 : error;
 }
 
-int podswitchd_ports_refresh(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment,
-			     struct failure *why)
+int podswitchd_ports_refresh(struct podswitchd_ports *ports, struct attachment *attachment, struct failure *why)
 {
 	int code = 0;
 	json_t *status = NULL;
-	int error = podswitchd_call(podswitchd_ports->podswitchd, "port.show",
-				    json_pack("{s:s}", "name", attachment->port), &status, &code, why);
+	int error = podswitchd_call(ports->podswitchd, "port.show", json_pack("{s:s}", "name", attachment->port),
+				    &status, &code, why);
 	if (error == -EREMOTEIO && code == JSONRPC_NOT_FOUND) {
 		attachment->exists = false;
 		return -ENOENT;

@@ -28,28 +28,25 @@ struct podswitchd_ports {
  * Puts the attachment's port at this endpoint of its gateway; its members at, endpoint, applied and exists then say
  * what is in force. `choice` has the verdict CHOICE_GATEWAY.
  */
-int podswitchd_ports_place(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment,
-			   const struct choice *choice, const struct cluster_endpoint *endpoint, struct failure *why);
+int podswitchd_ports_place(struct podswitchd_ports *ports, struct attachment *attachment, const struct choice *choice,
+			   const struct cluster_endpoint *endpoint, struct failure *why);
 
 /* Detaches the port from its gateway: it stays, and drops what the pod sends. */
-int podswitchd_ports_cut_off(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment,
-			     struct failure *why);
+int podswitchd_ports_cut_off(struct podswitchd_ports *ports, struct attachment *attachment, struct failure *why);
 
 /*
  * Removes the port; 0 also when there is none. `closed`: what is left of the pod gets no way out, else its own default
  * route comes back.
  */
-int podswitchd_ports_remove(struct podswitchd_ports *podswitchd_ports, const char *port, bool closed,
-			    struct failure *why);
+int podswitchd_ports_remove(struct podswitchd_ports *ports, const char *port, bool closed, struct failure *why);
 
 /* Fetches the port's report. -ENOENT: podswitchd has no such port. */
-int podswitchd_ports_refresh(struct podswitchd_ports *podswitchd_ports, struct attachment *attachment,
-			     struct failure *why);
+int podswitchd_ports_refresh(struct podswitchd_ports *ports, struct attachment *attachment, struct failure *why);
 
 /* Removes the agent's gateways that have no port and for which `used` returns false. */
-void podswitchd_ports_tidy_gateways(struct podswitchd_ports *podswitchd_ports,
-				    bool (*used)(void *context, const char *gateway), void *context);
+void podswitchd_ports_tidy_gateways(struct podswitchd_ports *ports, bool (*used)(void *context, const char *gateway),
+				    void *context);
 
-void podswitchd_ports_close(struct podswitchd_ports *podswitchd_ports);
+void podswitchd_ports_close(struct podswitchd_ports *ports);
 
 #endif

@@ -22,8 +22,8 @@
  * One thread: hook_wait(), hook_turn().
  */
 #include "control/webhook/hook.h"
-#include "control/kube/cluster.h"
 #include "control/kube/events.h"
+#include "control/kube/gateway_lookup.h"
 #include "control/kube/prometheus.h"
 #include "control/webhook/admit.h"
 #include "control/webhook/server.h"
@@ -51,34 +51,18 @@ struct hook {
 	struct stat seen; /* of the configuration file */
 	bool rejected;    /* its present contents cannot be used */
 	json_t *cluster_dns;
-	struct gateway_spec spec; /* handed out by the last lookup */
-	char spec_error[256], instance[254];
+	struct gateway_lookup lookup;
+	char instance[254];
 	uint64_t files_checked, stopping_since; /* ms */
 	uint64_t verdicts[ADMIT_VERDICTS], malformed;
 };
 
 /* ---- reviews ---- */
 
-static const struct gateway_spec *hook_lookup(const char *namespace, const char *name, const char **error,
-					      void *context)
-{
-	struct hook *hook = context;
-	struct failure why = {0};
-	const json_t *service = cluster_service(hook->cluster, namespace, name);
-	spec_free(&hook->spec);
-	if (!service)
-		return NULL;
-	if (!spec_read(service, &hook->spec, &why))
-		return &hook->spec;
-	snprintf(hook->spec_error, sizeof(hook->spec_error), "%s", why.text);
-	*error = hook->spec_error;
-	return NULL;
-}
-
 static const json_t *namespace_of(const char *name, void *context)
 {
-	const struct hook *hook = context;
-	return cluster_namespace(hook->cluster, name);
+	const struct gateway_lookup *lookup = context;
+	return cluster_namespace(lookup->cluster, name);
 }
 
 static const char *event_of(enum choice_verdict verdict)
@@ -136,8 +120,8 @@ static unsigned on_review(void *context, const char *body, size_t length, bool f
 		.profiles = hook->profiles,
 		.cluster_dns = hook->cluster_dns,
 		.namespace = namespace_of,
-		.lookup = hook_lookup,
-		.context = hook,
+		.lookup = gateway_lookup_find,
+		.context = &hook->lookup,
 	};
 	struct review review = {0};
 	struct admission admission;
@@ -284,7 +268,10 @@ static int hook_open_cluster(struct hook *hook, struct failure *why)
 					 .backoff_max_ms = 5000};
 	const struct cluster_config config = {.changed = hook_cluster_changed, .context = hook};
 	int error = kube_open(&api, &hook->kube, why);
-	return error ? error : cluster_open(hook->kube, &config, &hook->cluster, why);
+	if (!error)
+		error = cluster_open(hook->kube, &config, &hook->cluster, why);
+	hook->lookup.cluster = hook->cluster;
+	return error;
 }
 
 static int open_server(struct hook *hook, struct failure *why)
@@ -336,7 +323,7 @@ void hook_close(struct hook *hook)
 	kube_close(hook->kube);
 	keypair_close(hook->keypair);
 	profiles_free(hook->profiles);
-	spec_free(&hook->spec);
+	gateway_lookup_free(&hook->lookup);
 	json_decref(hook->cluster_dns);
 	free(hook);
 }

@@ -117,10 +117,10 @@ static const struct option_spec dns_options[] = {
 	OPTION_JSON("nameservers", profile_nameservers),
 	OPTION_SWITCH("inject", dns, NULL), /* after the nameservers, which imply it */
 	OPTION_WORD("policy", dns_policy, policy_words),
-	OPTION_JSON("searches", take_texts, OPTION_MEMBER(searches)),
+	OPTION_JSON("searches", take_texts, OPTION_AT(searches)),
 	OPTION_JSON("options", profile_dns_options),
 	PROFILE_TEXT("DNS", dns_name),
-	OPTION_JSON("K8S_DNS_ips", take_addresses, OPTION_MEMBER(cluster_dns)),
+	OPTION_JSON("K8S_DNS_ips", take_addresses, OPTION_AT(cluster_dns)),
 	{0},
 };
 
@@ -143,11 +143,11 @@ static const char *const pull_policy_words[] = {"Always", "IfNotPresent", "Never
 static const struct option_spec classic_options[] = {
 	PROFILE_TEXT("initImage", init.image),
 	OPTION_WORD("initImagePullPol", init.pull_policy, pull_policy_words),
-	OPTION_JSON("initCmd", take_texts, OPTION_MEMBER(init.command)),
+	OPTION_JSON("initCmd", take_texts, OPTION_AT(init.command)),
 	PROFILE_TEXT("initMountPoint", init.mount_point),
 	PROFILE_TEXT("sidecarImage", sidecar.image),
 	OPTION_WORD("sidecarImagePullPol", sidecar.pull_policy, pull_policy_words),
-	OPTION_JSON("sidecarCmd", take_texts, OPTION_MEMBER(sidecar.command)),
+	OPTION_JSON("sidecarCmd", take_texts, OPTION_AT(sidecar.command)),
 	PROFILE_TEXT("sidecarMountPoint", sidecar.mount_point),
 	OPTION_SWITCH("sidecarAsInit", native, NULL),
 	PROFILE_TEXT("configmapName", configmap),

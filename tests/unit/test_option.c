@@ -67,9 +67,9 @@ static const struct option_spec table[] = {
 	OPTION_FLAG("second", 's', second, "of the second command", .commands = TWO),
 	OPTION_CHOICE("colour", 0, "red|green", colour, colours, "a colour"),
 	OPTION_PARSED("list", 0, "LETTER", OPTION_LIST, 3, parse_element, "letters"),
-	OPTION_PARSED("id", 0, "ID", OPTION_ID, 0, parse_id, "an id", OPTION_MEMBER(id)),
+	OPTION_PARSED("id", 0, "ID", OPTION_ID, 0, parse_id, "an id", OPTION_AT(id)),
 	OPTION_WORD("word", word, words),
-	OPTION_JSON("any", parse_any, OPTION_MEMBER(number), .line_only = false),
+	OPTION_JSON("any", parse_any, OPTION_AT(number), .line_only = false),
 	OPTION_TEXT("name", 0, "NAME", text, "a word by itself", .positional = true, .line_only = true),
 	{0},
 };
