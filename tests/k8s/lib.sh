@@ -281,6 +281,9 @@ lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
 	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
 }
+appeared() { # appeared NAMESPACE NODE: its gateway's pod is there by order, running or not
+	[ -n "$(gateway_pods "$1")" ] && [ "$(K -n "$1" get pod "$(gateway_pods "$1")" -o jsonpath='{.spec.nodeName}')" = "$2" ]
+}
 silent() { # silent NAMESPACE NAME: for two seconds nobody answers
 	local before
 	before=$(in_pod "$1" "$2" grep -vc '^-' /log/answers)
