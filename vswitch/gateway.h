@@ -11,6 +11,9 @@ struct gateway *gateway_find(const struct vswitch *vs, const char *name);
 /* The MTU that a TAP of this gateway gets by default, bytes: what the paths from `underlay` to its remotes allow. */
 unsigned gateway_mtu(const struct gateway *gateway, const struct underlay *underlay);
 
+/* With the lowest id that is free; not yet in `vs`. NULL when there is none, or no memory. */
+struct gateway *gateway_new(const struct vswitch *vs);
+
 /* Frees what belongs to the object alone; NULL is accepted. */
 void gateway_free(struct gateway *gateway);
 

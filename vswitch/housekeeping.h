@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* housekeeping.h - what gateways and ports ask of the switch as a whole (switch.c). Control thread. */
+/* housekeeping.h - what gateways and ports ask of the switch as a whole. Control thread. */
 #ifndef PODSWITCH_HOUSEKEEPING_H
 #define PODSWITCH_HOUSEKEEPING_H
 
@@ -16,8 +16,5 @@ void switch_notify(const struct vswitch *vs, const char *what, const char *name,
  * 10 ms. The kernel holds the descriptors of a podswitchd that was just killed until it has torn down its rings.
  */
 bool switch_settling(const struct vswitch *vs);
-
-/* 0, or -EINVAL with key "name" for what switch_name_valid() refuses. */
-int switch_check_name(const char *name, struct failure *why);
 
 #endif

@@ -20,11 +20,11 @@
 
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
+#include "tap/base/wire.h"
 #include "tap/gateway_client.h"
 #include "tap/link.h"
 #include "tap/primary.h"
 #include "vswitch/housekeeping.h"
-#include "vswitch/port.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +34,12 @@
 #define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
 
 /* What the interface should have */
+
+void pod_network_limit_gso(const char *ifname, unsigned mtu)
+{
+	unsigned segments = TRAIN_BYTES / (mtu + ETH_HEADER + VXLAN_HEADER);
+	link_limit_gso(ifname, segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments);
+}
 
 static struct link_config with_lease(const struct link_config *asked, const struct gateway_client *client)
 {
@@ -196,7 +202,7 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 	if (error)
 		return error;
 	if (live.mtu != port->live.mtu)
-		link_limit_gso(ifname, port_gso_segments(live.mtu));
+		pod_network_limit_gso(ifname, live.mtu);
 	port->live = live;
 	if (moved)
 		error = link_flush_neighbours(ifname, why);
@@ -224,11 +230,20 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
 
 /* Ending */
 
+/* Frames read from the pod's TAP, by all workers. */
+static uint64_t count_rx_frames(const struct vswitch *vs, const struct port *port)
+{
+	uint64_t frames = 0;
+	for (unsigned w = 0; w < vs->options.workers; w++)
+		frames += *(const volatile uint64_t *)&port->counters[w].rx_frames;
+	return frames;
+}
+
 /* Packet sockets write to the TAP like the pod does, so the frame is on its way once a worker has counted it. */
 static void wait_for_frame(const struct vswitch *vs, const struct port *port, uint64_t sent)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
-	for (int i = 0; i < RELEASE_PATIENCE && port_count_rx_frames(vs, port) <= sent; i++)
+	for (int i = 0; i < RELEASE_PATIENCE && count_rx_frames(vs, port) <= sent; i++)
 		nanosleep(&pause, NULL);
 }
 
@@ -239,7 +254,7 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 	if (port->gateway_client)
 		gateway_client_report(port->gateway_client, &status);
 	if (status.has_lease && port->gateway) {
-		uint64_t before = port_count_rx_frames(vs, port);
+		uint64_t before = count_rx_frames(vs, port);
 		gateway_client_release(port->gateway_client, clock_ms());
 		wait_for_frame(vs, port, before);
 	}
@@ -266,7 +281,7 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 	if (!error) {
 		error = link_change(port->config.ifname, &port->live, &live, &why);
 		if (!error && live.mtu != port->live.mtu)
-			link_limit_gso(port->config.ifname, port_gso_segments(live.mtu));
+			pod_network_limit_gso(port->config.ifname, live.mtu);
 		netns_return(&vs->home);
 	}
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");

@@ -21,6 +21,12 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 		     struct failure *why);
 
 /*
+ * In the pod's namespace: lets its kernel build no larger super-frame than fits one train at this MTU, so that each is
+ * one send.
+ */
+void pod_network_limit_gso(const char *ifname, unsigned mtu);
+
+/*
  * Changes the pod from port->config to `config`, whose link is complete. `gateway` is the port's gateway now. `moved`
  * says that it is another network than before: neighbours and lease are asked for again. On error the pod has what it
  * had.

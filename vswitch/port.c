@@ -26,7 +26,6 @@
 
 #include "tap/base/log.h"
 #include "tap/base/mac.h"
-#include "tap/base/wire.h"
 #include "tap/gateway_client.h"
 #include "tap/link.h"
 #include "tap/tap.h"
@@ -68,14 +67,6 @@ static int check_mac(const struct gateway *gateway, const struct mac *mac, const
 			return fail(why, -EEXIST, "mac", "port '%s' of the same gateway has the MAC %s; use another",
 				    gateway->ports[i]->config.name, mac_format(mac, text));
 	return 0;
-}
-
-uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port)
-{
-	uint64_t frames = 0;
-	for (unsigned w = 0; w < vs->options.workers; w++)
-		frames += *(const volatile uint64_t *)&port->counters[w].rx_frames;
-	return frames;
 }
 
 /* The object */
@@ -187,12 +178,6 @@ static int make_tap(struct port *port, struct failure *why)
 	return error;
 }
 
-unsigned port_gso_segments(unsigned mtu)
-{
-	unsigned segments = TRAIN_BYTES / (mtu + ETH_HEADER + VXLAN_HEADER);
-	return segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments;
-}
-
 /* In the pod's namespace, before we configure anything there. */
 static void note_vteps(struct port *port)
 {
@@ -220,7 +205,7 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
 	error = pod_network_open(vs, port, gateway, adopt, why);
 	if (!error)
-		link_limit_gso(ifname, port_gso_segments(port->config.link.mtu));
+		pod_network_limit_gso(ifname, port->config.link.mtu);
 	return error;
 }
 

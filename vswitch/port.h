@@ -17,12 +17,6 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason);
  */
 void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
 
-/* Frames read from the pod's TAP, summed over all workers. */
-uint64_t port_count_rx_frames(const struct vswitch *vs, const struct port *port);
-
-/* How many segments of a TAP with this MTU fit one train, so that one super-frame of the pod is one send. */
-unsigned port_gso_segments(unsigned mtu);
-
 /* Frees what belongs to the object alone; NULL is accepted. */
 void port_free(struct port *port);
 

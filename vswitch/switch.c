@@ -33,7 +33,6 @@
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -41,38 +40,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
-
-#define SETTLING 2 /* seconds */
-
-bool switch_name_valid(const char *name)
-{
-	size_t length = strlen(name);
-	if (!length || length >= SWITCH_NAME || name[0] == '.' || name[0] == '-')
-		return false;
-	for (size_t i = 0; i < length; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("._:@-", name[i]))
-			return false;
-	return true;
-}
-
-int switch_check_name(const char *name, struct failure *why)
-{
-	if (switch_name_valid(name))
-		return 0;
-	return fail(why, -EINVAL, "name",
-		    "a name is 1 to 191 of A-Z a-z 0-9 . _ : @ - and does not start with '.' or '-'");
-}
-
-bool switch_settling(const struct vswitch *vs)
-{
-	static const struct timespec moment = {.tv_nsec = 10000000};
-	if (clock_seconds() - vs->started > SETTLING)
-		return false;
-	nanosleep(&moment, NULL);
-	return true;
-}
 
 /* Start and stop */
 
@@ -216,12 +184,6 @@ void switch_close(struct vswitch *vs)
 
 /* Housekeeping */
 
-void switch_notify(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac)
-{
-	if (vs->listener)
-		vs->listener(vs->listener_context, what, name, mac);
-}
-
 void switch_listen(struct vswitch *vs, switch_listener *listener, void *context)
 {
 	vs->listener = listener;
@@ -233,14 +195,6 @@ void switch_listen(struct vswitch *vs, switch_listener *listener, void *context)
 int switch_wakeup_fd(const struct vswitch *vs)
 {
 	return vs->attention;
-}
-
-void switch_alarm(const struct vswitch *vs, uint64_t at)
-{
-	struct itimerspec when = {0};
-	if (at != UINT64_MAX)
-		when.it_value = (struct timespec){(time_t)(at / 1000), (long)(at % 1000) * 1000000 + 1};
-	(void)timerfd_settime(vs->alarm, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 static void report_learned(struct vswitch *vs, struct worker *worker)

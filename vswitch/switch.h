@@ -20,9 +20,6 @@
 
 struct vswitch; /* `switch` alone is a keyword */
 
-/* A name of a gateway or port is 1 to 191 of [A-Za-z0-9._:@-] and does not start with '.' or '-'. */
-bool switch_name_valid(const char *name);
-
 /* Starts the workers. When io_uring is forbidden here, `why` says in one line what forbids it and what to set. */
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why);
 

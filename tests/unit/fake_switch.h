@@ -54,14 +54,6 @@ static int fake_refused(struct failure *why)
 	return error ? fail(why, error, "ifname", "ifname: refused by the test") : 0;
 }
 
-bool switch_name_valid(const char *name)
-{
-	size_t length = strlen(name);
-
-	return length && length < SWITCH_NAME && name[0] != '.' && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:@-") == length;
-}
-
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
 {
 	struct vswitch *vs = calloc(1, sizeof(*vs));

@@ -8,6 +8,7 @@
 #define PODSWITCH_SWITCH_CONFIG_H
 
 #include "tap/base/address.h"
+#include "tap/base/failure.h"
 #include "tap/link_config.h"
 #include "vswitch/base/drops.h"
 
@@ -25,6 +26,12 @@
 #define PORT_HOSTNAME 64        /* bytes, with the NUL */
 #define GATEWAY_NONE "none"     /* as the name of a gateway: the port is detached */
 #define VXLAN_DEFAULT_PORT 4789 /* RFC 7348, section 5 */
+
+/* A name of a gateway or port is 1 to 191 of [A-Za-z0-9._:@-] and does not start with '.' or '-'. */
+bool switch_name_valid(const char *name);
+
+/* 0, or -EINVAL with key "name" for what switch_name_valid() refuses. */
+int switch_check_name(const char *name, struct failure *why);
 
 /* Work that is left to the kernel, or done for many packets at once. The user can turn each off, and so can we. */
 struct switch_offloads {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_switch.c - valid names of gateways and ports */
-#include "vswitch/switch.c"
+/* test_switch_config.c - valid names of gateways and ports */
+#include "vswitch/base/switch_config.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
