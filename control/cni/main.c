@@ -25,12 +25,12 @@ enum { INSTALL = 1, UNINSTALL = 2 };
 #define OPTIONS struct request_line
 #define BOTH .commands = INSTALL | UNINSTALL
 #define INSTALL_ALONE .commands = INSTALL
-static const struct option_spec options[] = {
+static const struct option_spec cni_options[] = {
 	OPTION_TEXT("bin-dir", 0, "DIR", install.bin_dir, "the node's CNI plugins (/opt/cni/bin)", BOTH),
 	OPTION_TEXT("conf-dir", 0, "DIR", install.conf_dir, "the node's network configuration (/etc/cni/net.d)", BOTH),
 	OPTION_TEXT("socket", 's', "SOCKET", install.socket,
 		    "podswitchd's, with podswitch-agent's beside it (/run/podswitch/control.sock)", BOTH),
-	OPTION_FLAG("help", 'h', help, "print this", BOTH),
+	OPTION_FLAG("help", 'h', help, "print this help", BOTH),
 	OPTION_TEXT("conf-file", 0, "NAME", install.conf_file,
 		    "the file in the configuration to chain in (the first, as the runtime takes it)", INSTALL_ALONE),
 	OPTION_TEXT("ifname", 0, "NAME", install.ifname, "the interface in pods (vx0)", INSTALL_ALONE),
@@ -49,9 +49,9 @@ static void print_help(FILE *out)
 	      "       podswitch-cni --help | --version\n"
 	      "       CNI_COMMAND=ADD|DEL|CHECK|GC|STATUS|VERSION podswitch-cni    as container runtimes run it\n\n",
 	      out);
-	option_help(options, INSTALL | UNINSTALL, 26, out);
+	option_help(cni_options, INSTALL | UNINSTALL, 26, out);
 	fputs("\ninstall alone:\n", out);
-	option_help(options, INSTALL, 26, out);
+	option_help(cni_options, INSTALL, 26, out);
 }
 
 /* Readable from the first stop signal on. Everything but an ADD ends within seconds anyway. */
@@ -90,7 +90,7 @@ static int administer(char **words, bool install)
 	struct option_line line = {.next = words, .program = "podswitch-cni"};
 	struct failure why = {0};
 
-	if (option_read_line(options, install ? INSTALL : UNINSTALL, &line, &given, &why)) {
+	if (option_read_line(cni_options, install ? INSTALL : UNINSTALL, &line, &given, &why)) {
 		fprintf(stderr, "podswitch-cni: %s\n", why.text);
 		return EXIT_USAGE;
 	}

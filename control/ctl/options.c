@@ -21,7 +21,7 @@ static const struct option_spec global_options[] = {
 	OPTION_TEXT("socket", 's', "SOCKET", socket,
 		    "podswitchd's control socket ($PODSWITCH_SOCKET, else /run/podswitch/control.sock)"),
 	OPTION_FLAG("json", 'j', json, "print one JSON document instead of a table"),
-	OPTION_FLAG("help", 'h', help, "print this; after an object or a command, its options"),
+	OPTION_FLAG("help", 'h', help, "print this help; after an object or a command, its options"),
 	OPTION_FLAG("version", 'V', version, "print the version of podswitchctl"),
 	{0},
 };

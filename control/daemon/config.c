@@ -51,7 +51,7 @@ static const struct option_spec config_options[] = {
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_TEXT("config", 'c', "FILE", file,
 		    "a JSON object with these settings, as state_dir; the command line wins", .line_only = true),
-	OPTION_FLAG("help", 'h', help, "print this", .line_only = true),
+	OPTION_FLAG("help", 'h', help, "print this help", .line_only = true),
 	OPTION_FLAG("version", 'V', version, "print the version", .line_only = true),
 	{0},
 };

@@ -51,7 +51,7 @@ static const struct option_spec settings_options[] = {
 	OPTION_NUMBER("cni-timeout", 0, "SECONDS", cni_timeout, 1, 250,
 		      "how long the plugin waits for a gateway, for its entry, 1 to 250 (20)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
-	OPTION_FLAG("help", 0, help, "print this"),
+	OPTION_FLAG("help", 0, help, "print this help"),
 	OPTION_FLAG("version", 0, version, "print the version"),
 	{0},
 };

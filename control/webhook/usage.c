@@ -35,7 +35,7 @@ static const struct option_spec usage_options[] = {
 	OPTION_TEXT("resolv-conf", 0, "FILE", resolv_conf, "the cluster's nameservers (/etc/resolv.conf)", SERVE),
 	OPTION_NUMBER("patience", 0, "MS", patience, 0, 5000,
 		      "how long a review waits for a gateway that was just created, at most 5000 (1000)", SERVE),
-	OPTION_NUMBER("linger", 0, "SECONDS", linger, 0, 1000000, "how long to go on answering when told to stop (5)",
+	OPTION_NUMBER("linger", 0, "SECONDS", linger, 0, 1000000, "how long to go on answering after SIGTERM (5)",
 		      SERVE),
 	OPTION_TEXT("service", 0, "NAMESPACE/NAME", service,
 		    "what the certificate is for (podswitch/podswitch-webhook)", CERT),
@@ -51,7 +51,7 @@ static const struct option_spec usage_options[] = {
 	OPTION_TEXT("ca-file", 0, "FILE", ca_file,
 		    "the API server's certificate authority (the pod's service account's)", BOTH),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)", BOTH),
-	OPTION_FLAG("help", 0, help, "print this", BOTH),
+	OPTION_FLAG("help", 0, help, "print this help", BOTH),
 	OPTION_FLAG("version", 0, version, "print the version", BOTH),
 	{0},
 };

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 25-local.sh - a gateway whose own side is a port of the same podswitchd is served without the network
+# 25-local.sh - a gateway whose hub is of the same podswitchd is served without the network
 #
 #   pod1 vx0 ~~ gateway "a" (remote 10.0.1.2) ~~ podswitchd ~~ gateway "own" (no remote) ~~ vx0 in gwa
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -12,8 +12,8 @@ FDS=$(descriptors)
 
 datagrams() { grep -c header= "$TMP/wire" || true; }
 
-serve() { # serve MODE REMOTE: the gateway's own side, reached as REMOTE
-	echo "-- the own side's underlay is $1"
+serve() { # serve MODE REMOTE: the gateway's hub, reached as REMOTE
+	echo "-- the hub's underlay is $1"
 	ctl gateway add own --vni 42 --underlay "$1"
 	ctl port add gw --gateway own --netns "$P-gwa" --address 172.16.0.1/24 --address fd42::1/64
 	ctl gateway add a --vni 42 --remote "$2"

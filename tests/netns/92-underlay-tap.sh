@@ -446,9 +446,9 @@ too_big() {
 
 # ---- the other kinds of gateway -------------------------------------------------------------------------------------
 
-own_side() {
+hub() {
 	local far=(ctl -s "$TMP/far.sock") pid was
-	echo "-- IPv$FAMILY underlay: the far end is podswitchd with an own side and a TAP, too"
+	echo "-- IPv$FAMILY underlay: the far end is podswitchd with a hub and a TAP, too"
 	ip -n "$P-gwa" link del vxlan0 2>/dev/null || true
 	bg gwa "$BUILD/podswitchd" -s "$TMP/far.sock" --state-dir "$TMP/far" --underlay-tap on 2>>"$LOG"
 	pid=$!
@@ -544,11 +544,11 @@ harmless
 netfilter
 FAMILY=4
 suites
-own_side
+hub
 new_address 10.0.1.1 10.0.1.3 24
 FAMILY=6
 suites
-own_side
+hub
 new_address fd00:1::1 fd00:1::3 64
 lies
 comes_back

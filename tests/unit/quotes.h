@@ -4,9 +4,15 @@
 #define PODSWITCH_TEST_QUOTES_H
 
 #include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static inline char *swap_quotes(char *text, char from, char to)
 {

@@ -13,6 +13,7 @@
 #include "control/webhook/profile.c"
 
 #include "tests/unit/json_patch.h"
+#include "tests/unit/quotes.h"
 
 #include <setjmp.h>
 #include <stddef.h>
@@ -309,22 +310,6 @@ static struct gateway_spec specs[COUNT(services)];
 static struct failure wrong[COUNT(services)];
 static json_t *the_namespace;
 
-static json_t *parse(const char *text)
-{
-	char copy[4096];
-
-	assert_true(strlen(text) < sizeof(copy));
-	strcpy(copy, text);
-	for (char *c = copy; *c; c++) {
-		if (*c == '\'')
-			*c = '"';
-	}
-	json_t *json = json_loads(copy, JSON_ALLOW_NUL, NULL);
-	if (!json)
-		fail_msg("no JSON: %s", text);
-	return json;
-}
-
 static const struct gateway_spec *lookup(const char *namespace, const char *name, const char **error, void *context)
 {
 	char key[2 * KUBE_LABEL + 32];
@@ -356,7 +341,7 @@ static json_t *pod_of(const char *metadata, const char *spec)
 
 	assert_true((size_t)snprintf(text, sizeof(text), "{'metadata':{%s},'spec':{%s}}", metadata, spec) <
 		    sizeof(text));
-	return parse(text);
+	return json_of(text);
 }
 
 static struct admit_context *conjson_text(const struct row *row)
@@ -364,12 +349,12 @@ static struct admit_context *conjson_text(const struct row *row)
 	static struct choose_policy policy = {.default_gateway = "uk.vpns", .pod_annotations = true};
 	static struct admit_context context = {.policy = &policy, .namespace = namespace_of, .lookup = lookup};
 	char text[512];
-	json_t *config = parse(row->config);
+	json_t *config = json_of(row->config);
 	struct profiles *profiles;
 	struct failure why = {0};
 
 	snprintf(text, sizeof(text), "{'metadata':{'name':'media','annotations':{%s}}}", row->on ? row->on : "");
-	the_namespace = row->on ? parse(text) : NULL;
+	the_namespace = row->on ? json_of(text) : NULL;
 	if (profiles_read(config, &profiles, &why))
 		fail_msg("%s: %s", row->name, why.text);
 	json_decref(config);
@@ -571,7 +556,7 @@ static void test_refused(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < COUNT(refused); i++) {
-		json_t *config = parse(refused[i].config);
+		json_t *config = json_of(refused[i].config);
 		struct profiles *profiles = NULL;
 		struct failure why = {0};
 		assert_int_equal(profiles_read(config, &profiles, &why), -EINVAL);
@@ -587,8 +572,8 @@ static void test_profiles(void **state)
 {
 	(void)state;
 	json_t *config =
-		parse("{'default':{'classic':{" IMAGES "," MOUNTS "},'dns':{" DNS_SERVER "}},'gateways':{'media/vpn':"
-		      "{'classic':{'initImage':'pg:2','sidecarImage':'','initCmd':['a','b']},'env':false}}}");
+		json_of("{'default':{'classic':{" IMAGES "," MOUNTS "},'dns':{" DNS_SERVER "}},'gateways':{'media/vpn':"
+			"{'classic':{'initImage':'pg:2','sidecarImage':'','initCmd':['a','b']},'env':false}}}");
 	struct profiles *profiles = NULL;
 
 	assert_int_equal(profiles_read(config, &profiles, NULL), 0);
@@ -619,7 +604,7 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < COUNT(services); i++) {
-		json_t *service = parse(services[i]);
+		json_t *service = json_of(services[i]);
 		(void)spec_read(service, &specs[i], &wrong[i]);
 		json_decref(service);
 	}

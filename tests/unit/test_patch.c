@@ -3,6 +3,7 @@
 #include "control/webhook/patch.c"
 
 #include "tests/unit/json_patch.h"
+#include "tests/unit/quotes.h"
 
 #include <setjmp.h>
 #include <stddef.h>
@@ -11,21 +12,6 @@
 #include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static json_t *parse(const char *text)
-{
-	char copy[1024];
-
-	snprintf(copy, sizeof(copy), "%s", text);
-	for (char *c = copy; *c; c++) {
-		if (*c == '\'')
-			*c = '"';
-	}
-	json_t *json = json_loads(copy, JSON_DECODE_ANY, NULL);
-	if (!json)
-		fail_msg("no JSON: %s", text);
-	return json;
-}
 
 static const struct {
 	const char *from, *to, *patch;
@@ -63,7 +49,8 @@ static void test_examples(void **state)
 	unsigned wrong = 0;
 
 	for (size_t i = 0; i < COUNT(examples); i++) {
-		json_t *from = parse(examples[i].from), *to = parse(examples[i].to), *wanted = parse(examples[i].patch);
+		json_t *from = json_of(examples[i].from), *to = json_of(examples[i].to),
+		       *wanted = json_of(examples[i].patch);
 		json_t *patch = patch_make(from, to), *result = patch_apply(from, patch);
 		if (!json_equal(patch, wanted) || !json_equal(result, to)) {
 			char *text = json_dumps(patch, JSON_COMPACT);

@@ -3,6 +3,7 @@
 #include "control/webhook/review.c"
 
 #include "tests/unit/json_patch.h"
+#include "tests/unit/quotes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,10 +24,7 @@ static int read_text(const char *text, struct review *out, struct failure *why)
 
 	assert_true(strlen(text) < sizeof(copy));
 	strcpy(copy, text);
-	for (char *c = copy; *c; c++) {
-		if (*c == '\'')
-			*c = '"';
-	}
+	swap_quotes(copy, '\'', '"');
 	return review_read(copy, strlen(copy), out, why);
 }
 

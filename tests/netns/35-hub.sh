@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 35-ownside.sh - a gateway's own side with two clients: whom it learns from, and a copy of a broadcast for each
+# 35-hub.sh - a hub with two clients: whom it learns from, and a copy of a broadcast for each
 #
 #   gwa 172.16.0.21 --.
 #                      >-- podswitchd, gateway "own", which has no remote --- pod1 172.16.0.11
@@ -12,7 +12,7 @@ build gwa gwb pod1
 daemon -w 1
 FDS=$(descriptors)
 
-client() { # client NAME LAST VTEP: a kernel vxlan device that has the own side as its remote
+client() { # client NAME LAST VTEP: a kernel vxlan device that has the hub as its remote
 	far "$1" remote "$3"
 	ip -n "$P-$1" addr flush dev vxlan0
 	ip -n "$P-$1" addr add "172.16.0.$2/24" brd + dev vxlan0
