@@ -229,7 +229,7 @@ int option_next(struct option_line *line, const struct option_spec *const tables
 int option_read_line(const struct option_spec *table, unsigned commands, struct option_line *line, void *into,
 		     struct failure *why)
 {
-	const struct option_spec *const tables[2] = {table, NULL}, *option;
+	const struct option_spec *const tables[2] = {table, NULL}, *option = NULL;
 	size_t counts[64] = {0};
 	const char *value;
 	for (;;) {
@@ -237,7 +237,7 @@ int option_read_line(const struct option_spec *table, unsigned commands, struct 
 		int got = option_next(line, tables, commands, &option, &value, why);
 		if (!got && value)
 			return option_wrong_usage(line, why, "unexpected argument '%.40s'", value);
-		if (got <= 0)
+		if (got <= 0 || !option)
 			return got;
 		snprintf(label, sizeof(label), "--%s", option->name);
 		int error = store_text(option, label, value, into, &counts[option - table], why);

@@ -23,7 +23,7 @@ struct request_line {
 enum { INSTALL = 1, UNINSTALL = 2 };
 
 #define OPTIONS struct request_line
-#define BOTH .commands = INSTALL | UNINSTALL
+#define BOTH .commands = (INSTALL | UNINSTALL)
 #define INSTALL_ALONE .commands = INSTALL
 static const struct option_spec cni_options[] = {
 	OPTION_TEXT("bin-dir", 0, "DIR", install.bin_dir, "the node's CNI plugins (/opt/cni/bin)", BOTH),

@@ -16,7 +16,7 @@ static int parse_listen(const char *label, const char *text, void *into, struct 
 #define OPTIONS struct usage
 #define SERVE .commands = USAGE_SERVE
 #define CERT .commands = USAGE_CERT
-#define BOTH .commands = USAGE_SERVE | USAGE_CERT
+#define BOTH .commands = (USAGE_SERVE | USAGE_CERT)
 static const struct option_spec usage_options[] = {
 	OPTION_VALUE("webhook-listen-address", 0, "[ADDRESS]:PORT", listen, parse_listen, "where to serve (:8443)",
 		     SERVE),

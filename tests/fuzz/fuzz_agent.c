@@ -7,9 +7,9 @@
  * now on, to everything. !: news from it. T: five seconds are over. Whatever comes, the agent goes on; and a pod of
  * which nothing is known is never told that it has no gateway.
  */
+#include "control/kube/agent_methods.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
-#include "control/kube/agent_methods.h"
 #include "control/kube/reconciler.h"
 #include "tap/base/log.h"
 

@@ -85,7 +85,7 @@ static void run_to(struct fixture *f, const char *input, int stop_fd, FILE *out)
 	close(in[0]);
 	fclose(memory);
 	fclose(err);
-	f->took = clock_ms() - started;
+	f->took = (long long)(clock_ms() - started);
 }
 
 /* With a configuration of version, timeout, and `more` (begins with ','). */

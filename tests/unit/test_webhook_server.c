@@ -630,7 +630,7 @@ static void test_slow(void **state)
 	}
 	for (size_t i = 0; i < 10; i++)
 		call_close(&slow[i]);
-	usleep((SERVER_SLOW + 2 * SWEEP) * 1000); /* it has been idle for longer than a request may take */
+	usleep((SERVER_SLOW + 2ul * SWEEP) * 1000); /* it has been idle for longer than a request may take */
 	long connects = -1;
 	check_review(&kept, "n1", NULL, "gw1.g.svc.cluster.local");
 	curl_easy_getinfo(kept.curl, CURLINFO_NUM_CONNECTS, &connects);
