@@ -31,6 +31,13 @@ int option_refuse(const char *label, const char *text, const char *what, struct 
 	return fail(why, -EINVAL, label, "%s: '%.64s' is not %s", label, text, what);
 }
 
+int option_parse_network(const char *label, const char *text, struct prefix *out, struct failure *why)
+{
+	if (strchr(text, '/') && !prefix_parse(text, out) && out->length)
+		return 0;
+	return option_refuse(label, text, "a network; give ADDRESS/LENGTH, as 10.244.0.0/16", why);
+}
+
 /* ---- from a text ---- */
 
 static int set_integer(const struct option_spec *option, const char *label, long long number, void *into,

@@ -14,6 +14,7 @@
 #ifndef PODSWITCH_OPTION_H
 #define PODSWITCH_OPTION_H
 
+#include "tap/base/address.h"
 #include "tap/base/failure.h"
 
 #include <jansson.h>
@@ -159,5 +160,8 @@ void option_help(const struct option_spec *table, unsigned commands, int width, 
 
 /* Refuses a value: "LABEL: 'TEXT' is not WHAT", where `what` says what to give. -EINVAL. */
 int option_refuse(const char *label, const char *text, const char *what, struct failure *why);
+
+/* For parsers: a network with its length, which is not 0. -EINVAL. */
+int option_parse_network(const char *label, const char *text, struct prefix *out, struct failure *why);
 
 #endif

@@ -245,15 +245,10 @@ static int parse_hostname(const char *label, const char *text, void *into, struc
 static int parse_port_keep(const char *label, const char *text, void *into, struct failure *why)
 {
 	struct port_config *config = into;
-	struct prefix network = {0};
-	if (!text) {
-		config->n_keep = 0;
-		return 0;
-	}
-	if (!strchr(text, '/') || prefix_parse(text, &network) || !network.length)
-		return option_refuse(label, text, "a network; give ADDRESS/LENGTH, as 10.244.0.0/16", why);
-	config->keep[config->n_keep++] = network;
-	return 0;
+	int error = text ? option_parse_network(label, text, &config->keep[config->n_keep], why) : 0;
+	if (!error)
+		config->n_keep = text ? config->n_keep + 1 : 0;
+	return error;
 }
 
 #define OPTIONS struct port_config

@@ -9,15 +9,10 @@
 static int parse_keep(const char *label, const char *text, void *into, struct failure *why)
 {
 	struct settings *settings = into;
-	struct prefix network = {0};
-	if (!text) {
-		settings->n_keep = 0;
-		return 0;
-	}
-	if (!strchr(text, '/') || prefix_parse(text, &network) || !network.length)
-		return option_refuse(label, text, "a network; give ADDRESS/LENGTH", why);
-	settings->keep[settings->n_keep++] = network;
-	return 0;
+	int error = text ? option_parse_network(label, text, &settings->keep[settings->n_keep], why) : 0;
+	if (!error)
+		settings->n_keep = text ? settings->n_keep + 1 : 0;
+	return error;
 }
 
 #define OPTIONS struct settings
