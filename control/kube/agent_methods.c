@@ -113,9 +113,8 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	remove_earlier(reconciler, attachment);
 	switch (reconcile(reconciler, attachment)) {
 	case ATTACHMENT_NONE:
-		if (!cluster_hears_namespaces(reconciler->config.cluster))
-			return answer_pending("podswitch-agent does not hear of changes of namespaces just now",
-					      result);
+		if (!cluster_watches_namespaces(reconciler->config.cluster))
+			return answer_pending("podswitch-agent's watch of namespaces is interrupted", result);
 		memory_drop(reconciler->config.memory, attachment->port);
 		reconciler_drop(reconciler, attachment);
 		*result = json_pack("{s:s}", "state", "none");

@@ -302,7 +302,7 @@ bool cluster_synced(const struct cluster *cluster)
 	return !*cluster_missing(cluster);
 }
 
-bool cluster_hears_namespaces(const struct cluster *cluster)
+bool cluster_watches_namespaces(const struct cluster *cluster)
 {
 	return watch_live(cluster->stores[NAMESPACES].watch) || !watch_live(cluster->stores[PODS].watch);
 }

@@ -37,7 +37,7 @@ bool cluster_synced(const struct cluster *cluster);
  * Whether the namespace of a new pod is known as well as the pod is. Not while changes of pods arrive and those of
  * namespaces do not: the namespace's annotation may be older than the pod, and still unknown to us.
  */
-bool cluster_hears_namespaces(const struct cluster *cluster);
+bool cluster_watches_namespaces(const struct cluster *cluster);
 
 /* The kind of object that is not synced yet, for people; "" when all are. */
 const char *cluster_missing(const struct cluster *cluster);

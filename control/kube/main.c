@@ -25,7 +25,7 @@
 
 #define NAP 1000      /* ms: the longest sleep of the loop */
 #define SHORT_NAP 20  /* ms while a pass waits for its turn */
-#define HINDSIGHT 500 /* ms to wait, when told to stop, for the news that the DaemonSet is deleted */
+#define HINDSIGHT 500 /* ms to wait after SIGTERM for the news that the DaemonSet is deleted */
 
 struct agent {
 	struct settings settings;

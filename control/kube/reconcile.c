@@ -227,7 +227,7 @@ enum attachment_state reconcile(struct reconciler *reconciler, struct attachment
 	if (!pod) {
 		attachment->orphaned = attachment->orphaned ? attachment->orphaned : reconciler->now;
 		return attachment_set_state(attachment, ATTACHMENT_PENDING,
-					    "the API server has not told this node of the pod yet");
+					    "the API server has not reported the pod to this node yet");
 	}
 	attachment->orphaned = 0;
 	reconciler_choose(reconciler, pod, attachment->namespace, attachment->configured, &choice);

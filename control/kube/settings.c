@@ -20,7 +20,7 @@ static const struct option_spec settings_options[] = {
 	OPTION_TEXT("node", 0, "NAME", node, "this node's name in the cluster ($NODE_NAME)"),
 	OPTION_TEXT("socket", 's', "SOCKET", socket, "podswitchd's control socket (/run/podswitch/control.sock)"),
 	OPTION_TEXT("agent-socket", 0, "SOCKET", agent_socket, "where podswitch-cni asks (agent.sock beside it)"),
-	OPTION_TEXT("api", 0, "URL", api, "the API server (as a pod is told)"),
+	OPTION_TEXT("api", 0, "URL", api, "the API server (from the environment of a pod)"),
 	OPTION_TEXT("token-file", 0, "FILE", token_file, "the bearer token (the pod's service account's)"),
 	OPTION_TEXT("ca-file", 0, "FILE", ca_file,
 		    "the API server's certificate authority (the pod's service account's)"),

@@ -46,7 +46,7 @@ static const struct option_spec usage_options[] = {
 	OPTION_NUMBER("renew-before", 0, "DAYS", renew_before, 0, 1000000, "how long before its end to renew it (90)",
 		      CERT),
 	OPTION_NUMBER("every", 0, "SECONDS", every, 0, 1000000, "how often to check it; 0: once (0)", CERT),
-	OPTION_TEXT("api", 0, "URL", api, "the API server (as a pod is told)", BOTH),
+	OPTION_TEXT("api", 0, "URL", api, "the API server (from the environment of a pod)", BOTH),
 	OPTION_TEXT("token-file", 0, "FILE", token_file, "the bearer token (the pod's service account's)", BOTH),
 	OPTION_TEXT("ca-file", 0, "FILE", ca_file,
 		    "the API server's certificate authority (the pod's service account's)", BOTH),

@@ -153,11 +153,11 @@ static void hears_namespaces(void **state)
 
 	watch_fill("pods of this node", "[]");
 	watch_fill("namespaces", "[]");
-	assert_true(cluster_hears_namespaces(f->cluster));
+	assert_true(cluster_watches_namespaces(f->cluster));
 	watch_of("namespaces")->live = false;
-	assert_false(cluster_hears_namespaces(f->cluster));
+	assert_false(cluster_watches_namespaces(f->cluster));
 	watch_of("pods of this node")->live = false;
-	assert_true(cluster_hears_namespaces(f->cluster));
+	assert_true(cluster_watches_namespaces(f->cluster));
 }
 
 static void visit_watch(void *context, const char *what, const struct watch_counters *counters, bool live)

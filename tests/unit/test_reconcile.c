@@ -549,7 +549,7 @@ static void pod_not_seen(void **state)
 
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
-	assert_non_null(strstr(reason_of(f), "not told this node of the pod"));
+	assert_non_null(strstr(reason_of(f), "not reported the pod to this node"));
 	/* Nor is an earlier pod of the name this one. */
 	put_pod("media", "tv", UID, "");
 	json_t *params = question(C1, "media", "tv");
