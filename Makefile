@@ -77,7 +77,7 @@ $(BENCH):
 
 # The lists of options and of drop reasons in a man page come from the tables in the code.
 MAN_FROM := control/base/man.awk vswitch/base/drops.def $(wildcard $(addprefix control/,daemon/config.c daemon/options.c \
-	    ctl/options.c ctl/stats.c cni/main.c kube/settings.c webhook/usage.c))
+	    ctl/command_line.c ctl/stats.c cni/main.c kube/settings.c webhook/usage.c))
 vpath %.in $(ROOMS)
 $(BUILD)/man/%: %.in $(MAN_FROM) Makefile
 	@mkdir -p $(@D)

@@ -6,7 +6,7 @@
 #define PODSWITCH_CTL_H
 
 #include "control/base/client.h"
-#include "control/ctl/options.h"
+#include "control/ctl/command_line.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * A fake podswitchd, a thread behind a temporary socket, keeps the requests it got and answers from a script.
  */
 #include "control/base/client.c"
+#include "control/ctl/command_line.c"
 #include "control/ctl/ctl.h"
-#include "control/ctl/options.c"
 #include "control/ctl/table.c"
 
 #include "control/ctl/stats.c" /* last: its names are short */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options.h - podswitchctl's command line: OBJECT COMMAND, their options, and --help
+ * command_line.h - podswitchctl's command line: OBJECT COMMAND, their options, and --help
  *
  * A command's options are those of the method it calls (control/daemon/options.h) and become the method's parameters.
  * Only their shape is checked here: unknown words, missing values, numbers where the method wants numbers. Whether a
  * value makes sense is for podswitchd to say, which names the parameter.
  */
-#ifndef PODSWITCH_CTL_OPTIONS_H
-#define PODSWITCH_CTL_OPTIONS_H
+#ifndef PODSWITCH_COMMAND_LINE_H
+#define PODSWITCH_COMMAND_LINE_H
 
 #include "control/daemon/options.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway.c - podswitchctl gateway: VXLAN networks behind their remotes */
+/* command_gateway.c - podswitchctl gateway: VXLAN networks behind their remotes */
 #include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"

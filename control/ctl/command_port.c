@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port.c - podswitchctl port: TAPs in pods, each attached to a gateway */
+/* command_port.c - podswitchctl port: TAPs in pods, each attached to a gateway */
 #include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fdb.c - podswitchctl fdb: which MAC is behind which port or remote */
+/* command_fdb.c - podswitchctl fdb: which MAC is behind which port or remote */
 #include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* options.c - podswitchctl's command line: OBJECT COMMAND, their options, and --help */
-#include "control/ctl/options.h"
+/* command_line.c - podswitchctl's command line: OBJECT COMMAND, their options, and --help */
+#include "control/ctl/command_line.h"
 
 #include <ctype.h>
 #include <stdlib.h>
