@@ -23,7 +23,9 @@ char *base64_decode(const char *text)
 
 	if (!text || gnutls_base64_decode2(&in, &out))
 		return NULL;
-	char *result = strndup((const char *)out.data, out.size);
+	char *result = calloc(1, out.size + 1);
+	if (result)
+		memcpy(result, out.data, out.size);
 	gnutls_memset(out.data, 0, out.size);
 	gnutls_free(out.data);
 	return result;
