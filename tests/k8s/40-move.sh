@@ -40,8 +40,9 @@ within "and back" 5 answered t-one mine t-one
 # The gateway's pod ends and comes again on the other node, with another address.
 from=$(K -n t-one get pod "$(gateway_pods t-one)" -o jsonpath='{.status.podIP}')
 # The Deployment makes the new one when the old one's object is gone, for which the kubelet may take its 10 s turn.
+begin
 K -n t-one patch deployment vpn -p "{\"spec\":{\"template\":{\"spec\":{\"nodeSelector\":{\"kubernetes.io/hostname\":\"$N2\"}}}}}" >/dev/null
-check "a gateway is moved to the other node" poll 60 appeared t-one "$N2"
+within "a gateway is moved to the other node: the new one is made in 20 s" 20 appeared t-one "$N2"
 begin
 check "it is ready there" poll 60 moved t-one "$from"
 within "traffic is back, 10 s after the new one was made" 10 both_answered

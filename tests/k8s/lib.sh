@@ -79,7 +79,7 @@ timed() { # timed SECONDS COMMAND...: as poll; the time it took goes into TOOK (
 
 # ---- a check of time ------------------------------------------------------------------------------------------------
 
-within() { # within TEXT SECONDS COMMAND...: it succeeds before that time is over, measured; the limit does not know SLOW
+within() { # within TEXT SECONDS COMMAND...: it succeeds before that time is over, measured
 	local text=$1 limit=$2
 	shift 2
 	if ! timed "$((limit * 3))" "$@"; then
@@ -281,8 +281,10 @@ lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
 	gateway_up "$1" && [ "$(tail -n 1 "$TMP/gateways" | cut -d' ' -f2)" != "$2" ]
 }
-appeared() { # appeared NAMESPACE NODE: its gateway's pod is there by order, running or not
-	[ -n "$(gateway_pods "$1")" ] && [ "$(K -n "$1" get pod "$(gateway_pods "$1")" -o jsonpath='{.spec.nodeName}')" = "$2" ]
+appeared() { # appeared NAMESPACE NODE: its gateway's pod is made there, running or not
+	local pod
+	pod=$(gateway_pods "$1")
+	[ -n "$pod" ] && [ "$(K -n "$1" get pod "$pod" -o jsonpath='{.spec.nodeName}')" = "$2" ]
 }
 silent() { # silent NAMESPACE NAME: for two seconds nobody answers
 	local before
