@@ -359,7 +359,18 @@ static enum drop find_origin(struct worker *worker, const struct underlay *under
 			     uint32_t vni)
 {
 	origin->vni = vni;
-	return origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
+	enum drop reason = origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
+	if (reason == DROP_UNKNOWN_REMOTE || reason == DROP_UNKNOWN_VNI) {
+		const struct stray stray = {
+			.source = origin->source,
+			.vni = vni,
+			.port = underlay->port,
+			.gateway = origin->owner ? origin->owner->gateway->id : 0,
+			.seen = worker->now,
+		};
+		stray_note(&worker->strays, &stray);
+	}
+	return reason;
 }
 
 /* Whether the frame may come from there. If so, learns it. */
