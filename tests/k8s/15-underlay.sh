@@ -8,16 +8,16 @@
 # shellcheck source=lib.sh
 
 [ -n "$BED" ] || { note "left out: the nodes' network is not ours to change" && exit 0; }
-PODS=10.244.0.0/16
+PODS=10.244.0.0/16 NODENET=10.100.0.0/24 # as networks do it, it is all but $PODS; the captures know pods by their addresses
 rule() { hand "$N2" iptables "$@"; } # on the gateway's node
 calm() {
-	rule -t nat -D POSTROUTING -s $PODS ! -d $PODS -j MASQUERADE
+	rule -t nat -D POSTROUTING -s $PODS -d "$NODENET" -j MASQUERADE
 	rule -D FORWARD -p udp --dport 8473 ! -s $PODS -j DROP
 } >/dev/null 2>&1
-trap calm EXIT
+trap "calm || true" EXIT
 KIND=podswitch # its port, 8473, is free on the nodes
 
-rule -t nat -I POSTROUTING -s $PODS ! -d $PODS -j MASQUERADE
+rule -t nat -I POSTROUTING -s $PODS -d "$NODENET" -j MASQUERADE
 space t-one
 space t-two
 gateway t-one "$N2"

@@ -22,6 +22,7 @@
 #include "vswitch/path/remote.h"
 #include "vswitch/path/train.h"
 
+#include <linux/icmp.h>
 #include <stddef.h>
 
 /* A frame on its way, with what is known about it besides its bytes. */
@@ -36,8 +37,19 @@ struct packet {
 
 /* To a port of this node */
 
+/* RFC 792: type 8 is an echo request. */
+static bool is_ping(const struct frame *frame)
+{
+	return frame->version == 4 && frame->protocol == PROTO_ICMP4 && frame->l4 && frame->l4 < frame->length &&
+	       frame->data[frame->l4] == ICMP_ECHO;
+}
+
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)
 {
+	if (atomic_load_explicit(&port->deaf_until, memory_order_relaxed) >= worker->now && is_ping(&packet->frame)) {
+		worker_drop(worker, port, NULL, DROP_ADDRESS_CHECK);
+		return;
+	}
 	if (packet->from_pod)
 		deliver_whole(worker, port, &packet->frame, &packet->vnet);
 	else

@@ -107,6 +107,7 @@ struct port {
 	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
 	bool stays_closed;       /* being removed: an exclusive port's pod does not get its own default route back */
 	char trouble[160];       /* why the lease could not be used, or "" */
+	uint64_t follow_at;      /* ms, when that is tried again */
 	struct gateway *gateway; /* NULL: detached */
 	struct worker *worker;   /* whose ring reads its TAP */
 	struct netns netns;
@@ -122,6 +123,11 @@ struct port {
 	 */
 	struct address vteps[PORT_MAX_VTEPS];
 	unsigned n_vteps;
+	/*
+	 * While podswitchd asks a DHCP server for an address that the pod has, pings to the pod are dropped: second of
+	 * the monotonic clock up to which that is so. The server takes an answer for somebody else's.
+	 */
+	_Atomic uint32_t deaf_until;
 	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
 	struct port_counters *counters; /* one a worker */
 	struct port *next;              /* in the order of creation */
