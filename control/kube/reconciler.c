@@ -32,6 +32,7 @@ int reconciler_open(const struct reconciler_config *config, struct reconciler **
 						      .underlay = config->underlay,
 						      .probe = config->probe,
 						      .networks = reconciler->networks};
+	reconciler->told = json_object();
 	reconciler->pass_wanted = true;
 	*out = reconciler;
 	return 0;
@@ -45,6 +46,7 @@ void reconciler_close(struct reconciler *reconciler)
 		reconciler_drop(reconciler, reconciler->attachments);
 	podswitchd_ports_close(&reconciler->ports);
 	gateway_lookup_free(&reconciler->lookup);
+	json_decref(reconciler->told);
 	free(reconciler);
 }
 
@@ -100,6 +102,7 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 		(void)reconcile(reconciler, attachment);
 	if (reconciler->config.running)
 		attach_running_pods(reconciler);
+	proofread_pods(reconciler);
 	if (period)
 		reconciler_sweep(reconciler);
 	reconciler->passed = period ? now : reconciler->passed;
