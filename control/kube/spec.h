@@ -16,6 +16,10 @@
 
 #define SPEC_MAX_NOT_ROUTED 32
 #define SPEC_VNI 42
+#define SPEC_NETWORK                                                                                                   \
+	{                                                                                                              \
+		.address = {.bytes = {172, 16, 0, 0}, .family = AF_INET}, .length = 24                                 \
+	}
 #define SPEC_PORT 8472 /* the kernel's default, which pod-gateway uses when VXLAN_PORT is 0 */
 
 enum spec_mode { SPEC_DHCP, SPEC_STATIC };
@@ -27,6 +31,7 @@ struct gateway_spec {
 	uint16_t port;   /* UDP, host order: the annotation's, else the Service's first UDP port, else SPEC_PORT */
 	bool port_given; /* by the annotation */
 	struct prefix network; /* no host bits */
+	bool network_given;    /* by the annotation */
 	struct address router; /* the first host of it */
 	enum spec_mode mode;
 	unsigned mtu; /* bytes; 0: as the path allows */
@@ -42,6 +47,9 @@ struct gateway_spec {
  * 0, free *out with spec_free(); after an error it holds nothing.
  */
 int spec_read(const json_t *service, struct gateway_spec *out, struct failure *why);
+
+/* Whether the Service is annotated with podswitch.io/network, well or not. */
+bool spec_names_network(const json_t *service);
 
 /* Frees what `spec` holds and zeroes it; zeroes are accepted. */
 void spec_free(struct gateway_spec *spec);

@@ -23,8 +23,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const kinds[] = {"pods of this node", "namespaces",       "services", "endpointslices", "nodes",
-				    "servicecidrs",      "our own DaemonSet"};
+static const char *const kinds[] = {
+	"pods of this node", "namespaces",        "services",         "endpointslices",   "nodes",
+	"servicecidrs",      "our own DaemonSet", "Calico's ippools", "ciliumpodippools", "ciliumnodes"};
 
 /* ---- what the agent talks to ---- */
 
@@ -143,11 +144,11 @@ static void take_line(struct world *world, const char *line)
 	char what = *line;
 	json_t *value = json_loads(line + 1, 0, NULL);
 
-	if (what >= '0' && what <= '6')
+	if (what >= '0' && what <= '9')
 		say(what - '0', '0', value);
-	else if (what >= 'a' && what <= 'g')
+	else if (what >= 'a' && what <= 'j')
 		say(what - 'a', 'a', value);
-	else if (what >= 'A' && what <= 'G')
+	else if (what >= 'A' && what <= 'J')
 		say(what - 'A', 'A', value);
 	if (what == '+')
 		ask(world, "attachment.add", value);
@@ -173,13 +174,15 @@ static void take_line(struct world *world, const char *line)
 static void look_around(const struct world *world)
 {
 	struct cluster_endpoint endpoints[CLUSTER_MAX_ENDPOINTS];
-	struct prefix networks[64];
+	const struct kept_networks_config config = {.node = "n1"};
+	struct kept_networks kept = {0};
 	struct reconciler_counters counters;
 
 	for (size_t i = 0; i < cluster_endpoints(world->cluster, "media", "vpn", endpoints); i++)
 		assert(endpoints[i].address.family);
-	for (size_t i = 0; i < cluster_networks(world->cluster, networks, 64); i++)
-		assert(networks[i].length);
+	assert(!kept_networks_find(world->cluster, &config, &kept, &kept) && kept.n <= KEPT_NETWORKS_MAX);
+	for (size_t i = 0; i < kept.n; i++)
+		assert(kept.list[i].length);
 	reconciler_count(world->attach, &counters);
 	assert(counters.ready + counters.pending + counters.refused <= counters.attachments);
 }
