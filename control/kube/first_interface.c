@@ -28,6 +28,7 @@ static bool networks_changed(const struct reconciler *reconciler)
 {
 	const struct first_interface *first = &reconciler->first;
 	return !first->found || first->version != cluster_networks_version(reconciler->config.cluster) ||
+	       first->surveys != first->survey.version ||
 	       (first->narrower && reconciler->now - first->narrower >= LINGER);
 }
 
@@ -73,27 +74,47 @@ static void first_interface_adopt(struct reconciler *reconciler, const struct ke
 	reconciler->pass_wanted = reconciler->pass_wanted || !same;
 }
 
+/* Whether something that will be known in a moment is not known yet. */
+static bool first_interface_waits(const struct reconciler *reconciler)
+{
+	const struct first_interface *first = &reconciler->first;
+	bool known = cluster_networks_answered(reconciler->config.cluster) && !first->survey.asking;
+	return !first->found && !known && reconciler->now - first->began < PATIENCE;
+}
+
+static void survey_turn(struct reconciler *reconciler)
+{
+	struct first_interface *first = &reconciler->first;
+	if (first->unnamed && cluster_networks_answered(reconciler->config.cluster))
+		pod_survey_turn(&first->survey, reconciler->now,
+				json_object_size(cluster_objects(reconciler->config.cluster, CLUSTER_NODES)));
+}
+
 void first_interface_turn(struct reconciler *reconciler)
 {
 	struct first_interface *first = &reconciler->first;
 	const struct kept_networks_config config = {.node = reconciler->config.node,
 						    .keep = reconciler->config.keep,
 						    .n_keep = reconciler->config.n_keep,
-						    .metadata = reconciler->config.keep_metadata};
+						    .metadata = reconciler->config.keep_metadata,
+						    .seen = &first->survey.seen};
 	struct kept_networks fresh;
+	survey_turn(reconciler);
 	if (!networks_changed(reconciler) || reconciler->now < first->due)
 		return;
 	first->began = first->began ? first->began : reconciler->now;
-	if (!first->found && !cluster_networks_answered(reconciler->config.cluster) &&
-	    reconciler->now - first->began < PATIENCE)
-		return;
 	uint64_t before = clock_ms();
 	if (kept_networks_find(reconciler->config.cluster, &config, &first->kept, &fresh)) {
 		log_line(LOG_ERROR, "out of memory for the cluster's networks");
 		return;
 	}
+	first->unnamed = fresh.n > fresh.n_named;
+	survey_turn(reconciler);
+	if (first_interface_waits(reconciler))
+		return;
 	first_interface_adopt(reconciler, &fresh);
 	first->found = true;
+	first->surveys = first->survey.version;
 	first->version = cluster_networks_version(reconciler->config.cluster);
 	first->due = reconciler->now + PAUSE_SHARE * (clock_ms() - before);
 	say_left_out(first);

@@ -30,6 +30,7 @@ int reconciler_open(const struct reconciler_config *config, struct reconciler **
 	reconciler->lookup.cluster = config->cluster;
 	reconciler->ports = (struct podswitchd_ports){
 		.podswitchd = config->podswitchd, .probe = config->probe, .kept = &reconciler->first.kept};
+	reconciler->first.survey = (struct pod_survey){.kube = config->kube, .node = config->node};
 	reconciler->pass_wanted = true;
 	*out = reconciler;
 	return 0;
@@ -42,6 +43,7 @@ void reconciler_close(struct reconciler *reconciler)
 	while (reconciler->attachments)
 		reconciler_drop(reconciler, reconciler->attachments);
 	podswitchd_ports_close(&reconciler->ports);
+	pod_survey_close(&reconciler->first.survey);
 	gateway_lookup_free(&reconciler->lookup);
 	free(reconciler);
 }

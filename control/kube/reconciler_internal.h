@@ -16,6 +16,7 @@
 
 #include "control/kube/attachment.h"
 #include "control/kube/gateway_lookup.h"
+#include "control/kube/pod_survey.h"
 #include "control/kube/podswitchd_ports.h"
 #include "control/kube/reconciler.h"
 
@@ -28,6 +29,9 @@ struct first_interface {
 	struct kept_networks kept; /* in force */
 	bool found;                /* they have been, once */
 	unsigned version;          /* cluster_networks_version() at that time */
+	bool unnamed;              /* pods of this node are in none of those that the cluster names */
+	struct pod_survey survey;  /* so that others' are looked for */
+	unsigned surveys;          /* its version at that time */
 	uint64_t began;            /* ms, since when they could have been found; 0: not yet */
 	uint64_t due;              /* ms: they are not found again before */
 	uint64_t narrower;         /* ms, since when less than what is in force would do; 0: all of it is needed */

@@ -52,6 +52,22 @@ void events_send(struct kube *kube, const char *node, const json_t *pod, bool wa
 	snprintf(last_message, sizeof(last_message), "%s", message);
 }
 
+static struct kube_request surveyed; /* the last request of a survey */
+
+int kube_request(struct kube *kube, const struct kube_request *request, struct failure *why)
+{
+	(void)kube;
+	(void)why;
+	surveyed = *request;
+	return 0;
+}
+
+void kube_cancel(struct kube *kube, const void *context)
+{
+	(void)kube;
+	(void)context;
+}
+
 int find_netns(const char *uid, char *out, size_t size)
 {
 	searches++;
@@ -783,6 +799,36 @@ static void own_address_is_only_in_a_block(void **state)
 	assert_non_null(strstr(last_message, "the pod's own address 10.42.77.70 is in none of the kept networks"));
 	assert_non_null(strstr(last_message, "10.42.77.64/26"));
 	assert_non_null(strstr(last_message, "set PODSWITCH_KEEP"));
+}
+
+/* Where nobody names the pods' networks, others' pods are looked for, and before anything is changed. */
+static void pods_of_other_nodes_are_looked_for(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.kube = (struct kube *)f;
+	surveyed = (struct kube_request){0};
+	close_agent(f);
+	open_agent(f);
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','annotations':{" ASKS_VPN "}},"
+			"'spec':{'containers':[]},'status':{'phase':'Running','podIP':'10.42.77.70'}}");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(surveyed.done);
+	json_t *answer = json_of("{'metadata':{},'items':[{'status':{'podIP':'10.42.3.7'}}]}");
+	surveyed.done(surveyed.context, 200, answer, "");
+	json_decref(answer);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_true(port_keeps(f, TV, "10.42.77.64/26") && port_keeps(f, TV, "10.42.3.0/26"));
+	surveyed = (struct kube_request){0};
+	turn(f, POD_SURVEY_PERIOD);
+	assert_non_null(surveyed.done);
+	answer = json_of("{'metadata':{},'items':[{'status':{'podIP':'10.42.4.7'}}]}");
+	surveyed.done(surveyed.context, 200, answer, "");
+	json_decref(answer);
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.42.4.0/26"));
 }
 
 /* A Service's annotation does not take what is kept. */
@@ -1717,6 +1763,7 @@ int main(void)
 		TEST(does_not_wait_for_ever),
 		TEST(own_address_is_not_kept),
 		TEST(own_address_is_only_in_a_block),
+		TEST(pods_of_other_nodes_are_looked_for),
 		TEST(gateway_network_is_kept),
 		TEST(gateway_network_is_not_given),
 		TEST(configured_network_is_huge),
