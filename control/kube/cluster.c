@@ -182,15 +182,35 @@ static void keep_metadata(json_t *kept)
 static void keep_node_metadata(json_t *kept)
 {
 	const json_t *metadata = json_object_get(kept, "metadata"), *all = json_object_get(metadata, "annotations");
-	json_t *annotations = json_object();
+	json_t *annotations = json_object(), *slim = json_pack("{s:O}", "name", json_object_get(metadata, "name"));
 	for (size_t i = 0; node_annotations[i]; i++) {
 		json_t *value = json_object_get(all, node_annotations[i]);
 		if (value)
 			json_object_set(annotations, node_annotations[i], value);
 	}
-	json_object_set_new(
-		kept, "metadata",
-		json_pack("{s:O, s:o}", "name", json_object_get(metadata, "name"), "annotations", annotations));
+	if (json_object_size(annotations))
+		json_object_set(slim, "annotations", annotations);
+	json_decref(annotations);
+	json_object_set_new(kept, "metadata", slim);
+}
+
+/* A list for each type instead of an object for each address. */
+static void keep_node_addresses(json_t *kept)
+{
+	json_t *status = json_object();
+	const json_t *entry;
+	size_t i;
+	json_array_foreach(json_object_get(json_object_get(kept, "status"), "addresses"), i, entry)
+	{
+		const char *type = json_text(entry, "type");
+		json_t *address = json_object_get(entry, "address");
+		if (!address || (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0))
+			continue;
+		if (!json_object_get(status, type))
+			json_object_set_new(status, type, json_array());
+		json_array_append(json_object_get(status, type), address);
+	}
+	json_object_set_new(kept, "status", status);
 }
 
 /* Where Cilium takes addresses from a cloud, "ipam" has every single one, and changes with every pod. */
@@ -216,6 +236,8 @@ static json_t *object_slim(enum cluster_kind kind, const json_t *object)
 		keep_node_metadata(kept);
 	else
 		keep_metadata(kept);
+	if (kind == CLUSTER_NODES)
+		keep_node_addresses(kept);
 	if (kind == CLUSTER_CILIUM_NODES)
 		keep_ipam_networks(json_object_get(kept, "spec"));
 	if (kind == CLUSTER_PODS) {

@@ -24,7 +24,9 @@ enum cluster_kind {
 	CLUSTER_NAMESPACES,
 	CLUSTER_SERVICES,
 	CLUSTER_SLICES,
-	CLUSTER_NODES, /* of their annotations, those with an address that the cluster's network gave the node */
+	/* Of their addresses the lists status.InternalIP and status.ExternalIP; of their annotations those with an
+	   address that the cluster's network gave the node. */
+	CLUSTER_NODES,
 	CLUSTER_SERVICE_CIDRS, /* this one and the next three: where there are any */
 	CLUSTER_CALICO_POOLS,
 	CLUSTER_CILIUM_POOLS,

@@ -253,18 +253,22 @@ static void gather_annotated(struct network_set *set, const json_t *node)
 	}
 }
 
+static void gather_list(struct network_set *set, const json_t *addresses)
+{
+	const json_t *address;
+	size_t i;
+	json_array_foreach(addresses, i, address)
+	{
+		if (json_is_string(address))
+			gather_address(set, json_string_value(address), false);
+	}
+}
+
 static void gather_node(const json_t *node, struct network_set *internal, struct network_set *external)
 {
-	const json_t *entry;
-	size_t i;
-	json_array_foreach(json_object_get(json_object_get(node, "status"), "addresses"), i, entry)
-	{
-		const char *type = json_text(entry, "type");
-		if (!strcmp(type, "InternalIP"))
-			gather_address(internal, json_text(entry, "address"), false);
-		else if (!strcmp(type, "ExternalIP"))
-			gather_address(external, json_text(entry, "address"), false);
-	}
+	const json_t *status = json_object_get(node, "status");
+	gather_list(internal, json_object_get(status, "InternalIP"));
+	gather_list(external, json_object_get(status, "ExternalIP"));
 	gather_annotated(internal, node);
 }
 

@@ -10,6 +10,7 @@
 #include "control/kube/agent_methods.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
+#include "control/kube/kept_networks.h"
 #include "control/kube/reconciler.h"
 #include "tap/base/log.h"
 

@@ -228,13 +228,14 @@ static void nodes_are_kept_small(void **state)
 	watch_say("nodes",
 		  "{'metadata':{'name':'n2','uid':'u','labels':{'a':'b'},'annotations':{'x':'y',"
 		  "'projectcalico.org/IPv4Address':'10.0.0.5/24'}},'spec':{'podCIDR':'10.1.0.0/24','taints':[]},"
-		  "'status':{'addresses':[],'images':[1,2,3]}}");
+		  "'status':{'addresses':[{'type':'InternalIP','address':'10.0.0.5'},{'type':'ExternalIP'},7,"
+		  "{'type':'Hostname','address':'n2'},{'type':'InternalIP','address':'fd00::5'}],'images':[1]}}");
 	watch_say("ciliumnodes", "{'metadata':{'name':'n2'},'spec':{'addresses':[],'ipam':{'podCIDRs':['10.1.0.0/24'],"
 				 "'pool':{'10.1.0.1':{}},'pools':{'allocated':[1],'requested':[2]}},'health':{}}}");
 	json_t *node =
 		json_of("{'metadata':{'name':'n2','annotations':{'projectcalico.org/IPv4Address':'10.0.0.5/24'}},"
-			"'spec':{'podCIDR':'10.1.0.0/24'},'status':{'addresses':[]}}");
-	json_t *cilium = json_of("{'metadata':{'name':'n2','annotations':{}},'spec':{'addresses':[],'ipam':"
+			"'spec':{'podCIDR':'10.1.0.0/24'},'status':{'InternalIP':['10.0.0.5','fd00::5']}}");
+	json_t *cilium = json_of("{'metadata':{'name':'n2'},'spec':{'addresses':[],'ipam':"
 				 "{'podCIDRs':['10.1.0.0/24'],'allocated':[1]}}}");
 	assert_true(json_equal(json_object_get(cluster_objects(f->cluster, CLUSTER_NODES), "n2"), node));
 	assert_true(json_equal(json_object_get(cluster_objects(f->cluster, CLUSTER_CILIUM_NODES), "n2"), cilium));

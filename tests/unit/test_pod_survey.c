@@ -131,10 +131,10 @@ static void failures(void **state)
 	answer(survey, 200, PODS(POD("10.9.2.2"), "more"));
 	answer(survey, 410, "{'kind':'Status'}");
 	assert_int_equal(survey->version, 2);
-	pod_survey_turn(survey, 2 * POD_SURVEY_PERIOD, 3);
+	pod_survey_turn(survey, 2ull * POD_SURVEY_PERIOD, 3);
 	answer(survey, -ETIMEDOUT, NULL);
 	refusal = -EBUSY;
-	pod_survey_turn(survey, 3 * POD_SURVEY_PERIOD, 3);
+	pod_survey_turn(survey, 3ull * POD_SURVEY_PERIOD, 3);
 	assert_int_equal(survey->version, 4);
 	assert_int_equal(survey->seen.n, 1);
 	assert_int_equal(survey->seen.list[0].address.bytes[2], 1);
