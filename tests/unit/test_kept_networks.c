@@ -532,6 +532,31 @@ static void covers_keep_off_gateways(void **state)
 	assert_false(keeps(f, "10.8.128.9"));
 }
 
+/* A tenant whose gateways' networks are in the way cannot make other covers wider than they were. */
+static void gateways_open_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char name[16], text[256];
+
+	for (int i = 0; i < 60; i++) {
+		int at = i / 2 * 16 + i % 2 + 1; /* pairs, each in a block of 16 */
+		snprintf(name, sizeof(name), "n%d", i + 100);
+		snprintf(text, sizeof(text), INTERNAL("10.8.%d.%d"), at / 256, at % 256);
+		put_node(name, "", text);
+	}
+	find(f);
+	assert_true(keeps(f, "10.8.1.145") && !keeps(f, "10.8.1.153"));
+	for (int i = 0; i < 24; i++) {
+		snprintf(text, sizeof(text),
+			 "{'metadata':{'namespace':'tenant','name':'s%d','annotations':{'podswitch.io/network':"
+			 "'10.8.%d.%d/30'}},'spec':{}}",
+			 i, i * 16 / 256, i * 16 % 256);
+		watch_say("services", text);
+	}
+	find(f);
+	assert_true(keeps(f, "10.8.1.145") && !keeps(f, "10.8.1.153"));
+}
+
 static void overlaps(void **state)
 {
 	struct fixture *f = *state;
@@ -642,6 +667,7 @@ int main(void)
 		TEST(covers_keep_off_metadata),
 		TEST(configured_networks),
 		TEST(covers_keep_off_gateways),
+		TEST(gateways_open_nothing),
 		TEST(overlaps),
 		TEST(five_thousand_nodes),
 		TEST(order_does_not_matter),
