@@ -243,7 +243,7 @@ static void newcomers_take_nothing_away(void **state)
 	assert_true(prefix_lists_equal(now.list, now.n, f->kept.list, f->kept.n));
 }
 
-/* From one node to a thousand, none that was reached is lost, and few additions change the list. */
+/* From one node to a thousand, none that was reached is lost, and half of them change nothing. */
 static void grows_steadily(void **state)
 {
 	struct fixture *f = *state;
@@ -262,7 +262,7 @@ static void grows_steadily(void **state)
 		}
 	}
 	assert_int_equal(f->kept.left_out, 0);
-	assert_in_range(changes, 2, 700);
+	assert_in_range(changes, 2, 500);
 	assert_false(keeps(f, "10.16.0.9"));
 }
 
