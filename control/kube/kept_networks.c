@@ -85,6 +85,13 @@ static const char *const local_networks[] = {"169.254.0.0/17",
 static const char *const metadata_networks[] = {"169.254.168.0/22", "fd00:ec2::/64", "fd20:ce::254/128",
 						"100.100.100.200/32", NULL};
 
+/* A route to one of these the kernel refuses, or gives another meaning: a port with it would not come up. */
+static const struct prefix unroutable[] = {{{{0}, AF_INET}, 8},
+					   {{{127}, AF_INET}, 8},
+					   {{{224}, AF_INET}, 3},
+					   {{{0}, AF_INET6}, 127}, /* :: and ::1 */
+					   {{{0xff}, AF_INET6}, 8}};
+
 struct finder {
 	const struct cluster *cluster;
 	const struct kept_networks_config *config;
@@ -116,6 +123,14 @@ static void leave_out(struct finder *finder, const struct prefix *network, const
 	}
 }
 
+static bool network_is_routable(const struct prefix *network)
+{
+	for (size_t i = 0; i < sizeof(unroutable) / sizeof(unroutable[0]); i++)
+		if (networks_overlap(&unroutable[i], network))
+			return false;
+	return true;
+}
+
 /* Moves what is private, and not in the list yet, to `private`; what is public stays in `set`. */
 static void split_set(struct finder *finder, struct network_set *set, struct network_set *private)
 {
@@ -129,6 +144,8 @@ static void split_set(struct finder *finder, struct network_set *set, struct net
 	for (size_t i = 0; i < set->n; i++) {
 		if (network_is_private(&set->list[i]))
 			network_set_add(private, &set->list[i]);
+		else if (!network_is_routable(&set->list[i]))
+			leave_out(finder, &set->list[i], "addresses that are no machine's");
 		else
 			set->list[n++] = set->list[i];
 	}
@@ -182,8 +199,7 @@ static void list_networks(struct finder *finder, struct network_set *set, size_t
 	}
 }
 
-/* Takes the set into the list, and empties it. Up to a quarter of the share is for public networks, if there are any.
- */
+/* Takes the set into the list, and empties it. Up to a quarter of the share is for the public networks of it. */
 static void take_share(struct finder *finder, struct network_set *set, size_t share, const char *what)
 {
 	struct network_set private = {0};

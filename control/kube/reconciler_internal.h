@@ -4,12 +4,12 @@
  *
  * From the top down; each calls only those below it:
  *
- *     agent_methods.c  the plugin's questions              reconciler.c   the turns
- *     running_pods.c   pods not started by the plugin      adopt.c        ports that podswitchd has already
- *     retire.c         attachments whose pod or sandbox is gone
- *     reconcile.c      one attachment: from what the cluster says to what podswitchd has
+ *     agent_methods.c    the plugin's questions            reconciler.c   the turns
+ *     running_pods.c     pods not started by the plugin    adopt.c        ports that podswitchd has already
+ *     retire.c           attachments whose pod or sandbox is gone
+ *     reconcile.c        one attachment: from what the cluster says to what podswitchd has
  *     first_interface.c  the networks that stay on pods' first interface
- *     attachments.c    the list, and what is asked about its entries
+ *     attachments.c      the list, and what is asked about its entries
  */
 #ifndef PODSWITCH_RECONCILER_INTERNAL_H
 #define PODSWITCH_RECONCILER_INTERNAL_H

@@ -179,6 +179,31 @@ static void nodes_have_addresses(void **state)
 	assert_int_equal(f->kept.left_out, 0);
 }
 
+/* A route to such an address fails, and with it would each pod's port. */
+static void nonsense_addresses(void **state)
+{
+	struct fixture *f = *state;
+
+	put_node(
+		"n1", "'podCIDRs':['127.0.0.0/24','ff00::/32','10.1.0.0/24']",
+		INTERNAL("0.0.0.0") "," INTERNAL("127.0.0.1") "," INTERNAL("::") "," INTERNAL("::1") "," EXTERNAL("224."
+														  "0.0."
+														  "1") "," EXTERNAL(
+			"255.255.255.255") "," INTERNAL("::ffff:10.0.0.1") "," INTERNAL("fe80::1%eth0") "," INTERNAL("1"
+														     "0"
+														     "."
+														     "0"
+														     "."
+														     "0"
+														     "."
+														     "1"
+														     "/"
+														     "8"
+														     "x"));
+	assert_string_equal(found(f), "10.1.0.0/24 ");
+	assert_string_equal(f->kept.what, "addresses that are no machine's");
+}
+
 /* The 41st node used to take all of 10.0.0.0/8 away from the gateway. */
 static void many_nodes_far_apart(void **state)
 {
@@ -649,6 +674,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(nodes_have_addresses),
+		TEST(nonsense_addresses),
 		TEST(many_nodes_far_apart),
 		TEST(private_and_public_addresses),
 		TEST(newcomers_take_nothing_away),
