@@ -189,8 +189,8 @@ static size_t prefer_listed(const struct finder *finder, struct network_set *set
 static void list_networks(struct finder *finder, struct network_set *set, size_t end, const char *what)
 {
 	size_t listed = set->n > end - finder->found.n ? prefer_listed(finder, set) : 0;
-	/* So that the example of what is left out stays the same. */
-	networks_sort(set->list + listed, set->n - listed);
+	if (set->n > listed) /* so that the example of what is left out stays the same */
+		networks_sort(set->list + listed, set->n - listed);
 	for (size_t i = 0; i < set->n; i++) {
 		if (finder->found.n < end)
 			finder->found.list[finder->found.n++] = set->list[i];

@@ -2,8 +2,8 @@
 /*
  * fuzz_agent.c - any objects of a cluster, any questions of a plugin and any answers of a podswitchd, in any order
  *
- * A line is a letter and a JSON text. 0 to 6: an object of that kind (cluster.c) is new or changed; a to g: is deleted;
- * A to G: a complete list. + - ? *: a question of the plugin (add, remove, check, gc). =: what podswitchd answers from
+ * A line is a letter and a JSON text. 0 to 9: an object of that kind (see below) is new or changed; a to j: is deleted;
+ * A to J: a complete list. + - ? *: a question of the plugin (add, remove, check, gc). =: what podswitchd answers from
  * now on, to everything. !: news from it. T: five seconds are over. Whatever comes, the agent goes on; and a pod of
  * which nothing is known is never told that it has no gateway.
  */
