@@ -183,23 +183,17 @@ static void nodes_have_addresses(void **state)
 static void nonsense_addresses(void **state)
 {
 	struct fixture *f = *state;
+	static const char *const addresses[] = {
+		"0.0.0.0",         "127.0.0.1",       "::",           "::1", "224.0.0.1",
+		"255.255.255.255", "::ffff:10.0.0.1", "fe80::1%eth0", ""};
+	char text[128];
 
-	put_node(
-		"n1", "'podCIDRs':['127.0.0.0/24','ff00::/32','10.1.0.0/24']",
-		INTERNAL("0.0.0.0") "," INTERNAL("127.0.0.1") "," INTERNAL("::") "," INTERNAL("::1") "," EXTERNAL("224."
-														  "0.0."
-														  "1") "," EXTERNAL(
-			"255.255.255.255") "," INTERNAL("::ffff:10.0.0.1") "," INTERNAL("fe80::1%eth0") "," INTERNAL("1"
-														     "0"
-														     "."
-														     "0"
-														     "."
-														     "0"
-														     "."
-														     "1"
-														     "/"
-														     "8"
-														     "x"));
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		snprintf(text, sizeof(text), INTERNAL("%s"), addresses[i]);
+		put_node("n1", "", text);
+		assert_string_equal(found(f), "");
+	}
+	put_node("n1", "'podCIDRs':['127.0.0.0/24','ff00::/32','10.1.0.0/24']", "");
 	assert_string_equal(found(f), "10.1.0.0/24 ");
 	assert_string_equal(f->kept.what, "addresses that are no machine's");
 }
