@@ -11,7 +11,7 @@
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
 
-#define PRIMARY_MAX_KEEP 64
+#define PRIMARY_MAX_KEEP 256
 #define PRIMARY_MAX_REMOTES 64
 
 /* The routing protocol number of all our routes in the main table; rtnetlink assigns it to nobody. */

@@ -104,7 +104,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	code = note_plugin_request(reconciler, attachment, &plugin_request, why);
 	if (code)
 		return code;
-	if (!reconciler->adopted)
+	if (!reconciler->adopted || !first_interface_is_known(reconciler))
 		return answer_pending(
 			podswitchd_answers(reconciler->config.podswitchd) || !cluster_synced(reconciler->config.cluster)
 				? "podswitch-agent is starting"

@@ -42,12 +42,13 @@ struct attachment {
 	char gateway[136];   /* "NAMESPACE/NAME" of the Service that it uses or waits for */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;
-	bool exists;    /* podswitchd has the port */
-	bool lost;      /* its router stopped answering */
-	bool counted;   /* in reconciler.seconds */
-	bool attached;  /* it has been ready at `at` */
-	char *applied;  /* the last parameters of port.add or port.set, as text */
-	json_t *status; /* podswitchd's last report, or NULL */
+	bool told_not_kept; /* an Event has said that its own address is in none of the kept networks */
+	bool exists;        /* podswitchd has the port */
+	bool lost;          /* its router stopped answering */
+	bool counted;       /* in reconciler.seconds */
+	bool attached;      /* it has been ready at `at` */
+	char *applied;      /* the last parameters of port.add or port.set, as text */
+	json_t *status;     /* podswitchd's last report, or NULL */
 	struct suspect {
 		struct address address;
 		uint64_t until; /* ms */

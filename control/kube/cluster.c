@@ -8,6 +8,10 @@
  *                                         +--> changed(), when a kept member differs
  *                                         `--> answers to questions, computed when asked
  *
+ * Kinds that only some clusters have (Calico's pools, ServiceCIDRs) are followed where the server has them and lets us:
+ * they are never waited for. What the networks of the cluster are is read out of the stores by kept_networks.c;
+ * `networks_version` says when to look again.
+ *
  * Objects are trimmed to what decisions need: a node may have hundreds of pods, a cluster thousands of Services, and
  * most updates (a lease, a status) then change nothing. Nothing is derived in advance: questions are few and objects
  * change often.
@@ -29,23 +33,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LISTED_NODES 40 /* with more nodes than this, one network covers them instead of a route each */
-#define SHORTEST_COVER4 8   /* bits; a shorter cover would take in addresses that are not the cluster's */
-#define SHORTEST_COVER6 32
-#define SERVICES_AT_LEAST4 16 /* bits; the smallest Services' range we assume where the API does not name it */
-#define SERVICES_AT_LEAST6 112
-
-enum kind { PODS, NAMESPACES, SERVICES, SLICES, NODES, RANGES, DAEMONSETS, KINDS };
+/* Addresses of a node that its network uses. */
+static const char *const node_annotations[] = {"projectcalico.org/IPv4Address",
+					       "projectcalico.org/IPv6Address",
+					       "projectcalico.org/IPv4IPIPTunnelAddr",
+					       "projectcalico.org/IPv4VXLANTunnelAddr",
+					       "projectcalico.org/IPv6VXLANTunnelAddr",
+					       "projectcalico.org/IPv4WireguardInterfaceAddr",
+					       "projectcalico.org/IPv6WireguardInterfaceAddr",
+					       "flannel.alpha.coreos.com/public-ip",
+					       "flannel.alpha.coreos.com/public-ipv6",
+					       "network.cilium.io/ipv4-cilium-host",
+					       "network.cilium.io/ipv6-cilium-host",
+					       NULL};
 
 struct store {
 	struct cluster *cluster;
-	enum kind kind;
+	enum cluster_kind kind;
 	json_t *objects;
 	struct watch *watch; /* NULL: not followed */
 };
 
 struct cluster {
-	struct store stores[KINDS];
+	struct store stores[CLUSTER_KINDS];
+	unsigned networks_version;
 	char daemonset[256]; /* its key */
 	bool saw_daemonset, uninstalled;
 	void (*changed)(void *context);
@@ -58,29 +69,55 @@ static const struct {
 	const char *keep[9]; /* members, dots between levels */
 	bool optional;       /* not every server has it, and not every agent may read it: never waited for */
 	bool choosing;       /* choose() needs it */
-} kinds[KINDS] = {
-	[PODS] = {.paths = {"/api/v1/pods"},
-		  .what = "pods of this node",
-		  .keep = {"metadata", "spec.hostNetwork", "spec.hostname", "spec.containers", "spec.initContainers",
-			   "status.phase", "status.podIP"}},
-	[NAMESPACES] = {.paths = {"/api/v1/namespaces"}, .what = "namespaces", .keep = {"metadata"}, .choosing = true},
-	[SERVICES] = {.paths = {"/api/v1/services"},
-		      .what = "services",
-		      .keep = {"metadata", "spec.ports", "spec.selector", "spec.clusterIP", "spec.clusterIPs",
-			       "spec.type"},
-		      .choosing = true},
-	[SLICES] = {.paths = {"/apis/discovery.k8s.io/v1/endpointslices",
-			      "/apis/discovery.k8s.io/v1beta1/endpointslices"},
-		    .what = "endpointslices",
-		    .keep = {"metadata", "addressType", "endpoints", "ports"}},
-	[NODES] = {.paths = {"/api/v1/nodes"},
-		   .what = "nodes",
-		   .keep = {"metadata", "spec.podCIDR", "spec.podCIDRs", "status.addresses"}},
-	[RANGES] = {.paths = {"/apis/networking.k8s.io/v1/servicecidrs"},
-		    .what = "servicecidrs",
-		    .keep = {"metadata", "spec.cidrs"},
-		    .optional = true},
-	[DAEMONSETS] = {.what = "our own DaemonSet", .keep = {"metadata"}, .optional = true},
+	bool networks;       /* the cluster's networks are learned from it */
+} kinds[CLUSTER_KINDS] = {
+	[CLUSTER_PODS] = {.paths = {"/api/v1/pods"},
+			  .what = "pods of this node",
+			  .keep = {"metadata", "spec.hostNetwork", "spec.hostname", "spec.containers",
+				   "spec.initContainers", "status.phase", "status.podIP", "status.podIPs"},
+			  .networks = true},
+	[CLUSTER_NAMESPACES] = {.paths = {"/api/v1/namespaces"},
+				.what = "namespaces",
+				.keep = {"metadata"},
+				.choosing = true},
+	[CLUSTER_SERVICES] = {.paths = {"/api/v1/services"},
+			      .what = "services",
+			      .keep = {"metadata", "spec.ports", "spec.selector", "spec.clusterIP", "spec.clusterIPs",
+				       "spec.type"},
+			      .choosing = true,
+			      .networks = true},
+	[CLUSTER_SLICES] = {.paths = {"/apis/discovery.k8s.io/v1/endpointslices",
+				      "/apis/discovery.k8s.io/v1beta1/endpointslices"},
+			    .what = "endpointslices",
+			    .keep = {"metadata", "addressType", "endpoints", "ports"}},
+	[CLUSTER_NODES] = {.paths = {"/api/v1/nodes"},
+			   .what = "nodes",
+			   .keep = {"metadata", "spec.podCIDR", "spec.podCIDRs", "status.addresses"},
+			   .networks = true},
+	[CLUSTER_SERVICE_CIDRS] = {.paths = {"/apis/networking.k8s.io/v1/servicecidrs",
+					     "/apis/networking.k8s.io/v1beta1/servicecidrs"},
+				   .what = "servicecidrs",
+				   .keep = {"metadata", "spec.cidrs"},
+				   .optional = true,
+				   .networks = true},
+	[CLUSTER_CALICO_POOLS] = {.paths = {"/apis/crd.projectcalico.org/v1/ippools",
+					    "/apis/projectcalico.org/v3/ippools"},
+				  .what = "Calico's ippools",
+				  .keep = {"metadata", "spec.cidr", "spec.allowedUses"},
+				  .optional = true,
+				  .networks = true},
+	[CLUSTER_CILIUM_POOLS] = {.paths = {"/apis/cilium.io/v2alpha1/ciliumpodippools",
+					    "/apis/cilium.io/v2/ciliumpodippools"},
+				  .what = "ciliumpodippools",
+				  .keep = {"metadata", "spec.ipv4", "spec.ipv6"},
+				  .optional = true,
+				  .networks = true},
+	[CLUSTER_CILIUM_NODES] = {.paths = {"/apis/cilium.io/v2/ciliumnodes"},
+				  .what = "ciliumnodes",
+				  .keep = {"metadata", "spec.addresses", "spec.ipam"},
+				  .optional = true,
+				  .networks = true},
+	[CLUSTER_DAEMONSETS] = {.what = "our own DaemonSet", .keep = {"metadata"}, .optional = true},
 };
 
 /* ---- keeping objects ---- */
@@ -144,13 +181,69 @@ static void keep_metadata(json_t *kept)
 	json_object_set_new(kept, "metadata", metadata);
 }
 
-static json_t *object_slim(enum kind kind, const json_t *object)
+/* Of the nodes' metadata only their names and the addresses that networks annotate: there are thousands of nodes. */
+static void keep_node_metadata(json_t *kept)
+{
+	const json_t *metadata = json_object_get(kept, "metadata"), *all = json_object_get(metadata, "annotations");
+	json_t *annotations = json_object(), *slim = json_pack("{s:O}", "name", json_object_get(metadata, "name"));
+	for (size_t i = 0; node_annotations[i]; i++) {
+		json_t *value = json_object_get(all, node_annotations[i]);
+		if (value)
+			json_object_set(annotations, node_annotations[i], value);
+	}
+	if (json_object_size(annotations))
+		json_object_set(slim, "annotations", annotations);
+	json_decref(annotations);
+	json_object_set_new(kept, "metadata", slim);
+}
+
+/* A list for each type instead of an object for each address. */
+static void keep_node_addresses(json_t *kept)
+{
+	json_t *status = json_object();
+	const json_t *entry;
+	size_t i;
+	json_array_foreach(json_object_get(json_object_get(kept, "status"), "addresses"), i, entry)
+	{
+		const char *type = json_text(entry, "type");
+		json_t *address = json_object_get(entry, "address");
+		if (!address || (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0))
+			continue;
+		if (!json_object_get(status, type))
+			json_object_set_new(status, type, json_array());
+		json_array_append(json_object_get(status, type), address);
+	}
+	json_object_set_new(kept, "status", status);
+}
+
+/* Where Cilium takes addresses from a cloud, "ipam" has every single one, and changes with every pod. */
+static void keep_ipam_networks(json_t *spec)
+{
+	const json_t *ipam = json_object_get(spec, "ipam");
+	json_t *slim = json_object(), *pools = json_object_get(ipam, "pools"),
+	       *list = json_object_get(ipam, "podCIDRs");
+	json_t *allocated = json_object_get(pools, "allocated");
+	if (list)
+		json_object_set(slim, "podCIDRs", list);
+	if (allocated)
+		json_object_set(slim, "allocated", allocated);
+	json_object_set_new(spec, "ipam", slim);
+}
+
+static json_t *object_slim(enum cluster_kind kind, const json_t *object)
 {
 	json_t *kept = json_object();
 	for (size_t i = 0; i < sizeof(kinds[0].keep) / sizeof(kinds[0].keep[0]) && kinds[kind].keep[i]; i++)
 		keep_member(kept, object, kinds[kind].keep[i]);
-	keep_metadata(kept);
-	if (kind == PODS) {
+	if (kind == CLUSTER_NODES || kind == CLUSTER_CILIUM_NODES)
+		keep_node_metadata(kept);
+	else
+		keep_metadata(kept);
+	if (kind == CLUSTER_NODES)
+		keep_node_addresses(kept);
+	if (kind == CLUSTER_CILIUM_NODES)
+		keep_ipam_networks(json_object_get(kept, "spec"));
+	if (kind == CLUSTER_PODS) {
 		keep_names_only(json_object_get(kept, "spec"), "containers");
 		keep_names_only(json_object_get(kept, "spec"), "initContainers");
 	}
@@ -171,7 +264,7 @@ static bool is_orphaning(const json_t *daemonset)
 
 static void note_daemonset(struct cluster *cluster)
 {
-	const json_t *own = json_object_get(cluster->stores[DAEMONSETS].objects, cluster->daemonset);
+	const json_t *own = json_object_get(cluster->stores[CLUSTER_DAEMONSETS].objects, cluster->daemonset);
 	if (own && is_orphaning(own))
 		cluster->saw_daemonset = false;
 	else if (own && !*text_at(own, "metadata", "deletionTimestamp"))
@@ -179,9 +272,17 @@ static void note_daemonset(struct cluster *cluster)
 	cluster->uninstalled = cluster->saw_daemonset && (!own || *text_at(own, "metadata", "deletionTimestamp"));
 }
 
-static void store_notify(struct store *store)
+/* `key`: of the one object that changed; "": any may have. */
+static bool store_has_networks(const struct store *store, const char *key)
 {
-	if (store->kind == DAEMONSETS)
+	return kinds[store->kind].networks ||
+	       (store->kind == CLUSTER_SLICES && (!*key || !strcmp(key, CLUSTER_API_SERVERS)));
+}
+
+static void store_notify(struct store *store, const char *key)
+{
+	store->cluster->networks_version += store_has_networks(store, key);
+	if (store->kind == CLUSTER_DAEMONSETS)
 		note_daemonset(store->cluster);
 	store->cluster->changed(store->cluster->context);
 }
@@ -200,7 +301,7 @@ static void on_replace(void *context, json_t *items)
 	}
 	json_decref(store->objects);
 	store->objects = fresh;
-	store_notify(store);
+	store_notify(store, "");
 }
 
 static void store_on_changed(void *context, json_t *object)
@@ -213,7 +314,7 @@ static void store_on_changed(void *context, json_t *object)
 	bool same = json_equal(fresh, json_object_get(store->objects, key));
 	json_object_set_new(store->objects, key, fresh);
 	if (!same)
-		store_notify(store);
+		store_notify(store, key);
 }
 
 static void on_deleted(void *context, json_t *object)
@@ -221,7 +322,7 @@ static void on_deleted(void *context, json_t *object)
 	struct store *store = context;
 	char key[512];
 	if (object_key(object, key) && !json_object_del(store->objects, key))
-		store_notify(store);
+		store_notify(store, key);
 }
 
 /* ---- opening ---- */
@@ -232,6 +333,7 @@ static int start_watch(struct kube *kube, struct store *store, const char *path,
 		.paths = {path ? path : kinds[store->kind].paths[0], kinds[store->kind].paths[1]},
 		.field_selector = field,
 		.what = kinds[store->kind].what,
+		.optional = kinds[store->kind].optional && kinds[store->kind].networks,
 		.callbacks = {on_replace, store_on_changed, on_deleted},
 		.context = store,
 	};
@@ -248,7 +350,7 @@ static int follow_daemonset(struct kube *kube, struct cluster *cluster, const ch
 	snprintf(cluster->daemonset, sizeof(cluster->daemonset), "%s", key);
 	snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%.*s/daemonsets", (int)(slash - key), key);
 	snprintf(field, sizeof(field), "metadata.name=%s", slash + 1);
-	return start_watch(kube, &cluster->stores[DAEMONSETS], path, field, why);
+	return start_watch(kube, &cluster->stores[CLUSTER_DAEMONSETS], path, field, why);
 }
 
 int cluster_open(struct kube *kube, const struct cluster_config *config, struct cluster **out, struct failure *why)
@@ -262,11 +364,12 @@ int cluster_open(struct kube *kube, const struct cluster_config *config, struct 
 	cluster->context = config->context;
 	if (config->node)
 		snprintf(field, sizeof(field), "spec.nodeName=%s", config->node);
-	for (int kind = 0; kind < KINDS; kind++)
-		cluster->stores[kind] = (struct store){cluster, (enum kind)kind, json_object(), NULL};
-	for (int kind = 0; kind < DAEMONSETS && !error; kind++)
+	for (int kind = 0; kind < CLUSTER_KINDS; kind++)
+		cluster->stores[kind] = (struct store){cluster, (enum cluster_kind)kind, json_object(), NULL};
+	for (int kind = 0; kind < CLUSTER_DAEMONSETS && !error; kind++)
 		if (config->node || kinds[kind].choosing)
-			error = start_watch(kube, &cluster->stores[kind], NULL, kind == PODS ? field : NULL, why);
+			error = start_watch(kube, &cluster->stores[kind], NULL, kind == CLUSTER_PODS ? field : NULL,
+					    why);
 	if (!error && config->daemonset)
 		error = follow_daemonset(kube, cluster, config->daemonset, why);
 	if (error) {
@@ -281,7 +384,7 @@ void cluster_close(struct cluster *cluster)
 {
 	if (!cluster)
 		return;
-	for (int kind = 0; kind < KINDS; kind++) {
+	for (int kind = 0; kind < CLUSTER_KINDS; kind++) {
 		watch_stop(cluster->stores[kind].watch);
 		json_decref(cluster->stores[kind].objects);
 	}
@@ -292,7 +395,7 @@ void cluster_close(struct cluster *cluster)
 
 const char *cluster_missing(const struct cluster *cluster)
 {
-	for (int kind = 0; kind < KINDS; kind++)
+	for (int kind = 0; kind < CLUSTER_KINDS; kind++)
 		if (cluster->stores[kind].watch && !kinds[kind].optional && !watch_synced(cluster->stores[kind].watch))
 			return kinds[kind].what;
 	return "";
@@ -305,10 +408,11 @@ bool cluster_synced(const struct cluster *cluster)
 
 bool cluster_watches_namespaces(const struct cluster *cluster)
 {
-	return watch_live(cluster->stores[NAMESPACES].watch) || !watch_live(cluster->stores[PODS].watch);
+	return watch_live(cluster->stores[CLUSTER_NAMESPACES].watch) ||
+	       !watch_live(cluster->stores[CLUSTER_PODS].watch);
 }
 
-static const json_t *cluster_find(const struct cluster *cluster, enum kind kind, const char *namespace,
+static const json_t *cluster_find(const struct cluster *cluster, enum cluster_kind kind, const char *namespace,
 				  const char *name)
 {
 	char key[512];
@@ -318,22 +422,40 @@ static const json_t *cluster_find(const struct cluster *cluster, enum kind kind,
 
 const json_t *cluster_pod(const struct cluster *cluster, const char *namespace, const char *name)
 {
-	return cluster_find(cluster, PODS, namespace, name);
+	return cluster_find(cluster, CLUSTER_PODS, namespace, name);
 }
 
 const json_t *cluster_namespace(const struct cluster *cluster, const char *name)
 {
-	return cluster_find(cluster, NAMESPACES, "", name);
+	return cluster_find(cluster, CLUSTER_NAMESPACES, "", name);
 }
 
 const json_t *cluster_service(const struct cluster *cluster, const char *namespace, const char *name)
 {
-	return cluster_find(cluster, SERVICES, namespace, name);
+	return cluster_find(cluster, CLUSTER_SERVICES, namespace, name);
 }
 
 const json_t *cluster_pods(const struct cluster *cluster)
 {
-	return cluster->stores[PODS].objects;
+	return cluster->stores[CLUSTER_PODS].objects;
+}
+
+const json_t *cluster_objects(const struct cluster *cluster, enum cluster_kind kind)
+{
+	return cluster->stores[kind].objects;
+}
+
+unsigned cluster_networks_version(const struct cluster *cluster)
+{
+	return cluster->networks_version;
+}
+
+bool cluster_networks_answered(const struct cluster *cluster)
+{
+	for (int kind = 0; kind < CLUSTER_KINDS; kind++)
+		if (kinds[kind].networks && cluster->stores[kind].watch && !watch_answered(cluster->stores[kind].watch))
+			return false;
+	return true;
 }
 
 bool cluster_uninstalled(const struct cluster *cluster)
@@ -345,10 +467,11 @@ void cluster_count(const struct cluster *cluster,
 		   void (*visit)(void *context, const char *what, const struct watch_counters *counters, bool live),
 		   void *context)
 {
-	for (int kind = 0; kind < KINDS; kind++) {
+	for (int kind = 0; kind < CLUSTER_KINDS; kind++) {
 		struct watch_counters counters;
 		const struct watch *watch = cluster->stores[kind].watch;
-		if (!watch)
+		/* What this cluster does not have is not news that is missed. */
+		if (!watch || (kinds[kind].optional && kinds[kind].networks && !watch_synced(watch)))
 			continue;
 		watch_count(watch, &counters);
 		visit(context, kinds[kind].what, &counters, watch_live(watch));
@@ -403,7 +526,7 @@ static void each_slice(const struct cluster *cluster, const char *namespace, con
 {
 	const char *key;
 	json_t *slice;
-	json_object_foreach(cluster->stores[SLICES].objects, key, slice)
+	json_object_foreach(cluster->stores[CLUSTER_SLICES].objects, key, slice)
 	{
 		const json_t *metadata = json_object_get(slice, "metadata");
 		const char *of = text_at(metadata, "labels", "kubernetes.io/service-name");
@@ -450,14 +573,15 @@ size_t cluster_count_endpoints(const struct cluster *cluster, const char *namesp
 
 /* ---- nodes ---- */
 
-static bool node_has(const json_t *node, const struct address *address)
+static bool node_has(const json_t *addresses, const struct address *address)
 {
 	size_t i;
 	const json_t *entry;
 	struct address found;
-	json_array_foreach(json_object_get(json_object_get(node, "status"), "addresses"), i, entry)
+	json_array_foreach(addresses, i, entry)
 	{
-		if (!address_parse(json_text(entry, "address"), &found) && address_equal(&found, address))
+		const char *text = json_string_value(entry);
+		if (text && !address_parse(text, &found) && address_equal(&found, address))
 			return true;
 	}
 	return false;
@@ -467,187 +591,12 @@ const char *cluster_node_at(const struct cluster *cluster, const struct address 
 {
 	const char *key;
 	json_t *node;
-	json_object_foreach(cluster->stores[NODES].objects, key, node)
+	json_object_foreach(cluster->stores[CLUSTER_NODES].objects, key, node)
 	{
-		if (node_has(node, address))
+		const json_t *status = json_object_get(node, "status");
+		if (node_has(json_object_get(status, "InternalIP"), address) ||
+		    node_has(json_object_get(status, "ExternalIP"), address))
 			return key;
 	}
 	return NULL;
-}
-
-/* ---- the cluster's networks ---- */
-
-struct networks {
-	struct prefix *out;
-	size_t n, max;
-};
-
-static void add_network(struct networks *to, const struct prefix *network)
-{
-	for (size_t i = 0; i < to->n; i++)
-		if (to->out[i].length <= network->length && prefix_contains(&to->out[i], &network->address))
-			return;
-	if (to->n < to->max)
-		to->out[to->n++] = *network;
-}
-
-static unsigned full_length(const struct address *address)
-{
-	return address->family == AF_INET6 ? 128 : 32;
-}
-
-/* Makes `cover` the smallest network that contains both. A cover of family 0 becomes `network`. */
-static void widen(struct prefix *cover, const struct prefix *network)
-{
-	if (!cover->address.family)
-		*cover = *network;
-	if (network->length < cover->length)
-		cover->length = network->length;
-	while (cover->length && !prefix_contains(cover, &network->address))
-		cover->length--;
-	*cover = prefix_network(cover);
-}
-
-/* Visits the prefixes in `list`; when that is empty, the one in `one`. */
-static void each_prefix(const json_t *list, const json_t *one, void (*visit)(void *, const struct prefix *),
-			void *context)
-{
-	struct prefix prefix;
-	size_t n = json_array_size(list);
-	for (size_t i = 0; i < (n ? n : 1); i++) {
-		const char *text = json_string_value(n ? json_array_get(list, i) : one);
-		prefix = (struct prefix){0};
-		if (text && !prefix_parse(text, &prefix))
-			visit(context, &prefix);
-	}
-}
-
-static void widen_family(void *context, const struct prefix *prefix)
-{
-	struct prefix *covers = context; /* IPv4, IPv6 */
-	widen(&covers[prefix->address.family == AF_INET6], prefix);
-}
-
-static void add_cover(struct networks *to, const struct prefix *cover)
-{
-	unsigned shortest = cover->address.family == AF_INET6 ? SHORTEST_COVER6 : SHORTEST_COVER4;
-	if (cover->address.family && cover->length >= shortest)
-		add_network(to, cover);
-}
-
-static void add_pod_networks(const struct cluster *cluster, struct networks *to)
-{
-	struct prefix covers[2] = {0};
-	const char *key;
-	json_t *node;
-	json_object_foreach(cluster->stores[NODES].objects, key, node)
-	{
-		const json_t *spec = json_object_get(node, "spec");
-		each_prefix(json_object_get(spec, "podCIDRs"), json_object_get(spec, "podCIDR"), widen_family, covers);
-	}
-	add_cover(to, &covers[0]);
-	add_cover(to, &covers[1]);
-}
-
-static bool is_node_address(const json_t *address, struct prefix *out)
-{
-	const char *type = json_text(address, "type");
-	*out = (struct prefix){0};
-	if (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0)
-		return false;
-	return !address_parse(json_text(address, "address"), &out->address) &&
-	       (out->length = (uint8_t)full_length(&out->address));
-}
-
-static void add_node_networks(const struct cluster *cluster, struct networks *to)
-{
-	const json_t *nodes = cluster->stores[NODES].objects;
-	bool each = json_object_size(nodes) <= MAX_LISTED_NODES;
-	struct prefix covers[2] = {0}, address;
-	const char *key;
-	json_t *node;
-	const json_t *entry;
-	size_t i;
-	json_object_foreach((json_t *)nodes, key, node)
-	{
-		json_array_foreach(json_object_get(json_object_get(node, "status"), "addresses"), i, entry)
-		{
-			if (!is_node_address(entry, &address))
-				continue;
-			if (each)
-				add_network(to, &address);
-			else
-				widen_family(covers, &address);
-		}
-	}
-	add_cover(to, &covers[0]);
-	add_cover(to, &covers[1]);
-}
-
-static void add_one(void *context, const struct prefix *prefix)
-{
-	const struct prefix network = prefix_network(prefix);
-	add_cover(context, &network);
-}
-
-/* "None" and "" are not addresses and are skipped. */
-static void each_cluster_ip(const json_t *service, void (*visit)(void *, const struct prefix *), void *context)
-{
-	const json_t *spec = json_object_get(service, "spec");
-	each_prefix(json_object_get(spec, "clusterIPs"), json_object_get(spec, "clusterIP"), visit, context);
-}
-
-/* The Service `kubernetes` has the first usable address: the range starts one before it. */
-static void start_range(void *context, const struct prefix *first)
-{
-	struct prefix *ranges = context, *range = &ranges[first->address.family == AF_INET6];
-	*range = *first;
-	range->address.bytes[full_length(&first->address) / 8 - 1]--;
-	/* The range may be as large as the alignment of its start allows, but not larger than this. */
-	unsigned least = first->address.family == AF_INET6 ? SERVICES_AT_LEAST6 : SERVICES_AT_LEAST4;
-	while (range->length > least) {
-		struct prefix wider = *range;
-		wider.length--;
-		wider = prefix_network(&wider);
-		if (!address_equal(&wider.address, &range->address))
-			break;
-		*range = wider;
-	}
-}
-
-static void stretch_range(void *context, const struct prefix *address)
-{
-	struct prefix *ranges = context, *range = &ranges[address->address.family == AF_INET6];
-	if (range->address.family)
-		widen(range, address);
-}
-
-static void add_service_networks(const struct cluster *cluster, struct networks *to)
-{
-	struct prefix ranges[2] = {0};
-	const char *key;
-	json_t *object;
-	const json_t *known = cluster->stores[RANGES].objects;
-	json_object_foreach((json_t *)known, key, object)
-	{
-		each_prefix(json_object_get(json_object_get(object, "spec"), "cidrs"), NULL, add_one, to);
-	}
-	if (json_object_size(known))
-		return;
-	each_cluster_ip(cluster_find(cluster, SERVICES, "default", "kubernetes"), start_range, ranges);
-	json_object_foreach(cluster->stores[SERVICES].objects, key, object)
-	{
-		each_cluster_ip(object, stretch_range, ranges);
-	}
-	add_cover(to, &ranges[0]);
-	add_cover(to, &ranges[1]);
-}
-
-size_t cluster_networks(const struct cluster *cluster, struct prefix *out, size_t max)
-{
-	struct networks to = {out, 0, max};
-	add_pod_networks(cluster, &to);
-	add_service_networks(cluster, &to);
-	add_node_networks(cluster, &to);
-	return to.n;
 }

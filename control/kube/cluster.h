@@ -16,6 +16,25 @@
 
 #define CLUSTER_MAX_ENDPOINTS 64 /* of one Service; further ones are ignored */
 
+#define CLUSTER_API_SERVERS "default/kubernetes" /* the EndpointSlice of that name is the API servers' own */
+
+/* In the order in which they are asked for. */
+enum cluster_kind {
+	CLUSTER_PODS, /* of this node */
+	CLUSTER_NAMESPACES,
+	CLUSTER_SERVICES,
+	CLUSTER_SLICES,
+	/* Of their addresses the lists status.InternalIP and status.ExternalIP; of their annotations those with an
+	   address that the cluster's network gave the node. */
+	CLUSTER_NODES,
+	CLUSTER_SERVICE_CIDRS, /* this one and the next three: where there are any */
+	CLUSTER_CALICO_POOLS,
+	CLUSTER_CILIUM_POOLS,
+	CLUSTER_CILIUM_NODES,
+	CLUSTER_DAEMONSETS, /* our own one */
+	CLUSTER_KINDS
+};
+
 struct cluster;
 
 struct cluster_config {
@@ -50,6 +69,9 @@ const json_t *cluster_service(const struct cluster *cluster, const char *namespa
 /* All pods of this node: "NAMESPACE/NAME" -> pod. */
 const json_t *cluster_pods(const struct cluster *cluster);
 
+/* All objects of a kind: "NAMESPACE/NAME" or "NAME" -> what is kept of the object. */
+const json_t *cluster_objects(const struct cluster *cluster, enum cluster_kind kind);
+
 /* A ready endpoint of a Service. */
 struct cluster_endpoint {
 	struct address address;
@@ -67,12 +89,13 @@ size_t cluster_count_endpoints(const struct cluster *cluster, const char *namesp
 const char *cluster_node_at(const struct cluster *cluster, const struct address *address);
 
 /*
- * The cluster's own networks, at most `max`: the ranges of pods and of Services, and the nodes' addresses. The pods'
- * range is the smallest network that covers the nodes' podCIDRs. The Services' range comes from the API where that has
- * it (servicecidrs, Kubernetes 1.33 and later); else it is the smallest network that starts where the Service
- * `kubernetes` does and covers all Services, at least a /16 (IPv6: /112).
+ * Changes whenever something did that the cluster's networks may be learned from (kept_networks.h): pods of this node,
+ * Services, nodes, and what the networks of some clusters have.
  */
-size_t cluster_networks(const struct cluster *cluster, struct prefix *out, size_t max);
+unsigned cluster_networks_version(const struct cluster *cluster);
+
+/* Whether all of these have been listed once, or the server has said that it has no such objects for us. */
+bool cluster_networks_answered(const struct cluster *cluster);
 
 /* Whether our own DaemonSet was deleted, but not when its pods were left alone (--cascade=orphan). */
 bool cluster_uninstalled(const struct cluster *cluster);

@@ -22,6 +22,8 @@
 #define EVENT_NOT_READY "GatewayNotReady"     /* no ready endpoint, or it is silent: the pod waits */
 #define EVENT_LOST "GatewayLost"              /* it stopped answering */
 #define EVENT_RECOVERED "GatewayRecovered"    /* it, or another endpoint of it, answers again */
+#define EVENT_OVERLAPS "NetworkOverlaps"      /* its gateway's network is one that stays on the first interface */
+#define EVENT_NOT_KEPT "NetworkNotKept"       /* its own address is in none of the networks that stay there */
 
 /* `pod` is a v1 Pod; `node` names the node in the Event. */
 void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,

@@ -10,11 +10,13 @@
 #include "control/kube/agent_methods.h"
 #include "control/kube/chain.h"
 #include "control/kube/health.h"
+#include "control/kube/kept_networks.h"
 #include "control/kube/metrics.h"
 #include "control/kube/settings.h"
 #include "tap/base/clock.h"
 #include "tap/base/signals.h"
 
+#include <assert.h>
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
@@ -95,6 +97,7 @@ static int agent_open_cluster(struct agent *agent, struct failure *why)
 static int agent_open_reconciler(struct agent *agent, struct failure *why)
 {
 	const struct settings *settings = &agent->settings;
+	static_assert(SETTINGS_MAX_KEEP == KEPT_NETWORKS_CONFIGURED, "none of them is left out");
 	agent->policy = (struct choose_policy){
 		.default_gateway = settings->default_gateway,
 		.set_gateway_default = settings->set_gateway_default,
@@ -110,6 +113,7 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 		.keep = settings->keep,
 		.n_keep = settings->n_keep,
 		.underlay = settings_underlays[settings->underlay],
+		.keep_metadata = settings->keep_metadata,
 		.probe = settings->probe,
 		.running = settings->attach,
 		.socket = settings->socket,

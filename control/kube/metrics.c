@@ -14,6 +14,11 @@ static void write_pods(FILE *out, const struct reconciler_counters *counters)
 	prometheus_labelled(out, "podswitch_pods", "state", "refused", counters->refused);
 	prometheus_counter(out, "podswitch_gateway_lost_total", "Times a gateway stopped answering a pod.",
 			   (long long)counters->lost);
+	prometheus_gauge(out, "podswitch_agent_kept_networks", "Networks that stay on pods' first interface.",
+			 counters->kept_networks);
+	prometheus_gauge(out, "podswitch_agent_kept_networks_left_out",
+			 "Networks that should stay there and do not, as there are too many, or as they are too wide.",
+			 counters->left_out);
 	prometheus_histogram(out, "podswitch_attach_seconds", "From a pod's CNI ADD to its gateway's answer.",
 			     counters->seconds);
 }

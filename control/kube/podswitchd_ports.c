@@ -3,6 +3,7 @@
 #include "control/kube/podswitchd_ports.h"
 #include "tap/base/mac.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,10 +96,11 @@ static json_t *keep_list(const struct podswitchd_ports *ports, const struct gate
 {
 	char text[ADDRESS_TEXT];
 	json_t *keep = json_array();
-	for (size_t i = 0; i < spec->n_not_routed && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
+	static_assert(SPEC_MAX_NOT_ROUTED + KEPT_NETWORKS_MAX <= PODSWITCHD_PORTS_MAX_KEEP, "both lists fit");
+	for (size_t i = 0; i < spec->n_not_routed; i++)
 		json_array_append_new(keep, json_string(prefix_format(&spec->not_routed[i], text)));
-	for (size_t i = 0; i < ports->n_networks && json_array_size(keep) < PODSWITCHD_PORTS_MAX_KEEP; i++)
-		json_array_append_new(keep, json_string(prefix_format(&ports->networks[i], text)));
+	for (size_t i = 0; i < ports->kept->n; i++)
+		json_array_append_new(keep, json_string(prefix_format(&ports->kept->list[i], text)));
 	return keep;
 }
 

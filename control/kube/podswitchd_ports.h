@@ -10,19 +10,18 @@
 
 #include "control/kube/attachment.h"
 #include "control/kube/choose.h"
-#include "control/kube/cluster.h"
+#include "control/kube/kept_networks.h"
 #include "control/kube/podswitchd.h"
 
-#define PODSWITCHD_PORTS_MAX_KEEP 64 /* podswitchd's PORT_MAX_KEEP */
+#define PODSWITCHD_PORTS_MAX_KEEP 256 /* podswitchd's PORT_MAX_KEEP */
 
 struct podswitchd_ports {
 	struct podswitchd *podswitchd;
-	const char *underlay;          /* of gateways whose Service does not say: "pod", "host" or "auto" */
-	unsigned probe;                /* seconds between questions whether the router is there */
-	const struct prefix *networks; /* that pods reach by their first interface */
-	size_t n_networks;
-	json_t *gateways;        /* name -> the parameters last sent */
-	unsigned gateways_epoch; /* podswitchd_epoch() at that time */
+	const char *underlay;             /* of gateways whose Service does not say: "pod", "host" or "auto" */
+	unsigned probe;                   /* seconds between questions whether the router is there */
+	const struct kept_networks *kept; /* that pods reach by their first interface */
+	json_t *gateways;                 /* name -> the parameters last sent */
+	unsigned gateways_epoch;          /* podswitchd_epoch() at that time */
 };
 
 /*

@@ -8,7 +8,8 @@
  *     no gateway             the port is removed, the pod's default route      none
  *                            comes back
  *     not allowed            the port is cut off: it stays and drops           refused
- *     malformed              the port stays as it is                           refused
+ *     malformed, or its      the port stays as it is                           refused
+ *     network is kept
  *     not found, undecided   the port stays as it is                           pending
  *
  * Only something known takes away what is in force: a pod that opted out, that may not use its gateway any more, or
@@ -129,6 +130,10 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	struct cluster_endpoint list[CLUSTER_MAX_ENDPOINTS];
 	struct failure why = {0};
 	char text[EXPLAIN_SIZE];
+	if (first_interface_refuses(reconciler, choice, text, sizeof(text))) {
+		reconciler_report(reconciler, attachment, true, EVENT_OVERLAPS, text);
+		return attachment_set_state(attachment, ATTACHMENT_REFUSED, text);
+	}
 	size_t n = cluster_endpoints(reconciler->config.cluster, choice->namespace, choice->name, list);
 	refresh_status(reconciler, attachment);
 	const struct cluster_endpoint *endpoint = endpoint_pick(reconciler, attachment, list, n);
@@ -150,6 +155,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 			 why.text);
 		return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
 	}
+	first_interface_check_pod(reconciler, attachment);
 	attachment->lost = attachment->lost || was_lost;
 	if (strcmp(attachment->at, at) != 0)
 		attachment->silent = 0;

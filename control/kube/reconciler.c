@@ -6,8 +6,8 @@
  * when something in the cluster changed or RECONCILER_PERIOD is over. On a node with many pods a pass takes longer than
  * SHORT_PASS; the next one then waits PAUSE_FACTOR times as long, so that the plugin's questions get their turn.
  *
- *     start -> (cluster synced) -> adopt_ports() -> passes
- *                                       ^             |
+ *     start -> (cluster synced) -> adopt_ports() -> first_interface_turn() -> passes
+ *                                       ^                                       |
  *                                       '-- new connection to podswitchd (its epoch changed)
  */
 #include "control/kube/reconciler_internal.h"
@@ -31,7 +31,8 @@ int reconciler_open(const struct reconciler_config *config, struct reconciler **
 	reconciler->ports = (struct podswitchd_ports){.podswitchd = config->podswitchd,
 						      .underlay = config->underlay,
 						      .probe = config->probe,
-						      .networks = reconciler->networks};
+						      .kept = &reconciler->first.kept};
+	reconciler->first.survey = (struct pod_survey){.kube = config->kube, .node = config->node};
 	reconciler->told = json_object();
 	reconciler->pass_wanted = true;
 	*out = reconciler;
@@ -45,6 +46,7 @@ void reconciler_close(struct reconciler *reconciler)
 	while (reconciler->attachments)
 		reconciler_drop(reconciler, reconciler->attachments);
 	podswitchd_ports_close(&reconciler->ports);
+	pod_survey_close(&reconciler->first.survey);
 	gateway_lookup_free(&reconciler->lookup);
 	json_decref(reconciler->told);
 	free(reconciler);
@@ -53,15 +55,6 @@ void reconciler_close(struct reconciler *reconciler)
 void reconciler_wake(struct reconciler *reconciler)
 {
 	reconciler->pass_wanted = true;
-}
-
-static void reconciler_read_networks(struct reconciler *reconciler)
-{
-	size_t n = 0;
-	for (; n < reconciler->config.n_keep && n < PODSWITCHD_PORTS_MAX_KEEP; n++)
-		reconciler->networks[n] = reconciler->config.keep[n];
-	n += cluster_networks(reconciler->config.cluster, reconciler->networks + n, PODSWITCHD_PORTS_MAX_KEEP - n);
-	reconciler->ports.n_networks = n;
 }
 
 /* Handles port.ready, port.lost and port.gone. */
@@ -90,14 +83,15 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 	if (synced &&
 	    (!reconciler->adopted || period || reconciler->epoch != podswitchd_epoch(reconciler->config.podswitchd)))
 		reconciler->adopted = adopt_ports(reconciler);
-	if (!reconciler->adopted || !synced)
+	if (reconciler->adopted && synced)
+		first_interface_turn(reconciler);
+	if (!reconciler->adopted || !synced || !first_interface_is_known(reconciler))
 		return;
 	podswitchd_take_events(reconciler->config.podswitchd, reconciler_on_event, reconciler);
 	if (!period && (!reconciler->pass_wanted || reconciler_waits(reconciler)))
 		return;
 	reconciler->pass_wanted = false;
 	uint64_t began = clock_ms();
-	reconciler_read_networks(reconciler);
 	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
 		(void)reconcile(reconciler, attachment);
 	if (reconciler->config.running)
@@ -121,7 +115,10 @@ bool reconciler_ready(const struct reconciler *reconciler, const char **reason)
 
 void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out)
 {
-	*out = (struct reconciler_counters){.lost = reconciler->lost, .seconds = &reconciler->seconds};
+	*out = (struct reconciler_counters){.lost = reconciler->lost,
+					    .seconds = &reconciler->seconds,
+					    .kept_networks = (unsigned)reconciler->first.kept.n,
+					    .left_out = (unsigned)reconciler->first.kept.left_out};
 	for (const struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next) {
 		out->attachments++;
 		out->ready += attachment->state == ATTACHMENT_READY;

@@ -38,6 +38,7 @@ struct reconciler_config {
 	const struct choose_policy *policy;
 	const struct prefix *keep; /* networks that stay on pods' first interface besides the cluster's own */
 	size_t n_keep;
+	bool keep_metadata;   /* clouds' metadata addresses, too */
 	const char *underlay; /* of gateways whose Service does not say: "pod", "host" or "auto" */
 	unsigned probe;       /* seconds */
 	bool running;         /* attach pods that were not started through the CNI plugin */
@@ -59,8 +60,9 @@ bool reconciler_waits(const struct reconciler *reconciler);
 
 struct reconciler_counters {
 	unsigned attachments, ready, pending, refused;
-	uint64_t lost;                   /* times a gateway stopped answering a pod */
-	const struct histogram *seconds; /* from the plugin's first question for a pod to its gateway's answer */
+	uint64_t lost;                    /* times a gateway stopped answering a pod */
+	unsigned kept_networks, left_out; /* networks that stay on pods' first interface, and that should and do not */
+	const struct histogram *seconds;  /* from the plugin's first question for a pod to its gateway's answer */
 };
 void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out);
 

@@ -4,18 +4,20 @@
  *
  * From the top down; each calls only those below it:
  *
- *     agent_methods.c  the plugin's questions              reconciler.c   the turns
- *     running_pods.c   pods not started by the plugin      adopt.c        ports that podswitchd has already
- *     proofread.c      annotations that mean nothing
- *     retire.c         attachments whose pod or sandbox is gone
- *     reconcile.c      one attachment: from what the cluster says to what podswitchd has
- *     attachments.c    the list, and what is asked about its entries
+ *     agent_methods.c    the plugin's questions            reconciler.c   the turns
+ *     running_pods.c     pods not started by the plugin    adopt.c        ports that podswitchd has already
+ *     proofread.c        annotations that mean nothing
+ *     retire.c           attachments whose pod or sandbox is gone
+ *     reconcile.c        one attachment: from what the cluster says to what podswitchd has
+ *     first_interface.c  the networks that stay on pods' first interface
+ *     attachments.c      the list, and what is asked about its entries
  */
 #ifndef PODSWITCH_RECONCILER_INTERNAL_H
 #define PODSWITCH_RECONCILER_INTERNAL_H
 
 #include "control/kube/attachment.h"
 #include "control/kube/gateway_lookup.h"
+#include "control/kube/pod_survey.h"
 #include "control/kube/podswitchd_ports.h"
 #include "control/kube/reconciler.h"
 
@@ -23,10 +25,24 @@
 #define RECONCILER_UNFOUND 64  /* pods whose processes were not found, so that /proc is not read at every change */
 #define RECONCILER_REMOVED 256 /* ports that were removed lately, for a plugin that asks late */
 
+/* What stays on pods' first interface. */
+struct first_interface {
+	struct kept_networks kept; /* in force */
+	bool found;                /* they have been, once */
+	unsigned version;          /* cluster_networks_version() at that time */
+	bool unnamed;              /* pods of this node are in none of those that the cluster names */
+	struct pod_survey survey;  /* so that others' are looked for */
+	unsigned surveys;          /* its version at that time */
+	uint64_t began;            /* ms, since when they could have been found; 0: not yet */
+	uint64_t due;              /* ms: they are not found again before */
+	uint64_t narrower;         /* ms, since when less than what is in force would do; 0: all of it is needed */
+	size_t said;               /* how many are left out, as the log has it */
+};
+
 struct reconciler {
 	struct reconciler_config config;
 	struct podswitchd_ports ports;
-	struct prefix networks[PODSWITCHD_PORTS_MAX_KEEP];
+	struct first_interface first;
 	struct attachment *attachments;
 	json_t *told; /* UID of a pod and topic -> what its owner was told last */
 	struct gateway_lookup lookup;
@@ -85,6 +101,20 @@ bool pod_is_ending(const json_t *pod);
  * a Deployment's rather than its ReplicaSet's, else the pod's own; its first label.
  */
 void pod_hostname(const json_t *pod, char out[static 64]);
+
+/* first_interface.c */
+
+/* Finds the networks again if that is due. */
+void first_interface_turn(struct reconciler *reconciler);
+
+/* Whether they are known: before, pods would be given less than they had. */
+bool first_interface_is_known(const struct reconciler *reconciler);
+
+/* Whether the gateway's network, as its Service gives it, is one of them; fills `out` with what to do about it. */
+bool first_interface_refuses(const struct reconciler *reconciler, const struct choice *choice, char *out, size_t size);
+
+/* Says once, in an Event, that the pod's own address is in none that the cluster names. */
+void first_interface_check_pod(struct reconciler *reconciler, struct attachment *attachment);
 
 /* reconcile.c: applies the difference between what is wanted and what is in force. What is in force may stay. */
 enum attachment_state reconcile(struct reconciler *reconciler, struct attachment *attachment);

@@ -34,6 +34,8 @@ static const struct option_spec settings_options[] = {
 	OPTION_TEXT("cluster-domain", 0, "DOMAIN", cluster_domain, "the domain of full Service names (cluster.local)"),
 	OPTION_PARSED("keep", 0, "CIDR,...", OPTION_LIST, SETTINGS_MAX_KEEP, parse_keep,
 		      "networks that pods reach without their gateway, besides the cluster's own"),
+	OPTION_SWITCH("keep-metadata", keep_metadata,
+		      "let pods reach their cloud's metadata and credentials without their gateway (off)"),
 	OPTION_CHOICE("underlay", 0, "pod|host|auto", underlay, settings_underlays,
 		      "whose address gateways see where their Service does not say: the pod's or the node's (pod)"),
 	OPTION_NUMBER("probe", 0, "SECONDS", probe, 1, 250,

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define SETTINGS_MAX_KEEP 24
+#define SETTINGS_MAX_KEEP 24 /* as many as kept_networks.h takes */
 
 struct settings {
 	const char *node;
@@ -20,7 +20,7 @@ struct settings {
 	const char *default_gateway, *cluster_domain, *daemonset, *listen;
 	const char *cni_bin_dir, *cni_conf_dir, *cni_ifname;
 	unsigned cni_timeout; /* seconds */
-	bool pod_annotations, set_gateway_default, attach;
+	bool pod_annotations, set_gateway_default, attach, keep_metadata;
 	unsigned underlay; /* index of settings_underlays */
 	unsigned probe;    /* seconds */
 	struct prefix keep[SETTINGS_MAX_KEEP];

@@ -118,6 +118,7 @@ static int parse_network(const char *key, const char *text, struct gateway_spec 
 	if (found.address.family != AF_INET || found.length < 8 || found.length > 30 || !is_unicast(&found))
 		return spec_refuse(why, key, text, advice);
 	spec->network = prefix_network(&found);
+	spec->network_given = true;
 	if (!prefix_equal(&found, &spec->network))
 		return fail(why, -EINVAL, key, "%s: %s is an address in a network; write the network itself, %s", key,
 			    name_quote(text, quoted), prefix_format(&spec->network, network));
@@ -303,12 +304,20 @@ static int spec_read_all(const json_t *service, struct gateway_spec *spec, struc
 	return code ? code : read_selector(service, spec, why);
 }
 
+bool spec_names_network(const json_t *service)
+{
+	const json_t *annotations = json_object_get(json_object_get(service, "metadata"), "annotations");
+	const char *text = json_string_value(json_object_get(annotations, "podswitch.io/network"));
+
+	return text && text_trim(&text);
+}
+
 int spec_read(const json_t *service, struct gateway_spec *out, struct failure *why)
 {
 	*out = (struct gateway_spec){
 		.vni = SPEC_VNI,
 		.port = SPEC_PORT,
-		.network = {.address = {.bytes = {172, 16, 0, 0}, .family = AF_INET}, .length = 24},
+		.network = SPEC_NETWORK,
 	};
 	int code = spec_read_all(service, out, why);
 	if (code)

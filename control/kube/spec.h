@@ -16,6 +16,10 @@
 
 #define SPEC_MAX_NOT_ROUTED 32
 #define SPEC_VNI 42
+#define SPEC_NETWORK                                                                                                   \
+	{                                                                                                              \
+		.address = {.bytes = {172, 16, 0, 0}, .family = AF_INET}, .length = 24                                 \
+	}
 #define SPEC_PORT_NAME "vxlan" /* of the port that counts, where a Service has several for UDP */
 #define SPEC_PORT 8472         /* the kernel's default, which pod-gateway uses when VXLAN_PORT is 0 */
 
@@ -29,6 +33,7 @@ struct gateway_spec {
 	bool port_given;   /* by the annotation */
 	bool port_guessed; /* the Service has several UDP ports, and none is called SPEC_PORT_NAME: it is the first */
 	struct prefix network; /* no host bits */
+	bool network_given;    /* by the annotation */
 	struct address router; /* the first host of it */
 	enum spec_mode mode;
 	unsigned mtu;                                  /* bytes; 0: as the path allows */
@@ -44,6 +49,9 @@ struct gateway_spec {
  * 0, free *out with spec_free(); after an error it holds nothing.
  */
 int spec_read(const json_t *service, struct gateway_spec *out, struct failure *why);
+
+/* Whether the Service is annotated with podswitch.io/network, well or not. */
+bool spec_names_network(const json_t *service);
 
 /* Frees what `spec` holds and zeroes it; zeroes are accepted. */
 void spec_free(struct gateway_spec *spec);

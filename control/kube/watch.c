@@ -23,6 +23,9 @@
  * ERROR event with that code: list again; 429: rest as long as the server says; a stream that ends as it should
  * continues at once, one that ends within SHORT_STREAM_MS backs off.
  *
+ * An `optional` collection that the server does not have, or may not show us, is asked for again rarely; a log line at
+ * level debug says so.
+ *
  * Each kind of trouble is logged once, and its end once: `logged` has the kinds, until there was no trouble for as long
  * as the back-off remembers; `in_trouble` says that the end has not been logged yet.
  *
@@ -95,7 +98,9 @@ struct watch {
 	bool in_trouble; /* and its end is not logged yet */
 
 	struct watch_counters counters;
+	bool optional;
 	bool synced;
+	bool denied;  /* an optional one was: the server has answered */
 	bool busy;    /* in its turn: must not be freed */
 	bool stopped; /* free it when the turn ends */
 };
@@ -201,6 +206,15 @@ static void unauthorized(struct watch *watch, const char *said)
 	watch_back_off(watch);
 }
 
+/* It is not for us. That may change, with an upgrade or another role. */
+static void optional_denied(struct watch *watch, const char *said)
+{
+	log_line(LOG_DEBUG, "%s are not followed: %s", watch->what, said);
+	list_again(watch);
+	watch->denied = true;
+	watch_rest(watch, WATCH_OPTIONAL_MS + kube_random(watch->kube, WATCH_OPTIONAL_MS));
+}
+
 static void watch_not_found(struct watch *watch)
 {
 	list_again(watch);
@@ -209,8 +223,12 @@ static void watch_not_found(struct watch *watch)
 		watch_rest(watch, 0);
 		return;
 	}
-	log_trouble(watch, TROUBLE_NOT_FOUND, "the API server has no such resource");
 	watch->path = 0;
+	if (watch->optional) {
+		optional_denied(watch, "the API server has no such resource");
+		return;
+	}
+	log_trouble(watch, TROUBLE_NOT_FOUND, "the API server has no such resource");
 	watch_back_off(watch);
 }
 
@@ -266,6 +284,8 @@ static void failed_status(struct watch *watch, long status, unsigned retry_ms, c
 		history_expired(watch);
 	else if (status == 429 || retry_ms)
 		server_is_busy(watch, retry_ms);
+	else if (status == 403 && watch->optional)
+		optional_denied(watch, said);
 	else if (status == 403) {
 		log_forbidden(watch, said);
 		watch_back_off(watch);
@@ -693,6 +713,7 @@ int watch_start(struct kube *kube, const struct watch_config *config, struct wat
 	watch->max_objects = config->max_objects ? config->max_objects : WATCH_MAX_OBJECTS;
 	watch->max_line = config->max_line ? config->max_line : WATCH_MAX_LINE;
 	watch->stream_seconds = config->stream_seconds;
+	watch->optional = config->optional;
 	watch->need_list = true;
 	watch->transfer.done = transfer_ended;
 	watch->transfer.context = watch;
@@ -715,6 +736,11 @@ void watch_stop(struct watch *watch)
 bool watch_synced(const struct watch *watch)
 {
 	return watch->synced;
+}
+
+bool watch_answered(const struct watch *watch)
+{
+	return watch->synced || watch->denied;
 }
 
 bool watch_live(const struct watch *watch)

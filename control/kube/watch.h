@@ -19,6 +19,8 @@
 #define WATCH_PAGE 500              /* objects per page, where the server pages at all */
 #define WATCH_MIN_SECONDS 300       /* each stream is asked to end after a random time between these two */
 #define WATCH_MAX_SECONDS 600
+#define WATCH_OPTIONAL_MS                                                                                              \
+	300000                 /* an optional collection that was refused is asked for again after this, or twice it */
 #define WATCH_GRACE_SECONDS 30 /* after which we end a stream that should have ended */
 
 struct watch;
@@ -45,6 +47,7 @@ struct watch_config {
 	const char *field_selector; /* "spec.nodeName=n1", not encoded; NULL or "": all */
 	const char *label_selector;
 	const char *what; /* plural, for the log: "pods of this node" */
+	bool optional;    /* not every server has it, and not everybody may read it: that is no trouble */
 	struct watch_callbacks callbacks;
 	void *context;
 
@@ -62,6 +65,9 @@ void watch_stop(struct watch *watch);
 
 /* Whether a complete list has ever arrived. Stays true through outages. */
 bool watch_synced(const struct watch *watch);
+
+/* Whether a list has arrived, or the server has said that it has none for us (`optional`). Stays true. */
+bool watch_answered(const struct watch *watch);
 
 /* Whether changes arrive right now: a stream is open and the server has accepted it. */
 bool watch_live(const struct watch *watch);

@@ -2,14 +2,15 @@
 /*
  * fuzz_agent.c - any objects of a cluster, any questions of a plugin and any answers of a podswitchd, in any order
  *
- * A line is a letter and a JSON text. 0 to 6: an object of that kind (cluster.c) is new or changed; a to g: is deleted;
- * A to G: a complete list. + - ? *: a question of the plugin (add, remove, check, gc). =: what podswitchd answers from
+ * A line is a letter and a JSON text. 0 to 9: an object of that kind (see below) is new or changed; a to j: is deleted;
+ * A to J: a complete list. + - ? *: a question of the plugin (add, remove, check, gc). =: what podswitchd answers from
  * now on, to everything. !: news from it. T: five seconds are over. Whatever comes, the agent goes on; and a pod of
  * which nothing is known is never told that it has no gateway.
  */
 #include "control/kube/agent_methods.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
+#include "control/kube/kept_networks.h"
 #include "control/kube/reconciler.h"
 #include "tap/base/log.h"
 
@@ -23,8 +24,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const kinds[] = {"pods of this node", "namespaces",       "services", "endpointslices", "nodes",
-				    "servicecidrs",      "our own DaemonSet"};
+static const char *const kinds[] = {
+	"pods of this node", "namespaces",        "services",         "endpointslices",   "nodes",
+	"servicecidrs",      "our own DaemonSet", "Calico's ippools", "ciliumpodippools", "ciliumnodes"};
 
 /* ---- what the agent talks to ---- */
 
@@ -143,11 +145,11 @@ static void take_line(struct world *world, const char *line)
 	char what = *line;
 	json_t *value = json_loads(line + 1, 0, NULL);
 
-	if (what >= '0' && what <= '6')
+	if (what >= '0' && what <= '9')
 		say(what - '0', '0', value);
-	else if (what >= 'a' && what <= 'g')
+	else if (what >= 'a' && what <= 'j')
 		say(what - 'a', 'a', value);
-	else if (what >= 'A' && what <= 'G')
+	else if (what >= 'A' && what <= 'J')
 		say(what - 'A', 'A', value);
 	if (what == '+')
 		ask(world, "attachment.add", value);
@@ -173,13 +175,15 @@ static void take_line(struct world *world, const char *line)
 static void look_around(const struct world *world)
 {
 	struct cluster_endpoint endpoints[CLUSTER_MAX_ENDPOINTS];
-	struct prefix networks[64];
+	const struct kept_networks_config config = {.node = "n1"};
+	struct kept_networks kept = {0};
 	struct reconciler_counters counters;
 
 	for (size_t i = 0; i < cluster_endpoints(world->cluster, "media", "vpn", endpoints); i++)
 		assert(endpoints[i].address.family);
-	for (size_t i = 0; i < cluster_networks(world->cluster, networks, 64); i++)
-		assert(networks[i].length);
+	assert(!kept_networks_find(world->cluster, &config, &kept, &kept) && kept.n <= KEPT_NETWORKS_MAX);
+	for (size_t i = 0; i < kept.n; i++)
+		assert(kept.list[i].length);
 	reconciler_count(world->attach, &counters);
 	assert(counters.ready + counters.pending + counters.refused <= counters.attachments);
 }

@@ -20,7 +20,8 @@ struct watch {
 	char what[64], path[256], field[320];
 	struct watch_callbacks callbacks;
 	void *context;
-	bool synced, live;
+	bool synced, live, optional;
+	bool unanswered; /* the server has not even said that it has no such collection */
 };
 
 static struct watch *fake_watches[FAKE_WATCHES];
@@ -40,6 +41,7 @@ int watch_start(struct kube *kube, const struct watch_config *config, struct wat
 	snprintf(watch->path, sizeof(watch->path), "%s", config->paths[0]);
 	snprintf(watch->field, sizeof(watch->field), "%s", config->field_selector ? config->field_selector : "");
 	watch->callbacks = config->callbacks;
+	watch->optional = config->optional;
 	watch->context = config->context;
 	*out = fake_watches[i] = watch;
 	return 0;
@@ -56,6 +58,11 @@ void watch_stop(struct watch *watch)
 bool watch_synced(const struct watch *watch)
 {
 	return watch && watch->synced;
+}
+
+bool watch_answered(const struct watch *watch)
+{
+	return watch && (watch->synced || (watch->optional && !watch->unanswered));
 }
 
 bool watch_live(const struct watch *watch)

@@ -16,8 +16,14 @@ static int daemon_error;
 void reconciler_count(const struct reconciler *attach, struct reconciler_counters *out)
 {
 	(void)attach;
-	*out = (struct reconciler_counters){
-		.attachments = 9, .ready = 4, .pending = 3, .refused = 2, .lost = 5, .seconds = &seconds};
+	*out = (struct reconciler_counters){.attachments = 9,
+					    .ready = 4,
+					    .pending = 3,
+					    .refused = 2,
+					    .lost = 5,
+					    .kept_networks = 17,
+					    .left_out = 6,
+					    .seconds = &seconds};
 }
 
 void cluster_count(const struct cluster *cluster,
@@ -74,6 +80,8 @@ static void figures(void **state)
 		"podswitch_pods{state=\"pending\"} 3\n",
 		"podswitch_pods{state=\"refused\"} 2\n",
 		"podswitch_gateway_lost_total 5\n",
+		"podswitch_agent_kept_networks 17\n",
+		"podswitch_agent_kept_networks_left_out 6\n",
 		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.1\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.25\"} 2\n",

@@ -9,6 +9,7 @@
 #include "control/kube/adopt.c"
 #include "control/kube/agent_methods.c"
 #include "control/kube/attachments.c"
+#include "control/kube/first_interface.c"
 #include "control/kube/reconcile.c"
 #include "control/kube/reconciler.c"
 #include "control/kube/retire.c"
@@ -49,6 +50,22 @@ void events_send(struct kube *kube, const char *node, const json_t *pod, bool wa
 	snprintf(told + used, sizeof(told) - used, "%s %s|", reason,
 		 fake_text(json_object_get(pod, "metadata"), "name"));
 	snprintf(last_message, sizeof(last_message), "%s", message);
+}
+
+static struct kube_request surveyed; /* the last request of a survey */
+
+int kube_request(struct kube *kube, const struct kube_request *request, struct failure *why)
+{
+	(void)kube;
+	(void)why;
+	surveyed = *request;
+	return 0;
+}
+
+void kube_cancel(struct kube *kube, const void *context)
+{
+	(void)kube;
+	(void)context;
 }
 
 int find_netns(const char *uid, char *out, size_t size)
@@ -292,6 +309,17 @@ static const char *place_of(struct fixture *f, const char *name)
 	return fake_text(port_of(f, name), "gateway");
 }
 
+/* Whether podswitchd was given this network for the port's first interface. */
+static bool port_keeps(struct fixture *f, const char *port, const char *network)
+{
+	const json_t *list = json_object_get(port_of(f, port), "keep");
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!strcmp(json_string_value(json_array_get(list, i)), network))
+			return true;
+	return false;
+}
+
 static unsigned times_told(const char *what)
 {
 	unsigned n = 0;
@@ -361,7 +389,7 @@ static void with_gateway(void **state)
 	assert_true(json_is_true(json_object_get(port, "exclusive")));
 	assert_true(json_is_true(json_object_get(port, "dhcp")));
 	assert_int_equal(json_integer_value(json_object_get(port, "probe")), 10);
-	assert_string_equal(json_string_value(json_array_get(json_object_get(port, "keep"), 0)), "10.244.1.0/24");
+	assert_true(port_keeps(f, TV, "10.244.1.0/24") && port_keeps(f, TV, "169.254.0.0/17"));
 	const json_t *gateway = json_object_get(f->p.gateways, VPN("10.244.2.7"));
 	assert_int_equal(json_integer_value(json_object_get(gateway, "vni")), 42);
 	assert_int_equal(json_integer_value(json_object_get(gateway, "port")), 8472);
@@ -606,35 +634,264 @@ static void namespaces_are_not_heard(void **state)
 	assert_string_equal(call_agent(f, "attachment.add", question(C2, "games", "quake")), "none");
 }
 
+/* ---- what stays on the first interface ---- */
+
+static void put_node(const char *name, const char *address)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "{'metadata':{'name':'%s'},'status':{'addresses':[{'type':'InternalIP','address':'%s'}]}}", name,
+		 address);
+	watch_say("nodes", text);
+}
+
 static void keeps_as_many_networks_as_fit(void **state)
 {
 	struct fixture *f = *state;
 	struct prefix keep[70];
-	char text[2048] = "[";
+	char name[16], address[32], not_routed[1024] = "'podswitch.io/not-routed':'192.0.2.0/24";
+	struct reconciler_counters counters;
 
-	for (unsigned i = 0; i < 70; i++) {
-		keep[i] = (struct prefix){{{10, (uint8_t)i}, AF_INET}, 16};
-		snprintf(text + strlen(text), sizeof(text) - strlen(text),
-			 "%s{'metadata':{'name':'n%u'},'status':{'addresses':[{'type':'InternalIP','address':'10.9.8.%"
-			 "u'}]}}",
-			 i ? "," : "", i, i + 1);
-	}
+	for (unsigned i = 0; i < 70; i++)
+		keep[i] = (struct prefix){{{203, 0, 113, (uint8_t)(2 * i)}, AF_INET}, 32};
+	for (unsigned i = 0; i < 31; i++)
+		snprintf(not_routed + strlen(not_routed), sizeof(not_routed) - strlen(not_routed), ",198.18.%u.0/24",
+			 2 * i);
+	strcat(not_routed, "'");
 	f->config.keep = keep;
-	f->config.n_keep = 40;
-	watch_fill("nodes", "[]");
-	close_agent(f);
-	open_agent(f);
-	put_service("vpn", "'podswitch.io/not-routed':'192.0.2.0/24'");
-	make_ready(f);
-	assert_int_equal(json_array_size(json_object_get(port_of(f, TV), "keep")), 41);
 	f->config.n_keep = 70;
 	close_agent(f);
 	open_agent(f);
-	turn(f, RECONCILER_PERIOD);
+	put_service("vpn", not_routed);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		snprintf(address, sizeof(address), "34.%u.0.1", i);
+		put_node(name, address);
+	}
+	make_ready(f);
 	const json_t *list = json_object_get(port_of(f, TV), "keep");
-	assert_int_equal(json_array_size(list), PODSWITCHD_PORTS_MAX_KEEP);
+	assert_in_range(json_array_size(list), 32 + 24 + 1 + 52, PODSWITCHD_PORTS_MAX_KEEP);
 	/* What the gateway's owner asked for has the first place. */
 	assert_string_equal(json_string_value(json_array_get(list, 0)), "192.0.2.0/24");
+	reconciler_count(f->attach, &counters);
+	assert_int_equal(counters.kept_networks, json_array_size(list) - 32);
+	assert_int_equal(counters.left_out, 70 - 24 + 99 - 52);
+}
+
+/* More is kept at once; less only after a while. */
+static void networks_come_and_go(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	unsigned changes = f->p.changes;
+	put_node("n2", "192.168.7.2");
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "192.168.7.2/32"));
+	assert_int_equal(f->p.changes, changes + 1);
+	watch_take("nodes", "{'metadata':{'name':'n2'}}");
+	turn(f, 1);
+	turn(f, LINGER - 1000);
+	assert_true(port_keeps(f, TV, "192.168.7.2/32"));
+	/* It comes back, and goes again: the time begins anew. */
+	put_node("n2", "192.168.7.2");
+	turn(f, 1);
+	watch_take("nodes", "{'metadata':{'name':'n2'}}");
+	turn(f, 1);
+	turn(f, LINGER - 1000);
+	assert_true(port_keeps(f, TV, "192.168.7.2/32"));
+	assert_int_equal(f->p.changes, changes + 1);
+	turn(f, 2000);
+	turn(f, RECONCILER_PERIOD);
+	assert_false(port_keeps(f, TV, "192.168.7.2/32"));
+	assert_int_equal(f->p.changes, changes + 2);
+}
+
+/* Pods come and go in a block, and no port is changed for it. */
+static void pods_in_a_block(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	watch_say(PODS, "{'metadata':{'namespace':'games','name':'a'},'spec':{},'status':{'podIP':'10.99.7.66'}}");
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.99.7.64/26"));
+	unsigned changes = f->p.changes;
+	watch_say(PODS, "{'metadata':{'namespace':'games','name':'b'},'spec':{},'status':{'podIP':'10.99.7.67'}}");
+	turn(f, 1);
+	watch_take(PODS, "{'metadata':{'namespace':'games','name':'a'}}");
+	turn(f, 1);
+	assert_int_equal(f->p.changes, changes);
+}
+
+/* An agent that starts anew waits for what not every cluster has: else pods would lose networks for a moment. */
+static void waits_for_optional_networks(void **state)
+{
+	struct fixture *f = *state;
+	const char *reason;
+
+	make_ready(f);
+	watch_fill("Calico's ippools", "[{'metadata':{'name':'a'},'spec':{'cidr':'10.42.0.0/16'}}]");
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.42.0.0/16"));
+	close_agent(f);
+	cluster_close(f->cluster);
+	open_cluster(f);
+	open_agent(f);
+	fill_cluster();
+	put_pod("media", "tv", UID, ASKS_VPN);
+	watch_of("Calico's ippools")->unanswered = true;
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.42.0.0/16"));
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_true(reconciler_ready(f->attach, &reason));
+	turn(f, PATIENCE - 1);
+	assert_true(port_keeps(f, TV, "10.42.0.0/16"));
+	watch_fill("Calico's ippools", "[{'metadata':{'name':'a'},'spec':{'cidr':'10.42.0.0/15'}}]");
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.42.0.0/15"));
+	assert_string_equal(add(f, C1, "tv"), "ready");
+}
+
+static void does_not_wait_for_ever(void **state)
+{
+	struct fixture *f = *state;
+
+	watch_of("ciliumnodes")->unanswered = true;
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	turn(f, PATIENCE);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+}
+
+static void own_address_is_not_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	assert_int_equal(times_told("NetworkNotKept"), 0);
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','annotations':{" ASKS_VPN "}},"
+			"'spec':{'containers':[]},'status':{'phase':'Running','podIP':'10.244.1.9','podIPs':"
+			"[{'ip':'10.244.1.9'},{'ip':'2001:db8::9'}]}}");
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_told("NetworkNotKept tv|"), 1);
+	assert_non_null(strstr(last_message, "the pod's own address 2001:db8::9 is in none of the kept networks"));
+	assert_non_null(strstr(last_message, "set PODSWITCH_KEEP"));
+	/* Once per pod, whatever comes. */
+	put_node("n7", "192.168.7.7");
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_told("NetworkNotKept"), 1);
+}
+
+static void own_address_is_only_in_a_block(void **state)
+{
+	struct fixture *f = *state;
+
+	make_ready(f);
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','annotations':{" ASKS_VPN "}},"
+			"'spec':{'containers':[]},'status':{'phase':'Running','podIP':'10.42.77.70'}}");
+	turn(f, 1);
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.42.77.64/26"));
+	assert_int_equal(times_told("NetworkNotKept tv|"), 1);
+	assert_non_null(strstr(last_message, "the pod's own address 10.42.77.70 is in none of the kept networks"));
+	assert_non_null(strstr(last_message, "10.42.77.64/26"));
+	assert_non_null(strstr(last_message, "set PODSWITCH_KEEP"));
+}
+
+/* Where nobody names the pods' networks, others' pods are looked for, and before anything is changed. */
+static void pods_of_other_nodes_are_looked_for(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.kube = (struct kube *)f;
+	surveyed = (struct kube_request){0};
+	close_agent(f);
+	open_agent(f);
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'tv','uid':'" UID "','annotations':{" ASKS_VPN "}},"
+			"'spec':{'containers':[]},'status':{'phase':'Running','podIP':'10.42.77.70'}}");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(surveyed.done);
+	json_t *answer = json_of("{'metadata':{},'items':[{'status':{'podIP':'10.42.3.7'}}]}");
+	surveyed.done(surveyed.context, 200, answer, "");
+	json_decref(answer);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_true(port_keeps(f, TV, "10.42.77.64/26") && port_keeps(f, TV, "10.42.3.0/26"));
+	surveyed = (struct kube_request){0};
+	turn(f, POD_SURVEY_PERIOD);
+	assert_non_null(surveyed.done);
+	answer = json_of("{'metadata':{},'items':[{'status':{'podIP':'10.42.4.7'}}]}");
+	surveyed.done(surveyed.context, 200, answer, "");
+	json_decref(answer);
+	turn(f, 1);
+	assert_true(port_keeps(f, TV, "10.42.4.0/26"));
+}
+
+/* A Service's annotation does not take what is kept. */
+static void gateway_network_is_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	put_service("vpn", "'podswitch.io/network':'10.244.1.0/25'");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "refused");
+	assert_non_null(strstr(f->why.text, "10.244.1.0/25"));
+	assert_non_null(strstr(f->why.text, "10.244.1.0/24"));
+	assert_non_null(strstr(f->why.text, "podswitch.io/network"));
+	assert_non_null(strstr(f->why.text, "PODSWITCH_KEEP"));
+	assert_int_equal(times_told("NetworkOverlaps tv|"), 1);
+	assert_null(port_of(f, TV));
+	put_service("vpn", "'podswitch.io/network':'172.17.0.0/24'");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	/* A running pod's port stays as it is when a node comes that is in the way. */
+	unsigned changes = f->p.changes;
+	put_node("n2", "172.17.0.9");
+	turn(f, 1);
+	assert_int_equal(times_told("NetworkOverlaps tv|"), 2);
+	assert_non_null(strstr(last_message, "172.17.0.9/32"));
+	assert_int_equal(f->p.changes, changes);
+	assert_false(port_keeps(f, TV, "172.17.0.9/32"));
+}
+
+/* What a lease will be, an unmodified gateway's Service does not say: podswitchd looks at the lease. */
+static void gateway_network_is_not_given(void **state)
+{
+	struct fixture *f = *state;
+
+	put_node("n2", "172.16.0.9");
+	make_ready(f);
+	put_pod("media", "tv", UID, ASKS_VPN ",'podswitch.io/address':'172.16.0.10/24'");
+	turn(f, 1);
+	assert_int_equal(times_told("NetworkOverlaps tv|"), 1);
+	put_pod("media", "tv", UID, ASKS_VPN);
+	put_service("vpn", "'podswitch.io/mode':'static'");
+	turn(f, 1);
+	assert_non_null(reconciler_find(f->attach, TV));
+	assert_int_not_equal(reconciler_find(f->attach, TV)->state, ATTACHMENT_READY);
+}
+
+/* Half of the Internet, or all of it: never silently, and not over the gateway's own network. */
+static void configured_network_is_huge(void **state)
+{
+	struct fixture *f = *state;
+	const struct prefix keep = {{{128}, AF_INET}, 1};
+
+	f->config.keep = &keep;
+	f->config.n_keep = 1;
+	close_agent(f);
+	open_agent(f);
+	put_service("vpn", "'podswitch.io/network':'172.16.0.0/24'");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "refused");
+	assert_non_null(strstr(f->why.text, "128.0.0.0/1"));
 }
 
 static void wrong_questions(void **state)
@@ -1501,6 +1758,16 @@ int main(void)
 		TEST(namespace_decides),
 		TEST(namespaces_are_not_heard),
 		TEST(keeps_as_many_networks_as_fit),
+		TEST(networks_come_and_go),
+		TEST(pods_in_a_block),
+		TEST(waits_for_optional_networks),
+		TEST(does_not_wait_for_ever),
+		TEST(own_address_is_not_kept),
+		TEST(own_address_is_only_in_a_block),
+		TEST(pods_of_other_nodes_are_looked_for),
+		TEST(gateway_network_is_kept),
+		TEST(gateway_network_is_not_given),
+		TEST(configured_network_is_huge),
 		TEST(wrong_questions),
 		TEST(moves_to_another_gateway),
 		TEST(stays_while_the_new_gateway_is_not_there),

@@ -53,6 +53,7 @@ static void defaults(void **state)
 	assert_null(settings.cni_bin_dir);
 	assert_null(settings.cni_conf_dir);
 	assert_int_equal(settings.n_keep, 0);
+	assert_false(settings.keep_metadata);
 	assert_int_equal(settings.log_level, LOG_INFO);
 }
 
@@ -64,7 +65,7 @@ static void command_line(void **state)
 			"--node=n1 -s /s --agent-socket /a --api https://10.96.0.1 --token-file /t --ca-file= "
 			"--default-gateway vpn.media --set-gateway-default on --pod-annotations off --cluster-domain c "
 			"--probe 250 --attach off --listen [::1]:80 --daemonset a/b --cni-bin-dir /b --cni-conf-dir /c "
-			"--log-level debug --keep 10.0.0.0/8,fd00::/8"),
+			"--log-level debug --keep 10.0.0.0/8,fd00::/8 --keep-metadata on"),
 		0);
 	assert_string_equal(settings.socket, "/s");
 	assert_string_equal(settings.agent_socket, "/a");
@@ -84,6 +85,7 @@ static void command_line(void **state)
 	assert_int_equal(settings.log_level, LOG_DEBUG);
 	assert_int_equal(settings.n_keep, 2);
 	assert_int_equal(settings.keep[0].length, 8);
+	assert_true(settings.keep_metadata);
 	assert_int_equal(settings.keep[1].address.family, AF_INET6);
 }
 

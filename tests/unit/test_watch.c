@@ -2,6 +2,8 @@
 /* test_watch.c - what a watch asks an API server for, and what it makes of the answers, good and bad */
 #include "control/kube/watch.h"
 
+#undef WATCH_OPTIONAL_MS
+#define WATCH_OPTIONAL_MS 1000
 #undef WATCH_GRACE_SECONDS
 #define WATCH_GRACE_SECONDS 1
 
@@ -620,6 +622,36 @@ static void test_no_path(void **state)
 	assert_int_equal(logged_lines(), 1);
 }
 
+/* What not every server has, or shows, is no trouble: nothing is logged, and it is asked for again after a good while.
+ */
+static void test_optional(void **state)
+{
+	struct fake *fake = *state;
+	struct watch_config config = config_of(SLICES, SLICES_BETA);
+
+	config.optional = true;
+	start(fake, &config);
+	assert_false(watch_answered(watch));
+	fake_answer(fake, fake_asked(fake, SLICES "?"), "404 Not Found", "", "404 page not found\n");
+	struct fake_conn *conn = fake_asked(fake, SLICES_BETA "?");
+	assert_false(watch_answered(watch));
+	uint64_t refused = clock_ms();
+	fake_answer(fake, conn, "404 Not Found", "", "404 page not found\n");
+	conn = fake_asked(fake, SLICES "?");
+	assert_true(watch_answered(watch));
+	assert_false(watch_synced(watch));
+	assert_true(clock_ms() - refused >= WATCH_OPTIONAL_MS);
+	refused = clock_ms();
+	fake_answer(fake, conn, "403 Forbidden", "", STATUS(403, "no"));
+	/* It is there now, and we may. */
+	answer_list(fake, SLICES "?", LIST("1", ITEM("s", "1")));
+	assert_true(clock_ms() - refused >= WATCH_OPTIONAL_MS);
+	fake_asked(fake, SLICES "?watch=1");
+	told(fake, "=s");
+	assert_int_equal(logged("things are not followed"), 2);
+	assert_int_equal(logged("cannot follow"), 0);
+}
+
 /* ---- the server away ---- */
 
 static void test_server_away_and_back(void **state)
@@ -953,6 +985,7 @@ int main(void)
 		TEST(test_forbidden),
 		TEST(test_second_path),
 		TEST(test_no_path),
+		TEST(test_optional),
 		TEST(test_server_away_and_back),
 		TEST(test_server_away_at_first),
 		TEST(test_list_breaks_off),

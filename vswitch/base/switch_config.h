@@ -21,7 +21,7 @@
 #define SWITCH_MAX_WORKERS 16
 #define GATEWAY_MAX_REMOTES 64
 #define GATEWAY_MAX_ALLOW 32
-#define PORT_MAX_KEEP 64
+#define PORT_MAX_KEEP 256
 #define PORT_MAX_PROBE 250      /* seconds; a kernel gateway forgets a client after 300 seconds of silence */
 #define PORT_HOSTNAME 64        /* bytes, with the NUL */
 #define GATEWAY_NONE "none"     /* as the name of a gateway: the port is detached */
