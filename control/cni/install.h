@@ -7,7 +7,10 @@
 #ifndef PODSWITCH_INSTALL_H
 #define PODSWITCH_INSTALL_H
 
+#include "control/cni/confdir.h"
 #include "tap/base/failure.h"
+
+#include <stdbool.h>
 
 /* 0 and NULL mean the defaults named here. Paths are as this process sees them; `socket` is as the node sees it. */
 struct cni_install {
@@ -21,7 +24,19 @@ struct cni_install {
 	unsigned wait;         /* seconds to wait for a configuration to appear */
 };
 
-/* 0, or a negative errno with a text that says what to change. */
+/*
+ * Looks whether cni_install() would change anything in the configuration; see confdir_look(). 0, or the error that it
+ * would return.
+ */
+int cni_install_look(const struct cni_install *options, struct confdir_look *out, struct failure *why);
+
+/*
+ * Puts the program into its place, unless the same bytes are there. *put (may be NULL): whether it had to be. 0, or a
+ * negative errno.
+ */
+int cni_install_program(const struct cni_install *options, bool *put, struct failure *why);
+
+/* Both, program and entry. 0, or a negative errno with a text that says what to change. */
 int cni_install(const struct cni_install *options, struct failure *why);
 
 /*
