@@ -29,6 +29,8 @@ static struct cni_install install_defaults(const struct cni_install *options)
 	all.program = all.program ? all.program : "/proc/self/exe";
 	all.socket = all.socket ? all.socket : REQUEST_SOCKET;
 	all.ifname = all.ifname ? all.ifname : REQUEST_IFNAME;
+	all.skip = all.skip ? all.skip : REQUEST_SKIP;
+	all.known = all.known ? all.known : REQUEST_KNOWN;
 	all.timeout = all.timeout ? all.timeout : REQUEST_TIMEOUT;
 	return all;
 }
@@ -47,6 +49,11 @@ static int install_check(const struct cni_install *all, struct failure *why)
 			    all->ifname);
 	if (all->timeout > 110)
 		return fail(why, -EINVAL, "timeout", "timeout: give 1 to 110 seconds");
+	if (all->known[0] != '/' || strlen(all->known) >= sizeof(((struct request *)0)->known))
+		return fail(why, -EINVAL, "known", "known: '%.100s' is not an absolute path of at most 255 bytes",
+			    all->known);
+	if (strlen(all->skip) >= sizeof(((struct request *)0)->skip))
+		return fail(why, -EINVAL, "skip_namespaces", "skip-namespaces: give at most 1023 bytes");
 	if (all->conf_file && (strchr(all->conf_file, '/') || !strchr(all->conf_file, '.')))
 		return fail(why, -EINVAL, "conf_file", "conf_file: '%.64s' is not the name of a file in %.100s",
 			    all->conf_file, all->conf_dir);
@@ -141,8 +148,10 @@ static int install_put_entry(const struct cni_install *all, const json_t *entry,
 
 static json_t *install_entry(const struct cni_install *all)
 {
-	return json_pack("{s:s, s:s, s:s, s:i}", "type", PLUGIN_LIST_TYPE, "socket", all->socket, "ifname", all->ifname,
-			 "timeout", (int)all->timeout);
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:{s:b}}", "type", PLUGIN_LIST_TYPE, "socket",
+			 all->socket, "ifname", all->ifname, "timeout", (int)all->timeout, "skip_namespaces", all->skip,
+			 "known", all->known, "fail_status", all->fail_status, "capabilities", REQUEST_ANNOTATIONS,
+			 true);
 }
 
 int cni_install_look(const struct cni_install *options, struct confdir_look *out, struct failure *why)

@@ -21,7 +21,10 @@ struct cni_install {
 	const char *socket;    /* podswitchd's, for the entry; /run/podswitch/control.sock */
 	const char *ifname;    /* for the entry; vx0 */
 	unsigned timeout;      /* for the entry, seconds; 20 */
-	unsigned wait;         /* seconds to wait for a configuration to appear */
+	const char *skip;  /* for the entry, namespaces whose pods start without a question; kube-system,podswitch */
+	const char *known; /* for the entry, the agent's file (known.h) as the node sees it */
+	bool fail_status;  /* for the entry: STATUS fails while no gateway can be given */
+	unsigned wait;     /* seconds to wait for a configuration to appear */
 };
 
 /*

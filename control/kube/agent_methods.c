@@ -84,10 +84,55 @@ static void report_silence(struct reconciler *reconciler, struct attachment *att
 		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, attachment->reason);
 }
 
-static int answer_pending(const char *reason, json_t **result)
+/* `unknown`: not even whether the pod has a gateway is known, so that the plugin may go by what it knows itself. */
+static int answer_pending(const char *reason, bool unknown, json_t **result)
 {
-	*result = json_pack("{s:s, s:s}", "state", "pending", "reason", reason);
+	*result = json_pack("{s:s, s:s, s:b}", "state", "pending", "reason", reason, "unknown", unknown);
 	return 0;
+}
+
+static int answer_none(struct reconciler *reconciler, struct attachment *attachment, json_t **result)
+{
+	if (!cluster_watches_namespaces(reconciler->config.cluster))
+		return answer_pending("podswitch-agent's watch of namespaces is interrupted", true, result);
+	memory_drop(reconciler->config.memory, attachment->port);
+	reconciler_drop(reconciler, attachment);
+	*result = json_pack("{s:s}", "state", "none");
+	return 0;
+}
+
+/* Whether that can be said without podswitchd: the pod has no gateway, and never had a port here. */
+static bool needs_no_switch(struct reconciler *reconciler, const struct attachment *attachment)
+{
+	const json_t *pod = attachment_pod(reconciler, attachment);
+	struct choice choice;
+
+	if (!cluster_synced(reconciler->config.cluster) || !pod || attachment->exists)
+		return false;
+	reconciler_choose(reconciler, pod, attachment->namespace, attachment->configured, &choice);
+	return choice.verdict == CHOICE_NONE;
+}
+
+static int answer_unadopted(struct reconciler *reconciler, struct attachment *attachment, json_t **result)
+{
+	if (needs_no_switch(reconciler, attachment))
+		return answer_none(reconciler, attachment, result);
+	return answer_pending(podswitchd_answers(reconciler->config.podswitchd) ||
+					      !cluster_synced(reconciler->config.cluster)
+				      ? "podswitch-agent is starting"
+				      : "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
+			      true, result);
+}
+
+static bool is_unknown(const struct reconciler *reconciler, const struct attachment *attachment)
+{
+	return !cluster_synced(reconciler->config.cluster) || !attachment_pod(reconciler, attachment);
+}
+
+static void note_call(struct reconciler *reconciler, const struct plugin_request *request)
+{
+	reconciler->called = reconciler->now ? reconciler->now : 1;
+	seen_pods_note(&reconciler->seen, request->namespace, request->pod, request->uid, SEEN_CALLED);
 }
 
 static int answer_add(struct reconciler *reconciler, json_t *params, json_t **result, struct failure *why)
@@ -96,6 +141,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	int code = plugin_request_read(params, true, &plugin_request, why);
 	if (code)
 		return code;
+	note_call(reconciler, &plugin_request);
 	if (removed_recently(reconciler, plugin_request.port))
 		return fail(why, JSONRPC_REFUSED, NULL, "the container has been removed meanwhile");
 	struct attachment *attachment = reconciler_find(reconciler, plugin_request.port);
@@ -105,20 +151,11 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	if (code)
 		return code;
 	if (!reconciler->adopted)
-		return answer_pending(
-			podswitchd_answers(reconciler->config.podswitchd) || !cluster_synced(reconciler->config.cluster)
-				? "podswitch-agent is starting"
-				: "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
-			result);
+		return answer_unadopted(reconciler, attachment, result);
 	remove_earlier(reconciler, attachment);
 	switch (reconcile(reconciler, attachment)) {
 	case ATTACHMENT_NONE:
-		if (!cluster_watches_namespaces(reconciler->config.cluster))
-			return answer_pending("podswitch-agent's watch of namespaces is interrupted", result);
-		memory_drop(reconciler->config.memory, attachment->port);
-		reconciler_drop(reconciler, attachment);
-		*result = json_pack("{s:s}", "state", "none");
-		return 0;
+		return answer_none(reconciler, attachment, result);
 	case ATTACHMENT_READY:
 		if (!attachment->counted)
 			histogram_add(&reconciler->seconds, (double)(reconciler->now - attachment->began) / 1000);
@@ -134,7 +171,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	if (pod_is_ending(attachment_pod(reconciler, attachment)))
 		return fail(why, ATTACH_REFUSED, NULL, "the pod is being deleted; %.200s", attachment->reason);
 	report_silence(reconciler, attachment);
-	return answer_pending(attachment->reason, result);
+	return answer_pending(attachment->reason, is_unknown(reconciler, attachment), result);
 }
 
 static int answer_remove(struct reconciler *reconciler, json_t *params, json_t **result, struct failure *why)

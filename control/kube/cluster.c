@@ -330,6 +330,11 @@ const json_t *cluster_service(const struct cluster *cluster, const char *namespa
 	return cluster_find(cluster, SERVICES, namespace, name);
 }
 
+const json_t *cluster_namespaces(const struct cluster *cluster)
+{
+	return cluster->stores[NAMESPACES].objects;
+}
+
 const json_t *cluster_pods(const struct cluster *cluster)
 {
 	return cluster->stores[PODS].objects;

@@ -50,6 +50,9 @@ const json_t *cluster_service(const struct cluster *cluster, const char *namespa
 /* All pods of this node: "NAMESPACE/NAME" -> pod. */
 const json_t *cluster_pods(const struct cluster *cluster);
 
+/* All namespaces: name -> namespace. */
+const json_t *cluster_namespaces(const struct cluster *cluster);
+
 /* A ready endpoint of a Service. */
 struct cluster_endpoint {
 	struct address address;

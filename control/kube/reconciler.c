@@ -43,6 +43,7 @@ void reconciler_close(struct reconciler *reconciler)
 		reconciler_drop(reconciler, reconciler->attachments);
 	podswitchd_ports_close(&reconciler->ports);
 	gateway_lookup_free(&reconciler->lookup);
+	seen_pods_free(&reconciler->seen);
 	free(reconciler);
 }
 
@@ -96,8 +97,7 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 	reconciler_read_networks(reconciler);
 	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
 		(void)reconcile(reconciler, attachment);
-	if (reconciler->config.running)
-		attach_running_pods(reconciler);
+	attach_running_pods(reconciler);
 	if (period)
 		reconciler_sweep(reconciler);
 	reconciler->passed = period ? now : reconciler->passed;
@@ -116,7 +116,10 @@ bool reconciler_ready(const struct reconciler *reconciler, const char **reason)
 
 void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out)
 {
-	*out = (struct reconciler_counters){.lost = reconciler->lost, .seconds = &reconciler->seconds};
+	*out = (struct reconciler_counters){.lost = reconciler->lost,
+					    .bypassed = reconciler->bypassed,
+					    .uncalled = reconciler->uncalled,
+					    .seconds = &reconciler->seconds};
 	for (const struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next) {
 		out->attachments++;
 		out->ready += attachment->state == ATTACHMENT_READY;

@@ -38,7 +38,11 @@ struct reconciler_config {
 	const struct choose_policy *policy;
 	const struct prefix *keep; /* networks that stay on pods' first interface besides the cluster's own */
 	size_t n_keep;
-	unsigned probe;     /* seconds */
+	unsigned probe;   /* seconds */
+	const char *skip; /* namespaces whose pods get no gateway, with commas or blanks between; NULL: none */
+	/* Tells people of the node; may be NULL. */
+	void (*report)(void *context, bool warning, const char *reason, const char *message);
+	void *report_context;
 	bool running;       /* attach pods that were not started through the CNI plugin */
 	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
 	const char *memory; /* directory, for memory.h */
@@ -58,6 +62,8 @@ bool reconciler_waits(const struct reconciler *reconciler);
 
 struct reconciler_counters {
 	unsigned attachments, ready, pending, refused;
+	uint64_t bypassed;               /* pods with a gateway that were started without the plugin */
+	uint64_t uncalled;               /* pods, with a gateway or without, that were */
 	uint64_t lost;                   /* times a gateway stopped answering a pod */
 	const struct histogram *seconds; /* from the plugin's first question for a pod to its gateway's answer */
 };

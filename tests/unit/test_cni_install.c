@@ -107,7 +107,12 @@ static void behind_multus(const struct fixture *f)
 	write_conf(f, "00-multus.conf", "{\"cniVersion\":\"1.0.0\",\"name\":\"m\",\"type\":\"multus-shim\"}");
 }
 
-#define ENTRY "{\"type\": \"podswitch-cni\", \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx0\", \"timeout\": 20}"
+/* The part of an entry that says what to do while nobody can be asked. */
+#define ALONE                                                                                                          \
+	"\"skip_namespaces\": \"kube-system,podswitch\", \"known\": \"/var/lib/podswitch/known.json\", "               \
+	"\"fail_status\": false, \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true}"
+#define ENTRY                                                                                                          \
+	"{\"type\": \"podswitch-cni\", \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx0\", \"timeout\": 20, " ALONE "}"
 
 /* Odd on purpose: numbers that a printer would change, escapes, blanks, a key twice, something behind the list. */
 #define ODD_HEAD "{" ODD_TAIL_OF_HEAD
@@ -142,7 +147,7 @@ static void test_chain(void **state)
 	expect_conf(f, "10-first.conflist",
 		    ODD_HEAD
 		    ",\n      {\"type\": \"podswitch-cni\", \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx9\", "
-		    "\"timeout\": 7}" ODD_TAIL);
+		    "\"timeout\": 7, " ALONE "}" ODD_TAIL);
 	f->options.socket = f->socket;
 	sh(f, "mkdir $D/run/tombstones && echo x >$D/run/tombstones/.x && echo x >$D/run/tombstones/y");
 	uninstall(f);
@@ -168,7 +173,8 @@ static void test_changed_meanwhile(void **state)
 	expect_conf(
 		f, "1.conflist",
 		"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},{\"gateway\": \"vpn.media\", "
-		"\"type\": \"podswitch-cni\", \"timeout\": 20, \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx0\"}, "
+		"\"type\": \"podswitch-cni\", \"timeout\": 20, \"socket\": \"/run/s/c.sock\", \"ifname\": "
+		"\"vx0\", " ALONE "}, "
 		"{\"type\":\"b\"}]}");
 	uninstall(f);
 	expect_conf(f, "1.conflist",

@@ -1423,7 +1423,9 @@ static void running_pod_is_attached(void **state)
 	assert_string_equal(place_of(f, port), VPN("10.244.2.7"));
 	assert_string_equal(fake_text(port_of(f, port), "netns"), "/proc/77/ns/net");
 	assert_int_equal(json_object_size(f->p.ports), 1);
-	assert_string_equal(told, "GatewayAttached tv|");
+	/* It had its gateway from the start, and ran. */
+	assert_string_equal(told, "GatewayBypassed tv|GatewayAttached tv|");
+	assert_int_equal(f->attach->bypassed, 1);
 	unsigned changes = f->p.changes;
 	/* It is not the plugin's, so that the runtime's list says nothing of it. */
 	call_agent(f, "attachment.gc", valid(C2));
@@ -1472,6 +1474,7 @@ static void running_pods_are_not_attached(void **state)
 	assert_null(f->attach->attachments);
 	put_pod("media", "plain", "0123456789aa", ASKS_VPN);
 	turn(f, 1);
+	assert_null(strstr(told, "GatewayBypassed"));
 	assert_string_equal(place_of(f, "media.plain@0123456789aa"), VPN("10.244.2.7"));
 	f->config.running = false;
 	close_agent(f);
@@ -1479,6 +1482,98 @@ static void running_pods_are_not_attached(void **state)
 	open_agent(f);
 	turn(f, 1);
 	assert_int_equal(json_object_size(f->p.ports), 0);
+	/* That it went past its gateway is said all the same, once. */
+	turn(f, RECONCILER_PERIOD);
+	assert_non_null(strstr(told, "GatewayBypassed plain|"));
+	assert_int_equal(f->attach->bypassed, 1);
+}
+
+static char node_told[256], node_message[700];
+
+static void tell_node(void *context, bool warning, const char *reason, const char *message)
+{
+	(void)context;
+	assert_true(warning);
+	snprintf(node_told + strlen(node_told), 128, "%s|", reason);
+	snprintf(node_message, sizeof(node_message), "%s", message);
+}
+
+static void put_new_pod(const char *name, const char *uid, const char *status)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "{'metadata':{'namespace':'media','name':'%s','uid':'%s','annotations':{" ASKS_VPN "}},"
+		 "'spec':{},'status':{%s}}",
+		 name, uid, status);
+	watch_say(PODS, text);
+}
+
+/* Pods start, and nobody asks about them: the node's folders are not ours. */
+static void plugin_is_not_called(void **state)
+{
+	struct fixture *f = *state;
+
+	close_agent(f);
+	f->config.report = tell_node;
+	f->config.skip = "kube-system";
+	node_told[0] = '\0';
+	open_agent(f);
+	netns_answer = "/proc/77/ns/net";
+	put_new_pod("tv", UID, "'phase':'Pending'");
+	turn(f, 1);
+	assert_string_equal(node_told, "");
+	/* Its init container runs. */
+	put_new_pod("tv", UID, "'phase':'Pending','podIP':'10.1.1.1'");
+	turn(f, 1);
+	assert_string_equal(node_told, "CNIPluginNotCalled|");
+	assert_non_null(strstr(node_message, "nor for any other one"));
+	assert_non_null(strstr(told, "GatewayBypassed tv|"));
+	assert_int_equal(f->attach->uncalled, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(node_told, "CNIPluginNotCalled|");
+	/* One that it was called for, and one that was there before us. */
+	put_new_pod("radio", "0123456789ac", "'phase':'Pending'");
+	turn(f, 1);
+	(void)add(f, C2, "radio");
+	put_new_pod("radio", "0123456789ac", "'phase':'Running','podIP':'10.1.1.2'");
+	put_new_pod("old", "0123456789ad", "'phase':'Running','podIP':'10.1.1.3'");
+	turn(f, 1);
+	assert_int_equal(f->attach->uncalled, 1);
+	assert_null(strstr(told, "GatewayBypassed radio|"));
+}
+
+/* Namespaces whose pods the plugin lets through without a question. */
+static void skipped_namespace_gets_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	close_agent(f);
+	f->config.skip = "kube-system, media";
+	open_agent(f);
+	netns_answer = "/proc/77/ns/net";
+	put_pod("media", "tv", UID, ASKS_VPN);
+	put_pod("media", "plain", "0123456789aa", "");
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, 0);
+	assert_string_equal(told, "GatewayNamespaceSkipped tv|");
+}
+
+/* Without podswitchd, who has no gateway starts; of who may have one it is said whether that is known. */
+static void no_switch_is_needed(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "plain", "0123456789aa", "");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	f->attach->adopted = false;
+	assert_string_equal(add(f, C2, "plain"), "none");
+	f->attach->adopted = false;
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_true(json_is_true(json_object_get(f->result, "unknown")));
+	assert_string_equal(add(f, C1, "unseen"), "pending");
+	assert_true(json_is_true(json_object_get(f->result, "unknown")));
 }
 
 int main(void)
@@ -1539,6 +1634,9 @@ int main(void)
 		TEST(running_pod_is_attached),
 		TEST(deleted_while_it_waits),
 		TEST(running_pods_are_not_attached),
+		TEST(plugin_is_not_called),
+		TEST(skipped_namespace_gets_nothing),
+		TEST(no_switch_is_needed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
