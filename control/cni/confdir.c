@@ -460,6 +460,9 @@ static bool confdir_in_force(const char *dir, const struct conf_scan *scan)
 {
 	bool behind_own = *scan->list || !*scan->primary;
 
+	if (!*scan->own && !*scan->primary)
+		return true; /* without a network nothing starts */
+
 	if (*scan->own && behind_own && (!*scan->primary || strcmp(scan->own, scan->primary) < 0))
 		return starts_with_us(dir, scan->own);
 	return *scan->primary && !scan->multus_copy && starts_with_us(dir, scan->primary);

@@ -51,6 +51,7 @@ unpack() {
 	BED=$(mktemp -d /tmp/podswitch-testbed.XXXXXX)
 	UNPACKED=$BED
 	tar -C "$BED" -xf "$1"
+	echo /var/lib/podswitch >>"$BED/binds" # each node's own
 	bed install.sh || die "the test bed's install.sh failed"
 }
 
@@ -149,6 +150,7 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 	SCENARIO=leaks
 	echo "== leaks"
 	for node in "${NODES[@]}"; do
+		[ ! -e "$TMP/restarts.$node" ] || { RESTARTS[$node]=$(cat "$TMP/restarts.$node") && rm "$TMP/restarts.$node"; } # by a boot
 		same "the capture on $node has run all the time" "${RESTARTS[$node]:-0}" "$(capture_runs "$node")"
 		# shellcheck disable=SC2016 # the node's shell
 		# It writes what it has, says what it has missed, and is started anew by the kubelet.
