@@ -13,12 +13,19 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define REWRITES 3         /* of the configuration in MINUTE */
+#define REWRITES 3         /* in MINUTE, when another program had taken us out */
+#define UPDATES 6          /* in MINUTE, when the network's own file had changed */
 #define MINUTE 60000       /* ms */
 #define LOOK_PERIOD 5000   /* ms between two looks when nothing happens */
 #define CHECK_PERIOD 20000 /* ms between two looks at the program, whose bytes are compared */
 #define REMIND 600000      /* ms between two Events about the same */
 #define CHANGES (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)
+
+/* When the last `most` of something happened, as a ring; 0: not yet. */
+struct ration {
+	uint64_t at[UPDATES]; /* ms */
+	unsigned next, most;
+};
 
 struct chain {
 	char program[PATH_MAX];
@@ -29,8 +36,7 @@ struct chain {
 	struct mounted bin, conf;
 	bool outdated; /* one of the two */
 	struct chain_counters counters;
-	uint64_t rewritten[REWRITES]; /* ms, the last ones, as a ring; 0: none yet */
-	unsigned next_rewritten;
+	struct ration rewrites, updates;
 	uint64_t looked, checked; /* ms, when last */
 	uint64_t reminded;        /* ms, of the last Event about a contest; 0: none */
 	char trouble[512];        /* why pods could start past us; "" */
@@ -78,6 +84,8 @@ struct chain *chain_open(const struct settings *settings, const char *note, chai
 		return NULL;
 	}
 	find_program(chain, settings);
+	chain->rewrites.most = REWRITES;
+	chain->updates.most = UPDATES;
 	chain->report = report;
 	chain->context = context;
 	chain->install = (struct cni_install){
@@ -128,18 +136,24 @@ static void chain_say(struct chain *chain, enum log_level level, const char *tex
 
 /* ---- the contest ---- */
 
-static bool may_rewrite(const struct chain *chain, uint64_t now)
+static bool ration_left(const struct ration *ration, uint64_t now)
 {
-	uint64_t oldest = chain->rewritten[chain->next_rewritten];
+	uint64_t oldest = ration->at[ration->next];
 
 	return !oldest || now - oldest >= MINUTE;
 }
 
-static bool was_rewritten(const struct chain *chain, uint64_t now)
+static bool ration_untouched(const struct ration *ration, uint64_t now)
 {
-	uint64_t latest = chain->rewritten[(chain->next_rewritten + REWRITES - 1) % REWRITES];
+	uint64_t latest = ration->at[(ration->next + ration->most - 1) % ration->most];
 
-	return latest && now - latest < MINUTE;
+	return !latest || now - latest >= MINUTE;
+}
+
+static void ration_take(struct ration *ration, uint64_t now)
+{
+	ration->at[ration->next++] = now;
+	ration->next %= ration->most;
 }
 
 /* Nobody signs what is changed in the folder: we go by what Cilium leaves behind, and by whose network it is. */
@@ -169,7 +183,7 @@ static void chain_contest(struct chain *chain, const struct conf_scan *scan, uin
 
 static void chain_settle(struct chain *chain, uint64_t now)
 {
-	if (!chain->counters.contested || was_rewritten(chain, now))
+	if (!chain->counters.contested || !ration_untouched(&chain->rewrites, now))
 		return;
 	chain->counters.contested = false;
 	chain->reminded = 0;
@@ -180,12 +194,10 @@ static void chain_settle(struct chain *chain, uint64_t now)
 
 /* ---- the entry ---- */
 
-static void chain_rewrite(struct chain *chain, uint64_t now)
+static void chain_rewrite(struct chain *chain)
 {
 	struct failure why = {0};
 
-	chain->rewritten[chain->next_rewritten++] = now;
-	chain->next_rewritten %= REWRITES;
 	chain->counters.rewrites++;
 	if (cni_install(&chain->install, &why))
 		chain_say(chain, LOG_ERROR, why.text);
@@ -221,12 +233,14 @@ static void chain_look(struct chain *chain, uint64_t now)
 	struct failure why = {0};
 
 	int error = cni_install_look(&chain->install, &look, &why);
-	if (!error && !look.fresh && may_rewrite(chain, now)) {
-		chain_rewrite(chain, now);
+	struct ration *ration = look.in_force ? &chain->updates : &chain->rewrites;
+	if (!error && !look.fresh && ration_left(ration, now)) {
+		ration_take(ration, now);
+		chain_rewrite(chain);
 		error = cni_install_look(&chain->install, &look, &why);
 	}
 	note_state(chain, &look, error ? &why : &(struct failure){0});
-	if (!error && !look.fresh && !look.in_force && !may_rewrite(chain, now))
+	if (!error && !look.fresh && !look.in_force && !ration_left(&chain->rewrites, now))
 		chain_contest(chain, &look.scan, now);
 	else if (look.in_force && look.fresh)
 		chain_settle(chain, now);

@@ -7,11 +7,11 @@
  * missing is put back at once.
  *
  *     change, or LOOK_PERIOD --> look --> as it should be            --> nothing
- *                                 |-----> not, REWRITES not used up  --> written
+ *                                 |-----> not, and some are left     --> written
  *                                 '-----> not, used up: "contested"  --> again when a minute is over
  *
- * Against a program that takes the entry out each time there is nothing to win: after REWRITES in a minute we say so,
- * in an Event on the Node, in the log and by not being ready, and wait for the minute to end. Then we try again:
+ * Against a program that takes the entry out each time there is nothing to win: after three in a minute we say so, in
+ * an Event on the Node, in the log and by not being ready, and wait for the minute to end. Then we try again:
  * whoever only settles down for a while finds both entries in the end.
  *
  * One thread, the agent's.

@@ -193,9 +193,12 @@ static void test_contest_unnamed(void **state)
 	sh(f, "touch $D/note");
 	start(f);
 	for (int i = 0; i < 10; i++) {
-		sh(f, "sed -i 's/\"n\"/\"nn\"/' $D/conf/10-p.conflist");
+		sh(f, "sed -i 's/\"n/\"nn/' $D/conf/10-p.conflist");
 		chain_turn_after(f, 100);
 	}
+	struct chain_counters counters;
+	chain_count(f->chain, &counters);
+	assert_int_equal(counters.rewrites, 1 + UPDATES);
 	assert_string_equal(f->told, "");
 	expect_ready(f, NULL);
 	chain_turn_after(f, MINUTE);
