@@ -43,6 +43,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Milliseconds. */
 enum {
@@ -64,9 +65,12 @@ static json_t *add_params(const struct attach *attach, const char *ifname)
 {
 	const struct environment *e = attach->environment;
 	const struct request *r = attach->request;
-	json_t *params = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "container_id", e->container_id,
-				   "ifname", ifname, "netns", e->netns, "namespace", e->namespace, "pod", e->pod, "uid",
-				   e->uid, "network", r->network, "standalone", !r->previous);
+	/* The runtime sees the namespace's path, whatever the agent's container does; and it stays when we have ended.
+	 */
+	json_t *params =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i}", "container_id", e->container_id, "ifname",
+			  ifname, "netns", e->netns, "namespace", e->namespace, "pod", e->pod, "uid", e->uid, "network",
+			  r->network, "standalone", !r->previous, "runtime", (int)getppid());
 
 	if (params && r->gateway[0])
 		json_object_set_new(params, "gateway", json_string(r->gateway));

@@ -7,6 +7,7 @@
  */
 #include "control/kube/agent_methods.h"
 #include "control/kube/events.h"
+#include "control/kube/find.h"
 #include "control/kube/memory.h"
 #include "control/kube/reconciler_internal.h"
 
@@ -17,6 +18,7 @@
 
 struct plugin_request {
 	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
+	int runtime; /* the process that has started the plugin; 0: it does not say */
 	char port[NAMES_SIZE];
 };
 
@@ -25,10 +27,10 @@ static int plugin_request_read(json_t *params, bool add, struct plugin_request *
 	*out = (struct plugin_request){.netns = "", .uid = "", .configured = ""};
 	json_error_t error;
 	int standalone = 0;
-	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b}", "container_id",
+	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b, s?i}", "container_id",
 			   &out->container, "ifname", &out->ifname, "namespace", &out->namespace, "pod", &out->pod,
 			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "standalone",
-			   &standalone))
+			   &standalone, "runtime", &out->runtime))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL, "%s", error.text);
 	if (port_name(out->port, out->namespace, out->pod, out->container, out->ifname))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL,
@@ -61,7 +63,8 @@ static struct attachment *attachment_of_request(struct reconciler *reconciler,
 						       plugin_request->container, plugin_request->ifname);
 	if (!attachment)
 		return NULL;
-	snprintf(attachment->netns, sizeof(attachment->netns), "%s", plugin_request->netns);
+	find_netns_of_runtime(plugin_request->netns, plugin_request->runtime, attachment->netns,
+			      sizeof(attachment->netns));
 	reconciler_add(reconciler, attachment);
 	return attachment;
 }

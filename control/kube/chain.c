@@ -39,6 +39,7 @@ struct chain {
 	struct ration rewrites, updates;
 	uint64_t looked, checked; /* ms, when last */
 	uint64_t reminded;        /* ms, of the last Event about a contest; 0: none */
+	char reported[512];       /* its text */
 	char trouble[512];        /* why pods could start past us; "" */
 	char said[512];           /* the last error in the log, to say each once */
 };
@@ -174,9 +175,10 @@ static void chain_contest(struct chain *chain, const struct conf_scan *scan, uin
 {
 	name_contest(chain, scan);
 	chain->counters.contested = true;
-	if (chain->reminded && now - chain->reminded < REMIND)
+	if (chain->reminded && now - chain->reminded < REMIND && !strcmp(chain->reported, chain->trouble))
 		return;
 	chain->reminded = now;
+	memcpy(chain->reported, chain->trouble, sizeof(chain->reported));
 	log_line(LOG_ERROR, "%s", chain->trouble);
 	chain->report(chain->context, true, EVENT_CNI_CONTESTED, chain->trouble);
 }

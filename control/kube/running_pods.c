@@ -14,6 +14,7 @@
 #include "tap/base/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -153,6 +154,41 @@ static void attach_running_pod(struct reconciler *reconciler, const struct runni
 	(void)reconcile(reconciler, attachment);
 }
 
+/* ---- namespaces that are not where they were ---- */
+
+/* podswitchd has lost the port with the path to its namespace, as when the process is gone through which it led. */
+static bool has_lost_namespace(const struct attachment *attachment)
+{
+	const char *state = json_string_value(json_object_get(attachment->status, "state"));
+	bool lost = !attachment->exists || (state && !strcmp(state, "gone"));
+	return lost && attachment->state != ATTACHMENT_NONE && !find_is_namespace(attachment->netns);
+}
+
+/* The pod runs, so there is a way by its processes. */
+static void find_namespace_again(struct reconciler *reconciler, struct attachment *attachment)
+{
+	const json_t *pod = attachment_pod(reconciler, attachment);
+	char netns[sizeof(attachment->netns)];
+	if (!pod || attachment->superseded || !pod_has_sandbox(pod) ||
+	    find_running_netns(reconciler, pod_uid(pod), netns, sizeof(netns)) || !strcmp(netns, attachment->netns) ||
+	    podswitchd_ports_remove(&reconciler->ports, attachment->port, true, NULL))
+		return;
+	log_line(LOG_WARNING, "%s: its network namespace is not at %s any more, but at %s", attachment->port,
+		 attachment->netns, netns);
+	memcpy(attachment->netns, netns, sizeof(netns));
+	free(attachment->applied);
+	attachment->applied = NULL;
+	attachment->exists = false;
+	(void)reconcile(reconciler, attachment);
+}
+
+static void find_namespaces_again(struct reconciler *reconciler)
+{
+	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
+		if (has_lost_namespace(attachment))
+			find_namespace_again(reconciler, attachment);
+}
+
 static bool is_skipped(const struct reconciler *reconciler, const char *namespace)
 {
 	return reconciler->config.skip && names_list_has(reconciler->config.skip, namespace);
@@ -201,5 +237,6 @@ void attach_running_pods(struct reconciler *reconciler)
 		else if (!strcmp(status_text(pod, "phase"), "Pending"))
 			note_seen(reconciler, &running, SEEN_WAITING);
 	}
+	find_namespaces_again(reconciler);
 	seen_pods_prune(&reconciler->seen, cluster_pods(reconciler->config.cluster));
 }

@@ -10,7 +10,7 @@ BIN=/host/opt/cni/bin
 listed() { hand "$N1" cat $LIST; }
 list_has() { says "$1" listed; }
 metric() { metrics "$N1" | sed -n "s/^$1 //p"; }
-not_ready() { says "$1" hand "$N1" wget -O- http://127.0.0.1:9470/readyz; }
+not_ready() { says "$1" hand "$N1" sh -c "printf 'GET /readyz HTTP/1.0\r\n\r\n' | nc -w 2 127.0.0.1 9470"; }
 log() { K -n "$SYSTEM" logs "$(system_pod "$N1")" -c podswitch-agent; }
 program() { hand "$N1" sh -c "cmp $BIN/podswitch-cni /proc/$(daemon "$N1" podswitch-agent)/root/usr/sbin/podswitch-cni"; }
 

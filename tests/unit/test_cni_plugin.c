@@ -146,6 +146,10 @@ static void expect_params(json_t *requests, size_t index, const char *expected)
 {
 	json_t *want = json_loads(expected, 0, NULL);
 	json_t *got = json_object_get(json_array_get(requests, index), "params");
+	const json_t *runtime = json_object_get(got, "runtime");
+	if (runtime)
+		assert_int_equal(json_integer_value(runtime), getppid());
+	json_object_del(got, "runtime");
 	char *text = json_dumps(got, JSON_COMPACT);
 
 	assert_non_null(want);

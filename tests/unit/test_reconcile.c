@@ -61,6 +61,19 @@ int find_netns(const char *uid, char *out, size_t size)
 	return 0;
 }
 
+static bool namespace_is_there = true;
+
+bool find_is_namespace(const char *path)
+{
+	assert_true(*path);
+	return namespace_is_there;
+}
+
+void find_netns_of_runtime(const char *path, int runtime, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s", runtime == 77 ? "/proc/77/root" : "", path);
+}
+
 struct fixture {
 	char directory[64], tombstones[96], memory[96], socket[96];
 	struct fake_podswitchd p;
@@ -1560,6 +1573,33 @@ static void skipped_namespace_gets_nothing(void **state)
 	assert_string_equal(told, "GatewayNamespaceSkipped tv|");
 }
 
+/* The way to its namespace led through a process that is gone, as the runtime's after a restart. */
+static void namespace_is_found_again(struct fixture *f)
+{
+	namespace_is_there = false;
+	netns_answer = "/proc/88/ns/net";
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(fake_text(port_of(f, TV), "netns"), "/proc/77/root/far/away/x"); /* the port is well */
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(fake_text(port_of(f, TV), "netns"), "/proc/88/ns/net");
+	namespace_is_there = true;
+}
+
+static void namespace_by_the_runtime(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	call_agent(f, "attachment.add",
+		   json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "container_id", C1, "ifname", "vx0", "namespace",
+			     "media", "pod", "tv", "uid", UID, "netns", "/far/away/x", "runtime", 77));
+	assert_string_equal(fake_text(port_of(f, TV), "netns"), "/proc/77/root/far/away/x");
+	namespace_is_found_again(f);
+}
+
 /* Without podswitchd, who has no gateway starts; of who may have one it is said whether that is known. */
 static void no_switch_is_needed(void **state)
 {
@@ -1637,6 +1677,7 @@ int main(void)
 		TEST(plugin_is_not_called),
 		TEST(skipped_namespace_gets_nothing),
 		TEST(no_switch_is_needed),
+		TEST(namespace_by_the_runtime),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
