@@ -93,10 +93,13 @@ static void say_once(struct reconciler *reconciler, const struct running_pod *ru
 	events_send(reconciler->config.kube, reconciler->config.node, running->pod, true, reason, message);
 }
 
-/* It has a gateway and no port. If it was seen without a gateway before, it was annotated while it ran: all is well. */
+/*
+ * It has a gateway and no port. If it was seen without a gateway before, it was annotated while it ran; if it had a
+ * port, that was lost: in both cases nothing went past us.
+ */
 static void report_bypass(struct reconciler *reconciler, const struct running_pod *running)
 {
-	if (pod_seen(reconciler, running, SEEN_FREE | SEEN_BYPASSED))
+	if (pod_seen(reconciler, running, SEEN_HELD | SEEN_BYPASSED))
 		return;
 	reconciler->bypassed++;
 	say_once(
@@ -213,10 +216,9 @@ static void look_at_running(struct reconciler *reconciler, struct running_pod *r
 		return;
 	}
 	report_uncalled(reconciler, running);
-	if (verdict == CHOICE_NONE)
-		note_seen(reconciler, running, SEEN_FREE);
-	else if (verdict != CHOICE_UNDECIDED &&
-		 !has_attachment(reconciler, running->pod, running->namespace, running->name))
+	if (verdict == CHOICE_NONE || has_attachment(reconciler, running->pod, running->namespace, running->name))
+		note_seen(reconciler, running, SEEN_HELD);
+	else if (verdict != CHOICE_UNDECIDED)
 		attach_running_pod(reconciler, running);
 }
 

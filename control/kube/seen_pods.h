@@ -13,7 +13,7 @@
 
 enum seen {
 	SEEN_WAITING = 1,  /* before it had a sandbox */
-	SEEN_FREE = 2,     /* running, with nothing that asks for a gateway */
+	SEEN_HELD = 2,     /* running, with a port, or with nothing that asks for one */
 	SEEN_CALLED = 4,   /* the plugin has asked about it */
 	SEEN_BYPASSED = 8, /* we have said that it was started without the plugin */
 	SEEN_UNCALLED = 16 /* we have counted it as such, with or without a gateway */
