@@ -20,6 +20,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define TIME_TO_REPORT 15000   /* ms after our start in which the kubelet may still have to report a sandbox */
 #define REMIND_UNCALLED 600000 /* ms between two Events that the plugin is not called */
 
 static bool has_attachment(const struct reconciler *reconciler, const json_t *pod, const char *namespace,
@@ -226,6 +227,7 @@ void attach_running_pods(struct reconciler *reconciler)
 {
 	const char *key;
 	json_t *pod;
+	reconciler->looked = reconciler->looked ? reconciler->looked : reconciler->now;
 	json_object_foreach((json_t *)cluster_pods(reconciler->config.cluster), key, pod)
 	{
 		struct running_pod running = {.pod = pod, .uid = pod_uid(pod)};
@@ -236,7 +238,8 @@ void attach_running_pods(struct reconciler *reconciler)
 		running.name = slash + 1;
 		if (pod_has_sandbox(pod))
 			look_at_running(reconciler, &running);
-		else if (!strcmp(status_text(pod, "phase"), "Pending"))
+		else if (!strcmp(status_text(pod, "phase"), "Pending") &&
+			 reconciler->now - reconciler->looked >= TIME_TO_REPORT)
 			note_seen(reconciler, &running, SEEN_WAITING);
 	}
 	find_namespaces_again(reconciler);

@@ -45,6 +45,8 @@ client t-asks by-space "$N1"
 client t-bare by-pod "$N1" gateway=vpn.t-one
 check "one of a namespace that nobody knew waits, and says why" \
 	poll 60 event_like t-new unknown 'podswitch-agent does not answer.*the namespace is not known there' FailedCreatePodSandBox
+sleep 15 # a runtime with CNI 1.1.0 asks for the plugin's STATUS every ten seconds
+same "the nodes stay ready" "True True" "$(K get nodes "$N1" "$N2" -o json | jq -r '[.items[].status.conditions[] | select(.type == "Ready").status] | join(" ")')"
 check "one with a gateway waits" poll 60 event_like t-bare by-pod 'the pod has annotations' FailedCreatePodSandBox
 check "so does one whose namespace has one" poll 60 event_like t-asks by-space 'the namespace has annotations' FailedCreatePodSandBox
 check "no container of theirs has run" eval 'asleep t-new unknown && asleep t-bare by-pod && asleep t-asks by-space'

@@ -160,7 +160,7 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 		same "the capture on $node has missed nothing" "0 packets dropped by kernel" \
 			"$(capture_log "$node" --previous | grep dropped)"
 		own=() # more than one after a boot
-		mapfile -t names < <(hand "$node" sh -c 'ls /capture/*.pcap | sed \$d')
+		mapfile -t names < <(hand "$node" sh -c 'ls /capture/*.pcap' | sed '$d')
 		for name in "${names[@]}"; do
 			own+=("$TMP/$node.$(basename "$name")")
 			hand "$node" sh -c "cat $name && rm $name" >"${own[-1]}"

@@ -1533,6 +1533,11 @@ static void plugin_is_not_called(void **state)
 	node_told[0] = '\0';
 	open_agent(f);
 	netns_answer = "/proc/77/ns/net";
+	/* A sandbox may have been made before we came, and not be reported yet. */
+	put_new_pod("early", "0123456789ae", "'phase':'Pending'");
+	turn(f, 1);
+	put_new_pod("early", "0123456789ae", "'phase':'Pending','podIP':'10.1.1.9'");
+	turn(f, TIME_TO_REPORT);
 	put_new_pod("tv", UID, "'phase':'Pending'");
 	turn(f, 1);
 	assert_string_equal(node_told, "");
