@@ -45,7 +45,8 @@ struct reconciler {
 	struct histogram seconds;
 	struct seen_pods seen;
 	uint64_t bypassed, uncalled; /* see reconciler_counters */
-	uint64_t looked;             /* ms, of the first look at the pods that run; 0: not yet */
+	uint64_t looked;             /* ms, of the first look at the pods that run */
+	char looked_at[32];          /* the same, as the API server writes times; "": not yet */
 	uint64_t called;             /* ms, when the plugin asked last; 0: never */
 	uint64_t complained;         /* ms, of the last Event that says that the plugin is not called; 0: none */
 };

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -100,18 +101,16 @@ static void say_once(struct reconciler *reconciler, const struct running_pod *ru
  */
 static void report_bypass(struct reconciler *reconciler, const struct running_pod *running)
 {
+	static const char late[] = "the pod started before its gateway was known; what it sent until now went past the "
+				   "gateway. Recreate the pod if that matters";
+	static const char past[] =
+		"the pod was not started through podswitch-cni, or was annotated while podswitch-agent was away; what "
+		"it and its init containers sent until now went past its gateway. Recreate the pod, and see the Events "
+		"of the node for what takes podswitch-cni out of its CNI configuration";
 	if (pod_seen(reconciler, running, SEEN_HELD | SEEN_BYPASSED))
 		return;
 	reconciler->bypassed++;
-	say_once(
-		reconciler, running, EVENT_BYPASSED,
-		pod_seen(reconciler, running, SEEN_CALLED)
-			? "the pod started before its gateway was known; what it sent until now went past the gateway. "
-			  "Recreate the pod if that matters"
-			: "the pod was not started through podswitch-cni; what it and its init containers sent until "
-			  "now "
-			  "went past its gateway. Recreate the pod, and see the Events of the node for what takes "
-			  "podswitch-cni out of its CNI configuration");
+	say_once(reconciler, running, EVENT_BYPASSED, pod_seen(reconciler, running, SEEN_CALLED) ? late : past);
 }
 
 /* It was seen before it had a sandbox, has one now, and the plugin has not asked for it. */
@@ -223,11 +222,30 @@ static void look_at_running(struct reconciler *reconciler, struct running_pod *r
 		attach_running_pod(reconciler, running);
 }
 
+static void note_beginning(struct reconciler *reconciler)
+{
+	time_t now = time(NULL);
+	struct tm utc;
+	if (*reconciler->looked_at)
+		return;
+	reconciler->looked = reconciler->now;
+	gmtime_r(&now, &utc);
+	strftime(reconciler->looked_at, sizeof(reconciler->looked_at), "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* Made after our start, so that the plugin has found us. Else its sandbox may only not have been reported yet. */
+static bool is_new(const struct reconciler *reconciler, const json_t *pod)
+{
+	const char *made = json_string_value(json_object_get(json_object_get(pod, "metadata"), "creationTimestamp"));
+	return reconciler->now - reconciler->looked >= TIME_TO_REPORT ||
+	       (made && strcmp(made, reconciler->looked_at) > 0);
+}
+
 void attach_running_pods(struct reconciler *reconciler)
 {
 	const char *key;
 	json_t *pod;
-	reconciler->looked = reconciler->looked ? reconciler->looked : reconciler->now;
+	note_beginning(reconciler);
 	json_object_foreach((json_t *)cluster_pods(reconciler->config.cluster), key, pod)
 	{
 		struct running_pod running = {.pod = pod, .uid = pod_uid(pod)};
@@ -238,8 +256,7 @@ void attach_running_pods(struct reconciler *reconciler)
 		running.name = slash + 1;
 		if (pod_has_sandbox(pod))
 			look_at_running(reconciler, &running);
-		else if (!strcmp(status_text(pod, "phase"), "Pending") &&
-			 reconciler->now - reconciler->looked >= TIME_TO_REPORT)
+		else if (!strcmp(status_text(pod, "phase"), "Pending") && is_new(reconciler, pod))
 			note_seen(reconciler, &running, SEEN_WAITING);
 	}
 	find_namespaces_again(reconciler);

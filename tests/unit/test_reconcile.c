@@ -1537,6 +1537,17 @@ static void plugin_is_not_called(void **state)
 	put_new_pod("early", "0123456789ae", "'phase':'Pending'");
 	turn(f, 1);
 	put_new_pod("early", "0123456789ae", "'phase':'Pending','podIP':'10.1.1.9'");
+	/* But not of one that was made after that. */
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'new','uid':'0123456789af','creationTimestamp':"
+			"'2999-01-01T00:00:00Z'},'status':{'phase':'Pending'}}");
+	turn(f, 1);
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'new','uid':'0123456789af','creationTimestamp':"
+			"'2999-01-01T00:00:00Z'},'status':{'phase':'Running'}}");
+	turn(f, 1);
+	assert_string_equal(node_told, "CNIPluginNotCalled|");
+	assert_int_equal(f->attach->uncalled, 1);
+	node_told[0] = '\0';
+	f->attach->complained = f->attach->uncalled = 0;
 	turn(f, TIME_TO_REPORT);
 	put_new_pod("tv", UID, "'phase':'Pending'");
 	turn(f, 1);
