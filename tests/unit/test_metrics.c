@@ -16,8 +16,14 @@ static int daemon_error;
 void reconciler_count(const struct reconciler *attach, struct reconciler_counters *out)
 {
 	(void)attach;
-	*out = (struct reconciler_counters){
-		.attachments = 9, .ready = 4, .pending = 3, .refused = 2, .lost = 5, .seconds = &seconds};
+	*out = (struct reconciler_counters){.attachments = 9,
+					    .ready = 4,
+					    .pending = 3,
+					    .refused = 2,
+					    .lost = 5,
+					    .bypassed = 6,
+					    .uncalled = 7,
+					    .seconds = &seconds};
 }
 
 void cluster_count(const struct cluster *cluster,
@@ -62,7 +68,10 @@ static char *write_all(void)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
+	const struct chain_counters chain = {.kept = true, .contested = true, .rewrites = 41, .programs = 42};
 	metrics_write(out, NULL, NULL, NULL, NULL);
+	metrics_write_chain(out, &chain);
+	metrics_write_chain(out, &(struct chain_counters){0});
 	fclose(out);
 	return text;
 }
@@ -74,6 +83,12 @@ static void figures(void **state)
 		"podswitch_pods{state=\"pending\"} 3\n",
 		"podswitch_pods{state=\"refused\"} 2\n",
 		"podswitch_gateway_lost_total 5\n",
+		"podswitch_agent_bypassed_pods_total 6\n",
+		"podswitch_agent_uncalled_pods_total 7\n",
+		"podswitch_agent_cni_in_force 0\n",
+		"podswitch_agent_cni_contested 1\n",
+		"podswitch_agent_cni_rewrites_total 41\n",
+		"podswitch_agent_cni_programs_total 42\n",
 		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.1\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.25\"} 2\n",
