@@ -285,14 +285,15 @@ int conf_scan(const char *dir, const char *file, struct conf_scan *out, struct f
 	if (count < 0)
 		return count;
 	struct conf_entry *entries = calloc((size_t)count + 1, sizeof(*entries));
-	for (int i = 0; entries && i < count; i++)
-		read_entry(dir, names[i]->d_name, &entries[i], &delegate);
-	int error = entries ? 0 : fail(why, -ENOMEM, NULL, "out of memory");
-	if (!error) {
-		settle(entries, count, &delegate, file, out);
-		find_taken(dir, out);
-		error = refuse_unreadable(dir, entries, count, file, out, why);
+	if (!entries) {
+		conf_scan_free(names, count);
+		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
+	for (int i = 0; i < count; i++)
+		read_entry(dir, names[i]->d_name, &entries[i], &delegate);
+	settle(entries, count, &delegate, file, out);
+	find_taken(dir, out);
+	int error = refuse_unreadable(dir, entries, count, file, out, why);
 	free(entries);
 	conf_scan_free(names, count);
 	return error;

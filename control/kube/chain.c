@@ -4,6 +4,7 @@
 #include "control/cni/install.h"
 #include "control/kube/events.h"
 #include "control/kube/mounted.h"
+#include "control/kube/runtime_folders.h"
 #include "tap/base/file.h"
 
 #include <fcntl.h>
@@ -37,11 +38,12 @@ struct chain {
 	bool outdated; /* one of the two */
 	struct chain_counters counters;
 	struct ration rewrites, updates;
-	uint64_t looked, checked; /* ms, when last */
-	uint64_t reminded;        /* ms, of the last Event about a contest; 0: none */
-	char reported[512];       /* its text */
-	char trouble[512];        /* why pods could start past us; "" */
-	char said[512];           /* the last error in the log, to say each once */
+	uint64_t looked, checked, compared; /* ms, when last: the configuration, the program, the runtime's folders */
+	bool told_folders;
+	uint64_t reminded;  /* ms, of the last Event about a contest; 0: none */
+	char reported[512]; /* its text */
+	char trouble[512];  /* why pods could start past us; "" */
+	char said[512];     /* the last error in the log, to say each once */
 };
 
 /* The program comes with the agent: it is beside it. */
@@ -264,6 +266,20 @@ static void chain_check_program(struct chain *chain)
 	}
 }
 
+/* Once, until it is mended. */
+static void chain_compare_folders(struct chain *chain)
+{
+	char text[600];
+	bool differ = runtime_folders_differ(chain->install.conf_dir, chain->install.bin_dir, text, sizeof(text));
+
+	chain->counters.astray = differ;
+	if (differ && !chain->told_folders) {
+		log_line(LOG_ERROR, "%s", text);
+		chain->report(chain->context, true, EVENT_CNI_NOT_CALLED, text);
+	}
+	chain->told_folders = differ;
+}
+
 /* By the path each time: the folder may be another one by now. */
 static void watch_folder(struct chain *chain)
 {
@@ -283,6 +299,10 @@ void chain_turn(struct chain *chain, uint64_t now)
 	if (!chain->checked || now - chain->checked >= CHECK_PERIOD) {
 		chain->checked = now;
 		chain_check_program(chain);
+	}
+	if (!chain->compared || now - chain->compared >= MINUTE / 2) {
+		chain->compared = now;
+		chain_compare_folders(chain);
 	}
 	if (!changed && now - chain->looked < LOOK_PERIOD)
 		return;

@@ -50,6 +50,7 @@ bool chain_outdated(const struct chain *chain);
 struct chain_counters {
 	bool kept;         /* whether there is anything to keep */
 	bool in_force;     /* no pod can start past the plugin */
+	bool astray;       /* the container runtime reads other folders */
 	bool contested;    /* another program takes the entry out */
 	uint64_t rewrites; /* of the configuration */
 	uint64_t programs; /* times the program was put back */

@@ -107,6 +107,9 @@ void metrics_write_chain(FILE *out, const struct chain_counters *counters)
 	prometheus_gauge(out, "podswitch_agent_cni_contested",
 			 "Whether another program takes podswitch-cni out of the node's CNI configuration.",
 			 counters->contested);
+	prometheus_gauge(out, "podswitch_agent_cni_astray",
+			 "Whether the container runtime reads other CNI folders than the DaemonSet has.",
+			 counters->astray);
 	prometheus_counter(out, "podswitch_agent_cni_rewrites_total",
 			   "Times podswitch-cni was put into the node's CNI configuration.",
 			   (long long)counters->rewrites);

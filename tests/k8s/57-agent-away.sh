@@ -95,6 +95,9 @@ folder() { # folder PATH: of the node's CNI configuration
 hand "$N1" sh -c 'mkdir -p /host/etc/cni/stale; cp /host/etc/cni/net.d/10* /host/etc/cni/stale'
 hand "$N2" sh -c 'mkdir -p /host/etc/cni/stale; cp /host/etc/cni/net.d/10* /host/etc/cni/stale'
 check "the DaemonSet is given the wrong folder, and does not see it" folder /etc/cni/stale
+check "an Event on the node says where containerd reads" poll 60 node_event_like "$N1" CNIPluginNotCalled \
+	'containerd reads its CNI configuration in /etc/cni/net.d .*volume cni-conf.*deploy/overlays'
+same "and a metric" 1 "$(metric "$N1" podswitch_agent_cni_astray)"
 hand "$N1" rm "$LIST"
 client t-bare uncalled "$N1"
 begin

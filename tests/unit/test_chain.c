@@ -23,6 +23,17 @@ struct fixture {
 	uint64_t now;
 };
 
+/* The node's containerd is none of this test's. */
+static const char *other_folders;
+
+bool runtime_folders_differ(const char *conf_dir, const char *bin_dir, char *out, size_t size)
+{
+	assert_true(*conf_dir && *bin_dir);
+	if (other_folders)
+		snprintf(out, size, "%s", other_folders);
+	return other_folders;
+}
+
 static void tell(void *context, bool warning, const char *reason, const char *message)
 {
 	struct fixture *f = context;
@@ -211,6 +222,25 @@ static void test_contest_unnamed(void **state)
 	assert_non_null(strstr(f->message, "cni.exclusive=false"));
 }
 
+static void test_other_folders(void **state)
+{
+	struct fixture *f = *state;
+	struct chain_counters counters;
+
+	sh(f, "touch $D/note");
+	other_folders = "containerd reads /x";
+	start(f);
+	chain_turn_after(f, MINUTE);
+	chain_count(f->chain, &counters);
+	assert_true(counters.astray);
+	assert_string_equal(f->told, "!CNIPluginNotCalled|");
+	assert_string_equal(f->message, other_folders);
+	other_folders = NULL;
+	chain_turn_after(f, MINUTE);
+	chain_count(f->chain, &counters);
+	assert_false(counters.astray);
+}
+
 /* An empty or missing network is waited for; without one nothing starts past us. */
 static void test_no_network(void **state)
 {
@@ -237,7 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(test_agent_was_away),  test(test_follows),    test(test_contest),
-		test(test_contest_unnamed), test(test_no_network),
+		test(test_contest_unnamed), test(test_no_network), test(test_other_folders),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

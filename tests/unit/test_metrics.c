@@ -87,6 +87,7 @@ static void figures(void **state)
 		"podswitch_agent_uncalled_pods_total 7\n",
 		"podswitch_agent_cni_in_force 0\n",
 		"podswitch_agent_cni_contested 1\n",
+		"podswitch_agent_cni_astray 0\n",
 		"podswitch_agent_cni_rewrites_total 41\n",
 		"podswitch_agent_cni_programs_total 42\n",
 		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
