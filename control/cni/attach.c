@@ -123,6 +123,8 @@ static enum cni_code attach_read_answer(const struct attach *attach, const char 
 		return result_not_understood(why, "state");
 	waiting->pending = true;
 	waiting->unknown = json_is_true(json_object_get(answer, "unknown"));
+	/* The agent knows the pod, and better than what is on disk. */
+	waiting->free = waiting->free && waiting->unknown;
 	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason_in(answer, "podswitch-agent gives no reason"));
 	return 0;
 }

@@ -87,9 +87,13 @@ static void report_silence(struct reconciler *reconciler, struct attachment *att
 		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, attachment->reason);
 }
 
-/* `unknown`: not even whether the pod has a gateway is known, so that the plugin may go by what it knows itself. */
-static int answer_pending(const char *reason, bool unknown, json_t **result)
+/*
+ * "unknown": the cluster is not known yet, and so not even whether the pod has a gateway. Then the plugin may go by
+ * what it finds on disk; else that may be older than what we know, or are about to hear.
+ */
+static int answer_pending(const struct reconciler *reconciler, const char *reason, json_t **result)
 {
+	bool unknown = !cluster_synced(reconciler->config.cluster);
 	*result = json_pack("{s:s, s:s, s:b}", "state", "pending", "reason", reason, "unknown", unknown);
 	return 0;
 }
@@ -97,7 +101,7 @@ static int answer_pending(const char *reason, bool unknown, json_t **result)
 static int answer_none(struct reconciler *reconciler, struct attachment *attachment, json_t **result)
 {
 	if (!cluster_watches_namespaces(reconciler->config.cluster))
-		return answer_pending("podswitch-agent's watch of namespaces is interrupted", true, result);
+		return answer_pending(reconciler, "podswitch-agent's watch of namespaces is interrupted", result);
 	memory_drop(reconciler->config.memory, attachment->port);
 	reconciler_drop(reconciler, attachment);
 	*result = json_pack("{s:s}", "state", "none");
@@ -120,16 +124,12 @@ static int answer_unadopted(struct reconciler *reconciler, struct attachment *at
 {
 	if (needs_no_switch(reconciler, attachment))
 		return answer_none(reconciler, attachment, result);
-	return answer_pending(podswitchd_answers(reconciler->config.podswitchd) ||
-					      !cluster_synced(reconciler->config.cluster)
-				      ? "podswitch-agent is starting"
-				      : "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
-			      true, result);
-}
-
-static bool is_unknown(const struct reconciler *reconciler, const struct attachment *attachment)
-{
-	return !cluster_synced(reconciler->config.cluster) || !attachment_pod(reconciler, attachment);
+	bool starting =
+		podswitchd_answers(reconciler->config.podswitchd) || !cluster_synced(reconciler->config.cluster);
+	return answer_pending(reconciler,
+			      starting ? "podswitch-agent is starting"
+				       : "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
+			      result);
 }
 
 static void note_call(struct reconciler *reconciler, const struct plugin_request *request)
@@ -174,7 +174,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	if (pod_is_ending(attachment_pod(reconciler, attachment)))
 		return fail(why, ATTACH_REFUSED, NULL, "the pod is being deleted; %.200s", attachment->reason);
 	report_silence(reconciler, attachment);
-	return answer_pending(attachment->reason, is_unknown(reconciler, attachment), result);
+	return answer_pending(reconciler, attachment->reason, result);
 }
 
 static int answer_remove(struct reconciler *reconciler, json_t *params, json_t **result, struct failure *why)

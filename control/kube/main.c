@@ -125,7 +125,7 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 		.n_keep = settings->n_keep,
 		.probe = settings->probe,
 		.skip = settings->skip_namespaces,
-		.report = agent_report,
+		.report = agent->chain ? agent_report : NULL, /* else nobody expects the plugin to be called */
 		.report_context = agent,
 		.running = settings->attach,
 		.socket = settings->socket,
@@ -143,6 +143,8 @@ static int agent_start(struct agent *agent, struct failure *why)
 		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
 	int error = agent_open_cluster(agent, why);
 	if (!error)
+		agent->chain = chain_open(&agent->settings, agent->note, agent_report, agent);
+	if (!error)
 		error = agent_open_reconciler(agent, why);
 	if (!error)
 		error = rpc_open(agent->socket, agent_methods_call, agent->reconciler, &agent->rpc, why);
@@ -152,8 +154,6 @@ static int agent_start(struct agent *agent, struct failure *why)
 		error = health_open(&health, &agent->health, why);
 	agent->known = (struct known_namespaces){
 		.path = agent->settings.known, .cluster = agent->cluster, .policy = &agent->policy, .changed = true};
-	if (!error)
-		agent->chain = chain_open(&agent->settings, agent->note, agent_report, agent);
 	/* What has changed while we were away, before anything else is asked for. */
 	if (!error)
 		chain_turn(agent->chain, clock_ms());

@@ -40,7 +40,7 @@ struct reconciler_config {
 	size_t n_keep;
 	unsigned probe;   /* seconds */
 	const char *skip; /* namespaces whose pods get no gateway, with commas or blanks between; NULL: none */
-	/* Tells people of the node; may be NULL. */
+	/* Tells people of the node that the plugin is not called; NULL: it is not installed here. */
 	void (*report)(void *context, bool warning, const char *reason, const char *message);
 	void *report_context;
 	bool running;       /* attach pods that were not started through the CNI plugin */

@@ -485,9 +485,7 @@ static void test_own_list_follows(void **state)
 	static const char *const damages[] = {
 		"truncate -s -5 $D/conf/00*", "truncate -s 0 $D/conf/00*",
 		"cd $D/conf; jq 'del(.\"podswitch.io/made-from\")' 00* >.x; mv .x 00-podswitch.conflist",
-		"cd $D/conf; jq '.plugins |= map(select(.type != \"podswitch-cni\"))' 00* >.x; mv .x "
-		"00-podswitch.conflist",
-		"rm $D/conf/00*"};
+		"cd $D/conf; jq '.plugins |= .[:1]' 00* >.x; mv .x 00-podswitch.conflist", "rm $D/conf/00*"};
 	sh(f, "jq -S . $D/conf/00* >$D/good");
 	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
 		sh(f, damages[i]);

@@ -362,7 +362,12 @@ static void test_known_agent_starts(void **state)
 		expect_document(f, PREV);
 		assert_in_range(f->took, 900, 2500);
 	}
-	/* Its word counts, when it comes. */
+	/* Its word counts, when it comes: also if it falls silent after that. */
+	static const char *const knows[] = {PENDING, "?", NULL};
+	fake_peer_start(&agent, f->agent, knows);
+	run_known(f, KNOWN("\"media\":false"), "{}");
+	json_decref(fake_peer_stop(&agent));
+	expect_refusal(f, 11, "no lease from media/vpn yet");
 	fake_peer_start(&agent, f->agent, soon);
 	run_known(f, KNOWN("\"media\":false"), "{}");
 	json_decref(fake_peer_stop(&agent));
