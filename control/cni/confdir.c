@@ -391,6 +391,33 @@ static void remove_taken(struct confdir_edit *edit)
 		(void)edit_remove(edit, scan.taken, NULL);
 }
 
+/*
+ * Multus has found our list first, and calls it by its name: it would start no pod any more. So the file stays, with
+ * what we made it from. *keep: its name, or "".
+ */
+static int leave_for_multus(struct confdir_edit *edit, char keep[static CONF_SCAN_NAME], struct failure *why)
+{
+	struct conf_scan scan;
+	struct conffile file = {0};
+	char path[PATH_MAX], *text = NULL;
+
+	keep[0] = '\0';
+	int error = conf_scan(edit->dir, NULL, &scan, NULL);
+	if (error || !*scan.multus || !*scan.list)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/%s", edit->dir, scan.own) >= (int)sizeof(path))
+		return fail(why, -ENAMETOOLONG, "conf_dir", "conf_dir: give a shorter path");
+	error = conffile_read(edit->dir, scan.primary, &file, why);
+	if (!error)
+		error = confdir_list_text(&file, scan.primary, &text, why);
+	if (!error)
+		error = edit_write(edit, &file, path, text, why);
+	memcpy(keep, scan.own, CONF_SCAN_NAME);
+	free(text);
+	conffile_free(&file);
+	return error;
+}
+
 int confdir_unchain(const char *dir, struct failure *why)
 {
 	struct confdir_edit edit = {.dir = dir};
@@ -409,7 +436,10 @@ int confdir_unchain(const char *dir, struct failure *why)
 	if (count >= 0) {
 		conf_scan_free(names, count);
 		restore_all_saved(dir);
-		int error = remove_own(&edit, "", first ? &further : why);
+		char keep[CONF_SCAN_NAME];
+		int error = leave_for_multus(&edit, keep, first ? &further : why);
+		first = first ? first : error;
+		error = remove_own(&edit, keep, first ? &further : why);
 		first = first ? first : error;
 		remove_taken(&edit);
 	}

@@ -577,6 +577,14 @@ static void test_multus(void **state)
 		   "\"clusterNetwork\":\"/etc/cni/net.d/00-podswitch.conflist\"}");
 	expect_look(f, true, true);
 	expect_files(f, "00-multus.conf 00-podswitch.conflist 10-a.conflist 20-b.conflist ");
+	/* It goes on calling that file, without us in it. */
+	uninstall(f);
+	expect_conf(f, "00-podswitch.conflist", PRIMARY);
+	sh(f, "rm $D/conf/00-multus.conf");
+	install(f);
+	expect_look(f, true, true);
+	uninstall(f);
+	expect_files(f, "10-a.conflist 20-b.conflist ");
 }
 
 /* Cilium's exclusive mode. */
