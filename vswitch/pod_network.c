@@ -32,6 +32,8 @@
 #include <time.h>
 
 #define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
+#define DEAF 4              /* seconds after a question for the pod's own address: dnsmasq waits for 3 */
+#define FOLLOW_AGAIN 5000   /* ms until a lease that could not be configured is tried again */
 
 /* What the interface should have */
 
@@ -284,18 +286,35 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 			pod_network_limit_gso(port->config.ifname, live.mtu);
 		netns_return(&vs->home);
 	}
+	bool told = error && !strncmp(port->trouble, why.text, 150);
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");
-	if (error)
+	port->follow_at = clock_ms() + FOLLOW_AGAIN;
+	if (error && !told)
 		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, why.text);
-	else
+	else if (!error)
 		port->live = live;
+}
+
+/*
+ * A server that is asked for the pod's own address may ping it before it answers (dnsmasq does, for 3 s), and if the
+ * pod answers, takes the address for somebody else's and gives another one.
+ */
+static void stop_pings(struct port *port, uint64_t now)
+{
+	if (gateway_client_reclaims(port->gateway_client, now))
+		atomic_store_explicit(&port->deaf_until, clock_seconds() + DEAF, memory_order_relaxed);
 }
 
 static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 {
+	stop_pings(port, now);
 	unsigned events = gateway_client_turn(port->gateway_client, now);
-	if (events & (CLIENT_LEASE | CLIENT_UNLEASED))
+	if (events & (CLIENT_LEASE | CLIENT_UNLEASED)) {
 		follow_lease(vs, port);
+		switch_notify(vs, "port.leased", port->config.name, NULL);
+	} else if (port->trouble[0] && now >= port->follow_at) {
+		follow_lease(vs, port);
+	}
 	if (events & CLIENT_IS_READY)
 		switch_notify(vs, "port.ready", port->config.name, NULL);
 	if (events & CLIENT_IS_LOST)
@@ -315,9 +334,11 @@ void pod_network_turn(struct vswitch *vs)
 	for (struct port *port = vs->first_port; port; port = port->next) {
 		if (!port->gateway_client)
 			continue;
-		if (gateway_client_due(port->gateway_client) <= now)
+		if (gateway_client_due(port->gateway_client) <= now || (port->trouble[0] && port->follow_at <= now))
 			pod_network_turn_client(vs, port, now);
 		uint64_t next = gateway_client_due(port->gateway_client);
+		if (port->trouble[0] && port->follow_at < next)
+			next = port->follow_at;
 		due = next < due ? next : due;
 	}
 	switch_alarm(vs, due);

@@ -3,6 +3,7 @@
 #include "tap/base/clock.h"
 #include "vswitch/gateway.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/silence.h"
 #include "vswitch/switch.h"
 
 #include <string.h>
@@ -43,6 +44,7 @@ static void show_gateway(const struct vswitch *vs, const struct gateway *gateway
 	for (unsigned w = 0; w < vs->options.workers; w++)
 		sum_words((uint64_t *)&status.counters, (const uint64_t *)&gateway->counters[w],
 			  WORDS(struct gateway_counters));
+	silence_report(gateway, clock_seconds(), &status.silence);
 	visit(context, &status);
 }
 
@@ -80,6 +82,8 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
 		pod_network_report(port, &status.client);
+		if (port->gateway)
+			silence_report(port->gateway, clock_seconds(), &status.silence);
 		visit(context, &status);
 		visited++;
 	}

@@ -107,6 +107,8 @@ static void append_port_status(void *context, const struct port_status *status)
 			  addresses_json(status->live), "underlay", status->pod_underlay ? "pod" : "host", "state",
 			  status->state, "counters", counters_json(&status->counters), "worker", (int)status->worker);
 	json_object_set_new(object, "client", client_json(&status->client));
+	if (status->silence.reason)
+		json_object_set_new(object, "silence", silence_json(&status->silence));
 	json_object_set_new(object, "config", port_config_json(config));
 	json_array_append_new(context, object);
 }

@@ -123,6 +123,7 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 		.policy = &agent->policy,
 		.keep = settings->keep,
 		.n_keep = settings->n_keep,
+		.underlay = settings_underlays[settings->underlay],
 		.probe = settings->probe,
 		.skip = settings->skip_namespaces,
 		.report = agent->chain ? agent_report : NULL, /* else nobody expects the plugin to be called */

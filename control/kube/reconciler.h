@@ -38,8 +38,9 @@ struct reconciler_config {
 	const struct choose_policy *policy;
 	const struct prefix *keep; /* networks that stay on pods' first interface besides the cluster's own */
 	size_t n_keep;
-	unsigned probe;   /* seconds */
-	const char *skip; /* namespaces whose pods get no gateway, with commas or blanks between; NULL: none */
+	const char *underlay; /* of gateways whose Service does not say: "pod", "host" or "auto" */
+	unsigned probe;       /* seconds */
+	const char *skip;     /* namespaces whose pods get no gateway, with commas or blanks between; NULL: none */
 	/* Tells people of the node that the plugin is not called; NULL: it is not installed here. */
 	void (*report)(void *context, bool warning, const char *reason, const char *message);
 	void *report_context;
