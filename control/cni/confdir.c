@@ -213,11 +213,12 @@ static int chain_single(struct confdir_edit *edit, const char *name, const struc
 static int confdir_list_text(const struct conffile *file, const char *name, char **out, struct failure *why)
 {
 	int error = confdir_check_version(file, why);
-	char *text = plugin_list_is_single(name) ? plugin_list_of_single(file->text) : strdup(file->text);
-	json_t *document = plugin_list_parse(text);
-
+	char *text = NULL;
+	if (!error)
+		text = plugin_list_is_single(name) ? plugin_list_of_single(file->text) : strdup(file->text);
 	if (!error && !text)
 		error = fail(why, -EBADMSG, "name", "%.160s has no name", file->path);
+	json_t *document = plugin_list_parse(text);
 	if (!error)
 		error = check_plugins(file, document, why);
 	json_decref(document);

@@ -92,9 +92,9 @@ folder() { # folder PATH: of the node's CNI configuration
 	poll 120 K -n "$SYSTEM" rollout status daemonset podswitch --timeout=1s
 	poll 60 agents_ready
 }
-hand "$N1" sh -c 'mkdir -p /host/etc/cni/stale; cp /host/etc/cni/net.d/10* /host/etc/cni/stale'
-hand "$N2" sh -c 'mkdir -p /host/etc/cni/stale; cp /host/etc/cni/net.d/10* /host/etc/cni/stale'
-check "the DaemonSet is given the wrong folder, and does not see it" folder /etc/cni/stale
+hand "$N1" sh -c 'mkdir -p /host/var/lib/cni/stale; cp /host/etc/cni/net.d/10* /host/var/lib/cni/stale'
+hand "$N2" sh -c 'mkdir -p /host/var/lib/cni/stale; cp /host/etc/cni/net.d/10* /host/var/lib/cni/stale'
+check "the DaemonSet is given the wrong folder, and does not see it" folder /var/lib/cni/stale
 check "an Event on the node says where containerd reads" poll 60 node_event_like "$N1" CNIPluginNotCalled \
 	'containerd reads its CNI configuration in /etc/cni/net.d .*volume cni-conf.*deploy/overlays'
 same "and a metric" 1 "$(metric "$N1" podswitch_agent_cni_astray)"
@@ -107,5 +107,5 @@ exempt t-bare uncalled
 check "and a metric" [ "$(metric "$N1" podswitch_agent_uncalled_pods_total)" -ge 1 ]
 check "it gets the right folder again" folder /etc/cni/net.d
 check "and our list is there" listed "$N1"
-hand "$N1" rm -r /host/etc/cni/stale
-hand "$N2" rm -r /host/etc/cni/stale
+hand "$N1" rm -r /host/var/lib/cni/stale
+hand "$N2" rm -r /host/var/lib/cni/stale
