@@ -29,6 +29,7 @@ struct attachment {
 	char namespace[64], pod[254], uid[64];
 	char id[NAMES_ID + 1]; /* of the container, or of the pod's UID */
 	char ifname[16], netns[256];
+	char hostname[64];    /* that DHCP servers are told: a label, or "" */
 	char configured[160]; /* the gateway that the CNI configuration names, or "" */
 	bool by_agent;        /* attached while it ran, without the CNI plugin */
 	bool superseded;      /* by a later sandbox of its pod: cut off until it is gone */
@@ -38,7 +39,6 @@ struct attachment {
 
 	enum attachment_state state;
 	char reason[640];    /* for people */
-	char event[768];     /* the last Event that was sent, to send each once */
 	char gateway[136];   /* "NAMESPACE/NAME" of the Service that it uses or waits for */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;

@@ -2,9 +2,11 @@
 /*
  * attachments.c - the attachments of this node, and what the reconciler's files ask about them
  */
+#include "control/base/json.h"
 #include "control/kube/events.h"
 #include "control/kube/reconciler_internal.h"
 #include "tap/base/log.h"
+#include "tap/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,19 +35,61 @@ struct attachment *reconciler_find(const struct reconciler *reconciler, const ch
 	return attachment;
 }
 
-/* Sends an Event when it says something new, and logs it. */
+/*
+ * Whether the pod's owner has not been told this last. Kept by pod, as the kubelet makes one sandbox after the other
+ * for a pod that cannot start, each of which is an attachment of its own.
+ */
+static bool is_news(struct reconciler *reconciler, const char *pod, const char *text)
+{
+	if (!strcmp(json_text(reconciler->told, pod), text))
+		return false;
+	json_object_set_new(reconciler->told, pod, json_string(text));
+	return true;
+}
+
+void reconciler_tell(struct reconciler *reconciler, const json_t *pod, const char *topic, bool warning,
+		     const char *reason, const char *message)
+{
+	char event[1024], key[128];
+	snprintf(event, sizeof(event), "%s: %s", reason, message);
+	text_to_ascii(event);
+	snprintf(key, sizeof(key), "%.63s%.40s", pod_uid(pod), topic);
+	if (!is_news(reconciler, key, event))
+		return;
+	const json_t *metadata = json_object_get(pod, "metadata");
+	log_line(warning ? LOG_WARNING : LOG_INFO, "%s/%s: %.700s", json_text(metadata, "namespace"),
+		 json_text(metadata, "name"), event);
+	events_send(reconciler->config.kube, reconciler->config.node, pod, warning, reason, message);
+}
+
 void reconciler_report(struct reconciler *reconciler, struct attachment *attachment, bool warning, const char *reason,
 		       const char *message)
 {
-	char event[sizeof(attachment->event)];
-	snprintf(event, sizeof(event), "%s: %s", reason, message);
-	if (!strcmp(event, attachment->event))
-		return;
-	memcpy(attachment->event, event, sizeof(event));
-	log_line(warning ? LOG_WARNING : LOG_INFO, "%s/%s: %.300s", attachment->namespace, attachment->pod, event);
 	const json_t *pod = cluster_pod(reconciler->config.cluster, attachment->namespace, attachment->pod);
 	if (pod)
-		events_send(reconciler->config.kube, reconciler->config.node, pod, warning, reason, message);
+		reconciler_tell(reconciler, pod, "", warning, reason, message);
+	else
+		log_line(warning ? LOG_WARNING : LOG_INFO, "%s: %s: %.700s", attachment->port, reason, message);
+}
+
+void reconciler_forget_told(struct reconciler *reconciler)
+{
+	const char *key;
+	json_t *pod, *value;
+	void *next;
+	json_t *uids = json_object();
+	json_object_foreach((json_t *)cluster_pods(reconciler->config.cluster), key, pod)
+	{
+		json_object_set_new(uids, pod_uid(pod), json_true());
+	}
+	json_object_foreach_safe(reconciler->told, next, key, value)
+	{
+		char uid[64];
+		snprintf(uid, sizeof(uid), "%.*s", (int)strcspn(key, "/"), key);
+		if (!json_object_get(uids, uid))
+			json_object_del(reconciler->told, key);
+	}
+	json_decref(uids);
 }
 
 void reconciler_choose(struct reconciler *reconciler, const json_t *pod, const char *namespace, const char *configured,
@@ -88,4 +132,33 @@ const json_t *attachment_pod(const struct reconciler *reconciler, const struct a
 bool pod_is_ending(const json_t *pod)
 {
 	return json_object_get(json_object_get(pod, "metadata"), "deletionTimestamp");
+}
+
+/* A ReplicaSet is called as its Deployment, with the hash of the pod's template behind it. */
+static size_t owner_length(const json_t *pod, const char *owner)
+{
+	const json_t *labels = json_object_get(json_object_get(pod, "metadata"), "labels");
+	const char *hash = json_text(labels, "pod-template-hash");
+	char end[80];
+	snprintf(end, sizeof(end), "-%.70s", hash);
+	return strlen(owner) - (*hash && text_ends_with(owner, end) ? strlen(end) : 0);
+}
+
+void pod_hostname(const json_t *pod, char out[static 64])
+{
+	const json_t *metadata = json_object_get(pod, "metadata");
+	const json_t *owner = json_array_get(json_object_get(metadata, "ownerReferences"), 0);
+	const char *name = json_text(json_object_get(pod, "spec"), "hostname");
+	size_t length = strlen(name);
+	/* A static pod is owned by its node. */
+	if (!length && strcmp(json_text(owner, "kind"), "Node") != 0) {
+		name = json_text(owner, "name");
+		length = owner_length(pod, name);
+	}
+	if (!length) {
+		name = json_text(metadata, "name");
+		length = strlen(name);
+	}
+	size_t label = strcspn(name, ".");
+	snprintf(out, 64, "%.*s", (int)(label < length ? label : length), name);
 }

@@ -8,6 +8,8 @@
  */
 #include "control/kube/choose.h"
 
+#include "tap/base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #define GATEWAY_KEY "podswitch.io/gateway"
 #define ADDRESS_KEY "podswitch.io/address"
 #define SET_GATEWAY_KEY "setGateway"
+#define ANNOTATION_WORD 512 /* bytes, with the NUL: more than a full Service name has */
 
 /* What most functions here need. */
 struct choosing {
@@ -28,9 +31,20 @@ static const json_t *metadata_of(const json_t *object, const char *key)
 	return json_object_get(json_object_get(object, "metadata"), key);
 }
 
+/* NULL when it is absent, or empty or blank, as a template with a value that is not set leaves it. */
 static const char *annotation_of(const json_t *object, const char *key)
 {
-	return json_string_value(json_object_get(metadata_of(object, "annotations"), key));
+	const char *text = json_string_value(json_object_get(metadata_of(object, "annotations"), key));
+
+	return text && text[strspn(text, " \t\r\n")] ? text : NULL;
+}
+
+/* Without blanks around it. What is cut is no name and no address either. */
+static void read_word(const char *text, char out[static ANNOTATION_WORD])
+{
+	size_t length = text_trim(&text);
+
+	snprintf(out, ANNOTATION_WORD, "%.*s", (int)(length < ANNOTATION_WORD ? length : ANNOTATION_WORD), text);
 }
 
 /* Fills in the choice. Every path ends here. */
@@ -118,10 +132,12 @@ static const char *source_text(enum choice_source source)
 static bool take_address(struct choosing *q, const struct gateway_spec *spec, enum choice_source source)
 {
 	const char *text = annotation_of(q->in->pod, ADDRESS_KEY);
-	char network[ADDRESS_TEXT];
+	char network[ADDRESS_TEXT], word[ANNOTATION_WORD];
 	struct failure why;
-	bool given = text && *text;
+	bool given = text;
 
+	if (given)
+		read_word(text, word);
 	if (!given && spec->mode == SPEC_DHCP)
 		return true;
 	if (!given)
@@ -129,7 +145,7 @@ static bool take_address(struct choosing *q, const struct gateway_spec *spec, en
 		     ADDRESS_KEY ": missing, as %.63s/%.63s gives no addresses by DHCP; annotate the pod with a free "
 				 "one of %s",
 		     spec->namespace, spec->name, prefix_format(&spec->network, network));
-	else if (!spec_address(spec, ADDRESS_KEY, text, &q->out->address, &why)) {
+	else if (!spec_address(spec, ADDRESS_KEY, word, &q->out->address, &why)) {
 		q->out->has_address = true;
 		return true;
 	}
@@ -142,8 +158,8 @@ static void settle_missing(struct choosing *q, enum choice_source source, const 
 	const struct choice *out = q->out;
 
 	if (error)
-		choose_settle(q, CHOICE_NOT_FOUND, source, "the gateway's Service %s/%s: %s", out->namespace, out->name,
-			      error);
+		choose_settle(q, CHOICE_UNREADABLE, source, "the gateway's Service %s/%s: %s", out->namespace,
+			      out->name, error);
 	else
 		choose_settle(q, CHOICE_NOT_FOUND, source,
 			      "there is no Service %s in namespace %s, which %s asks for as a gateway", out->name,
@@ -198,10 +214,13 @@ static void settle_name(struct choosing *q, const char *text, const char *namesp
 
 static void settle_annotation(struct choosing *q, const char *text, const char *namespace, enum choice_source source)
 {
-	if (!*text || !strcmp(text, "none"))
+	char word[ANNOTATION_WORD];
+
+	read_word(text, word);
+	if (!strcmp(word, "none"))
 		choose_settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
 	else
-		settle_name(q, text, namespace, source, GATEWAY_KEY);
+		settle_name(q, word, namespace, source, GATEWAY_KEY);
 }
 
 /* pod-gateway's own switch: the annotation wins over the label; values as Go's strconv.ParseBool takes them. */
@@ -228,7 +247,8 @@ static void settle_set_gateway(struct choosing *q)
 {
 	const struct choose_policy *policy = q->in->policy;
 	const char *label = json_string_value(json_object_get(metadata_of(q->in->pod, "labels"), SET_GATEWAY_KEY));
-	const char *annotation = annotation_of(q->in->pod, SET_GATEWAY_KEY);
+	const json_t *annotations = metadata_of(q->in->pod, "annotations");
+	const char *annotation = json_string_value(json_object_get(annotations, SET_GATEWAY_KEY));
 	const char *text = annotation ? annotation : label;
 	enum choice_source source = text ? SOURCE_SET_GATEWAY : SOURCE_DEFAULT;
 	bool on = policy->set_gateway_default;
@@ -310,6 +330,8 @@ const char *choice_verdict_name(enum choice_verdict verdict)
 		return "not-found";
 	case CHOICE_NOT_ALLOWED:
 		return "not-allowed";
+	case CHOICE_UNREADABLE:
+		return "unreadable";
 	case CHOICE_MALFORMED:
 		return "malformed";
 	case CHOICE_UNDECIDED:

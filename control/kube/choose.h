@@ -13,7 +13,8 @@
 enum choice_verdict {
 	CHOICE_NONE,        /* the pod is not routed through any gateway */
 	CHOICE_GATEWAY,     /* it is, through the one named */
-	CHOICE_NOT_FOUND,   /* there is no such Service, or its own annotations are malformed: may change at any time */
+	CHOICE_NOT_FOUND,   /* there is no such Service: may change at any time */
+	CHOICE_UNREADABLE,  /* the Service's own annotations are malformed: may change at any time */
 	CHOICE_NOT_ALLOWED, /* the gateway does not accept pods of this namespace */
 	CHOICE_MALFORMED,   /* an annotation of the pod or the namespace, or the configuration, cannot be read */
 	CHOICE_UNDECIDED,   /* the namespace decides and is not known yet */
@@ -63,13 +64,14 @@ struct choice {
 };
 
 /*
- * The order: the pod's annotation, the namespace's, in->configured, setGateway. "none" and "" opt out. Pods in the
+ * The order: the pod's annotation, the namespace's, in->configured, setGateway. "none" opts out; an empty annotation is
+ * as if it were not there. Pods in the
  * host's network namespace, pods with pod-gateway's own containers, and the gateway's own pods are left alone. *out is
  * filled whatever the input looks like.
  */
 void choose(const struct choose_input *in, struct choice *out);
 
-/* "none", "gateway", "not-found", "not-allowed", "malformed", "undecided". */
+/* "none", "gateway", "not-found", "not-allowed", "unreadable", "malformed", "undecided". */
 const char *choice_verdict_name(enum choice_verdict verdict);
 
 #endif

@@ -23,6 +23,7 @@
  */
 #include "control/kube/cluster.h"
 #include "control/base/json.h"
+#include "control/kube/spec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,14 +55,14 @@ struct cluster {
 static const struct {
 	const char *paths[2];
 	const char *what;
-	const char *keep[8]; /* members, dots between levels */
+	const char *keep[9]; /* members, dots between levels */
 	bool optional;       /* not every server has it, and not every agent may read it: never waited for */
 	bool choosing;       /* choose() needs it */
 } kinds[KINDS] = {
 	[PODS] = {.paths = {"/api/v1/pods"},
 		  .what = "pods of this node",
-		  .keep = {"metadata", "spec.hostNetwork", "spec.containers", "spec.initContainers", "status.phase",
-			   "status.podIP"}},
+		  .keep = {"metadata", "spec.hostNetwork", "spec.hostname", "spec.containers", "spec.initContainers",
+			   "status.phase", "status.podIP"}},
 	[NAMESPACES] = {.paths = {"/api/v1/namespaces"}, .what = "namespaces", .keep = {"metadata"}, .choosing = true},
 	[SERVICES] = {.paths = {"/api/v1/services"},
 		      .what = "services",
@@ -369,17 +370,22 @@ static bool endpoint_is_ready(const json_t *endpoint)
 	return !json_is_false(ready) && !json_is_true(json_object_get(conditions, "terminating"));
 }
 
+/* As spec.c chooses among a Service's ports: the one called vxlan, else the first. */
 static uint16_t udp_port(const json_t *slice)
 {
 	size_t i;
 	const json_t *port;
+	uint16_t first = 0;
 	json_array_foreach(json_object_get(slice, "ports"), i, port)
 	{
 		json_int_t number = json_integer_value(json_object_get(port, "port"));
-		if (!strcmp(json_text(port, "protocol"), "UDP") && number > 0 && number < 65536)
+		if (strcmp(json_text(port, "protocol"), "UDP") != 0 || number <= 0 || number > UINT16_MAX)
+			continue;
+		if (!strcmp(json_text(port, "name"), SPEC_PORT_NAME))
 			return (uint16_t)number;
+		first = first ? first : (uint16_t)number;
 	}
-	return 0;
+	return first;
 }
 
 static size_t add_endpoint(struct cluster_endpoint *out, size_t n, const json_t *endpoint, uint16_t port)

@@ -18,6 +18,7 @@
 #define EVENT_NOT_FOUND "GatewayNotFound"     /* no such Service */
 #define EVENT_NOT_ALLOWED "GatewayNotAllowed" /* the gateway does not allow pods of this namespace */
 #define EVENT_MALFORMED "GatewayMalformed"    /* an annotation cannot be read */
+#define EVENT_UNKNOWN_KEY "AnnotationUnknown" /* an annotation under podswitch.io/ that means nothing */
 #define EVENT_NOT_READY "GatewayNotReady"     /* no ready endpoint, or it is silent: the pod waits */
 #define EVENT_LOST "GatewayLost"              /* it stopped answering */
 #define EVENT_RECOVERED "GatewayRecovered"    /* it, or another endpoint of it, answers again */

@@ -105,12 +105,11 @@ static json_t *keep_list(const struct podswitchd_ports *ports, const struct gate
 static json_t *port_params(const struct podswitchd_ports *ports, const struct attachment *attachment,
 			   const struct choice *choice, const char *gateway)
 {
-	char mac[MAC_TEXT], address[ADDRESS_TEXT], router[ADDRESS_TEXT], hostname[64];
-	snprintf(hostname, sizeof(hostname), "%.*s", (int)strcspn(attachment->pod, "."), attachment->pod);
+	char mac[MAC_TEXT], address[ADDRESS_TEXT], router[ADDRESS_TEXT];
 	json_t *params = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:o, s:s}", "name", attachment->port, "gateway",
 				   gateway, "netns", attachment->netns, "ifname", attachment->ifname, "mac",
 				   mac_of(attachment, mac), "exclusive", true, "probe", (int)ports->probe, "keep",
-				   keep_list(ports, choice->spec), "hostname", hostname);
+				   keep_list(ports, choice->spec), "hostname", attachment->hostname);
 	json_object_set_new(params, "dhcp", json_boolean(!choice->has_address));
 	json_object_set_new(params, "address",
 			    json_string(choice->has_address ? prefix_format(&choice->address, address) : "none"));

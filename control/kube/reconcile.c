@@ -64,9 +64,12 @@ static enum attachment_state reconcile_status(struct reconciler *reconciler, str
 	const char *address = json_string_value(json_array_get(json_object_get(attachment->status, "addresses"), 0));
 	address_format(&attachment->endpoint, endpoint);
 	if (!strcmp(client, "ready")) {
-		snprintf(text, sizeof(text), "%s %s through %s at %s (%s)", address ? address : "?",
+		snprintf(text, sizeof(text), "%s %s through %s at %s (%s)%s", address ? address : "?",
 			 choice->has_address ? "as annotated" : "by DHCP", attachment->gateway, endpoint,
-			 choice->reason);
+			 choice->reason,
+			 choice->spec->port_guessed && !choice->spec->port_given
+				 ? "; its Service has several UDP ports: the first is taken, call another one vxlan"
+				 : "");
 		if (!attachment->attached || attachment->lost)
 			reconciler_report(reconciler, attachment, false,
 					  attachment->lost ? EVENT_RECOVERED : EVENT_ATTACHED, text);
@@ -170,6 +173,18 @@ static enum attachment_state reconcile_none(struct reconciler *reconciler, struc
 	return attachment_set_state(attachment, ATTACHMENT_NONE, choice->reason);
 }
 
+/* Nothing is known that takes away what the pod has: a running one stays behind the gateway that it had. */
+static enum attachment_state reconcile_stay(struct reconciler *reconciler, struct attachment *attachment,
+					    const char *event, const char *reason)
+{
+	char text[EXPLAIN_SIZE];
+	bool stays = attachment->exists && *attachment->gateway && strcmp(attachment->at, "none") != 0;
+	snprintf(text, sizeof(text), stays ? "%s; until then the pod stays behind the gateway that it has, %s" : "%s",
+		 reason, attachment->gateway);
+	reconciler_report(reconciler, attachment, true, event, text);
+	return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
+}
+
 /* There is no gateway to be had: says why. An existing port stays, unless the pod may not use its gateway any more. */
 static enum attachment_state reconcile_refusal(struct reconciler *reconciler, struct attachment *attachment,
 					       const struct choice *choice)
@@ -185,8 +200,9 @@ static enum attachment_state reconcile_refusal(struct reconciler *reconciler, st
 		reconciler_report(reconciler, attachment, true, EVENT_MALFORMED, choice->reason);
 		return attachment_set_state(attachment, ATTACHMENT_REFUSED, choice->reason);
 	case CHOICE_NOT_FOUND:
-		reconciler_report(reconciler, attachment, true, EVENT_NOT_FOUND, choice->reason);
-		return attachment_set_state(attachment, ATTACHMENT_PENDING, choice->reason);
+		return reconcile_stay(reconciler, attachment, EVENT_NOT_FOUND, choice->reason);
+	case CHOICE_UNREADABLE:
+		return reconcile_stay(reconciler, attachment, EVENT_MALFORMED, choice->reason);
 	case CHOICE_NONE:
 	case CHOICE_GATEWAY:
 	case CHOICE_UNDECIDED:
@@ -215,6 +231,7 @@ enum attachment_state reconcile(struct reconciler *reconciler, struct attachment
 					    "the API server has not reported the pod to this node yet");
 	}
 	attachment->orphaned = 0;
+	pod_hostname(pod, attachment->hostname);
 	reconciler_choose(reconciler, pod, attachment->namespace, attachment->configured, &choice);
 	if (choice.verdict == CHOICE_NONE)
 		return reconcile_none(reconciler, attachment, &choice);

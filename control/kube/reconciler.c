@@ -32,6 +32,7 @@ int reconciler_open(const struct reconciler_config *config, struct reconciler **
 						      .underlay = config->underlay,
 						      .probe = config->probe,
 						      .networks = reconciler->networks};
+	reconciler->told = json_object();
 	reconciler->pass_wanted = true;
 	*out = reconciler;
 	return 0;
@@ -46,6 +47,7 @@ void reconciler_close(struct reconciler *reconciler)
 	podswitchd_ports_close(&reconciler->ports);
 	gateway_lookup_free(&reconciler->lookup);
 	seen_pods_free(&reconciler->seen);
+	json_decref(reconciler->told);
 	free(reconciler);
 }
 
@@ -100,6 +102,7 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
 		(void)reconcile(reconciler, attachment);
 	attach_running_pods(reconciler);
+	proofread_pods(reconciler);
 	if (period)
 		reconciler_sweep(reconciler);
 	reconciler->passed = period ? now : reconciler->passed;

@@ -6,6 +6,7 @@
  *
  *     agent_methods.c  the plugin's questions              reconciler.c   the turns
  *     running_pods.c   pods not started by the plugin      adopt.c        ports that podswitchd has already
+ *     proofread.c      annotations that mean nothing
  *     retire.c         attachments whose pod or sandbox is gone
  *     reconcile.c      one attachment: from what the cluster says to what podswitchd has
  *     attachments.c    the list, and what is asked about its entries
@@ -28,6 +29,7 @@ struct reconciler {
 	struct podswitchd_ports ports;
 	struct prefix networks[PODSWITCHD_PORTS_MAX_KEEP];
 	struct attachment *attachments;
+	json_t *told; /* UID of a pod and topic -> what its owner was told last */
 	struct gateway_lookup lookup;
 	char removed[RECONCILER_REMOVED][NAMES_SIZE];
 	unsigned next_removed;
@@ -62,9 +64,17 @@ void reconciler_add(struct reconciler *reconciler, struct attachment *attachment
 /* Takes it off the list and frees it. */
 void reconciler_drop(struct reconciler *reconciler, struct attachment *attachment);
 
-/* Sends an Event on the pod, and logs it, when it says something new. */
+/*
+ * Sends an Event on the pod, and logs it, unless it is what was said last of that `topic` ("" or "/word"). Of the
+ * attachment's pod, in the second form.
+ */
+void reconciler_tell(struct reconciler *reconciler, const json_t *pod, const char *topic, bool warning,
+		     const char *reason, const char *message);
 void reconciler_report(struct reconciler *reconciler, struct attachment *attachment, bool warning, const char *reason,
 		       const char *message);
+
+/* Forgets what was said of pods that are gone. */
+void reconciler_forget_told(struct reconciler *reconciler);
 
 /* choose() for a pod; `configured` is the gateway of the CNI configuration, "" or NULL: none. */
 void reconciler_choose(struct reconciler *reconciler, const json_t *pod, const char *namespace, const char *configured,
@@ -77,11 +87,20 @@ const char *pod_uid(const json_t *pod); /* "" when there is none */
 bool pod_has_uid(const json_t *pod, const char *uid);
 bool pod_is_ending(const json_t *pod);
 
+/*
+ * The name for which a gateway may have reserved an address (pod-gateway's nat.conf): spec.hostname, else the owner's,
+ * a Deployment's rather than its ReplicaSet's, else the pod's own; its first label.
+ */
+void pod_hostname(const json_t *pod, char out[static 64]);
+
 /* reconcile.c: applies the difference between what is wanted and what is in force. What is in force may stay. */
 enum attachment_state reconcile(struct reconciler *reconciler, struct attachment *attachment);
 
 /* adopt.c: makes an attachment of every port that podswitchd has. False when it does not answer. */
 bool adopt_ports(struct reconciler *reconciler);
+
+/* proofread.c: tells the owners of this node's pods of annotations that mean nothing. */
+void proofread_pods(struct reconciler *reconciler);
 
 /* running_pods.c */
 void attach_running_pods(struct reconciler *reconciler);

@@ -104,4 +104,5 @@ void reconciler_sweep(struct reconciler *reconciler)
 	}
 	(void)tombstone_each(reconciler->config.socket, remove_tombstoned, reconciler);
 	podswitchd_ports_tidy_gateways(&reconciler->ports, gateway_is_used, reconciler);
+	reconciler_forget_told(reconciler);
 }

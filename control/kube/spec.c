@@ -2,6 +2,8 @@
 /* spec.c - what a gateway's Service says about its VXLAN network */
 #include "control/kube/spec.h"
 
+#include "tap/base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,15 @@
 
 static const char no_memory[] = "no memory for the gateway's settings";
 
-static const char *annotation(const json_t *service, const char *key)
+/* The annotation without blanks around it, to be freed; *out is NULL when it is absent. */
+static int read_annotation(const json_t *service, const char *key, char **out, struct failure *why)
 {
 	const json_t *metadata = json_object_get(service, "metadata");
+	const char *text = json_string_value(json_object_get(json_object_get(metadata, "annotations"), key));
+	size_t length = text ? text_trim(&text) : 0;
 
-	return json_string_value(json_object_get(json_object_get(metadata, "annotations"), key));
+	*out = text ? strndup(text, length) : NULL;
+	return text && !*out ? fail(why, -ENOMEM, NULL, "%s", no_memory) : 0;
 }
 
 /* -EINVAL with "KEY: 'VALUE' ADVICE". */
@@ -36,7 +42,8 @@ static int parse_number(const char *text, unsigned long least, unsigned long mos
 	size_t digits = strspn(text, "0123456789");
 	unsigned long value = 0;
 
-	if (!digits || digits > 8 || text[digits])
+	/* A zero in front is octal to YAML and to some shells, and decimal to others. */
+	if (!digits || digits > 8 || text[digits] || (digits > 1 && text[0] == '0'))
 		return -EINVAL;
 	for (size_t i = 0; i < digits; i++)
 		value = 10 * value + (unsigned long)(text[i] - '0');
@@ -224,17 +231,34 @@ static uint16_t port_of(const json_t *entry)
 	return port > 0 && port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-static uint16_t find_udp_port(const json_t *service)
+static bool is_udp(const json_t *entry)
+{
+	const char *protocol = json_string_value(json_object_get(entry, "protocol"));
+
+	return protocol && !strcmp(protocol, "UDP") && port_of(entry);
+}
+
+/* The port called vxlan, else the first one for UDP; 0: there is none. */
+static uint16_t find_udp_port(const json_t *service, bool *guessed)
 {
 	const json_t *ports = json_object_get(json_object_get(service, "spec"), "ports");
+	uint16_t first = 0;
+	size_t n = 0;
 
+	*guessed = false;
 	for (size_t i = 0; i < json_array_size(ports); i++) {
 		const json_t *entry = json_array_get(ports, i);
-		const char *protocol = json_string_value(json_object_get(entry, "protocol"));
-		if (protocol && !strcmp(protocol, "UDP") && port_of(entry))
+		const char *name = json_string_value(json_object_get(entry, "name"));
+		if (!is_udp(entry))
+			continue;
+		if (name && !strcmp(name, SPEC_PORT_NAME)) {
+			*guessed = false;
 			return port_of(entry);
+		}
+		first = first ? first : port_of(entry);
+		*guessed = ++n > 1;
 	}
-	return 0;
+	return first;
 }
 
 static int read_name(const json_t *service, const char *key, char out[static KUBE_LABEL], struct failure *why)
@@ -260,7 +284,8 @@ static int read_selector(const json_t *service, struct gateway_spec *spec, struc
 
 static int spec_read_all(const json_t *service, struct gateway_spec *spec, struct failure *why)
 {
-	uint16_t port = find_udp_port(service);
+	char *text;
+	uint16_t port = find_udp_port(service, &spec->port_guessed);
 	int code = read_name(service, "name", spec->name, why);
 
 	if (!code)
@@ -268,9 +293,11 @@ static int spec_read_all(const json_t *service, struct gateway_spec *spec, struc
 	if (port)
 		spec->port = port;
 	for (size_t i = 0; !code && i < sizeof(known) / sizeof(known[0]); i++) {
-		const char *text = annotation(service, known[i].key);
-		if (text)
+		code = read_annotation(service, known[i].key, &text, why);
+		/* A template with a value that is not set leaves it empty. For a list of who may, that says: nobody. */
+		if (text && (*text || known[i].parse == spec_parse_allow))
 			code = known[i].parse(known[i].key, text, spec, why);
+		free(text);
 	}
 	set_router(spec);
 	return code ? code : read_selector(service, spec, why);

@@ -16,7 +16,8 @@
 
 #define SPEC_MAX_NOT_ROUTED 32
 #define SPEC_VNI 42
-#define SPEC_PORT 8472 /* the kernel's default, which pod-gateway uses when VXLAN_PORT is 0 */
+#define SPEC_PORT_NAME "vxlan" /* of the port that counts, where a Service has several for UDP */
+#define SPEC_PORT 8472         /* the kernel's default, which pod-gateway uses when VXLAN_PORT is 0 */
 
 enum spec_mode { SPEC_DHCP, SPEC_STATIC };
 enum spec_underlay { SPEC_UNDERLAY_UNSET, SPEC_UNDERLAY_AUTO, SPEC_UNDERLAY_HOST, SPEC_UNDERLAY_POD };
@@ -24,8 +25,9 @@ enum spec_underlay { SPEC_UNDERLAY_UNSET, SPEC_UNDERLAY_AUTO, SPEC_UNDERLAY_HOST
 struct gateway_spec {
 	char namespace[KUBE_LABEL], name[KUBE_LABEL];
 	uint32_t vni;
-	uint16_t port;   /* UDP, host order: the annotation's, else the Service's first UDP port, else SPEC_PORT */
-	bool port_given; /* by the annotation */
+	uint16_t port;     /* UDP, host order: the annotation's, else the Service's first UDP port, else SPEC_PORT */
+	bool port_given;   /* by the annotation */
+	bool port_guessed; /* the Service has several UDP ports, and none is called SPEC_PORT_NAME: it is the first */
 	struct prefix network; /* no host bits */
 	struct address router; /* the first host of it */
 	enum spec_mode mode;

@@ -100,7 +100,8 @@ static int admission_refuse(const struct admit_context *context, struct admissio
 {
 	const struct choice *choice = &out->choice;
 	bool warn = profiles_find(context->profiles, choice->namespace, choice->name)->warn;
-	out->may_change = choice->verdict == CHOICE_UNDECIDED || choice->verdict == CHOICE_NOT_FOUND;
+	out->may_change = choice->verdict == CHOICE_UNDECIDED || choice->verdict == CHOICE_NOT_FOUND ||
+			  choice->verdict == CHOICE_UNREADABLE;
 	out->verdict = warn ? ADMIT_WARNED : ADMIT_DENIED;
 	if (warn)
 		return json_array_append_new(out->warnings, json_string(choice->reason)) ? -ENOMEM : 0;
@@ -121,6 +122,7 @@ static int admission_decide(const struct admit_context *context, const struct re
 	case CHOICE_GATEWAY:
 		return admit_inject(context, review, out);
 	case CHOICE_NOT_FOUND:
+	case CHOICE_UNREADABLE:
 	case CHOICE_NOT_ALLOWED:
 	case CHOICE_MALFORMED:
 	case CHOICE_UNDECIDED:

@@ -67,7 +67,7 @@ static const json_t *namespace_of(const char *name, void *context)
 
 static const char *event_of(enum choice_verdict verdict)
 {
-	if (verdict == CHOICE_MALFORMED)
+	if (verdict == CHOICE_MALFORMED || verdict == CHOICE_UNREADABLE)
 		return EVENT_MALFORMED;
 	return verdict == CHOICE_NOT_ALLOWED ? EVENT_NOT_ALLOWED : EVENT_NOT_FOUND;
 }

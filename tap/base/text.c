@@ -38,3 +38,13 @@ bool text_is_blank(const char *line, size_t length)
 			return false;
 	return true;
 }
+
+size_t text_trim(const char **text)
+{
+	static const char blanks[] = " \t\r\n";
+	*text += strspn(*text, blanks);
+	size_t length = strlen(*text);
+	while (length && strchr(blanks, (*text)[length - 1]))
+		length--;
+	return length;
+}

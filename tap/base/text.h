@@ -18,4 +18,7 @@ bool text_ends_with(const char *text, const char *end);
 /* Whether the line has nothing but blanks, tabs and carriage returns. */
 bool text_is_blank(const char *line, size_t length);
 
+/* Moves *text past blanks, tabs and line ends in front, and returns the length without those behind. */
+size_t text_trim(const char **text);
+
 #endif

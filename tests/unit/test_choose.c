@@ -106,11 +106,18 @@ static const struct example examples[] = {
 	{"the pod, of nothing", POD("none"), NONE(POD), .reason = "the pod's annotation podswitch.io/gateway opts out"},
 	{"the pod, of the namespace's", .metadata = "'annotations':{'podswitch.io/gateway':'none'}", SPACE("vpn"),
 	 NONE(POD)},
-	{"the pod, by an empty one", .metadata = "'annotations':{'podswitch.io/gateway':''}", SPACE("vpn"), NONE(POD)},
+	{"not by an empty one, as a template leaves it", .metadata = "'annotations':{'podswitch.io/gateway':''}",
+	 SPACE("vpn"), GATEWAY(NAMESPACE, "media/vpn")},
+	{"nor by a blank one", .metadata = "'annotations':{'podswitch.io/gateway':' \\n'}", SPACE("vpn"),
+	 GATEWAY(NAMESPACE, "media/vpn")},
+	{"nor where nothing else asks for a gateway", POD(""), NONE(NOTHING)},
+	{"with blanks around it", .metadata = "'annotations':{'podswitch.io/gateway':' none '}", SPACE("vpn"),
+	 NONE(POD)},
 	{"the pod, of the configuration", POD("none"), .configured = "uk.vpns", NONE(POD)},
 	{"the pod, of the default", POD("none"), .def = "vpn.media", .def_on = true, NONE(POD)},
 	{"the namespace", SPACE("none"), NONE(NAMESPACE), .reason = "the namespace's annotation"},
-	{"the namespace, by an empty one", SPACE(""), .configured = "uk.vpns", NONE(NAMESPACE)},
+	{"the namespace, not by an empty one", SPACE(""), .configured = "uk.vpns", GATEWAY(CONFIGURED, "vpns/uk")},
+	{"the namespace, not by an empty one, of nothing", SPACE(""), NONE(NOTHING)},
 	{"the namespace, of the default", SPACE("none"), .def = "vpn.media", .def_on = true, NONE(NAMESPACE)},
 	{"the namespace, the pod opts in", .metadata = "'annotations':{'podswitch.io/gateway':'vpn'}", SPACE("none"),
 	 GATEWAY(POD, "media/vpn")},
@@ -133,6 +140,7 @@ static const struct example examples[] = {
 
 	/* Names. */
 	{"with the namespace", POD("vpn.media"), GATEWAY(POD, "media/vpn")},
+	{"with blanks around it", POD(" vpn.media\\n"), GATEWAY(POD, "media/vpn")},
 	{"of another namespace", POD("uk.vpns"), GATEWAY(POD, "vpns/uk")},
 	{"with svc", POD("uk.vpns.svc"), GATEWAY(POD, "vpns/uk")},
 	{"in full", POD("uk.vpns.svc.cluster.local"), GATEWAY(POD, "vpns/uk")},
@@ -155,8 +163,7 @@ static const struct example examples[] = {
 	{"a slash", POD("vpns/uk"), ON_POD,
 	 .reason = "'vpns/uk' is not the name of a Service; write NAME, NAME.NAMESPACE or"},
 	{"capitals", POD("VPN"), ON_POD},
-	{"blanks", POD(" vpn"), ON_POD, .reason = "' vpn'"},
-	{"a blank alone", POD(" "), ON_POD},
+	{"blanks inside", POD("vpn media"), ON_POD, .reason = "'vpn media'"},
 	{"a hyphen first", POD("-vpn"), ON_POD},
 	{"a hyphen last", POD("vpn-"), ON_POD},
 	{"an underscore", POD("my_vpn"), ON_POD},
@@ -178,8 +185,8 @@ static const struct example examples[] = {
 	{"there, elsewhere", POD("uk"), NOT_FOUND(POD, "media/uk")},
 	{"the namespace's, not there", SPACE("nosuch.vpns"), NOT_FOUND(NAMESPACE, "vpns/nosuch"),
 	 .reason = "which the namespace's annotation"},
-	{"its own annotations are malformed", POD("bad.vpns"), NOT_FOUND(POD, "vpns/bad"),
-	 .reason = "vpns/bad: podswitch.io/vni: 'forty-two'"},
+	{"its own annotations are malformed", POD("bad.vpns"), .verdict = CHOICE_UNREADABLE, .source = SOURCE_POD,
+	 .gateway = "vpns/bad", .reason = "vpns/bad: podswitch.io/vni: 'forty-two'"},
 	{"allowed by name", POD("uk.vpns"), GATEWAY(POD, "vpns/uk")},
 	{"not named", .metadata = "'namespace':'games','annotations':{'podswitch.io/gateway':'uk.vpns'}", .on = "",
 	 NOT_ALLOWED(POD, "vpns/uk"), .reason = "does not take pods of namespace games"},
@@ -425,7 +432,8 @@ static void test_webhook(void **state)
 static void test_names_of_verdicts(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"none", "gateway", "not-found", "not-allowed", "malformed", "undecided"};
+	static const char *const names[] = {"none",        "gateway",   "not-found", "unreadable",
+					    "not-allowed", "malformed", "undecided"};
 
 	for (unsigned i = 0; i < COUNT(names); i++)
 		assert_string_equal(choice_verdict_name(i), names[i]);

@@ -438,7 +438,7 @@ static void malformed_service_waits(void **state)
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	assert_non_null(strstr(reason_of(f), "podswitch.io/vni"));
-	assert_int_equal(times_told("GatewayNotFound"), 1);
+	assert_int_equal(times_told("GatewayMalformed"), 1);
 }
 
 static void not_allowed(void **state)

@@ -75,7 +75,15 @@ static const struct {
 	{"'podswitch.io/mtu':'0','podswitch.io/mode':'dhcp'", "", DEFAULTS},
 	{"'podswitch.io/underlay':'auto'", "",
 	 "media/vpn vni 42 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	/* Blanks around it; and what a template with a value that is not set leaves. */
+	{"'podswitch.io/vni':' 43 ','podswitch.io/network':'\\t10.9.0.0/16\\n'", "",
+	 "media/vpn vni 43 port 8472 10.9.0.0/16 router 10.9.0.1 dhcp mtu 0 unset"},
+	{"'podswitch.io/vni':'','podswitch.io/port':' ','podswitch.io/network':'','podswitch.io/mode':'',"
+	 "'podswitch.io/mtu':'','podswitch.io/underlay':''",
+	 "", DEFAULTS},
 	/* Ports. */
+	{"", "'ports':[{'port':9,'protocol':'UDP'},{'name':'vxlan','port':4789,'protocol':'UDP'}]",
+	 "media/vpn vni 42 port 4789 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"'podswitch.io/port':'4789'", "'ports':[{'port':7,'protocol':'UDP'}]",
 	 "media/vpn vni 42 port 4789! 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"'podswitch.io/port':'8472'", "",
@@ -125,17 +133,39 @@ static void test_accepted(void **state)
 	}
 }
 
+static void test_ports_are_guessed(void **state)
+{
+	static const char *const first = "{'port':9,'protocol':'UDP'}", *const tcp = "{'name':'vxlan','port':7}",
+				 *const named = "{'name':'vxlan','port':4789,'protocol':'UDP'}";
+	static const struct {
+		const char *const *one, *const *two;
+		bool guessed;
+	} pairs[] = {{&first, &first, true}, {&first, &named, false}, {&named, &first, false}, {&first, &tcp, false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		char ports[TEXT];
+		struct gateway_spec spec;
+		struct failure why = {0};
+		snprintf(ports, sizeof(ports), "'ports':[%s,%s]", *pairs[i].one, *pairs[i].two);
+		assert_int_equal(read_service("", ports, &spec, &why), 0);
+		assert_int_equal(spec.port_guessed, pairs[i].guessed);
+		spec_free(&spec);
+	}
+}
+
 static const struct {
 	const char *key;
 	const char *value;
 	const char *text; /* a piece of it */
 } refused[] = {
-	{"podswitch.io/vni", "",
-	 "podswitch.io/vni: '' is no VXLAN network identifier; write a number from 0 to 16777215"},
+	{"podswitch.io/vni", "x",
+	 "podswitch.io/vni: 'x' is no VXLAN network identifier; write a number from 0 to 16777215"},
+	{"podswitch.io/vni", "042", "'042'"}, /* 34 to those who take it for octal */
+	{"podswitch.io/vni", "00", NULL},
 	{"podswitch.io/vni", "16777216", "'16777216'"},
 	{"podswitch.io/vni", "-1", "'-1'"},
-	{"podswitch.io/vni", " 42", "' 42'"},
-	{"podswitch.io/vni", "42 ", NULL},
+	{"podswitch.io/vni", "4 2", "'4 2'"},
 	{"podswitch.io/vni", "0x2a", NULL},
 	{"podswitch.io/vni", "4294967338", NULL}, /* 42 in 32 bits */
 	{"podswitch.io/vni", "18446744073709551658", NULL},
@@ -145,7 +175,7 @@ static const struct {
 	{"podswitch.io/mtu", "575", "write 576 to 65000 bytes, or 0"},
 	{"podswitch.io/mtu", "65001", NULL},
 	{"podswitch.io/mtu", "auto", NULL},
-	{"podswitch.io/network", "", "write an IPv4 network such as 172.16.0.0/24"},
+	{"podswitch.io/network", "172", "write an IPv4 network such as 172.16.0.0/24"},
 	{"podswitch.io/network", "172.16.0.0", "'172.16.0.0' is no network"},
 	{"podswitch.io/network", "172.16", NULL},
 	{"podswitch.io/network", "172.16.0.", NULL},
@@ -162,7 +192,6 @@ static const struct {
 	{"podswitch.io/network", "fd00::/64", NULL},
 	{"podswitch.io/network", "a.b.c", "'a.b.c'"},
 	{"podswitch.io/mode", "DHCP", "podswitch.io/mode: 'DHCP' is neither dhcp nor static; write one of them"},
-	{"podswitch.io/mode", "", NULL},
 	{"podswitch.io/underlay", "node", "podswitch.io/underlay: 'node' is none of auto, host and pod"},
 	{"podswitch.io/not-routed", "10.0.0.0/8 x", "podswitch.io/not-routed: 'x' is no network"},
 	{"podswitch.io/not-routed", "10.0.0.0/33", "'10.0.0.0/33'"},
@@ -340,13 +369,10 @@ static void test_equal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepted),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_networks_at_most),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_allow),
-		cmocka_unit_test(test_selects),
-		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_accepted), cmocka_unit_test(test_ports_are_guessed),
+		cmocka_unit_test(test_refused),  cmocka_unit_test(test_networks_at_most),
+		cmocka_unit_test(test_names),    cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_selects),  cmocka_unit_test(test_equal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
