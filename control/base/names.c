@@ -148,3 +148,16 @@ int gateway_name(char out[NAMES_SIZE], const char *namespace, const char *servic
 	snprintf(out, NAMES_SIZE, "%s.%s@%s", namespace, service, address);
 	return 0;
 }
+
+bool names_list_has(const char *list, const char *name)
+{
+	static const char between[] = ", \t\r\n";
+
+	for (const char *at = list + strspn(list, between); *at; at += strspn(at, between)) {
+		size_t length = strcspn(at, between);
+		if (length == strlen(name) && !strncmp(at, name, length))
+			return true;
+		at += length;
+	}
+	return false;
+}

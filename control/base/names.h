@@ -50,4 +50,7 @@ int port_id_of_uid(char out[NAMES_ID + 1], const char *uid);
 /* NAMESPACE.SERVICE@ADDRESS for one endpoint of a gateway's Service. 0, or -EINVAL when a part is not valid. */
 int gateway_name(char out[NAMES_SIZE], const char *namespace, const char *service, const char *address);
 
+/* Whether `name` is one of `list`, with commas or blanks between. */
+bool names_list_has(const char *list, const char *name);
+
 #endif

@@ -17,6 +17,10 @@
  * An ADD ends with CNI code 11 (try again later) when the configured timeout is over, when the agent has been silent
  * for SILENCE, and on a signal; after each of these, and after a refusal, what may exist already is removed.
  *
+ * Nothing without a gateway depends on us. Pods of the configured namespaces are let through without a question. While
+ * the agent does not answer, or for UNKNOWN says that it does not know the pod, its own annotations and what is known
+ * of its namespace on disk decide (known.h): one that asks for nothing is let through, all others wait.
+ *
  * A DEL always succeeds, since a runtime keeps the pod until it does. It tries in turn, each with a share of the time:
  * the agent, podswitchd itself (port.remove, closed: an exclusive pod's own default route stays away), a tombstone that
  * the agent reads when it is back.
@@ -32,17 +36,20 @@
 #include "control/base/jsonrpc.h"
 #include "control/base/names.h"
 #include "control/cni/agent_client.h"
+#include "control/cni/known.h"
 #include "control/cni/result.h"
 #include "control/cni/tombstone.h"
 #include "tap/base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Milliseconds. */
 enum {
 	FIRST_PAUSE = 20, /* between two questions of an ADD; doubled up to LONGEST_PAUSE */
 	LONGEST_PAUSE = 200,
+	UNKNOWN = 1000,    /* for an agent that does not know the pod, or is slow, when the pod may be let through */
 	SILENCE = 10000,   /* without an answer, after which ADD, CHECK, GC and STATUS give up */
 	DEL_AGENT = 2500,  /* from the start of a DEL, until which we wait for the agent */
 	DEL_SWITCH = 4000, /* and until which we wait for podswitchd */
@@ -58,9 +65,12 @@ static json_t *add_params(const struct attach *attach, const char *ifname)
 {
 	const struct environment *e = attach->environment;
 	const struct request *r = attach->request;
-	json_t *params = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "container_id", e->container_id,
-				   "ifname", ifname, "netns", e->netns, "namespace", e->namespace, "pod", e->pod, "uid",
-				   e->uid, "network", r->network, "standalone", !r->previous);
+	/* The runtime sees the namespace's path, whatever the agent's container does; and it stays when we have ended.
+	 */
+	json_t *params =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i}", "container_id", e->container_id, "ifname",
+			  ifname, "netns", e->netns, "namespace", e->namespace, "pod", e->pod, "uid", e->uid, "network",
+			  r->network, "standalone", !r->previous, "runtime", (int)getppid());
 
 	if (params && r->gateway[0])
 		json_object_set_new(params, "gateway", json_string(r->gateway));
@@ -72,6 +82,10 @@ struct waiting {
 	uint64_t deadline; /* of the whole ADD */
 	uint64_t answered; /* when the agent answered last, or when the ADD began */
 	bool pending;      /* the last answer was "not yet" */
+	bool unknown;      /* and that nothing is known of the pod */
+	bool free;         /* by what is on disk the pod has no gateway */
+	uint64_t began;
+	char known[256]; /* why it may have one */
 	char reason[256];
 	struct failure failure; /* of the last question that had no answer */
 };
@@ -108,6 +122,9 @@ static enum cni_code attach_read_answer(const struct attach *attach, const char 
 	if (strcmp(state, "pending") != 0)
 		return result_not_understood(why, "state");
 	waiting->pending = true;
+	waiting->unknown = json_is_true(json_object_get(answer, "unknown"));
+	/* The agent knows the pod, and better than what is on disk. */
+	waiting->free = waiting->free && waiting->unknown;
 	snprintf(waiting->reason, sizeof(waiting->reason), "%s", reason_in(answer, "podswitch-agent gives no reason"));
 	return 0;
 }
@@ -132,7 +149,16 @@ static enum cni_code check_time(const struct attach *attach, const struct agent_
 			      waiting->reason);
 	if (now < waiting->deadline && now < waiting->answered + SILENCE)
 		return 0;
-	return agent_client_unanswered(agent, CNI_TRY_AGAIN, &waiting->failure, why);
+	struct failure failure = {0};
+	snprintf(failure.text, sizeof(failure.text), "%.95s%s%.150s", waiting->failure.text,
+		 waiting->known[0] ? "; " : "", waiting->known);
+	return agent_client_unanswered(agent, CNI_TRY_AGAIN, &failure, why);
+}
+
+/* Whether the pod may go without the agent's word. */
+static bool may_pass(const struct waiting *waiting, bool answered)
+{
+	return waiting->free && (!answered || (waiting->unknown && clock_ms() >= waiting->began + UNKNOWN));
 }
 
 static enum cni_code attach_stopped(const struct attach *attach, struct refusal *why)
@@ -146,7 +172,8 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 				struct waiting *waiting, json_t **out, struct refusal *why)
 {
 	uint64_t silence = waiting->answered + SILENCE;
-	uint64_t limit = waiting->deadline < silence ? waiting->deadline : silence;
+	uint64_t patience = waiting->free ? waiting->began + UNKNOWN : silence;
+	uint64_t limit = waiting->deadline < patience ? waiting->deadline : patience;
 	struct failure failure = {0};
 	json_t *answer = NULL;
 	enum cni_code code = 0;
@@ -163,16 +190,31 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 		code = attach_read_answer(attach, ifname, answer, waiting, out, why);
 	}
 	json_decref(answer);
+	if (!code && !*out && may_pass(waiting, !error))
+		return no_gateway(attach, out, why);
 	return code || *out ? code : check_time(attach, agent, waiting, why);
+}
+
+/* Chained only: a network of its own is asked for by name. */
+static bool attach_is_free(const struct attach *attach, struct waiting *waiting)
+{
+	const struct request *request = attach->request;
+
+	if (!request->previous || request->gateway[0])
+		return false;
+	return known_pod_is_free(request->known, attach->environment->namespace, request->annotations, waiting->known,
+				 sizeof(waiting->known));
 }
 
 static enum cni_code ask_until_ready(const struct attach *attach, struct agent_client *agent, const char *ifname,
 				     json_t **out, struct refusal *why)
 {
-	struct waiting waiting = {.answered = clock_ms()};
+	uint64_t now = clock_ms();
+	struct waiting waiting = {.answered = now, .began = now};
 	int pause = FIRST_PAUSE;
 
-	waiting.deadline = waiting.answered + attach->request->timeout * 1000ull;
+	waiting.free = attach_is_free(attach, &waiting);
+	waiting.deadline = now + attach->request->timeout * 1000ull;
 	for (;;) {
 		enum cni_code code = attach_ask(attach, agent, ifname, &waiting, out, why);
 		if (code || *out)
@@ -198,6 +240,8 @@ enum cni_code attach_add(const struct attach *attach, json_t **out, struct refus
 		return refuse(why, CNI_BAD_CONFIG,
 			      "ifname: another plugin has made an interface %s in pod %s/%s; give another name", ifname,
 			      attach->environment->namespace, attach->environment->pod);
+	if (attach->request->previous && names_list_has(attach->request->skip, attach->environment->namespace))
+		return no_gateway(attach, out, why);
 	enum cni_code code = ask_until_ready(attach, &agent, ifname, out, why);
 	agent_client_close(&agent);
 	if (code && agent.reached)
@@ -391,6 +435,9 @@ enum cni_code attach_status(const struct attach *attach, struct refusal *why)
 {
 	json_t *answer = NULL;
 
+	/* The runtime would take the whole node for not ready, and pods without a gateway can start. */
+	if (!attach->request->fail_status)
+		return 0;
 	enum cni_code code = attach_call_agent(attach, "agent.status", json_object(), CNI_UNAVAILABLE, &answer, why);
 	bool synced = json_is_true(json_object_get(answer, "synced"));
 	bool podswitchd = json_is_true(json_object_get(answer, "switch"));

@@ -5,16 +5,21 @@
  * Runtimes watch the directory and read the file whose name comes first, at any moment. So at every moment there must
  * be a complete configuration, and nothing but our entry may change:
  *
- *   10-x.conflist   The text is spliced (splice.h), parsed again and compared with the expected tree; only then it is
- *                   renamed over the old file. Anything unexpected: "edit it by hand".
+ *   00-podswitch.conflist   Ours: made from the first file's text (own_list.h), which stays as it is.
  *
- *   10-x.conf, 10-x.json   One plugin, which cannot be chained. chain_single() goes through these states:
+ *   10-x.conflist   Where ours cannot be first. The text is spliced (splice.h), parsed again and compared with the
+ *                   expected tree; only then it is renamed over the old file. Anything unexpected: "edit it by hand".
+ *
+ *   10-x.conf, 10-x.json   The same, but one plugin, which cannot be chained. chain_single() goes through these states:
  *
  *       10-x.conf                                       what the runtime reads
  *       10-x.conf  10-x.conflist                        still 10-x.conf, which sorts first
  *       10-x.conf.podswitch-saved  10-x.conflist        the list, with our entry
  *
  *     and confdir_restore() goes back the same way, when the list without our entry is still the one we made.
+ *
+ * From one of the two ways to the other, and from earlier versions, which had only the second: first the new place,
+ * then the old one is cleared, so that a runtime finds the entry at every moment.
  *
  * A program that was killed between two steps leaves one of these states; chaining again goes on from each of them.
  * Another program that changes a file while we edit it wins: conffile_write() returns -EAGAIN and the caller reads it
@@ -24,10 +29,9 @@
  */
 #include "control/cni/confdir.h"
 
-#include "control/base/json.h"
 #include "control/cni/conffile.h"
+#include "control/cni/own_list.h"
 #include "control/cni/refusal.h"
-#include "control/cni/splice.h"
 #include "tap/base/file.h"
 #include "tap/base/text.h"
 
@@ -40,134 +44,39 @@
 
 #define SAVED ".podswitch-saved"
 
-static bool is_single(const char *name)
+/* A folder that is being edited, or only looked at. */
+struct confdir_edit {
+	const char *dir;
+	const json_t *entry;
+	bool only_look;
+	bool changed; /* or would be, when it is only looked at */
+};
+
+static int edit_write(struct confdir_edit *edit, const struct conffile *file, const char *path, const char *text,
+		      struct failure *why)
 {
-	return text_ends_with(name, ".conf") || text_ends_with(name, ".json");
+	edit->changed = true;
+	return edit->only_look ? 0 : conffile_write(file, path, text, why);
 }
 
-static int is_configuration(const struct dirent *entry)
+static int edit_rename(struct confdir_edit *edit, const char *from, const char *to, struct failure *why)
 {
-	if (entry->d_type == DT_DIR)
-		return false;
-	return is_single(entry->d_name) || text_ends_with(entry->d_name, ".conflist");
+	edit->changed = true;
+	if (!edit->only_look && rename(from, to))
+		return fail(why, -errno, NULL, "cannot move %.160s to %.160s: %s", from, to, strerror(errno));
+	return 0;
 }
 
-static int is_saved(const struct dirent *entry)
+static int edit_remove(struct confdir_edit *edit, const char *name, struct failure *why)
 {
-	return text_ends_with(entry->d_name, SAVED);
-}
+	char path[PATH_MAX];
 
-/* By bytes, as runtimes sort; not by the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int list(const char *dir, int (*wanted)(const struct dirent *), struct dirent ***out, struct failure *why)
-{
-	int count = scandir(dir, out, wanted, by_name);
-
-	if (count < 0)
-		return fail(why, -errno, "conf_dir", "conf_dir: cannot read %.160s: %s", dir, strerror(errno));
-	return count;
-}
-
-static void free_list(struct dirent **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		free(names[i]);
-	free(names);
-}
-
-/* ---- texts ---- */
-
-static bool plugin_is_ours(const json_t *plugin)
-{
-	return !strcmp(json_text(plugin, "type"), CONFDIR_TYPE);
-}
-
-/* The index of our entry; the number of plugins when there is none. */
-static size_t find_ours(const json_t *document)
-{
-	const json_t *plugins = json_object_get(document, "plugins");
-	size_t index = 0;
-
-	while (index < json_array_size(plugins) && !plugin_is_ours(json_array_get(plugins, index)))
-		index++;
-	return index;
-}
-
-/* A configuration of the loopback interface alone; that of the pods' network is still to come. */
-static bool confdir_is_loopback(const json_t *document)
-{
-	const json_t *plugins = json_object_get(document, "plugins");
-	const json_t *only = plugins && json_array_size(plugins) == 1 ? json_array_get(plugins, 0) : document;
-
-	return !strcmp(json_text(only, "type"), "loopback");
-}
-
-/* Whether a parser reads `expected` in `text`. */
-static bool text_is_json(const char *text, const json_t *expected)
-{
-	json_t *got = text ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
-	bool same = got && json_equal(got, expected);
-
-	json_decref(got);
-	return same;
-}
-
-/* `value` with its integers as reals, as conffile_read() parses them. */
-static json_t *with_reals(const json_t *value)
-{
-	char *text = json_dumps(value, JSON_ENCODE_ANY);
-	json_t *read = text ? json_loads(text, JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, NULL) : NULL;
-
-	free(text);
-	return read;
-}
-
-/* `text` with `entry` (a text) as plugin number `index`: it replaces the one there, or comes after the last. */
-static char *confdir_put_entry(const char *text, size_t index, const char *entry)
-{
-	struct span plugins, there;
-
-	if (!span_member(text, span_value(text), "plugins", &plugins))
-		return NULL;
-	if (span_element(text, plugins, index, &there))
-		return splice_replace(text, there, entry);
-	return splice_append(text, plugins, entry);
-}
-
-static char *confdir_remove_entry(const char *text, size_t index)
-{
-	struct span plugins;
-
-	return span_member(text, span_value(text), "plugins", &plugins) ? splice_remove(text, plugins, index) : NULL;
-}
-
-/* Plugin number `index` as a tree with exact integers; NULL when there is none. */
-static json_t *present_entry(const char *text, size_t index)
-{
-	struct span plugins, there;
-
-	if (!span_member(text, span_value(text), "plugins", &plugins) || !span_element(text, plugins, index, &there))
-		return NULL;
-	return json_loadb(text + there.start, there.end - there.start, 0, NULL);
-}
-
-/* The list that means the same as a single-plugin file. NULL when that has no name, or without memory. */
-static char *list_of_single(const char *text)
-{
-	struct span all = span_value(text), name, version;
-	char *out = NULL;
-
-	if (!span_member(text, all, "name", &name) || !span_member(text, all, "cniVersion", &version))
-		return NULL;
-	if (asprintf(&out, "{\n  \"cniVersion\": %.*s,\n  \"name\": %.*s,\n  \"plugins\": [\n    %.*s\n  ]\n}\n",
-		     (int)(version.end - version.start), text + version.start, (int)(name.end - name.start),
-		     text + name.start, (int)(all.end - all.start), text + all.start) < 0)
-		return NULL;
-	return out;
+	edit->changed = true;
+	if (snprintf(path, sizeof(path), "%s/%s", edit->dir, name) >= (int)sizeof(path))
+		return fail(why, -ENAMETOOLONG, "conf_dir", "conf_dir: give a shorter path");
+	if (!edit->only_look && unlink(path) && errno != ENOENT)
+		return fail(why, -errno, NULL, "cannot remove %.160s: %s", path, strerror(errno));
+	return 0;
 }
 
 /* ---- chaining ---- */
@@ -193,7 +102,7 @@ static int check_plugins(const struct conffile *file, const json_t *document, st
 
 	if (!json_is_array(plugins) || !json_array_size(plugins))
 		return fail(why, -EBADMSG, "plugins", "%.160s has no plugins", file->path);
-	if (plugin_is_ours(json_array_get(plugins, 0)))
+	if (plugin_list_is_ours(json_array_get(plugins, 0)))
 		return fail(why, -EEXIST, "plugins",
 			    "%.120s has podswitch-cni as its first plugin: put the plugin that makes the pods' network "
 			    "before "
@@ -207,22 +116,10 @@ static int edit_by_hand(const struct conffile *file, struct failure *why)
 	return fail(why, -EPROTO, "plugins", "%.120s cannot be edited safely: edit it by hand", file->path);
 }
 
-/* *out: our entry at `index`, if there is one, with the values of `entry`. Returns whether it has them already. */
-static bool confdir_merge(const char *text, size_t index, const json_t *entry, json_t **out)
-{
-	json_t *present = present_entry(text, index);
-
-	*out = present ? json_deep_copy(present) : json_object();
-	json_object_update(*out, (json_t *)entry);
-	bool same = present && json_equal(present, *out);
-	json_decref(present);
-	return same;
-}
-
-/* Does to the tree what confdir_put_entry() does to the text. */
+/* Does to the tree what plugin_list_put() does to the text. */
 static void put_into_tree(json_t *document, size_t index, const json_t *entry)
 {
-	json_t *plugins = json_object_get(document, "plugins"), *read = with_reals(entry);
+	json_t *plugins = json_object_get(document, "plugins"), *read = plugin_list_with_reals(entry);
 
 	if (index < json_array_size(plugins))
 		json_array_set_new(plugins, index, read);
@@ -231,23 +128,25 @@ static void put_into_tree(json_t *document, size_t index, const json_t *entry)
 }
 
 /* Writes `text` with our entry added to `path`. `text` is that of `file`, or the list made of it. */
-static int chain_text(const struct conffile *file, const char *path, const char *text, const json_t *entry,
+static int chain_text(struct confdir_edit *edit, const struct conffile *file, const char *path, const char *text,
 		      struct failure *why)
 {
-	json_t *document = json_loads(text, JSON_DECODE_INT_AS_REAL, NULL), *merged = NULL;
-	size_t index = find_ours(document);
+	json_t *document = plugin_list_parse(text), *merged = NULL;
+	size_t index = plugin_list_find_ours(document);
+	char *present = plugin_list_get(text, index);
 
 	int error = check_plugins(file, document, why);
-	bool done = !error && confdir_merge(text, index, entry, &merged) && !strcmp(path, file->path);
+	bool done = !error && plugin_list_merge(present, edit->entry, &merged) && !strcmp(path, file->path);
 	if (!error && !done) {
 		char *entry_text = json_dumps(merged, 0);
-		char *chained = entry_text ? confdir_put_entry(text, index, entry_text) : NULL;
+		char *chained = entry_text ? plugin_list_put(text, index, entry_text) : NULL;
 		put_into_tree(document, index, merged);
-		error = text_is_json(chained, document) ? conffile_write(file, path, chained, why)
-							: edit_by_hand(file, why);
+		error = plugin_list_reads_as(chained, document) ? edit_write(edit, file, path, chained, why)
+								: edit_by_hand(file, why);
 		free(chained);
 		free(entry_text);
 	}
+	free(present);
 	json_decref(merged);
 	json_decref(document);
 	return error;
@@ -274,7 +173,7 @@ static bool list_is_ours(const char *list_path, const char *saved, const char *t
 	char *there = NULL;
 	int error = file_read(AT_FDCWD, list_path, 0, CONFFILE_MAX, &there, &size, NULL);
 	json_t *document = error ? NULL : json_loads(there, 0, NULL);
-	char *without = document ? confdir_remove_entry(there, find_ours(document)) : NULL;
+	char *without = document ? plugin_list_remove(there, plugin_list_find_ours(document)) : NULL;
 	bool same = without && (!strcmp(without, text) || !access(saved, F_OK));
 
 	free(without);
@@ -283,73 +182,103 @@ static bool list_is_ours(const char *list_path, const char *saved, const char *t
 	return same;
 }
 
-static int chain_single(const char *dir, const char *name, const struct conffile *file, const json_t *entry,
-			struct failure *why)
+static int chain_single(struct confdir_edit *edit, const char *name, const struct conffile *file, struct failure *why)
 {
 	char path[PATH_MAX], list_path[PATH_MAX], saved[PATH_MAX];
 
 	/* Not file->path, which is behind symbolic links: here the link itself is moved aside. */
-	int error = snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) ? 0 : -ENAMETOOLONG;
+	int error = snprintf(path, sizeof(path), "%s/%s", edit->dir, name) < (int)sizeof(path) ? 0 : -ENAMETOOLONG;
 	if (!error)
 		error = paths_beside(path, list_path, saved, why);
 	if (error)
 		return error;
-	char *text = list_of_single(file->text);
+	char *text = plugin_list_of_single(file->text);
 	if (!text)
 		error = fail(why, -EBADMSG, "name", "%.160s has no name", path);
 	else if (!access(list_path, F_OK) && !list_is_ours(list_path, saved, text))
 		error = fail(why, -EEXIST, "conf_dir",
 			     "%.120s is in the way of a list made of %.60s: remove one of the two", list_path, name);
 	else
-		error = chain_text(file, list_path, text, entry, why);
+		error = chain_text(edit, file, list_path, text, why);
 	/* Until this rename runtimes read the old file, whose name sorts first. */
-	if (!error && rename(path, saved))
-		error = fail(why, -errno, NULL, "cannot move %.160s aside: %s", path, strerror(errno));
+	if (!error)
+		error = edit_rename(edit, path, saved, why);
 	free(text);
 	return error;
 }
 
-static int chain_file(const char *dir, const char *name, const json_t *entry, struct failure *why)
+/* ---- our own list ---- */
+
+/* The text of `file` as a list, to be freed, when we can follow it. */
+static int confdir_list_text(const struct conffile *file, const char *name, char **out, struct failure *why)
+{
+	int error = confdir_check_version(file, why);
+	char *text = NULL;
+	if (!error)
+		text = plugin_list_is_single(name) ? plugin_list_of_single(file->text) : strdup(file->text);
+	if (!error && !text)
+		error = fail(why, -EBADMSG, "name", "%.160s has no name", file->path);
+	json_t *document = plugin_list_parse(text);
+	if (!error)
+		error = check_plugins(file, document, why);
+	json_decref(document);
+	if (error)
+		free(text);
+	else
+		*out = text;
+	return error;
+}
+
+static int write_own(struct confdir_edit *edit, const struct conf_scan *scan, const struct conffile *file,
+		     const char *text, struct failure *why)
+{
+	char path[PATH_MAX];
+	struct conffile old = {0};
+
+	if (snprintf(path, sizeof(path), "%s/%s", edit->dir, scan->list) >= (int)sizeof(path))
+		return fail(why, -ENAMETOOLONG, "conf_dir", "conf_dir: give a shorter path");
+	/* A damaged one is written anew. */
+	bool readable = *scan->own && !conffile_read(edit->dir, scan->own, &old, NULL);
+	bool there = readable && !strcmp(scan->own, scan->list);
+	int error = 0;
+	if (!there || !own_list_is_fresh(old.text, text, scan->primary, edit->entry)) {
+		char *made = own_list_make(text, scan->primary, edit->entry, readable ? old.text : NULL);
+		error = made ? edit_write(edit, file, path, made, why) : edit_by_hand(file, why);
+		free(made);
+	}
+	conffile_free(&old);
+	return error;
+}
+
+static int chain_own(struct confdir_edit *edit, const struct conf_scan *scan, struct failure *why)
 {
 	struct conffile file;
+	char *text = NULL;
 
-	int error = conffile_read(dir, name, &file, why);
-	if (!error && confdir_is_loopback(file.document))
-		error = -ENOENT;
+	int error = conffile_read(edit->dir, scan->primary, &file, why);
 	if (!error)
-		error = confdir_check_version(&file, why);
-	if (!error && is_single(name))
-		error = chain_single(dir, name, &file, entry, why);
-	else if (!error)
-		error = chain_text(&file, file.path, file.text, entry, why);
+		error = confdir_list_text(&file, scan->primary, &text, why);
+	if (!error)
+		error = write_own(edit, scan, &file, text, why);
+	free(text);
 	conffile_free(&file);
 	return error;
 }
 
-static int chain_first(const char *dir, const json_t *entry, struct failure *why)
+/* Lists of ours with other names than `keep`. */
+static int remove_own(struct confdir_edit *edit, const char *keep, struct failure *why)
 {
 	struct dirent **names;
-	int count = list(dir, is_configuration, &names, why);
+	int count = conf_scan_list(edit->dir, NULL, &names, why), error = 0;
 
-	if (count < 0)
-		return count;
-	int error = -ENOENT;
-	for (int i = 0; i < count && error == -ENOENT; i++)
-		error = chain_file(dir, names[i]->d_name, entry, why);
-	free_list(names, count);
-	if (error != -ENOENT)
-		return error;
-	return fail(why, -ENOENT, "conf_dir", "no network configuration is in %.160s", dir);
-}
-
-int confdir_chain(const char *dir, const char *file, const json_t *entry, struct failure *why)
-{
-	int locked = conffile_lock(dir);
-	int error = file ? chain_file(dir, file, entry, why) : chain_first(dir, entry, why);
-
-	if (locked >= 0)
-		close(locked);
-	return error;
+	for (int i = 0; i < count; i++) {
+		bool ours = conf_scan_is_own(edit->dir, names[i]->d_name);
+		if (ours && strcmp(names[i]->d_name, keep) != 0 && !error)
+			error = edit_remove(edit, names[i]->d_name, why);
+	}
+	if (count >= 0)
+		conf_scan_free(names, count);
+	return count < 0 ? count : error;
 }
 
 /* ---- taking out ---- */
@@ -373,7 +302,7 @@ static bool list_is_made_of(const char *saved, const char *text)
 	size_t size;
 	char *original = NULL;
 	int error = file_read(AT_FDCWD, saved, 0, CONFFILE_MAX, &original, &size, NULL);
-	char *list_text = error ? NULL : list_of_single(original);
+	char *list_text = error ? NULL : plugin_list_of_single(original);
 	bool same = list_text && !strcmp(list_text, text);
 
 	free(list_text);
@@ -382,34 +311,36 @@ static bool list_is_made_of(const char *saved, const char *text)
 }
 
 /* Our entry is out of `text`, the list of `file`. */
-static int confdir_restore(const struct conffile *file, const char *text, struct failure *why)
+static int confdir_restore(struct confdir_edit *edit, const struct conffile *file, const char *text,
+			   struct failure *why)
 {
 	char single[PATH_MAX], saved[PATH_MAX];
 
 	if (!saved_of(file->path, single, saved) || !list_is_made_of(saved, text) || !access(single, F_OK))
-		return conffile_write(file, file->path, text, why);
+		return edit_write(edit, file, file->path, text, why);
 	/* In this order there is a complete configuration at every moment. */
-	if (rename(saved, single) || unlink(file->path))
-		return fail(why, -errno, NULL, "cannot bring %.160s back: %s", single, strerror(errno));
-	return 0;
+	int error = edit_rename(edit, saved, single, why);
+	if (!error && !edit->only_look && unlink(file->path))
+		error = fail(why, -errno, NULL, "cannot remove %.160s: %s", file->path, strerror(errno));
+	return error;
 }
 
-static int unchain_file(const char *dir, const char *name, struct failure *why)
+static int unchain_file(struct confdir_edit *edit, const char *name, struct failure *why)
 {
 	struct conffile file;
 
-	int error = conffile_read(dir, name, &file, why);
+	int error = conffile_read(edit->dir, name, &file, why);
 	json_t *plugins = json_object_get(file.document, "plugins");
-	size_t index = find_ours(file.document);
+	size_t index = plugin_list_find_ours(file.document);
 	/* We only chain behind others, so an entry that is alone is not from us. */
 	bool ours = !error && index < json_array_size(plugins) && json_array_size(plugins) > 1;
 	if (ours) {
-		char *text = confdir_remove_entry(file.text, index);
+		char *text = plugin_list_remove(file.text, index);
 		json_array_remove(plugins, index);
-		error = text_is_json(text, file.document) ? confdir_restore(&file, text, why)
-							  : edit_by_hand(&file, why);
+		error = plugin_list_reads_as(text, file.document) ? confdir_restore(edit, &file, text, why)
+								  : edit_by_hand(&file, why);
 		free(text);
-	} else if (!file.text || !strstr(file.text, CONFDIR_TYPE)) {
+	} else if (!file.text || !strstr(file.text, PLUGIN_LIST_TYPE)) {
 		error = 0; /* a file that cannot be parsed, without our name in it, has no entry of ours */
 	}
 	conffile_free(&file);
@@ -417,12 +348,12 @@ static int unchain_file(const char *dir, const char *name, struct failure *why)
 }
 
 /* Again when another program changed the file meanwhile. */
-static int unchain_retrying(const char *dir, const char *name, struct failure *why)
+static int unchain_retrying(struct confdir_edit *edit, const char *name, struct failure *why)
 {
 	int error = -EAGAIN;
 
 	for (unsigned i = 0; i < 10 && error == -EAGAIN; i++)
-		error = unchain_file(dir, name, why);
+		error = unchain_file(edit, name, why);
 	return error;
 }
 
@@ -434,31 +365,167 @@ static void restore_saved(const char *dir, const char *saved)
 	if (snprintf(from, sizeof(from), "%s/%s", dir, saved) >= (int)sizeof(from))
 		return;
 	snprintf(single, sizeof(single), "%.*s", (int)(strlen(from) - strlen(SAVED)), from);
-	if (!is_single(single) || paths_beside(single, list_path, scrap, NULL))
+	if (!plugin_list_is_single(single) || paths_beside(single, list_path, scrap, NULL))
 		return;
 	if (access(single, F_OK) && access(list_path, F_OK))
 		rename(from, single);
 }
 
+static void restore_all_saved(const char *dir)
+{
+	struct dirent **names;
+	int count = conf_scan_list(dir, SAVED, &names, NULL);
+
+	for (int i = 0; i < count; i++)
+		restore_saved(dir, names[i]->d_name);
+	if (count >= 0)
+		conf_scan_free(names, count);
+}
+
+/* Our list as Cilium has renamed it: nobody else would take that away. */
+static void remove_taken(struct confdir_edit *edit)
+{
+	struct conf_scan scan;
+
+	(void)conf_scan(edit->dir, NULL, &scan, NULL);
+	if (*scan.taken)
+		(void)edit_remove(edit, scan.taken, NULL);
+}
+
+/*
+ * Multus has found our list first, and calls it by its name: it would start no pod any more. So the file stays, with
+ * what we made it from. *keep: its name, or "".
+ */
+static int leave_for_multus(struct confdir_edit *edit, char keep[static CONF_SCAN_NAME], struct failure *why)
+{
+	struct conf_scan scan;
+	struct conffile file = {0};
+	char path[PATH_MAX], *text = NULL;
+
+	keep[0] = '\0';
+	int error = conf_scan(edit->dir, NULL, &scan, NULL);
+	if (error || !*scan.multus || !*scan.list)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/%s", edit->dir, scan.own) >= (int)sizeof(path))
+		return fail(why, -ENAMETOOLONG, "conf_dir", "conf_dir: give a shorter path");
+	error = conffile_read(edit->dir, scan.primary, &file, why);
+	if (!error)
+		error = confdir_list_text(&file, scan.primary, &text, why);
+	if (!error)
+		error = edit_write(edit, &file, path, text, why);
+	memcpy(keep, scan.own, CONF_SCAN_NAME);
+	free(text);
+	conffile_free(&file);
+	return error;
+}
+
 int confdir_unchain(const char *dir, struct failure *why)
 {
+	struct confdir_edit edit = {.dir = dir};
 	struct failure further;
 	struct dirent **names;
-	int locked = conffile_lock(dir), first = 0;
-	int count = list(dir, is_configuration, &names, why);
+	int locked = conffile_lock(dir);
+	/* Ours last, so that every file that a runtime finds first is complete. */
+	int count = conf_scan_list(dir, NULL, &names, why), first = 0;
 
-	for (int i = 0; i < count; i++) {
-		int error = unchain_retrying(dir, names[i]->d_name, first ? &further : why);
+	for (int i = count - 1; i >= 0; i--) {
+		int error = conf_scan_is_own(dir, names[i]->d_name)
+				    ? 0
+				    : unchain_retrying(&edit, names[i]->d_name, first ? &further : why);
 		first = first ? first : error;
 	}
-	if (count >= 0)
-		free_list(names, count);
-	int saved = count < 0 ? count : list(dir, is_saved, &names, &further);
-	for (int i = 0; i < saved; i++)
-		restore_saved(dir, names[i]->d_name);
-	if (saved >= 0)
-		free_list(names, saved);
+	if (count >= 0) {
+		conf_scan_free(names, count);
+		restore_all_saved(dir);
+		char keep[CONF_SCAN_NAME];
+		int error = leave_for_multus(&edit, keep, first ? &further : why);
+		first = first ? first : error;
+		error = remove_own(&edit, keep, first ? &further : why);
+		first = first ? first : error;
+		remove_taken(&edit);
+	}
 	if (locked >= 0)
 		close(locked);
 	return count < 0 ? count : first;
+}
+
+/* ---- putting in ---- */
+
+static int chain_in_place(struct confdir_edit *edit, const char *name, struct failure *why)
+{
+	struct conffile file;
+
+	int error = conffile_read(edit->dir, name, &file, why);
+	if (!error)
+		error = confdir_check_version(&file, why);
+	if (!error && plugin_list_is_single(name))
+		error = chain_single(edit, name, &file, why);
+	else if (!error)
+		error = chain_text(edit, &file, file.path, file.text, why);
+	conffile_free(&file);
+	return error;
+}
+
+static int chain_folder(struct confdir_edit *edit, const struct conf_scan *scan, struct failure *why)
+{
+	bool own = *scan->list;
+	int error = own ? chain_own(edit, scan, why) : chain_in_place(edit, scan->primary, why);
+
+	if (!error && own)
+		error = unchain_file(edit, scan->primary, why);
+	return error ? error : remove_own(edit, scan->list, why);
+}
+
+/* Whether pods that a runtime starts by this file have our plugin. By one that it cannot read it starts none. */
+static bool starts_with_us(const char *dir, const char *name)
+{
+	struct conffile file;
+
+	bool with = conffile_read(dir, name, &file, NULL) ||
+		    plugin_list_find_ours(file.document) < json_array_size(json_object_get(file.document, "plugins"));
+	conffile_free(&file);
+	return with;
+}
+
+static bool confdir_in_force(const char *dir, const struct conf_scan *scan)
+{
+	bool behind_own = *scan->list || !*scan->primary;
+
+	if (!*scan->own && !*scan->primary)
+		return true; /* without a network nothing starts */
+
+	if (*scan->own && behind_own && (!*scan->primary || strcmp(scan->own, scan->primary) < 0))
+		return starts_with_us(dir, scan->own);
+	return *scan->primary && !scan->multus_copy && starts_with_us(dir, scan->primary);
+}
+
+int confdir_look(const char *dir, const char *file, const json_t *entry, struct confdir_look *out, struct failure *why)
+{
+	struct confdir_edit edit = {.dir = dir, .entry = entry, .only_look = true};
+
+	*out = (struct confdir_look){0};
+	int error = conf_scan(dir, file, &out->scan, why);
+	out->in_force = confdir_in_force(dir, &out->scan);
+	if (!error)
+		error = chain_folder(&edit, &out->scan, why);
+	out->fresh = !error && !edit.changed;
+	return error;
+}
+
+int confdir_chain(const char *dir, const char *file, const json_t *entry, struct failure *why)
+{
+	struct confdir_edit edit = {.dir = dir, .entry = entry, .changed = true};
+	struct conf_scan scan;
+	int locked = conffile_lock(dir), error = 0;
+
+	/* Once more after a saved file came back, from which the list is then made. */
+	for (unsigned i = 0; i < 3 && !error && edit.changed; i++) {
+		edit.changed = false;
+		error = conf_scan(dir, file, &scan, why);
+		if (!error)
+			error = chain_folder(&edit, &scan, why);
+	}
+	if (locked >= 0)
+		close(locked);
+	return error;
 }

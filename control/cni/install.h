@@ -7,7 +7,10 @@
 #ifndef PODSWITCH_INSTALL_H
 #define PODSWITCH_INSTALL_H
 
+#include "control/cni/confdir.h"
 #include "tap/base/failure.h"
+
+#include <stdbool.h>
 
 /* 0 and NULL mean the defaults named here. Paths are as this process sees them; `socket` is as the node sees it. */
 struct cni_install {
@@ -18,10 +21,25 @@ struct cni_install {
 	const char *socket;    /* podswitchd's, for the entry; /run/podswitch/control.sock */
 	const char *ifname;    /* for the entry; vx0 */
 	unsigned timeout;      /* for the entry, seconds; 20 */
-	unsigned wait;         /* seconds to wait for a configuration to appear */
+	const char *skip;  /* for the entry, namespaces whose pods start without a question; kube-system,podswitch */
+	const char *known; /* for the entry, the agent's file (known.h) as the node sees it */
+	bool fail_status;  /* for the entry: STATUS fails while no gateway can be given */
+	unsigned wait;     /* seconds to wait for a configuration to appear */
 };
 
-/* 0, or a negative errno with a text that says what to change. */
+/*
+ * Looks whether cni_install() would change anything in the configuration; see confdir_look(). 0, or the error that it
+ * would return.
+ */
+int cni_install_look(const struct cni_install *options, struct confdir_look *out, struct failure *why);
+
+/*
+ * Puts the program into its place, unless the same bytes are there. *put (may be NULL): whether it had to be. 0, or a
+ * negative errno.
+ */
+int cni_install_program(const struct cni_install *options, bool *put, struct failure *why);
+
+/* Both, program and entry. 0, or a negative errno with a text that says what to change. */
 int cni_install(const struct cni_install *options, struct failure *why);
 
 /*

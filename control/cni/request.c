@@ -19,6 +19,8 @@ void request_defaults(struct request *request)
 	*request = (struct request){.version = CNI_VERSIONS, .timeout = REQUEST_TIMEOUT};
 	memcpy(request->socket, REQUEST_SOCKET, sizeof(REQUEST_SOCKET));
 	memcpy(request->ifname, REQUEST_IFNAME, sizeof(REQUEST_IFNAME));
+	memcpy(request->skip, REQUEST_SKIP, sizeof(REQUEST_SKIP));
+	memcpy(request->known, REQUEST_KNOWN, sizeof(REQUEST_KNOWN));
 	request_agent_beside(request->socket, request->agent_socket, &ignored);
 }
 
@@ -101,6 +103,33 @@ static enum cni_code read_gateway(const json_t *document, struct request *out, s
 	return code;
 }
 
+/* What decides while nobody answers. */
+static enum cni_code read_fallback(const json_t *document, struct request *out, struct refusal *why)
+{
+	const json_t *fail_status = json_object_get(document, "fail_status");
+	const json_t *skip = json_object_get(document, "skip_namespaces");
+	json_t *handed = json_object_get(json_object_get(document, "runtimeConfig"), REQUEST_ANNOTATIONS);
+	enum cni_code code = read_text(document, "known", sizeof(out->known), out->known, why);
+
+	if (code)
+		return code;
+	if (fail_status && !json_is_boolean(fail_status))
+		return refuse(why, CNI_BAD_CONFIG, "fail_status: must be true or false");
+	if (skip && (!json_is_string(skip) || json_string_length(skip) >= sizeof(out->skip)))
+		return refuse(why, CNI_BAD_CONFIG,
+			      "skip_namespaces: must be a text of NAME,NAME... with at most %zu bytes",
+			      sizeof(out->skip) - 1);
+	if (skip)
+		memcpy(out->skip, json_string_value(skip), json_string_length(skip) + 1);
+	out->fail_status = json_is_true(fail_status);
+	/* A runtime with nothing to hand over may say null. */
+	if (json_is_null(handed))
+		json_object_set_new(json_object_get(document, "runtimeConfig"), REQUEST_ANNOTATIONS, json_object());
+	handed = json_object_get(json_object_get(document, "runtimeConfig"), REQUEST_ANNOTATIONS);
+	out->annotations = json_is_object(handed) ? handed : NULL;
+	return 0;
+}
+
 static enum cni_code read_sockets(const json_t *document, struct request *out, struct refusal *why)
 {
 	enum cni_code code = read_path(document, "socket", out->socket, why);
@@ -177,8 +206,8 @@ static enum cni_code read_valid(const json_t *document, struct request *out, str
 static enum cni_code read_document(const json_t *document, struct request *out, struct refusal *why)
 {
 	static enum cni_code (*const readers[])(const json_t *, struct request *, struct refusal *) = {
-		read_version, read_sockets, read_ifname,   read_timeout,
-		read_gateway, read_network, read_previous, read_valid,
+		read_version, read_sockets,  read_ifname, read_timeout,  read_gateway,
+		read_network, read_previous, read_valid,  read_fallback,
 	};
 	struct refusal further;
 	enum cni_code first = 0;
@@ -207,5 +236,5 @@ enum cni_code request_read(const char *text, size_t length, struct request *out,
 void request_free(struct request *request)
 {
 	json_decref(request->document);
-	request->document = request->previous = request->valid = NULL;
+	request->document = request->previous = request->valid = request->annotations = NULL;
 }

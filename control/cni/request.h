@@ -10,12 +10,16 @@
 #include "control/cni/refusal.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define REQUEST_SOCKET "/run/podswitch/control.sock"
 #define REQUEST_IFNAME "vx0"
-#define REQUEST_TIMEOUT 20      /* seconds */
-#define REQUEST_MAX (4UL << 20) /* bytes of a configuration */
+#define REQUEST_TIMEOUT 20 /* seconds */
+#define REQUEST_SKIP "kube-system,podswitch"
+#define REQUEST_KNOWN "/var/lib/podswitch/known.json"
+#define REQUEST_ANNOTATIONS "io.kubernetes.cri.pod-annotations" /* a capability of containerd and CRI-O */
+#define REQUEST_MAX (4UL << 20)                                 /* bytes of a configuration */
 
 struct request {
 	json_t *document;         /* NULL: nothing was read */
@@ -23,11 +27,15 @@ struct request {
 	char network[256];        /* `name`, or "" */
 	char socket[108];         /* podswitchd's */
 	char agent_socket[108];
-	char ifname[16];   /* of our interface when we are chained behind another plugin */
-	unsigned timeout;  /* seconds */
-	char gateway[254]; /* NAME.NAMESPACE, or "" */
-	json_t *previous;  /* the result of the plugins before us, an object; NULL: there is none. Borrowed */
-	json_t *valid;     /* GC: an array of objects; NULL: not given. Borrowed */
+	char ifname[16];     /* of our interface when we are chained behind another plugin */
+	unsigned timeout;    /* seconds */
+	char gateway[254];   /* NAME.NAMESPACE, or "" */
+	char skip[1024];     /* namespaces whose pods start without a question, with commas or blanks between */
+	char known[256];     /* the agent's file (known.h) */
+	bool fail_status;    /* STATUS fails while no gateway can be given */
+	json_t *annotations; /* the pod's, an object; NULL: not handed over. Borrowed from `document` */
+	json_t *previous;    /* the result of the plugins before us, an object; NULL: there is none. Borrowed */
+	json_t *valid;       /* GC: an array of objects; NULL: not given. Borrowed */
 };
 
 /* The settings without a configuration. */

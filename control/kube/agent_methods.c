@@ -7,6 +7,7 @@
  */
 #include "control/kube/agent_methods.h"
 #include "control/kube/events.h"
+#include "control/kube/find.h"
 #include "control/kube/memory.h"
 #include "control/kube/reconciler_internal.h"
 
@@ -17,6 +18,7 @@
 
 struct plugin_request {
 	const char *container, *ifname, *netns, *namespace, *pod, *uid, *configured;
+	int runtime; /* the process that has started the plugin; 0: it does not say */
 	char port[NAMES_SIZE];
 };
 
@@ -25,10 +27,10 @@ static int plugin_request_read(json_t *params, bool add, struct plugin_request *
 	*out = (struct plugin_request){.netns = "", .uid = "", .configured = ""};
 	json_error_t error;
 	int standalone = 0;
-	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b}", "container_id",
+	if (json_unpack_ex(params, &error, 0, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?b, s?i}", "container_id",
 			   &out->container, "ifname", &out->ifname, "namespace", &out->namespace, "pod", &out->pod,
 			   "netns", &out->netns, "uid", &out->uid, "gateway", &out->configured, "standalone",
-			   &standalone))
+			   &standalone, "runtime", &out->runtime))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL, "%s", error.text);
 	if (port_name(out->port, out->namespace, out->pod, out->container, out->ifname))
 		return fail(why, JSONRPC_INVALID_PARAMS, NULL,
@@ -61,7 +63,8 @@ static struct attachment *attachment_of_request(struct reconciler *reconciler,
 						       plugin_request->container, plugin_request->ifname);
 	if (!attachment)
 		return NULL;
-	snprintf(attachment->netns, sizeof(attachment->netns), "%s", plugin_request->netns);
+	find_netns_of_runtime(plugin_request->netns, plugin_request->runtime, attachment->netns,
+			      sizeof(attachment->netns));
 	reconciler_add(reconciler, attachment);
 	return attachment;
 }
@@ -84,10 +87,55 @@ static void report_silence(struct reconciler *reconciler, struct attachment *att
 		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, attachment->reason);
 }
 
-static int answer_pending(const char *reason, json_t **result)
+/*
+ * "unknown": the cluster is not known yet, and so not even whether the pod has a gateway. Then the plugin may go by
+ * what it finds on disk; else that may be older than what we know, or are about to hear.
+ */
+static int answer_pending(const struct reconciler *reconciler, const char *reason, json_t **result)
 {
-	*result = json_pack("{s:s, s:s}", "state", "pending", "reason", reason);
+	bool unknown = !cluster_synced(reconciler->config.cluster);
+	*result = json_pack("{s:s, s:s, s:b}", "state", "pending", "reason", reason, "unknown", unknown);
 	return 0;
+}
+
+static int answer_none(struct reconciler *reconciler, struct attachment *attachment, json_t **result)
+{
+	if (!cluster_watches_namespaces(reconciler->config.cluster))
+		return answer_pending(reconciler, "podswitch-agent's watch of namespaces is interrupted", result);
+	memory_drop(reconciler->config.memory, attachment->port);
+	reconciler_drop(reconciler, attachment);
+	*result = json_pack("{s:s}", "state", "none");
+	return 0;
+}
+
+/* Whether that can be said without podswitchd: the pod has no gateway, and never had a port here. */
+static bool needs_no_switch(struct reconciler *reconciler, const struct attachment *attachment)
+{
+	const json_t *pod = attachment_pod(reconciler, attachment);
+	struct choice choice;
+
+	if (!cluster_synced(reconciler->config.cluster) || !pod || attachment->exists)
+		return false;
+	reconciler_choose(reconciler, pod, attachment->namespace, attachment->configured, &choice);
+	return choice.verdict == CHOICE_NONE;
+}
+
+static int answer_unadopted(struct reconciler *reconciler, struct attachment *attachment, json_t **result)
+{
+	if (needs_no_switch(reconciler, attachment))
+		return answer_none(reconciler, attachment, result);
+	bool starting =
+		podswitchd_answers(reconciler->config.podswitchd) || !cluster_synced(reconciler->config.cluster);
+	return answer_pending(reconciler,
+			      starting ? "podswitch-agent is starting"
+				       : "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
+			      result);
+}
+
+static void note_call(struct reconciler *reconciler, const struct plugin_request *request)
+{
+	reconciler->called = reconciler->now ? reconciler->now : 1;
+	seen_pods_note(&reconciler->seen, request->namespace, request->pod, request->uid, SEEN_CALLED);
 }
 
 static int answer_add(struct reconciler *reconciler, json_t *params, json_t **result, struct failure *why)
@@ -96,6 +144,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	int code = plugin_request_read(params, true, &plugin_request, why);
 	if (code)
 		return code;
+	note_call(reconciler, &plugin_request);
 	if (removed_recently(reconciler, plugin_request.port))
 		return fail(why, JSONRPC_REFUSED, NULL, "the container has been removed meanwhile");
 	struct attachment *attachment = reconciler_find(reconciler, plugin_request.port);
@@ -105,20 +154,11 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	if (code)
 		return code;
 	if (!reconciler->adopted || !first_interface_is_known(reconciler))
-		return answer_pending(
-			podswitchd_answers(reconciler->config.podswitchd) || !cluster_synced(reconciler->config.cluster)
-				? "podswitch-agent is starting"
-				: "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
-			result);
+		return answer_unadopted(reconciler, attachment, result);
 	remove_earlier(reconciler, attachment);
 	switch (reconcile(reconciler, attachment)) {
 	case ATTACHMENT_NONE:
-		if (!cluster_watches_namespaces(reconciler->config.cluster))
-			return answer_pending("podswitch-agent's watch of namespaces is interrupted", result);
-		memory_drop(reconciler->config.memory, attachment->port);
-		reconciler_drop(reconciler, attachment);
-		*result = json_pack("{s:s}", "state", "none");
-		return 0;
+		return answer_none(reconciler, attachment, result);
 	case ATTACHMENT_READY:
 		if (!attachment->counted)
 			histogram_add(&reconciler->seconds, (double)(reconciler->now - attachment->began) / 1000);
@@ -134,7 +174,7 @@ static int answer_add(struct reconciler *reconciler, json_t *params, json_t **re
 	if (pod_is_ending(attachment_pod(reconciler, attachment)))
 		return fail(why, ATTACH_REFUSED, NULL, "the pod is being deleted; %.200s", attachment->reason);
 	report_silence(reconciler, attachment);
-	return answer_pending(attachment->reason, result);
+	return answer_pending(reconciler, attachment->reason, result);
 }
 
 static int answer_remove(struct reconciler *reconciler, json_t *params, json_t **result, struct failure *why)

@@ -40,7 +40,7 @@ static const char *annotation_of(const json_t *object, const char *key)
 }
 
 /* Without blanks around it. What is cut is no name and no address either. */
-static void read_word(const char *text, char out[static ANNOTATION_WORD])
+static void trim_annotation(const char *text, char out[static ANNOTATION_WORD])
 {
 	size_t length = text_trim(&text);
 
@@ -137,7 +137,7 @@ static bool take_address(struct choosing *q, const struct gateway_spec *spec, en
 	bool given = text;
 
 	if (given)
-		read_word(text, word);
+		trim_annotation(text, word);
 	if (!given && spec->mode == SPEC_DHCP)
 		return true;
 	if (!given)
@@ -216,7 +216,7 @@ static void settle_annotation(struct choosing *q, const char *text, const char *
 {
 	char word[ANNOTATION_WORD];
 
-	read_word(text, word);
+	trim_annotation(text, word);
 	if (!strcmp(word, "none"))
 		choose_settle(q, CHOICE_NONE, source, "%s opts out", source_text(source));
 	else

@@ -20,36 +20,75 @@ static void name_of(const json_t *metadata, char out[static 254])
 		out[length - 1] = '\0';
 }
 
-void events_send_as(struct kube *kube, const char *component, const char *node, const json_t *pod, bool warning,
-		    const char *reason, const char *message)
+/* What an Event is about, and who says it. */
+struct event_subject {
+	const char *kind, *namespace, *name, *uid; /* `namespace`: the Event's own, for what has none */
+	const char *component, *instance;
+};
+
+static json_t *event_body(const struct event_subject *about, const char *type, const char *reason, const char *message)
 {
-	const json_t *metadata = json_object_get(pod, "metadata");
-	const char *namespace = json_text(metadata, "namespace");
-	char path[160], now[32], id[320], name[254], ascii[MESSAGE];
-	name_of(metadata, name);
-	snprintf(ascii, sizeof(ascii), "%s", message);
-	text_to_ascii(ascii);
+	char now[32], id[320];
 	struct timespec clock;
-	clock_gettime(CLOCK_REALTIME, &clock);
 	struct tm utc;
+	clock_gettime(CLOCK_REALTIME, &clock);
 	gmtime_r(&clock.tv_sec, &utc);
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &utc);
 	/* Named as client-go does it: unique, and sorted by time. A name has at most 253 bytes. */
-	snprintf(id, sizeof(id), "%.230s.%llx", name,
+	snprintf(id, sizeof(id), "%.230s.%llx", about->name,
 		 (unsigned long long)clock.tv_sec * 1000000000u + (unsigned long long)clock.tv_nsec);
-	snprintf(path, sizeof(path), "/api/v1/namespaces/%.63s/events", namespace);
-	json_t *body =
-		json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:s, s:s}, s:s, "
-			  "s:s, s:i, s:s, s:s}",
-			  "apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", namespace,
-			  "involvedObject", "apiVersion", "v1", "kind", "Pod", "namespace", namespace, "name", name,
-			  "uid", json_text(metadata, "uid"), "type", warning ? "Warning" : "Normal", "reason", reason,
-			  "message", ascii, "source", "component", component, "host", node, "firstTimestamp", now,
-			  "lastTimestamp", now, "count", 1, "reportingComponent", component, "reportingInstance", node);
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:i, "
+			 "s:s, s:s}",
+			 "apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", about->namespace,
+			 "involvedObject", "apiVersion", "v1", "kind", about->kind, "name", about->name, "uid",
+			 about->uid, "type", type, "reason", reason, "message", message, "source", "component",
+			 about->component, "host", about->instance, "firstTimestamp", now, "lastTimestamp", now,
+			 "count", 1, "reportingComponent", about->component, "reportingInstance", about->instance);
+}
+
+/* `namespaced`: the object itself is in the namespace. */
+static void event_send(struct kube *kube, const struct event_subject *about, bool namespaced, bool warning,
+		       const char *reason, const char *message)
+{
+	char path[160], ascii[MESSAGE];
+	snprintf(ascii, sizeof(ascii), "%s", message);
+	text_to_ascii(ascii);
+	json_t *body = event_body(about, warning ? "Warning" : "Normal", reason, ascii);
+	if (namespaced)
+		json_object_set_new(json_object_get(body, "involvedObject"), "namespace",
+				    json_string(about->namespace));
+	snprintf(path, sizeof(path), "/api/v1/namespaces/%.63s/events", about->namespace);
 	const struct kube_request request = {.method = "POST", .path = path, .body = body};
 	if (body)
 		(void)kube_request(kube, &request, NULL);
 	json_decref(body);
+}
+
+void events_send_as(struct kube *kube, const char *component, const char *node, const json_t *pod, bool warning,
+		    const char *reason, const char *message)
+{
+	const json_t *metadata = json_object_get(pod, "metadata");
+	char name[254];
+	name_of(metadata, name);
+	const struct event_subject about = {.kind = "Pod",
+					    .namespace = json_text(metadata, "namespace"),
+					    .name = name,
+					    .uid = json_text(metadata, "uid"),
+					    .component = component,
+					    .instance = node};
+	event_send(kube, &about, true, warning, reason, message);
+}
+
+/* The kubelet's own Events have the node's name for a UID as well: kubectl looks for that. */
+void events_send_node(struct kube *kube, const char *node, bool warning, const char *reason, const char *message)
+{
+	const struct event_subject about = {.kind = "Node",
+					    .namespace = "default",
+					    .name = node,
+					    .uid = node,
+					    .component = COMPONENT,
+					    .instance = node};
+	event_send(kube, &about, false, warning, reason, message);
 }
 
 void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * events.h - Kubernetes Events on pods: what happened to a pod's gateway, for `kubectl describe pod`
+ * events.h - Kubernetes Events on pods and our node: what happened to a pod's gateway, for `kubectl describe pod`
  *
  * Sent without waiting, and lost when the API server is away for long: nothing depends on them. One thread, that of
  * kube_turn().
@@ -25,6 +25,14 @@
 #define EVENT_OVERLAPS "NetworkOverlaps"      /* its gateway's network is one that stays on the first interface */
 #define EVENT_NOT_KEPT "NetworkNotKept"       /* its own address is in none of the networks that stay there */
 
+#define EVENT_BYPASSED "GatewayBypassed"        /* the pod was started without our plugin, and attached later */
+#define EVENT_SKIPPED "GatewayNamespaceSkipped" /* its namespace is one whose pods get no gateway */
+
+/* On a Node. */
+#define EVENT_CNI_CONTESTED "CNIConfigContested"  /* another program takes our plugin out of the configuration */
+#define EVENT_CNI_SETTLED "CNIConfigSettled"      /* not any more */
+#define EVENT_CNI_NOT_CALLED "CNIPluginNotCalled" /* pods start, and the plugin is never called */
+
 /* `pod` is a v1 Pod; `node` names the node in the Event. */
 void events_send(struct kube *kube, const char *node, const json_t *pod, bool warning, const char *reason,
 		 const char *message);
@@ -35,5 +43,8 @@ void events_send(struct kube *kube, const char *node, const json_t *pod, bool wa
  */
 void events_send_as(struct kube *kube, const char *component, const char *instance, const json_t *pod, bool warning,
 		    const char *reason, const char *message);
+
+/* On the node, for `kubectl describe node`. */
+void events_send_node(struct kube *kube, const char *node, bool warning, const char *reason, const char *message);
 
 #endif

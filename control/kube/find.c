@@ -4,10 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define RUNTIME_DIRECTORY "/run/netns"
 #define LONGEST_CGROUPS 8192 /* bytes of /proc/PID/cgroup that we read */
@@ -90,4 +93,34 @@ int find_netns(const char *uid, char *out, size_t size)
 	}
 	closedir(proc);
 	return named || found ? 0 : -ENOENT;
+}
+
+bool find_is_namespace(const char *path)
+{
+	struct statfs file_system;
+	return !statfs(path, &file_system) && file_system.f_type == NSFS_MAGIC;
+}
+
+/* `path` as process `pid` sees it; "" when that is no namespace. */
+static void path_of_process(int pid, const char *path, char out[static PATH_MAX])
+{
+	if (pid <= 0 || snprintf(out, PATH_MAX, "/proc/%d/root%s", pid, path) >= PATH_MAX || !find_is_namespace(out))
+		out[0] = '\0';
+}
+
+void find_netns_of_runtime(const char *path, int runtime, char *out, size_t size)
+{
+	char first[PATH_MAX], theirs[PATH_MAX];
+	struct stat a, b;
+	const char *found = path;
+	if (!find_is_namespace(path)) {
+		path_of_process(1, path, first);
+		path_of_process(runtime, path, theirs);
+		/* The runtime knows which one it means. */
+		if (*first && (!*theirs || (!stat(first, &a) && !stat(theirs, &b) && find_same_file(&a, &b))))
+			found = first;
+		else if (*theirs)
+			found = theirs;
+	}
+	snprintf(out, size, "%s", strlen(found) < size ? found : path);
 }

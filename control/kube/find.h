@@ -8,6 +8,7 @@
 #ifndef PODSWITCH_FIND_H
 #define PODSWITCH_FIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -16,5 +17,16 @@
  * is in the node's own namespace.
  */
 int find_netns(const char *uid, char *out, size_t size);
+
+/*
+ * Writes a path by which podswitchd can open the namespace that the container runtime calls `path`: that path itself
+ * where it leads to a namespace here; else the way through the root of the node's first process, which stays, or of the
+ * runtime's process `runtime` (0: not known). For paths that are not mounted into our container, or whose mounts do not
+ * arrive there. `path` itself when there is no way.
+ */
+void find_netns_of_runtime(const char *path, int runtime, char *out, size_t size);
+
+/* Whether `path` leads to a namespace. */
+bool find_is_namespace(const char *path);
 
 #endif

@@ -9,8 +9,10 @@
 #include "control/cni/install.h"
 #include "control/kube/agent_methods.h"
 #include "control/kube/chain.h"
+#include "control/kube/events.h"
 #include "control/kube/health.h"
 #include "control/kube/kept_networks.h"
+#include "control/kube/known_namespaces.h"
 #include "control/kube/metrics.h"
 #include "control/kube/settings.h"
 #include "tap/base/clock.h"
@@ -32,7 +34,7 @@
 struct agent {
 	struct settings settings;
 	struct choose_policy policy;
-	char socket[PATH_MAX], memory[PATH_MAX];
+	char socket[PATH_MAX], memory[PATH_MAX], note[PATH_MAX];
 	int signals;
 	struct kube *kube;
 	struct cluster *cluster;
@@ -41,6 +43,7 @@ struct agent {
 	struct rpc *rpc;
 	struct health *health;
 	struct chain *chain;
+	struct known_namespaces known;
 	uint64_t ticked;
 };
 
@@ -53,6 +56,7 @@ static void name_paths(struct agent *agent)
 	snprintf(copy, sizeof(copy), "%s", agent->settings.socket);
 	const char *directory = dirname(copy);
 	snprintf(agent->memory, sizeof(agent->memory), "%.4000s/configured", directory);
+	snprintf(agent->note, sizeof(agent->note), "%.4000s/cni-installed", directory);
 	if (agent->settings.agent_socket)
 		snprintf(agent->socket, sizeof(agent->socket), "%s", agent->settings.agent_socket);
 	else
@@ -62,6 +66,7 @@ static void name_paths(struct agent *agent)
 static void agent_cluster_changed(void *context)
 {
 	struct agent *agent = context;
+	agent->known.changed = true;
 	if (agent->reconciler)
 		reconciler_wake(agent->reconciler);
 }
@@ -69,13 +74,22 @@ static void agent_cluster_changed(void *context)
 static bool agent_is_ready(void *context, const char **reason)
 {
 	const struct agent *agent = context;
-	return reconciler_ready(agent->reconciler, reason);
+	return reconciler_ready(agent->reconciler, reason) && chain_ready(agent->chain, reason);
+}
+
+static void agent_report(void *context, bool warning, const char *reason, const char *message)
+{
+	const struct agent *agent = context;
+	events_send_node(agent->kube, agent->settings.node, warning, reason, message);
 }
 
 static void write_metrics(void *context, FILE *out)
 {
 	const struct agent *agent = context;
+	struct chain_counters chain;
+	chain_count(agent->chain, &chain);
 	metrics_write(out, agent->reconciler, agent->cluster, agent->kube, agent->podswitchd);
+	metrics_write_chain(out, &chain);
 }
 
 static int agent_open_cluster(struct agent *agent, struct failure *why)
@@ -115,6 +129,9 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 		.underlay = settings_underlays[settings->underlay],
 		.keep_metadata = settings->keep_metadata,
 		.probe = settings->probe,
+		.skip = settings->skip_namespaces,
+		.report = agent->chain ? agent_report : NULL, /* else nobody expects the plugin to be called */
+		.report_context = agent,
 		.running = settings->attach,
 		.socket = settings->socket,
 		.memory = agent->memory,
@@ -131,6 +148,8 @@ static int agent_start(struct agent *agent, struct failure *why)
 		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
 	int error = agent_open_cluster(agent, why);
 	if (!error)
+		agent->chain = chain_open(&agent->settings, agent->note, agent_report, agent);
+	if (!error)
 		error = agent_open_reconciler(agent, why);
 	if (!error)
 		error = rpc_open(agent->socket, agent_methods_call, agent->reconciler, &agent->rpc, why);
@@ -138,8 +157,11 @@ static int agent_start(struct agent *agent, struct failure *why)
 		.listen = agent->settings.listen, .ready = agent_is_ready, .metrics = write_metrics, .context = agent};
 	if (!error && agent->settings.listen)
 		error = health_open(&health, &agent->health, why);
+	agent->known = (struct known_namespaces){
+		.path = agent->settings.known, .cluster = agent->cluster, .policy = &agent->policy, .changed = true};
+	/* What has changed while we were away, before anything else is asked for. */
 	if (!error)
-		agent->chain = chain_open(&agent->settings);
+		chain_turn(agent->chain, clock_ms());
 	return error;
 }
 
@@ -150,6 +172,7 @@ static void agent_stop(struct agent *agent)
 	health_close(agent->health);
 	rpc_close(agent->rpc);
 	reconciler_close(agent->reconciler);
+	known_namespaces_free(&agent->known);
 	cluster_close(agent->cluster);
 	kube_close(agent->kube);
 	podswitchd_free(agent->podswitchd);
@@ -165,17 +188,20 @@ static void agent_turn(struct agent *agent)
 	kube_turn(agent->kube);
 	reconciler_turn(agent->reconciler, now);
 	rpc_serve(agent->rpc);
+	if (agent->known.path)
+		known_namespaces_turn(&agent->known, now);
 	if (agent->health)
 		health_turn(agent->health);
 	if (!cluster_uninstalled(agent->cluster))
-		chain_turn(agent->chain);
+		chain_turn(agent->chain, now);
 	if (now - agent->ticked >= 1000) {
 		agent->ticked = now;
 		rpc_tick(agent->rpc);
 	}
 }
 
-static void agent_loop(struct agent *agent)
+/* Returns the exit status. */
+static int agent_loop(struct agent *agent)
 {
 	struct signalfd_siginfo signal;
 	for (;;) {
@@ -190,7 +216,13 @@ static void agent_loop(struct agent *agent)
 				reconciler_waits(agent->reconciler) ? SHORT_NAP : NAP);
 		agent_turn(agent);
 		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
-			return;
+			return 0;
+		if (chain_outdated(agent->chain)) {
+			log_line(LOG_WARNING,
+				 "the node has exchanged a folder of its CNI plugins or configuration: this "
+				 "container starts again, to have the new one mounted");
+			return 1;
+		}
 	}
 }
 
@@ -233,6 +265,8 @@ static void clean_up(struct agent *agent)
 		log_line(LOG_ERROR, "the CNI plugin is not taken out: %s", why.text);
 	else
 		log_line(LOG_INFO, "the DaemonSet is deleted: the CNI plugin is taken out of this node");
+	if (agent->known.path)
+		known_namespaces_remove(&agent->known);
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", settings->socket);
 	(void)nftw(dirname(copy), remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
@@ -261,8 +295,9 @@ int main(int argc, char **argv)
 	} else {
 		log_line(LOG_INFO, "version %s, node %s, socket %s", PODSWITCH_VERSION, agent.settings.node,
 			 agent.socket);
-		agent_loop(&agent);
-		clean_up(&agent);
+		code = agent_loop(&agent);
+		if (!code)
+			clean_up(&agent);
 	}
 	agent_stop(&agent);
 	return code;

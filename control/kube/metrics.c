@@ -19,6 +19,12 @@ static void write_pods(FILE *out, const struct reconciler_counters *counters)
 	prometheus_gauge(out, "podswitch_agent_kept_networks_left_out",
 			 "Networks that should stay there and do not, as there are too many, or as they are too wide.",
 			 counters->left_out);
+	prometheus_counter(out, "podswitch_agent_bypassed_pods_total",
+			   "Pods with a gateway that were started without podswitch-cni.",
+			   (long long)counters->bypassed);
+	prometheus_counter(out, "podswitch_agent_uncalled_pods_total",
+			   "Pods, with a gateway or without, that podswitch-cni was not called for.",
+			   (long long)counters->uncalled);
 	prometheus_histogram(out, "podswitch_attach_seconds", "From a pod's CNI ADD to its gateway's answer.",
 			     counters->seconds);
 }
@@ -95,4 +101,23 @@ void metrics_write(FILE *out, const struct reconciler *reconciler, const struct 
 	write_api(out, kube);
 	write_watches(out, cluster);
 	write_switch(out, podswitchd);
+}
+
+void metrics_write_chain(FILE *out, const struct chain_counters *counters)
+{
+	if (!counters->kept)
+		return;
+	prometheus_gauge(out, "podswitch_agent_cni_in_force",
+			 "Whether all pods that start now are started through podswitch-cni.", counters->in_force);
+	prometheus_gauge(out, "podswitch_agent_cni_contested",
+			 "Whether another program takes podswitch-cni out of the node's CNI configuration.",
+			 counters->contested);
+	prometheus_gauge(out, "podswitch_agent_cni_astray",
+			 "Whether the container runtime reads other CNI folders than the DaemonSet has.",
+			 counters->astray);
+	prometheus_counter(out, "podswitch_agent_cni_rewrites_total",
+			   "Times podswitch-cni was put into the node's CNI configuration.",
+			   (long long)counters->rewrites);
+	prometheus_counter(out, "podswitch_agent_cni_programs_total", "Times podswitch-cni's program was put back.",
+			   (long long)counters->programs);
 }

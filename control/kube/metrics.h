@@ -3,6 +3,7 @@
 #ifndef PODSWITCH_METRICS_H
 #define PODSWITCH_METRICS_H
 
+#include "control/kube/chain.h"
 #include "control/kube/reconciler.h"
 
 #include <stdio.h>
@@ -10,5 +11,8 @@
 /* Asks podswitchd for its drops, too; without an answer those are left out. */
 void metrics_write(FILE *out, const struct reconciler *reconciler, const struct cluster *cluster,
 		   const struct kube *kube, struct podswitchd *podswitchd);
+
+/* How the plugin's place on the node is; nothing where there is none to keep. */
+void metrics_write_chain(FILE *out, const struct chain_counters *counters);
 
 #endif

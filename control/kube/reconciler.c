@@ -48,6 +48,7 @@ void reconciler_close(struct reconciler *reconciler)
 	podswitchd_ports_close(&reconciler->ports);
 	pod_survey_close(&reconciler->first.survey);
 	gateway_lookup_free(&reconciler->lookup);
+	seen_pods_free(&reconciler->seen);
 	json_decref(reconciler->told);
 	free(reconciler);
 }
@@ -94,8 +95,7 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 	uint64_t began = clock_ms();
 	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
 		(void)reconcile(reconciler, attachment);
-	if (reconciler->config.running)
-		attach_running_pods(reconciler);
+	attach_running_pods(reconciler);
 	proofread_pods(reconciler);
 	if (period)
 		reconciler_sweep(reconciler);
@@ -116,6 +116,8 @@ bool reconciler_ready(const struct reconciler *reconciler, const char **reason)
 void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out)
 {
 	*out = (struct reconciler_counters){.lost = reconciler->lost,
+					    .bypassed = reconciler->bypassed,
+					    .uncalled = reconciler->uncalled,
 					    .seconds = &reconciler->seconds,
 					    .kept_networks = (unsigned)reconciler->first.kept.n,
 					    .left_out = (unsigned)reconciler->first.kept.left_out};

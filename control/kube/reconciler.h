@@ -41,9 +41,13 @@ struct reconciler_config {
 	bool keep_metadata;   /* clouds' metadata addresses, too */
 	const char *underlay; /* of gateways whose Service does not say: "pod", "host" or "auto" */
 	unsigned probe;       /* seconds */
-	bool running;         /* attach pods that were not started through the CNI plugin */
-	const char *socket;   /* podswitchd's; the plugin's tombstones are beside it */
-	const char *memory;   /* directory, for memory.h */
+	const char *skip;     /* namespaces whose pods get no gateway, with commas or blanks between; NULL: none */
+	/* Tells people of the node that the plugin is not called; NULL: it is not installed here. */
+	void (*report)(void *context, bool warning, const char *reason, const char *message);
+	void *report_context;
+	bool running;       /* attach pods that were not started through the CNI plugin */
+	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
+	const char *memory; /* directory, for memory.h */
 };
 
 int reconciler_open(const struct reconciler_config *config, struct reconciler **out, struct failure *why);
@@ -60,6 +64,8 @@ bool reconciler_waits(const struct reconciler *reconciler);
 
 struct reconciler_counters {
 	unsigned attachments, ready, pending, refused;
+	uint64_t bypassed;                /* pods with a gateway that were started without the plugin */
+	uint64_t uncalled;                /* pods, with a gateway or without, that were */
 	uint64_t lost;                    /* times a gateway stopped answering a pod */
 	unsigned kept_networks, left_out; /* networks that stay on pods' first interface, and that should and do not */
 	const struct histogram *seconds;  /* from the plugin's first question for a pod to its gateway's answer */

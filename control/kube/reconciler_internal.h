@@ -20,6 +20,7 @@
 #include "control/kube/pod_survey.h"
 #include "control/kube/podswitchd_ports.h"
 #include "control/kube/reconciler.h"
+#include "control/kube/seen_pods.h"
 
 #define RECONCILER_PERIOD 5000 /* ms between passes over all attachments when nothing happens */
 #define RECONCILER_UNFOUND 64  /* pods whose processes were not found, so that /proc is not read at every change */
@@ -60,6 +61,12 @@ struct reconciler {
 	uint64_t paused_until; /* ms of the real clock: no pass before, but the periodic one */
 	uint64_t lost;
 	struct histogram seconds;
+	struct seen_pods seen;
+	uint64_t bypassed, uncalled; /* see reconciler_counters */
+	uint64_t looked;             /* ms, of the first look at the pods that run */
+	char looked_at[32];          /* the same, as the API server writes times; "": not yet */
+	uint64_t called;             /* ms, when the plugin asked last; 0: never */
+	uint64_t complained;         /* ms, of the last Event that says that the plugin is not called; 0: none */
 };
 
 /* attachments.c */

@@ -2,6 +2,7 @@
 /* settings.c - podswitch-agent's options */
 #include "control/kube/settings.h"
 #include "control/base/option.h"
+#include "control/cni/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,9 +49,20 @@ static const struct option_spec settings_options[] = {
 	OPTION_TEXT("cni-bin-dir", 0, "DIR", cni_bin_dir, "the node's CNI plugins (none)"),
 	OPTION_TEXT("cni-conf-dir", 0, "DIR", cni_conf_dir,
 		    "the node's CNI configuration, to keep podswitch-cni's entry in it (none)"),
+	OPTION_TEXT("cni-conf-file", 0, "NAME", cni_conf_file,
+		    "the file in it to follow (the first, as the runtime takes it)"),
+	OPTION_TEXT("cni-program", 0, "FILE", cni_program,
+		    "podswitch-cni, to be put back when the node's is gone (beside this program)"),
 	OPTION_TEXT("cni-ifname", 0, "NAME", cni_ifname, "the interface's name in pods, for the plugin's entry (vx0)"),
-	OPTION_NUMBER("cni-timeout", 0, "SECONDS", cni_timeout, 1, 250,
-		      "how long the plugin waits for a gateway, for its entry, 1 to 250 (20)"),
+	OPTION_NUMBER("cni-timeout", 0, "SECONDS", cni_timeout, 1, 110,
+		      "how long the plugin waits for a gateway, for its entry, 1 to 110 (20)"),
+	OPTION_SWITCH("cni-fail-status", cni_fail_status,
+		      "let the plugin's STATUS fail, and the node with it, while no gateway can be given (off)"),
+	OPTION_TEXT("skip-namespaces", 0, "NAME,...", skip_namespaces,
+		    "namespaces whose pods start without a question (kube-system,podswitch)"),
+	OPTION_TEXT("known", 0, "FILE", known,
+		    "where the plugin finds, while we are away, which namespaces ask for a gateway "
+		    "(/var/lib/podswitch/known.json)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_FLAG("help", 0, help, "print this help"),
 	OPTION_FLAG("version", 0, version, "print the version"),
@@ -64,6 +76,8 @@ int settings_read(char **words, struct settings *out, struct failure *why)
 	*out = (struct settings){
 		.socket = "/run/podswitch/control.sock",
 		.cluster_domain = "cluster.local",
+		.skip_namespaces = REQUEST_SKIP,
+		.known = REQUEST_KNOWN,
 		.listen = "127.0.0.1:9470",
 		.pod_annotations = true,
 		.attach = true,

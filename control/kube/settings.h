@@ -18,8 +18,11 @@ struct settings {
 	const char *agent_socket; /* ours, for the plugin; NULL: agent.sock beside podswitchd's */
 	const char *api, *token_file, *ca_file;
 	const char *default_gateway, *cluster_domain, *daemonset, *listen;
-	const char *cni_bin_dir, *cni_conf_dir, *cni_ifname;
-	unsigned cni_timeout; /* seconds */
+	const char *cni_bin_dir, *cni_conf_dir, *cni_conf_file, *cni_program, *cni_ifname;
+	unsigned cni_timeout;        /* seconds */
+	const char *skip_namespaces; /* as it is given: NAMES with commas or blanks between */
+	const char *known;           /* a file, for known_namespaces.h */
+	bool cni_fail_status;
 	bool pod_annotations, set_gateway_default, attach, keep_metadata;
 	unsigned underlay; /* index of settings_underlays */
 	unsigned probe;    /* seconds */

@@ -83,6 +83,16 @@ int find_netns(const char *uid, char *out, size_t size)
 	return 0;
 }
 
+bool find_is_namespace(const char *path)
+{
+	return *path == '/';
+}
+
+void find_netns_of_runtime(const char *path, int runtime, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s", runtime ? "/proc/7/root" : "", path);
+}
+
 static void on_changed(void *context)
 {
 	struct reconciler **attach = context;

@@ -30,10 +30,12 @@ def records(path):
         if magic != PCAP_MAGIC or link & 0xFFFF != SLL2:
             sys.exit(f"{path}: not a little-endian pcap of the device any")
         while head := file.read(16):
-            length = struct.unpack("<8xII", head)[0] if len(head) == 16 else 1
+            if len(head) < 16:
+                return
+            length = struct.unpack("<8xII", head)[0]
             packet = file.read(length)
             if len(packet) < length:
-                sys.exit(f"{path}: the last packet is cut off")
+                return  # the last one: its tcpdump was killed, as by a boot
             yield struct.unpack(">H", packet[:2])[0], packet[20:]
 
 

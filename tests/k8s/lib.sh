@@ -266,6 +266,10 @@ event_like() { # event_like NAMESPACE POD PATTERN [REASON]
 		jq -r '.items[] | "\(.reason) \(.message)"' | grep -E -- "$3" ||
 		{ K -n "$1" get events --field-selector "involvedObject.name=$2" -o custom-columns=R:.reason,M:.message && return 1; }
 }
+node_event_like() { # node_event_like NODE REASON PATTERN
+	K -n default get events --field-selector "involvedObject.kind=Node,involvedObject.name=$1,reason=$2" -o json |
+		jq -r '.items[].message' | grep -E -- "$3"
+}
 all_start() {
 	ready t-bare pod-one pod-one-far pod-two && ready t-two at-home && ready t-apps by-space by-space-far over-space opted-out &&
 		ready $WATCH opted-out

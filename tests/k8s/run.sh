@@ -51,6 +51,7 @@ unpack() {
 	BED=$(mktemp -d /tmp/podswitch-testbed.XXXXXX)
 	UNPACKED=$BED
 	tar -C "$BED" -xf "$1"
+	echo /var/lib/podswitch >>"$BED/binds" # each node's own
 	bed install.sh || die "the test bed's install.sh failed"
 }
 
@@ -146,10 +147,11 @@ installed() { K -n $SYSTEM get daemonset podswitch -o json | jq -e '.status | .n
 # ---- the end --------------------------------------------------------------------------------------------------------
 
 judge_captures() { # what the nodes have seen since the start, or since the last call
-	local node file files=()
+	local node name names own files=()
 	SCENARIO=leaks
 	echo "== leaks"
 	for node in "${NODES[@]}"; do
+		[ ! -e "$TMP/restarts.$node" ] || { RESTARTS[$node]=$(cat "$TMP/restarts.$node") && rm "$TMP/restarts.$node"; } # by a boot
 		same "the capture on $node has run all the time" "${RESTARTS[$node]:-0}" "$(capture_runs "$node")"
 		# shellcheck disable=SC2016 # the node's shell
 		# It writes what it has, says what it has missed, and is started anew by the kubelet.
@@ -158,12 +160,15 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 		poll 60 capturing "$node" "${RESTARTS[$node]}" || miss "the capture on $node starts anew" "$(capture_log "$node")"
 		same "the capture on $node has missed nothing" "0 packets dropped by kernel" \
 			"$(capture_log "$node" --previous | grep dropped)"
-		file=$TMP/$node.pcap
-		# shellcheck disable=SC2016
-		hand "$node" sh -c 'for f in $(ls /capture/*.pcap | sed \$d); do cat $f && rm $f; done' >"$file"
+		own=() # more than one after a boot
+		mapfile -t names < <(hand "$node" sh -c 'ls /capture/*.pcap' | sed '$d')
+		for name in "${names[@]}"; do
+			own+=("$TMP/$node.$(basename "$name")")
+			hand "$node" sh -c "cat $name && rm $name" >"${own[-1]}"
+		done
 		like "it sees leaks: those of the pod without a gateway on $node" ': [1-9][0-9]* of pods without a gateway' \
-			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --assigned /dev/null --gateways /dev/null "$file" | tail -n 1)"
-		files+=("$file")
+			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --assigned /dev/null --gateways /dev/null "${own[@]}" | tail -n 1)"
+		files+=("${own[@]}")
 	done
 	check "no packet of a pod with a gateway went another way" \
 		"$HERE/leaks.py" --free "$TMP/free" --assigned "$TMP/assigned" --gateways "$TMP/gateways" "${files[@]}"
@@ -194,7 +199,7 @@ keep_logs() {
 	for pod in $(K -n $SYSTEM get pods -o name 2>/dev/null); do
 		K -n $SYSTEM logs "$pod" --all-containers --prefix --timestamps >"$folder/$(basename "$pod").log" 2>&1
 	done
-	for node in "${NODES[@]:-}"; do cp "$TMP/$node.pcap" "$folder" 2>/dev/null; done
+	for node in "${NODES[@]:-}"; do cp "$TMP/$node".*.pcap "$folder" 2>/dev/null; done
 	cp "$TMP"/{free,assigned,gateways} "$folder" 2>/dev/null
 	echo "logs are in $folder"
 }

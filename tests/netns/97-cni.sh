@@ -95,7 +95,16 @@ cni ADD web >/dev/null
 agent_away
 same "ADD says what to do" "11 podswitch-agent does not answer on $TMP/agent.sock: is the podswitch DaemonSet running on this \
 node? kubectl -n podswitch get pods -o wide" "$(TIMEOUT=1 code ADD other "f$ID")"
-same "STATUS too" 50 "$(code STATUS - | cut -c1-2)"
+same "STATUS has nothing to say: a pod without a gateway could start" "" "$(cni STATUS - 2>&1)"
+same "unless the node is to be not ready" 50 "$(code STATUS - "$ID" ", fail_status: true" | cut -c1-2)"
+known() { echo "{\"version\": 1, \"pods_choose\": true, \"default_gateway\": false, \"namespaces\": {\"t\": $1}}" >"$TMP/known.json"; }
+HANDED=", known: \"$TMP/known.json\", prevResult: $PREV, runtimeConfig: {\"io.kubernetes.cri.pod-annotations\": "
+known false
+same "a pod that asks for nothing, in a namespace that asks for nothing, starts" "$PREV" "$(cni ADD free "e$ID" "$HANDED {}}")"
+same "one that asks for something does not" 11 "$(TIMEOUT=1 code ADD asks "e$ID" "$HANDED {\"podswitch.io/gateway\": \"vpn\"}}" | cut -c1-2)"
+known true
+same "nor does one whose namespace does" 11 "$(TIMEOUT=1 code ADD asks "e$ID" "$HANDED {}}" | cut -c1-2)"
+same "a namespace that is let through is not asked about" "$PREV" "$(cni ADD web "e$ID" ", skip_namespaces: \"kube-system t\", prevResult: $PREV")"
 same "DEL is done by podswitchd" "0 " "$(cni DEL web 2>&1 && echo -n "$? ")$(names)"
 same "and again" "0 " "$(cni DEL web 2>&1 && echo -n "$? ")$(names)"
 check "no tombstone" [ ! -e "$TOMBS" ]

@@ -77,6 +77,7 @@ static inline int fake_remove(struct fake_podswitchd *p, bool is_port, const cha
 	}
 	if (json_object_del(from, name))
 		return fake_refuse(JSONRPC_NOT_FOUND, "there is none", why);
+	json_object_del(p->states, name);
 	p->changes++;
 	*result = json_object();
 	return 0;

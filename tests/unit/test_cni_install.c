@@ -4,10 +4,9 @@
 
 #include "control/cni/conffile.c"
 
-/* Both have a function of this name; this one makes texts. */
-#define put_entry put_entry_text
+#include "control/cni/conf_scan.c"
 #include "control/cni/confdir.c"
-#undef put_entry
+#include "control/cni/own_list.c"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -102,11 +101,23 @@ static void expect_refused(struct fixture *f, int code, const char *piece)
 		assert_string_equal(f->why.text, piece);
 }
 
-#define ENTRY "{\"type\": \"podswitch-cni\", \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx0\", \"timeout\": 20}"
+/* Then the entry goes into the file that Multus calls, and that is the next one. */
+static void behind_multus(const struct fixture *f)
+{
+	write_conf(f, "00-multus.conf", "{\"cniVersion\":\"1.0.0\",\"name\":\"m\",\"type\":\"multus-shim\"}");
+}
+
+/* The part of an entry that says what to do while nobody can be asked. */
+#define ALONE                                                                                                          \
+	"\"skip_namespaces\": \"kube-system,podswitch\", \"known\": \"/var/lib/podswitch/known.json\", "               \
+	"\"fail_status\": false, \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true}"
+#define ENTRY                                                                                                          \
+	"{\"type\": \"podswitch-cni\", \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx0\", \"timeout\": 20, " ALONE "}"
 
 /* Odd on purpose: numbers that a printer would change, escapes, blanks, a key twice, something behind the list. */
-#define ODD_HEAD                                                                                                       \
-	"{ \"x\":1.50, \"big\" : 12345678901234567890123,\n\t\"name\":\"prim\\u0061ry\",\"cniVersion\":\"0.4.0\",\r\n" \
+#define ODD_HEAD "{" ODD_TAIL_OF_HEAD
+#define ODD_TAIL_OF_HEAD                                                                                               \
+	" \"x\":1.50, \"big\" : 12345678901234567890123,\n\t\"name\":\"prim\\u0061ry\",\"cniVersion\":\"0.4.0\",\r\n"  \
 	"  \"plugins\" : [ {\"type\":\"bridge\", \"mtu\": 1e3 ,\"a\":[]},\n      "                                     \
 	"{\"type\":\"portmap\",\"type\":\"portmap\"}"
 #define ODD_TAIL "\t] , \"disableCheck\": true}\n\n"
@@ -116,6 +127,7 @@ static void test_chain(void **state)
 	struct fixture *f = *state;
 
 	f->options.socket = "/run/s/c.sock";
+	behind_multus(f);
 	write_conf(f, "10-first.conflist", ODD_HEAD ODD_TAIL);
 	write_conf(f, "20-second.conflist", ODD_HEAD ODD_TAIL);
 	write_conf(f, "05-not.conflist.bak", "garbage");
@@ -135,7 +147,7 @@ static void test_chain(void **state)
 	expect_conf(f, "10-first.conflist",
 		    ODD_HEAD
 		    ",\n      {\"type\": \"podswitch-cni\", \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx9\", "
-		    "\"timeout\": 7}" ODD_TAIL);
+		    "\"timeout\": 7, " ALONE "}" ODD_TAIL);
 	f->options.socket = f->socket;
 	sh(f, "mkdir $D/run/tombstones && echo x >$D/run/tombstones/.x && echo x >$D/run/tombstones/y");
 	uninstall(f);
@@ -143,7 +155,7 @@ static void test_chain(void **state)
 	sh(f, "test $(stat -c %a $D/conf/10-first.conflist) = 640");
 	sh(f, "test -z \"$(ls -A $D/bin $D/run | grep -v :)\"");
 	sh(f, "test \"$(ls -A $D/conf | tr '\\n' ' ')\" = "
-	      "'01-directory.conflist 05-not.conflist.bak 10-first.conflist 20-second.conflist '");
+	      "'00-multus.conf 01-directory.conflist 05-not.conflist.bak 10-first.conflist 20-second.conflist '");
 	uninstall(f);
 }
 
@@ -153,6 +165,7 @@ static void test_changed_meanwhile(void **state)
 	struct fixture *f = *state;
 
 	f->options.socket = "/run/s/c.sock";
+	behind_multus(f);
 	write_conf(f, "1.conflist",
 		   "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},{\"gateway\":\"vpn.media\","
 		   "\"type\":\"podswitch-cni\",\"timeout\":5.0}, {\"type\":\"b\"}]}");
@@ -160,7 +173,8 @@ static void test_changed_meanwhile(void **state)
 	expect_conf(
 		f, "1.conflist",
 		"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"},{\"gateway\": \"vpn.media\", "
-		"\"type\": \"podswitch-cni\", \"timeout\": 20, \"socket\": \"/run/s/c.sock\", \"ifname\": \"vx0\"}, "
+		"\"type\": \"podswitch-cni\", \"timeout\": 20, \"socket\": \"/run/s/c.sock\", \"ifname\": "
+		"\"vx0\", " ALONE "}, "
 		"{\"type\":\"b\"}]}");
 	uninstall(f);
 	expect_conf(f, "1.conflist",
@@ -177,6 +191,7 @@ static void test_single(void **state)
 	struct fixture *f = *state;
 
 	f->options.socket = "/run/s/c.sock";
+	behind_multus(f);
 	write_conf(f, "10-net.conf", SINGLE);
 	write_conf(f, "99-loopback.conf", "{\"cniVersion\":\"0.3.1\",\"type\":\"loopback\"}");
 	sh(f, "chmod 600 $D/conf/10-net.conf");
@@ -191,7 +206,7 @@ static void test_single(void **state)
 	}
 	uninstall(f);
 	expect_conf(f, "10-net.conf", SINGLE);
-	sh(f, "test \"$(ls -A $D/conf | tr '\\n' ' ')\" = '10-net.conf 99-loopback.conf '");
+	sh(f, "test \"$(ls -A $D/conf | tr '\\n' ' ')\" = '00-multus.conf 10-net.conf 99-loopback.conf '");
 	sh(f, "test $(stat -c %a $D/conf/10-net.conf) = 600");
 	/* Changed meanwhile: the list stays, without us, and the original beside it. */
 	install(f);
@@ -220,6 +235,7 @@ static void test_links(void **state)
 {
 	struct fixture *f = *state;
 
+	behind_multus(f);
 	sh(f, "mkdir $D/far; cd $D/far; printf '%s' '" SINGLE "' >s; ln -s $D/far/s $D/conf/2.conf");
 	write_conf(f, "../far/l", "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}]}");
 	sh(f, "ln -s ../far/l $D/conf/1.conflist");
@@ -298,6 +314,7 @@ static void test_unreadable(void **state)
 {
 	struct fixture *f = *state;
 
+	behind_multus(f);
 	write_conf(f, "1.conflist", "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}]}");
 	install(f);
 	sh(f, "cp $D/conf/1.conflist $D/whole; truncate -s -1 $D/conf/1.conflist");
@@ -337,7 +354,7 @@ static void test_wait(void **state)
 	pthread_create(&thread, NULL, appear, f);
 	install(f);
 	pthread_join(thread, NULL);
-	sh(f, "grep -q podswitch-cni $D/conf/1.conflist");
+	sh(f, "grep -q podswitch-cni $D/conf/00-podswitch.conflist && ! grep podswitch-cni $D/conf/1.conflist");
 }
 
 static void *do_install(void *argument)
@@ -362,8 +379,8 @@ static void test_at_once(void **state)
 		pthread_join(threads[i], &result);
 		assert_null(result);
 	}
-	sh(f, "test $(grep -o podswitch-cni $D/conf/1.conflist | wc -l) = 1");
-	sh(f, "test \"$(ls -A $D/conf)\" = 1.conflist");
+	sh(f, "test $(grep -o podswitch-cni $D/conf/00-podswitch.conflist | wc -l) = 1");
+	sh(f, "test \"$(ls -A $D/conf | tr '\\n' ' ')\" = '00-podswitch.conflist 1.conflist '");
 }
 
 /* Whoever changed the file since we read it is not overwritten. */
@@ -381,14 +398,232 @@ static void test_overtaken(void **state)
 	conffile_free(&file);
 }
 
+/* ---- our own list ---- */
+
+#define OWN_HEAD(file, types) "{\n  \"podswitch.io/made-from\": {\"file\": \"" file "\", \"plugins\": [" types "]},"
+#define PRIMARY "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}, {\"type\":\"b\"}]}"
+#define PRIMARY_CHANGED "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"a\",\"mtu\":9}]}"
+
+static void expect_look(const struct fixture *f, bool in_force, bool fresh)
+{
+	struct confdir_look look;
+
+	(void)cni_install_look(&f->options, &look, NULL);
+	assert_int_equal(look.in_force, in_force);
+	assert_int_equal(look.fresh, fresh);
+}
+
+static void expect_files(const struct fixture *f, const char *files)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "test \"$(ls -A $D/conf | tr '\\n' ' ')\" = '%s'", files);
+	sh(f, command);
+}
+
+static void test_own_list(void **state)
+{
+	struct fixture *f = *state;
+
+	f->options.socket = "/run/s/c.sock";
+	write_conf(f, "10-first.conflist", ODD_HEAD ODD_TAIL);
+	write_conf(f, "20-second.conflist", "garbage");
+	sh(f, "chmod 640 $D/conf/10-first.conflist");
+	expect_look(f, false, false);
+	expect_files(f, "10-first.conflist 20-second.conflist ");
+	install(f);
+	expect_conf(f, "00-podswitch.conflist",
+		    OWN_HEAD("10-first.conflist", "\"bridge\", \"portmap\"") ODD_TAIL_OF_HEAD
+		    ",\n      " ENTRY ODD_TAIL);
+	expect_conf(f, "10-first.conflist", ODD_HEAD ODD_TAIL);
+	sh(f, "test $(stat -c %a $D/conf/00-podswitch.conflist) = 640");
+	expect_look(f, true, true);
+	/* Again: not even touched. Printed anew by another program: neither. */
+	sh(f, "stat -c '%i %y' $D/conf/00-podswitch.conflist >$D/before");
+	install(f);
+	sh(f, "stat -c '%i %y' $D/conf/00-podswitch.conflist | cmp - $D/before");
+	sh(f, "cd $D/conf; jq -S . 00-podswitch.conflist >.x && cat .x >00-podswitch.conflist && rm .x");
+	expect_look(f, true, true);
+	/* Whose names are like ours. */
+	sh(f, "mv $D/conf/10-first.conflist $D/conf/00-a.conflist");
+	expect_look(f, false, false);
+	install(f);
+	expect_files(f, "0-podswitch.conflist 00-a.conflist 20-second.conflist ");
+	sh(f, "mv $D/conf/00-a.conflist $D/conf/10-first.conflist");
+	install(f);
+	expect_files(f, "00-podswitch.conflist 10-first.conflist 20-second.conflist ");
+	uninstall(f);
+	expect_files(f, "10-first.conflist 20-second.conflist ");
+	expect_conf(f, "10-first.conflist", ODD_HEAD ODD_TAIL);
+}
+
+static void test_own_list_follows(void **state)
+{
+	struct fixture *f = *state;
+
+	write_conf(f, "10-p.conflist", PRIMARY);
+	install(f);
+	write_conf(f, "10-p.conflist", PRIMARY_CHANGED);
+	expect_look(f, true, false);
+	install(f);
+	sh(f, "cd $D/conf; test \"$(jq -c '[.plugins[].type], .plugins[0].mtu' 00* | xargs)\" = '[a,podswitch-cni] 9'");
+	/* Emptied for a moment, or for good; gone: what we have is kept. */
+	write_conf(f, "10-p.conflist", "");
+	expect_refused(f, -EBADMSG, "is not a network configuration");
+	expect_look(f, true, false);
+	sh(f, "rm $D/conf/10-p.conflist");
+	expect_refused(f, -ENOENT, "no network configuration");
+	expect_look(f, true, false);
+	expect_files(f, "00-podswitch.conflist ");
+	/* Another network, in a file with one plugin. */
+	write_conf(f, "05-q.conf", SINGLE);
+	install(f);
+	sh(f, "cd $D/conf; test \"$(jq -c '[.plugins[].type], .name, .cniVersion' 00* | xargs)\" ="
+	      " '[bridge,podswitch-cni] net 0.3.1'");
+	expect_files(f, "00-podswitch.conflist 05-q.conf ");
+	/* Ours damaged, emptied, or without its marker. */
+	static const char *const damages[] = {
+		"truncate -s -5 $D/conf/00*", "truncate -s 0 $D/conf/00*",
+		"cd $D/conf; jq 'del(.\"podswitch.io/made-from\")' 00* >.x; mv .x 00-podswitch.conflist",
+		"cd $D/conf; jq '.plugins |= .[:1]' 00* >.x; mv .x 00-podswitch.conflist", "rm $D/conf/00*"};
+	sh(f, "jq -S . $D/conf/00* >$D/good");
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		sh(f, damages[i]);
+		expect_look(f, i < 3, false);
+		install(f);
+		sh(f, "jq -S . $D/conf/00* | cmp - $D/good");
+	}
+	uninstall(f);
+	expect_files(f, "05-q.conf ");
+}
+
+/* A mesh's installer takes the first file that it finds: ours. */
+static void test_own_list_foreign(void **state)
+{
+	struct fixture *f = *state;
+
+	write_conf(f, "10-p.conflist", PRIMARY);
+	install(f);
+	sh(f, "cd $D/conf; jq '.plugins += [{type: \"mesh\", x: 1.5}]' 00* >.x; mv .x 00-podswitch.conflist");
+	expect_look(f, true, true);
+	write_conf(f, "10-p.conflist", PRIMARY_CHANGED);
+	install(f);
+	sh(f, "cd $D/conf; test \"$(jq -c '[.plugins[].type]' 00* | xargs)\" = '[a,podswitch-cni,mesh]'");
+	expect_look(f, true, true);
+	/* It changes its mind about the place, and chains itself into the primary's, too. */
+	sh(f, "cd $D/conf; jq '.plugins |= [.[0], .[2], .[1]]' 00* >.x; mv .x 00-podswitch.conflist");
+	expect_look(f, true, true);
+	sh(f, "cd $D/conf; jq '.plugins += [{type: \"mesh\", x: 1.5}]' 10* >.x; mv .x 10-p.conflist");
+	install(f);
+	sh(f, "cd $D/conf; test \"$(jq -c '[.plugins[].type] | sort' 00* | xargs)\" = '[a,mesh,podswitch-cni]'");
+}
+
+/* What an earlier version has left: the entry in the primary's own file. */
+static void test_own_list_upgrade(void **state)
+{
+	struct fixture *f = *state;
+
+	f->options.socket = "/run/s/c.sock";
+	write_conf(f, "10-p.conflist",
+		   ODD_HEAD ",\n      {\"type\": \"podswitch-cni\", \"gateway\": \"vpn.a\"}" ODD_TAIL);
+	expect_look(f, true, false);
+	install(f);
+	expect_conf(f, "10-p.conflist", ODD_HEAD ODD_TAIL);
+	sh(f, "grep -q vpn.a $D/conf/00-podswitch.conflist");
+	expect_look(f, true, true);
+	uninstall(f);
+	sh(f, "rm $D/conf/*");
+	write_conf(f, "10-net.conf.podswitch-saved", SINGLE);
+	write_conf(f, "10-net.conflist", SINGLE_LIST ",\n    " ENTRY "\n  ]\n}\n");
+	install(f);
+	expect_files(f, "00-podswitch.conflist 10-net.conf ");
+	expect_conf(f, "10-net.conf", SINGLE);
+	sh(f, "grep -q '\"file\": \"10-net.conf\"' $D/conf/00-podswitch.conflist");
+	expect_look(f, true, true);
+}
+
+static void test_multus(void **state)
+{
+	struct fixture *f = *state;
+
+	/* Empty, as after some boots. */
+	write_conf(f, "00-multus.conf", "");
+	write_conf(f, "10-a.conflist", PRIMARY);
+	write_conf(f, "20-b.conflist", "{\"cniVersion\":\"1.0.0\",\"name\":\"b\",\"plugins\":[{\"type\":\"b\"}]}");
+	install(f);
+	sh(f, "grep -q podswitch-cni $D/conf/10-a.conflist; ! test -s $D/conf/00-multus.conf");
+	/* It calls another file. */
+	write_conf(f, "00-multus.conf",
+		   "{\"cniVersion\":\"1.0.0\",\"name\":\"m\",\"plugins\":[{\"type\":\"multus-shim\","
+		   "\"clusterNetwork\":\"/host/etc/cni/net.d/20-b.conflist\"},{\"type\":\"x\"}]}");
+	expect_look(f, false, false);
+	install(f);
+	sh(f, "grep -q podswitch-cni $D/conf/20-b.conflist && ! grep podswitch-cni $D/conf/00-multus.conf");
+	expect_look(f, true, true);
+	/* It has a copy of the list of a network of that name, from before. */
+	write_conf(f, "00-multus.conf",
+		   "{\"cniVersion\":\"1.0.0\",\"name\":\"m\",\"type\":\"multus\",\"delegates\":[{\"name\":\"n\","
+		   "\"plugins\":"
+		   "[{\"type\":\"a\"}]}]}");
+	expect_look(f, false, true);
+	sh(f, "grep -q podswitch-cni $D/conf/10-a.conflist");
+	uninstall(f);
+	sh(f, "! grep -r podswitch-cni $D/conf");
+	/* It came later than we, and has found our list. */
+	sh(f, "rm $D/conf/00-multus.conf");
+	install(f);
+	write_conf(f, "00-multus.conf",
+		   "{\"cniVersion\":\"1.0.0\",\"name\":\"m\",\"type\":\"multus\","
+		   "\"clusterNetwork\":\"/etc/cni/net.d/00-podswitch.conflist\"}");
+	expect_look(f, true, true);
+	expect_files(f, "00-multus.conf 00-podswitch.conflist 10-a.conflist 20-b.conflist ");
+	/* It goes on calling that file, without us in it. */
+	uninstall(f);
+	expect_conf(f, "00-podswitch.conflist", PRIMARY);
+	sh(f, "rm $D/conf/00-multus.conf");
+	install(f);
+	expect_look(f, true, true);
+	uninstall(f);
+	expect_files(f, "10-a.conflist 20-b.conflist ");
+}
+
+/* Cilium's exclusive mode. */
+static void test_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct confdir_look look;
+
+	write_conf(f, "05-cilium.conflist", PRIMARY);
+	install(f);
+	sh(f, "mv $D/conf/00-podswitch.conflist $D/conf/00-podswitch.conflist.cilium_bak");
+	(void)cni_install_look(&f->options, &look, NULL);
+	assert_string_equal(look.scan.taken, "00-podswitch.conflist.cilium_bak");
+	assert_false(look.in_force || look.fresh);
+	uninstall(f);
+	expect_files(f, "05-cilium.conflist ");
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_chain),     test(test_changed_meanwhile), test(test_single), test(test_links),
-		test(test_refusals),  test(test_named_file),        test(test_wait),   test(test_at_once),
-		test(test_overtaken), test(test_unreadable),
+		test(test_chain),
+		test(test_changed_meanwhile),
+		test(test_single),
+		test(test_links),
+		test(test_refusals),
+		test(test_named_file),
+		test(test_wait),
+		test(test_at_once),
+		test(test_overtaken),
+		test(test_unreadable),
+		test(test_own_list),
+		test(test_own_list_follows),
+		test(test_own_list_foreign),
+		test(test_own_list_upgrade),
+		test(test_multus),
+		test(test_taken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

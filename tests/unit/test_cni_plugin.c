@@ -146,6 +146,10 @@ static void expect_params(json_t *requests, size_t index, const char *expected)
 {
 	json_t *want = json_loads(expected, 0, NULL);
 	json_t *got = json_object_get(json_array_get(requests, index), "params");
+	const json_t *runtime = json_object_get(got, "runtime");
+	if (runtime)
+		assert_int_equal(json_integer_value(runtime), getppid());
+	json_object_del(got, "runtime");
 	char *text = json_dumps(got, JSON_COMPACT);
 
 	assert_non_null(want);
@@ -274,6 +278,116 @@ static void test_add_without_agent(void **state)
 	assert_non_null(strstr(f->out, "\"details\":\"no socket "));
 	assert_in_range(f->took, 1000, 2500);
 	assert_false(exists(f, "tombstones"));
+}
+
+/* ---- pods that have no gateway ---- */
+
+#define UNKNOWN "\"result\":{\"state\":\"pending\",\"reason\":\"podswitch-agent is starting\",\"unknown\":true}"
+
+/* With `known` on disk and these annotations handed over ("": the runtime hands over nothing). */
+static void run_known(struct fixture *f, const char *known, const char *annotations)
+{
+	char path[96], more[1024];
+
+	snprintf(path, sizeof(path), "%s/known.json", f->top);
+	if (known)
+		write_file(path, known);
+	snprintf(more, sizeof(more), ",\"known\":\"%s\",\"prevResult\":" PREV "%s%s%s", path,
+		 *annotations ? ",\"runtimeConfig\":{\"io.kubernetes.cri.pod-annotations\":" : "", annotations,
+		 *annotations ? "}" : "");
+	run(f, "ADD", "0.4.0", 1, more);
+}
+
+#define KNOWN(rest) "{\"version\":1,\"pods_choose\":true,\"default_gateway\":false,\"namespaces\":{" rest "}}"
+
+/* Nobody there: who asks for nothing starts at once, and who may ask for something waits. */
+static void test_known(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *known, *annotations, *piece; /* piece: of the refusal; NULL: the pod starts */
+	} cases[] = {
+		{NULL, "{}", "none that can be read"},
+		{KNOWN("\"media\":false"), "{}", NULL},
+		{KNOWN("\"media\":false"), "{\"a.io/podswitch.io/gateway\":\"x\"}", NULL},
+		{KNOWN("\"media\":false"), "null", NULL},
+		{KNOWN("\"media\":false"), "", "does not hand over"},
+		{KNOWN("\"media\":false"), "[]", "does not hand over"},
+		{KNOWN("\"media\":false"), "{\"podswitch.io/gateway\":\"vpn\"}", "the pod has annotations"},
+		{KNOWN("\"media\":false"), "{\"podswitch.io/gateway\":5}", "the pod has annotations"},
+		{KNOWN("\"media\":false"), "{\"podswitch.io/routes\":\"10.0.0.0/8=vpn\"}", "the pod has annotations"},
+		{KNOWN("\"media\":true"), "{}", "the namespace has annotations"},
+		{KNOWN("\"media\":true"), "{\"podswitch.io/gateway\":\"none\"}", NULL},
+		{KNOWN("\"media\":true"), "{\"podswitch.io/gateway\":\"\"}", NULL},
+		{KNOWN("\"media\":\"false\""), "{}", "the namespace has annotations"},
+		{KNOWN("\"other\":false"), "{}", "the namespace is not known there"},
+		{"{\"version\":1,\"pods_choose\":false,\"default_gateway\":false,\"namespaces\":{\"media\":true}}",
+		 "{\"podswitch.io/gateway\":\"none\"}", "the namespace has annotations"},
+		{"{\"version\":1,\"pods_choose\":true,\"default_gateway\":true,\"namespaces\":{\"media\":false}}", "{}",
+		 "label setGateway"},
+		{"{\"version\":1,\"pods_choose\":true,\"default_gateway\":true,\"namespaces\":{\"media\":false}}",
+		 "{\"setGateway\":\"false\"}", NULL},
+		{"{\"version\":1,\"namespaces\":{\"media\":false}}", "{}", "label setGateway"},
+		{"{\"version\":2,\"namespaces\":{\"media\":false}}", "{}", "none that can be read"},
+		{"", "{}", "none that can be read"},
+		{KNOWN("\"media\":false") "x", "{}", "none that can be read"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		run_known(f, cases[i].known, cases[i].annotations);
+		if (!cases[i].piece) {
+			expect_document(f, PREV);
+			assert_in_range(f->took, 0, 500);
+			continue;
+		}
+		expect_refusal(f, 11, "podswitch-agent does not answer");
+		if (!strstr(f->out, cases[i].piece))
+			assert_string_equal(f->out, cases[i].piece);
+	}
+}
+
+/* The agent is there and does not know the pod, or hangs: a second, and then as if it were away. */
+static void test_known_agent_starts(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const scripts[][9] = {
+		{UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, NULL}, {"?", "?", NULL}};
+	static const char *const soon[] = {UNKNOWN, READY, NULL};
+	struct fake_peer agent;
+
+	for (size_t i = 0; i < 2; i++) {
+		fake_peer_start(&agent, f->agent, scripts[i]);
+		run_known(f, KNOWN("\"media\":false"), "{}");
+		json_decref(fake_peer_stop(&agent));
+		expect_document(f, PREV);
+		assert_in_range(f->took, 900, 2500);
+	}
+	/* Its word counts, when it comes: also if it falls silent after that. */
+	static const char *const knows[] = {PENDING, "?", NULL};
+	fake_peer_start(&agent, f->agent, knows);
+	run_known(f, KNOWN("\"media\":false"), "{}");
+	json_decref(fake_peer_stop(&agent));
+	expect_refusal(f, 11, "no lease from media/vpn yet");
+	fake_peer_start(&agent, f->agent, soon);
+	run_known(f, KNOWN("\"media\":false"), "{}");
+	json_decref(fake_peer_stop(&agent));
+	assert_non_null(strstr(f->out, "\"vx0\""));
+}
+
+static void test_skipped_namespace(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const script[] = {READY, NULL};
+	struct fake_peer agent;
+
+	fake_peer_start(&agent, f->agent, script);
+	run(f, "ADD", "0.4.0", 1, ",\"skip_namespaces\":\"kube-system, media\",\"prevResult\":" PREV);
+	expect_document(f, PREV);
+	expect_methods(fake_peer_stop(&agent), "");
+	run(f, "ADD", "0.4.0", 1, ",\"skip_namespaces\":\"mediax,med\",\"prevResult\":" PREV);
+	expect_refusal(f, 11, "podswitch-agent does not answer");
+	run(f, "ADD", "0.4.0", 1, ",\"skip_namespaces\":[],\"prevResult\":" PREV);
+	expect_refusal(f, 7, "skip_namespaces: must be");
 }
 
 static void *start_late(void *argument)
@@ -744,11 +858,14 @@ static void test_status(void **state)
 	};
 
 	f->variables = (struct variables){.command = "STATUS"};
+	/* A node is not to be taken for not ready because of us, unless that is wanted. */
+	run(f, "STATUS", "1.1.0", 10, "");
+	expect_deleted(f, 1000);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const char *script[] = {cases[i].answer, NULL};
 		struct fake_peer agent;
 		fake_peer_start(&agent, f->agent, script);
-		run(f, "STATUS", "1.1.0", 10, "");
+		run(f, "STATUS", "1.1.0", 10, ",\"fail_status\":true");
 		expect_methods(fake_peer_stop(&agent), "agent.status");
 		if (cases[i].piece)
 			expect_refusal(f, 50, cases[i].piece);
@@ -797,6 +914,9 @@ int main(void)
 		test(test_check),
 		test(test_gc),
 		test(test_status),
+		test(test_known),
+		test(test_known_agent_starts),
+		test(test_skipped_namespace),
 		test(test_version),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

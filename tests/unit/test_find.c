@@ -166,12 +166,62 @@ static void by_name(void **state)
 	assert_int_equal(umount2("/run/netns", MNT_DETACH), 0);
 }
 
+/* A process that sees a namespace mounted on `path`, where we see an empty file. */
+static pid_t start_runtime(const char *path)
+{
+	int ready[2];
+	char scrap;
+
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(ready[0]);
+		if (unshare(CLONE_NEWNS | CLONE_NEWNET) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	ssize_t got = read(ready[0], &scrap, 1);
+	close(ready[0]);
+	processes[0] = (struct fake_process){pid, NULL};
+	return got == 1 ? pid : 0;
+}
+
+static void by_the_runtime(void **state)
+{
+	char path[] = "/tmp/podswitch-find-XXXXXX", out[256], expected[64];
+
+	(void)state;
+	close(mkstemp(path));
+	pid_t runtime = start_runtime(path);
+	if (!runtime)
+		skip();
+	assert_false(find_is_namespace(path));
+	find_netns_of_runtime(path, runtime, out, sizeof(out));
+	snprintf(expected, sizeof(expected), "/proc/%d/root%s", runtime, path);
+	assert_string_equal(out, expected);
+	assert_true(find_is_namespace(out));
+	/* Nobody says who the runtime is, or there is no room: podswitchd's own words are better than ours. */
+	find_netns_of_runtime(path, 0, out, sizeof(out));
+	assert_string_equal(out, path);
+	find_netns_of_runtime(path, runtime, out, sizeof(path));
+	assert_string_equal(out, path);
+	/* What we see ourselves needs no way round. */
+	find_netns_of_runtime("/proc/self/ns/net", runtime, out, sizeof(out));
+	assert_string_equal(out, "/proc/self/ns/net");
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test_teardown(by_process, tear_down),
 		cmocka_unit_test_teardown(in_our_own_namespace, tear_down),
+		cmocka_unit_test_teardown(by_the_runtime, tear_down),
 		cmocka_unit_test_teardown(by_name, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,8 @@ void reconciler_count(const struct reconciler *attach, struct reconciler_counter
 					    .lost = 5,
 					    .kept_networks = 17,
 					    .left_out = 6,
+					    .bypassed = 6,
+					    .uncalled = 7,
 					    .seconds = &seconds};
 }
 
@@ -68,7 +70,10 @@ static char *write_all(void)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
+	const struct chain_counters chain = {.kept = true, .contested = true, .rewrites = 41, .programs = 42};
 	metrics_write(out, NULL, NULL, NULL, NULL);
+	metrics_write_chain(out, &chain);
+	metrics_write_chain(out, &(struct chain_counters){0});
 	fclose(out);
 	return text;
 }
@@ -82,6 +87,13 @@ static void figures(void **state)
 		"podswitch_gateway_lost_total 5\n",
 		"podswitch_agent_kept_networks 17\n",
 		"podswitch_agent_kept_networks_left_out 6\n",
+		"podswitch_agent_bypassed_pods_total 6\n",
+		"podswitch_agent_uncalled_pods_total 7\n",
+		"podswitch_agent_cni_in_force 0\n",
+		"podswitch_agent_cni_contested 1\n",
+		"podswitch_agent_cni_astray 0\n",
+		"podswitch_agent_cni_rewrites_total 41\n",
+		"podswitch_agent_cni_programs_total 42\n",
 		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.1\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.25\"} 2\n",

@@ -78,6 +78,19 @@ int find_netns(const char *uid, char *out, size_t size)
 	return 0;
 }
 
+static bool namespace_is_there = true;
+
+bool find_is_namespace(const char *path)
+{
+	assert_true(*path);
+	return namespace_is_there;
+}
+
+void find_netns_of_runtime(const char *path, int runtime, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s", runtime == 77 ? "/proc/77/root" : "", path);
+}
+
 struct fixture {
 	char directory[64], tombstones[96], memory[96], socket[96];
 	struct fake_podswitchd p;
@@ -1650,6 +1663,7 @@ static void starts_before_all_is_known(void **state)
 
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_true(json_is_true(json_object_get(f->result, "unknown")));
 	assert_non_null(strstr(reason_of(f), "starting"));
 	assert_false(reconciler_ready(f->attach, &reason));
 	assert_non_null(strstr(reason, "API server"));
@@ -1681,7 +1695,9 @@ static void running_pod_is_attached(void **state)
 	assert_string_equal(place_of(f, port), VPN("10.244.2.7"));
 	assert_string_equal(fake_text(port_of(f, port), "netns"), "/proc/77/ns/net");
 	assert_int_equal(json_object_size(f->p.ports), 1);
-	assert_string_equal(told, "GatewayAttached tv|");
+	/* It had its gateway from the start, and ran. */
+	assert_string_equal(told, "GatewayBypassed tv|GatewayAttached tv|");
+	assert_int_equal(f->attach->bypassed, 1);
 	unsigned changes = f->p.changes;
 	/* It is not the plugin's, so that the runtime's list says nothing of it. */
 	call_agent(f, "attachment.gc", valid(C2));
@@ -1730,6 +1746,7 @@ static void running_pods_are_not_attached(void **state)
 	assert_null(f->attach->attachments);
 	put_pod("media", "plain", "0123456789aa", ASKS_VPN);
 	turn(f, 1);
+	assert_null(strstr(told, "GatewayBypassed"));
 	assert_string_equal(place_of(f, "media.plain@0123456789aa"), VPN("10.244.2.7"));
 	f->config.running = false;
 	close_agent(f);
@@ -1737,6 +1754,141 @@ static void running_pods_are_not_attached(void **state)
 	open_agent(f);
 	turn(f, 1);
 	assert_int_equal(json_object_size(f->p.ports), 0);
+	/* That it went past its gateway is said all the same, once. */
+	turn(f, RECONCILER_PERIOD);
+	assert_non_null(strstr(told, "GatewayBypassed plain|"));
+	assert_int_equal(f->attach->bypassed, 1);
+}
+
+static char node_told[256], node_message[700];
+
+static void tell_node(void *context, bool warning, const char *reason, const char *message)
+{
+	(void)context;
+	assert_true(warning);
+	snprintf(node_told + strlen(node_told), 128, "%s|", reason);
+	snprintf(node_message, sizeof(node_message), "%s", message);
+}
+
+static void put_new_pod(const char *name, const char *uid, const char *status)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "{'metadata':{'namespace':'media','name':'%s','uid':'%s','annotations':{" ASKS_VPN "}},"
+		 "'spec':{},'status':{%s}}",
+		 name, uid, status);
+	watch_say(PODS, text);
+}
+
+/* Pods start, and nobody asks about them: the node's folders are not ours. */
+static void plugin_is_not_called(void **state)
+{
+	struct fixture *f = *state;
+
+	close_agent(f);
+	f->config.report = tell_node;
+	f->config.skip = "kube-system";
+	node_told[0] = '\0';
+	open_agent(f);
+	netns_answer = "/proc/77/ns/net";
+	/* A sandbox may have been made before we came, and not be reported yet. */
+	put_new_pod("early", "0123456789ae", "'phase':'Pending'");
+	turn(f, 1);
+	put_new_pod("early", "0123456789ae", "'phase':'Pending','podIP':'10.1.1.9'");
+	/* But not of one that was made after that. */
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'new','uid':'0123456789af','creationTimestamp':"
+			"'2999-01-01T00:00:00Z'},'status':{'phase':'Pending'}}");
+	turn(f, 1);
+	watch_say(PODS, "{'metadata':{'namespace':'media','name':'new','uid':'0123456789af','creationTimestamp':"
+			"'2999-01-01T00:00:00Z'},'status':{'phase':'Running'}}");
+	turn(f, 1);
+	assert_string_equal(node_told, "CNIPluginNotCalled|");
+	assert_int_equal(f->attach->uncalled, 1);
+	node_told[0] = '\0';
+	f->attach->complained = f->attach->uncalled = 0;
+	turn(f, TIME_TO_REPORT);
+	put_new_pod("tv", UID, "'phase':'Pending'");
+	turn(f, 1);
+	assert_string_equal(node_told, "");
+	/* Its init container runs. */
+	put_new_pod("tv", UID, "'phase':'Pending','podIP':'10.1.1.1'");
+	turn(f, 1);
+	assert_string_equal(node_told, "CNIPluginNotCalled|");
+	assert_non_null(strstr(node_message, "nor for any other one"));
+	assert_non_null(strstr(told, "GatewayBypassed tv|"));
+	assert_int_equal(f->attach->uncalled, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(node_told, "CNIPluginNotCalled|");
+	/* One that it was called for, and one that was there before us. */
+	put_new_pod("radio", "0123456789ac", "'phase':'Pending'");
+	turn(f, 1);
+	(void)add(f, C2, "radio");
+	put_new_pod("radio", "0123456789ac", "'phase':'Running','podIP':'10.1.1.2'");
+	put_new_pod("old", "0123456789ad", "'phase':'Running','podIP':'10.1.1.3'");
+	turn(f, 1);
+	assert_int_equal(f->attach->uncalled, 1);
+	assert_null(strstr(told, "GatewayBypassed radio|"));
+}
+
+/* Namespaces whose pods the plugin lets through without a question. */
+static void skipped_namespace_gets_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	close_agent(f);
+	f->config.skip = "kube-system, media";
+	open_agent(f);
+	netns_answer = "/proc/77/ns/net";
+	put_pod("media", "tv", UID, ASKS_VPN);
+	put_pod("media", "plain", "0123456789aa", "");
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, 0);
+	assert_string_equal(told, "GatewayNamespaceSkipped tv|");
+}
+
+/* The way to its namespace led through a process that is gone, as the runtime's after a restart. */
+static void namespace_is_found_again(struct fixture *f)
+{
+	namespace_is_there = false;
+	netns_answer = "/proc/88/ns/net";
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(fake_text(port_of(f, TV), "netns"), "/proc/77/root/far/away/x"); /* the port is well */
+	json_object_set_new(f->p.states, TV, json_string("gone"));
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(fake_text(port_of(f, TV), "netns"), "/proc/88/ns/net");
+	namespace_is_there = true;
+}
+
+static void namespace_by_the_runtime(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	call_agent(f, "attachment.add",
+		   json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "container_id", C1, "ifname", "vx0", "namespace",
+			     "media", "pod", "tv", "uid", UID, "netns", "/far/away/x", "runtime", 77));
+	assert_string_equal(fake_text(port_of(f, TV), "netns"), "/proc/77/root/far/away/x");
+	namespace_is_found_again(f);
+}
+
+/* Without podswitchd, who has no gateway starts. Who may have one waits, whatever older word the plugin has on disk. */
+static void no_switch_is_needed(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "plain", "0123456789aa", "");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	f->attach->adopted = false;
+	assert_string_equal(add(f, C2, "plain"), "none");
+	f->attach->adopted = false;
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_false(json_is_true(json_object_get(f->result, "unknown")));
+	assert_string_equal(add(f, C1, "unseen"), "pending");
+	assert_false(json_is_true(json_object_get(f->result, "unknown")));
 }
 
 int main(void)
@@ -1807,6 +1959,10 @@ int main(void)
 		TEST(running_pod_is_attached),
 		TEST(deleted_while_it_waits),
 		TEST(running_pods_are_not_attached),
+		TEST(plugin_is_not_called),
+		TEST(skipped_namespace_gets_nothing),
+		TEST(no_switch_is_needed),
+		TEST(namespace_by_the_runtime),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
