@@ -3,6 +3,7 @@
 #include "tap/base/clock.h"
 #include "vswitch/gateway.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/way_out.h"
 #include "vswitch/switch.h"
 
 #include <string.h>
@@ -80,6 +81,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
 		pod_network_report(port, &status.client);
+		way_out_report(port, &status.way_out);
 		visit(context, &status);
 		visited++;
 	}

@@ -21,6 +21,7 @@
 #define PODSWITCH_MODEL_H
 
 #include "tap/netns.h"
+#include "tap/primary.h"
 #include "vswitch/base/demux.h"
 #include "vswitch/base/fdb.h"
 #include "vswitch/base/ring.h"
@@ -88,6 +89,12 @@ struct port {
 	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
 	bool stays_closed;       /* being removed: an exclusive port's pod does not get its own default route back */
 	char trouble[160];       /* why the lease could not be used, or "" */
+	struct primary_state primary;       /* of an exclusive port's pod: this and the next five, see way_out.c */
+	uint64_t check_at;                  /* when the pod is looked at next, ms of the monotonic clock */
+	unsigned check_pause;               /* ms */
+	uint64_t checked_at, repaired_at;   /* the last time; 0: never */
+	unsigned repairs;                   /* checks that found something to repair */
+	char disorder[160];                 /* why the last repair failed, or "" */
 	struct gateway *gateway; /* NULL: detached */
 	struct worker *worker;   /* whose ring reads its TAP */
 	struct netns netns;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * primary_session.h - what primary.c works on: the routes and interfaces of the pod as they were found
+ *
+ * What the files primary*.c share. Control thread, in the pod's namespace.
+ */
+#ifndef PODSWITCH_PRIMARY_SESSION_H
+#define PODSWITCH_PRIMARY_SESSION_H
+
+#include "tap/primary.h"
+#include "tap/route.h"
+
+#include <net/if.h>
+
+struct primary_link {
+	unsigned ifindex;
+	char name[IFNAMSIZ];
+};
+
+struct primary_session {
+	struct netlink nl;
+	unsigned ifindex;           /* of the TAP; 0: it does not exist */
+	struct route_list list;     /* as of the last primary_read() */
+	struct primary_link *links; /* all but lo and the TAP */
+	size_t n_links;
+	unsigned changes; /* made so far */
+};
+
+/* Opens a session and reads. On success it has to be closed. */
+int primary_open(struct primary_session *s, const char *ifname, struct failure *why);
+void primary_close(struct primary_session *s);
+
+/* Reads the routes again. */
+int primary_read(struct primary_session *s, struct failure *why);
+
+int primary_delete_route(struct primary_session *s, const struct route *route, struct failure *why);
+
+/* Whether a table is one of ours, or of an earlier version's. */
+bool primary_is_our_table(uint32_t table);
+
+/*
+ * What an earlier version did: it parked the pod's own default routes in PRIMARY_PARKED_TABLE, and put its own routes,
+ * with the TAP's, into the main table. primary_take_along() copies the TAP's to where they belong now, as long as there
+ * is such a thing. primary_forget_old() restores the pod's routes and removes the others; it comes when rules lead past
+ * the main table, or to undo all. Both do nothing where there is nothing of the kind.
+ */
+bool primary_is_parked(const struct route *route);
+int primary_take_along(struct primary_session *s, struct failure *why);
+int primary_forget_old(struct primary_session *s, struct failure *why);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rule.c - the policy rules of the current network namespace that come first of all */
+#include "tap/rule.h"
+
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <string.h>
+
+#define DUMP_TURNS 8 /* tries of a dump during which rules change */
+
+struct rule_reader {
+	struct rule_list *list;
+	uint8_t protocol;
+};
+
+void rule_list_append(struct rule_list *list, const struct rule *rule)
+{
+	if (list->n < RULE_MAX)
+		list->rules[list->n++] = *rule;
+}
+
+static uint32_t rule_u32(struct nlmsghdr *raw, int attribute)
+{
+	struct nlattr *found = nlmsg_find_attr(raw, sizeof(struct fib_rule_hdr), attribute);
+
+	return found && nla_len(found) >= (int)sizeof(uint32_t) ? nla_get_u32(found) : 0;
+}
+
+static bool is_protocol(struct nlmsghdr *raw, uint8_t protocol)
+{
+	struct nlattr *found = nlmsg_find_attr(raw, sizeof(struct fib_rule_hdr), FRA_PROTOCOL);
+
+	return found && nla_get_u8(found) == protocol;
+}
+
+static struct rule rule_of(struct nlmsghdr *raw)
+{
+	const struct fib_rule_hdr *head = nlmsg_data(raw);
+	struct nlattr *oif = nlmsg_find_attr(raw, sizeof(*head), FRA_OIFNAME);
+	struct rule rule = {.family = head->family,
+			    .action = head->action,
+			    .table = head->action == FR_ACT_TO_TBL ? rule_u32(raw, FRA_TABLE) : 0,
+			    .mark = rule_u32(raw, FRA_FWMARK),
+			    .mask = rule_u32(raw, FRA_FWMASK)};
+
+	if (oif)
+		nla_strlcpy(rule.oif, oif, sizeof(rule.oif));
+	return rule;
+}
+
+static int take_rule(struct nl_msg *msg, void *context)
+{
+	struct nlmsghdr *raw = nlmsg_hdr(msg);
+	const struct fib_rule_hdr *head = nlmsg_data(raw);
+	struct rule_reader *reader = context;
+
+	if (raw->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(raw, sizeof(*head)) || rule_u32(raw, FRA_PRIORITY))
+		return NL_OK;
+	struct rule rule = rule_of(raw);
+	if (is_protocol(raw, reader->protocol))
+		rule_list_append(reader->list, &rule);
+	else if (rule.table != RT_TABLE_LOCAL && !reader->list->n)
+		reader->list->preceded = true;
+	return NL_OK;
+}
+
+static int rule_dump(struct netlink *nl, uint8_t family, struct rule_reader *reader)
+{
+	struct fib_rule_hdr head = {.family = family};
+
+	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_CUSTOM, take_rule, reader);
+	int result = nl_send_simple(nl->sock, RTM_GETRULE, NLM_F_DUMP, &head, sizeof(head));
+	if (result >= 0)
+		result = nl_recvmsgs_default(nl->sock);
+	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
+	return netlink_code(nl, result);
+}
+
+int rule_list_read(struct netlink *nl, uint8_t family, uint8_t protocol, struct rule_list *out)
+{
+	struct rule_reader reader = {.list = out, .protocol = protocol};
+	int code = -EAGAIN;
+
+	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+		*out = (struct rule_list){0};
+		code = rule_dump(nl, family, &reader);
+	}
+	return code;
+}
+
+static bool rule_equal(const struct rule *a, const struct rule *b)
+{
+	return a->family == b->family && a->action == b->action && a->table == b->table && a->mark == b->mark &&
+	       a->mask == b->mask && !strcmp(a->oif, b->oif);
+}
+
+bool rule_list_equal(const struct rule_list *a, const struct rule_list *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++)
+		same = rule_equal(&a->rules[i], &b->rules[i]);
+	return same;
+}
+
+static struct nl_msg *rule_message(int type, const struct rule *rule, uint8_t protocol)
+{
+	struct fib_rule_hdr head = {.family = rule->family, .action = rule->action};
+	int flags = type == RTM_NEWRULE ? NLM_F_CREATE : 0;
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
+	uint32_t preference = 0;
+
+	netlink_put(&msg, FRA_PRIORITY, &preference, sizeof(preference));
+	netlink_put(&msg, FRA_PROTOCOL, &protocol, sizeof(protocol));
+	if (rule->action == FR_ACT_TO_TBL)
+		netlink_put(&msg, FRA_TABLE, &rule->table, sizeof(rule->table));
+	if (rule->oif[0])
+		netlink_put(&msg, FRA_OIFNAME, rule->oif, strlen(rule->oif) + 1);
+	if (rule->mask) {
+		netlink_put(&msg, FRA_FWMARK, &rule->mark, sizeof(rule->mark));
+		netlink_put(&msg, FRA_FWMASK, &rule->mask, sizeof(rule->mask));
+	}
+	return msg;
+}
+
+int rule_list_change(struct netlink *nl, const struct rule_list *now, const struct rule_list *wanted, uint8_t protocol)
+{
+	int code = 0;
+
+	for (size_t i = 0; !code && i < wanted->n; i++)
+		code = netlink_request(nl, rule_message(RTM_NEWRULE, &wanted->rules[i], protocol));
+	/* The kernel deletes the first of equal rules, so the old one. */
+	for (size_t i = now->n; !code && i-- > 0;) {
+		code = netlink_request(nl, rule_message(RTM_DELRULE, &now->rules[i], protocol));
+		code = code == -ENOENT ? 0 : code;
+	}
+	return code;
+}
+
+int rule_delete_all(struct netlink *nl, uint32_t preference, uint32_t table)
+{
+	int code = 0;
+
+	for (int i = 0; !code && i < RULE_MAX; i++) {
+		struct fib_rule_hdr head = {.family = AF_INET, .action = FR_ACT_TO_TBL};
+		struct nl_msg *msg = netlink_message(RTM_DELRULE, 0, &head, sizeof(head));
+		netlink_put(&msg, FRA_PRIORITY, &preference, sizeof(preference));
+		netlink_put(&msg, FRA_TABLE, &table, sizeof(table));
+		code = netlink_request(nl, msg);
+	}
+	return code == -ENOENT ? 0 : code ? code : -EBUSY;
+}

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# 96-way-out.sh - no way out of an exclusive port's pod but the TAP, whatever its routes and rules say
+#
+# Behind the node there is an "outside", 198.51.100.1 and 2001:db8:51::1. ways.py in the pod tries to reach it, multicast
+# groups and broadcast addresses past the TAP. A capture on the node's end of the pod's veth is the judge.
+# shellcheck disable=SC2119 # daemon takes options, or none
+. "$(dirname "$0")/lib.sh"
+
+OUTSIDE=(198.51.100.1 2001:db8:51::1)
+GROUPS4=(224.0.0.251 239.255.255.250 255.255.255.255 10.1.1.255)
+GROUPS6=(ff02::fb ff05::c ff0e::101)
+
+# What the pod sends itself in the end, by the same interface, has to be seen too: then all that went before has been.
+seen() { # seen ADDRESS...: which of them packets to leave by eth0, a line each
+	bgpkt node "$TMP/seen" toward pod1 "$@"
+	local capture=$!
+	p "$PYTHON" "$HERE/ways.py" eth0 10.1.1.2 fd01:1::2 "$@" || die "ways.py failed"
+	pkt pod1 frames eth0 good:end
+	poll 5 grep -q '^good:end$' "$TMP/seen" || die "the capture does not see what leaves by eth0"
+	quit $capture
+	grep '^to ' "$TMP/seen" | sort | uniq -c | sed 's/^ *//' >"$TMP/left" || true
+}
+closed() { # closed TEXT: nothing leaves
+	seen "${OUTSIDE[@]}" "${GROUPS4[@]}" "${GROUPS6[@]}"
+	same "$1" "" "$(cat "$TMP/left")"
+}
+attach() {
+	ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --address fd42::11/64 \
+		--default-via 172.16.0.1 --exclusive on --keep 10.96.0.0/16 "$@"
+}
+link_local() { n ip -6 -o addr show dev pod1 scope link | awk '{ sub("/.*", "", $4); print $4 }'; }
+way_out() { ctl -j port show pod1 | jq -r ".way_out.$1"; }
+plain() { { p ip -4 route show table all; p ip -6 route show table all; p ip rule; p ip -6 rule; p nft list ruleset; } |
+	sed -e 's/ *$//' -e '/vx0/d' | sort; }
+
+build
+far gwa
+n ip addr add 198.51.100.1/32 dev lo
+n ip addr add 2001:db8:51::1/128 dev lo
+n ip addr add 10.96.0.10/32 dev lo
+n sysctl -qw net.ipv4.conf.pod1.proxy_arp=1 net.ipv4.neigh.pod1.proxy_delay=0
+daemon
+gateway a 1
+p ip link add net1 type veth peer name peer1
+p ip link set peer1 up
+p ip addr add 10.8.0.5/24 dev net1
+p ip link set net1 up
+before=$(plain)
+
+echo "== without"
+seen "${OUTSIDE[@]}" "${GROUPS4[@]}" "${GROUPS6[@]}"
+same "the capture sees ways to every address" 9 "$(wc -l <"$TMP/left")"
+
+echo "== exclusive"
+attach
+closed "nothing leaves"
+check "what is kept is reached" p ping -c1 -W1 10.96.0.10
+check "bound to the interface, too" p ping -c1 -W1 -I eth0 10.96.0.10
+check "the node is reached" p ping -c1 -W1 fd01:1::1
+check "the node is reached by its link-local address" p ping -c1 -W1 "$(link_local)%eth0"
+check "the gateway is reached" p ping -c1 -W1 172.16.0.1
+check "a neighbour in the pod's second network has a route" says 'dev net1' p ip route get 10.8.0.9
+check "the node resolves the pod's address" n ping -6 -c1 -W1 fd01:1::2
+same "it says so" "closed 0 true" "$(way_out state) $(way_out repairs) $(way_out filtered)"
+
+echo "== ways that somebody adds later"
+later() { # later TEXT OPTIONS OF IP...: in the pod
+	p ip "${@:2}"
+	closed "$1"
+}
+later "the default in two halves" route add 0.0.0.0/1 via 10.1.1.1
+p ip route add 128.0.0.0/1 via 10.1.1.1
+closed "both of them"
+later "the same for IPv6" -6 route add 2000::/3 via fd01:1::1 dev eth0
+later "a route to just that host" route add 198.51.100.1 via 10.1.1.1
+later "and by IPv6" -6 route add 2001:db8:51::/48 via fd01:1::1 dev eth0
+later "a default route in another table" route add default via 10.1.1.1 table 100
+later "which the source leads to" rule add from 10.1.1.2 lookup 100 pref 5
+later "or the preference of a VPN" rule add pref 1 lookup 100
+later "and by IPv6" -6 route add default via fd01:1::1 dev eth0 table 100
+later "a rule of IPv6" -6 rule add pref 1 lookup 100
+later "a rule with preference 0" rule add pref 0 lookup 100
+later "a better default route" route add default via 10.1.1.1 metric 0 proto static tos 0x10
+later "a route in the table of local addresses" route add 198.51.100.0/24 via 10.1.1.1 table local
+later "the same for IPv6" -6 route add 2001:db8:51::/64 via fd01:1::1 dev eth0 table local
+check "what is kept is still reached" p ping -c1 -W1 10.96.0.10
+
+echo "== a router's advertisements"
+p sysctl -qw net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.eth0.accept_ra_rt_info_max_plen=64
+pkt node advertise pod1
+check "the pod has taken its default route" poll 5 says 'proto ra' p ip -6 route show default
+closed "nothing leaves by it"
+p sysctl -qw net.ipv6.conf.eth0.accept_ra=0
+p ip -6 addr flush dev eth0 dynamic
+p ip -6 route flush proto ra
+p ip -6 route del 2001:db8:51::/64 dev eth0
+
+echo "== what was there before"
+ctl port remove pod1
+p ip route del 198.51.100.0/24 table local
+p ip -6 route del 2001:db8:51::/64 dev eth0 table local
+p ip rule del pref 0 lookup 100
+p ip route del 198.51.100.1
+p ip -6 route del 2001:db8:51::/48 dev eth0
+attach
+closed "halves, other tables and rules are closed, too"
+check "what is kept is reached" p ping -c1 -W1 10.96.0.10
+ctl port remove pod1
+for rule in 5 1; do p ip rule del pref $rule; done
+p ip -6 rule del pref 1
+p ip route flush table 100
+p ip -6 route flush table 100
+p ip route del default metric 0 tos 0x10
+p ip route del 0.0.0.0/1
+p ip route del 128.0.0.0/1
+p ip -6 route del 2000::/3 dev eth0
+same "everything is as it was" "$before" "$(plain)"
+
+finish
