@@ -11,26 +11,28 @@
  * So the way out is looked at once more, at the end of postrouting. Interfaces are given by number: names may hold
  * characters that mean something to nft.
  *
- *    way_out   postrouting, last    lo and the TAP pass; answers that are marked pass; broadcasts are dropped, networks
- *                                   that stay pass, and so does what the link needs (IGMP: RFC 3376, MLD: RFC 3810,
- *                                   neighbour discovery: RFC 4861); the rest is dropped and counted
+ *    way_out   postrouting, last    other interfaces than those watched pass; answers that are marked pass; broadcasts
+ *                                   are dropped, networks that stay pass, and so does what the link needs (IGMP: RFC
+ *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861); the rest is dropped and counted
  *
  * With `inbound`, by connection tracking:
  *
- *    came_in   prerouting           a new connection to one of the pod's own addresses, by another interface than lo
- *                                   and the TAP, is marked; so are its packets, for a reverse path filter to find the
+ *    came_in   prerouting           a new connection to one of the pod's own addresses, by an interface that is
+ *                                   watched, is marked; so are its packets, for a reverse path filter to find the
  *                                   way by which they came (src_valid_mark)
  *    answers   output, re-routes    packets in the reply direction of a marked connection get the mark, and all others
  *                                   lose it, whoever set it. The first packet of a TCP connection (SYN alone) is no
  *                                   answer, even between the ports of a connection that was there before
  *
  * Every change in the namespace's rules, of whichever table, increments a generation number. While it is what it was
- * after we wrote, nobody has touched ours, and asking for it costs one message.
+ * after we wrote, nobody has touched ours, and asking for it costs one message. Else our table is listed and compared
+ * with what it was.
  */
 #include "tap/pod_filter.h"
 
 #include "tap/netlink.h"
 
+#include <limits.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>
@@ -42,6 +44,7 @@
 #include <string.h>
 
 #define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
+#define LIST "list table inet podswitch\n"
 #define LAST 2147483647
 
 /* The generation number */
@@ -97,7 +100,7 @@ static void write_broadcasts(FILE *out, const struct pod_filter *filter)
 		fprintf(out, " %s,", address_format(&filter->broadcasts[i], text));
 }
 
-/* One element each that no packet has: nft takes no empty list. */
+/* Lists have one element each that no packet has: nft takes no empty list. */
 static void write_sets(FILE *out, const struct pod_filter *filter)
 {
 	fprintf(out, "set stays4 { type ipv4_addr; flags interval; auto-merge; elements = {");
@@ -109,15 +112,23 @@ static void write_sets(FILE *out, const struct pod_filter *filter)
 	fprintf(out, " 255.255.255.255 }; }\n");
 }
 
-static void write_inbound(FILE *out, unsigned ifindex)
+static void write_interfaces(FILE *out, const char *how, const struct pod_filter *filter)
 {
+	fprintf(out, "%s != {", how);
+	for (size_t i = 0; i < filter->n_watched; i++)
+		fprintf(out, " %u,", filter->watched[i]);
+	fprintf(out, " %d } accept\n", INT_MAX);
+}
+
+static void write_inbound(FILE *out, const struct pod_filter *filter)
+{
+	fprintf(out, "chain came_in {\ntype filter hook prerouting priority -149; policy accept;\n");
+	write_interfaces(out, "iif", filter);
 	fprintf(out,
-		"chain came_in {\ntype filter hook prerouting priority -149; policy accept;\n"
-		"iif { 1, %u } accept\n"
 		"fib daddr type != local accept\n"
 		"ct direction original ct state new ct mark set ct mark & 0x%08x | 0x%08x\n"
 		"ct direction original ct mark & 0x%08x == 0x%08x meta mark set meta mark & 0x%08x | 0x%08x\n}\n",
-		ifindex, ~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK,
+		~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK,
 		POD_FILTER_MARK);
 	fprintf(out,
 		"chain answers {\ntype route hook output priority -149; policy accept;\n"
@@ -132,10 +143,8 @@ static void write_inbound(FILE *out, unsigned ifindex)
 
 static void write_way_out(FILE *out, const struct pod_filter *filter)
 {
-	fprintf(out,
-		"chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n"
-		"oif { 1, %u } accept\n",
-		LAST, filter->ifindex);
+	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
+	write_interfaces(out, "oif", filter);
 	if (filter->inbound)
 		fprintf(out, "meta mark & 0x%08x == 0x%08x ct direction reply accept\n", POD_FILTER_MASK,
 			POD_FILTER_MARK);
@@ -160,7 +169,7 @@ static char *write_table(const struct pod_filter *filter)
 	fprintf(out, FORGET "table inet podswitch {\n");
 	write_sets(out, filter);
 	if (filter->inbound)
-		write_inbound(out, filter->ifindex);
+		write_inbound(out, filter);
 	write_way_out(out, filter);
 	fprintf(out, "}\n");
 	return fclose(out) ? NULL : text;
@@ -187,7 +196,8 @@ static int refuse_rules(struct nft_ctx *nft, struct failure *why)
 	return fail(why, -EINVAL, NULL, "the kernel refuses the packet filter: %.*s", (int)strcspn(words, "\n"), words);
 }
 
-static int run_rules(const char *text, struct failure *why)
+/* With `listing` not NULL, the hash of what was printed. */
+static int run_rules(const char *text, uint64_t *listing, struct failure *why)
 {
 	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 
@@ -195,9 +205,25 @@ static int run_rules(const char *text, struct failure *why)
 		return fail(why, -ENOMEM, NULL, "no memory for nftables");
 	nft_ctx_buffer_error(nft);
 	nft_ctx_buffer_output(nft);
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_ALL);
 	int code = nft_run_cmd_from_buffer(nft, text) ? refuse_rules(nft, why) : 0;
+	if (!code && listing)
+		*listing = hash_text(nft_ctx_get_output_buffer(nft));
 	nft_ctx_free(nft);
 	return code;
+}
+
+/* Whether the table is as it was written; then it need not be looked at again until the next change. */
+static bool is_intact(struct pod_filter_state *state, uint64_t text, uint32_t generation)
+{
+	uint64_t listing = 0;
+
+	if (state->text != text)
+		return false;
+	if (state->generation != generation && (run_rules(LIST, &listing, NULL) || listing != state->listing))
+		return false;
+	state->generation = generation;
+	return true;
 }
 
 /* Whether it is only `inbound` that this kernel cannot do. */
@@ -210,7 +236,7 @@ static int explain_refusal(const struct pod_filter *filter, int code, struct fai
 		return code;
 	plain.inbound = false;
 	text = write_table(&plain);
-	if (text && !run_rules(text, NULL))
+	if (text && !run_rules(text, NULL, NULL))
 		code = fail(why, -EOPNOTSUPP, "inbound",
 			    "inbound: needs connection tracking in nftables, which this kernel does not have "
 			    "(nf_conntrack, nft_ct, nft_fib_inet, nft_chain_route)");
@@ -231,16 +257,19 @@ int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *sta
 	if (!text)
 		return fail(why, -ENOMEM, NULL, "no memory for the packet filter");
 	uint64_t hash = hash_text(text);
-	if (state->generation == generation && state->text == hash) {
+	bool touched = state->text == hash;
+	if (is_intact(state, hash, generation)) {
 		free(text);
 		return 0;
 	}
-	code = run_rules(text, why);
+	code = run_rules(text, NULL, why);
 	free(text);
 	if (code)
 		return explain_refusal(filter, code, why);
 	*state = (struct pod_filter_state){.text = hash};
-	return read_generation(&state->generation) ? -EOPNOTSUPP : 1;
+	if (run_rules(LIST, &state->listing, NULL) || read_generation(&state->generation))
+		*state = (struct pod_filter_state){0};
+	return touched;
 }
 
 void pod_filter_remove(void)
@@ -248,5 +277,5 @@ void pod_filter_remove(void)
 	uint32_t generation;
 
 	if (!read_generation(&generation))
-		(void)run_rules(FORGET, NULL);
+		(void)run_rules(FORGET, NULL, NULL);
 }

@@ -7,6 +7,7 @@
  *
  *    0: local addresses                                  the kernel's
  *    0: fwmark MARK      -> main                         with `inbound`: answers, which pod_filter.c marks
+ *    0:                  -> main, but for short prefixes and by frozen interfaces
  *    0:                  -> WAY_TABLE
  *    0: oif eth0         -> BOUND_TABLE                  IPv4, one for each interface
  *    0: unreachable
@@ -14,9 +15,15 @@
  *
  *    WAY_TABLE    what stays on other interfaces than the TAP, and the TAP's own routes with its default route (link.c
  *                 puts them there). What stays are networks to be kept and remotes, with PRIMARY_PROTOCOL, and copies
- *                 of the pod's own routes. These are made once for an interface, when it is seen first: what a router
- *                 or a VPN adds later is no way out. A route to a large part of the Internet, such as 0.0.0.0/1, is a
- *                 default route and not copied; nor do such routes help: the way of what is kept is found by them.
+ *                 of the pod's own routes. A route to a large part of the Internet, such as 0.0.0.0/1, is a default
+ *                 route and not copied; like these it only shows the way to what is kept.
+ *
+ *    frozen       Routes are copied once: what a router adds later is no way out. From then on the interface is in
+ *                 FROZEN_GROUP, for which the rules disregard the main table (suppress_ifgroup), and the packet filter
+ *                 watches it. All interfaces that are there at first are frozen at once. Those that come later, as
+ *                 Multus's and the bridges of containers in the pod do, need their networks in the main table as soon
+ *                 as they have them: the kernel looks for gateways by these rules, and refuses a route to one that it
+ *                 does not find. They are frozen by the second call that sees them (SEEN_GROUP marks the first).
  *
  *    BOUND_TABLE  stops IPv4 sockets that are bound to an interface. Where such a socket finds no route, Linux takes
  *                 the destination to be on link and asks for it by ARP (ip_route_output_key_hash_rcu), and a node that
@@ -25,14 +32,15 @@
  *                 no such assumption, but skips unreachable routes for these sockets, as they belong to lo. A rule
  *                 without a table stops both kinds.
  *
- * What no routing table stops is the packet filter's (pod_filter.c). It lets pass by other interfaces just what
+ * What no routing table stops is the packet filter's (pod_filter.c). It lets pass by frozen interfaces just what
  * WAY_TABLE has routes for there.
  *
  * At no time may there be another way out. Only the order ensures that:
  *
  *    primary_take()                                       primary_restore()
  *      routes of what stays, into WAY_TABLE                 rules, the last one first
- *      local default routes, into BOUND_TABLE               our tables
+ *      groups of interfaces                                 our tables
+ *      local default routes, into BOUND_TABLE               groups of interfaces
  *      the packet filter                                    the packet filter
  *      rules; new ones are added behind the old ones,
  *        then the old ones go, the last one first
@@ -166,11 +174,6 @@ static bool has_copy(const struct primary_session *s, const struct prefix *to)
 
 /* Copies of the pod's own routes */
 
-static bool is_link_local(const struct prefix *to)
-{
-	return to->address.family == AF_INET6 && to->length >= 10 && to->address.bytes[0] == 0xfe;
-}
-
 static bool is_copied(const struct primary_session *s, const struct route *route)
 {
 	return is_own(route) && !is_wide(&route->to) && route_uses_other(route, s->ifindex) &&
@@ -178,28 +181,27 @@ static bool is_copied(const struct primary_session *s, const struct route *route
 		route->type == RTN_PROHIBIT);
 }
 
-/*
- * Whether the routes of an interface were copied before. With an interface that comes later, its link-local network
- * comes first, long before its addresses.
- */
-static bool is_known(const struct primary_session *s, const struct route *candidate)
+/* A frozen interface that went down and came up again has lost its routes here, too. */
+static bool has_lost(const struct primary_session *s, unsigned ifindex, uint8_t family)
 {
-	bool found = false, more = false;
+	for (size_t i = 0; i < s->list.n; i++) {
+		const struct route *route = &s->list.routes[i];
+		if (is_way(route) && !is_kept(route) && route->family == family && route_uses(route, ifindex))
+			return false;
+	}
+	return true;
+}
 
+/* Whether a route has to be copied, now that rules are in force. */
+static bool is_due(const struct primary_session *s, const struct route *route)
+{
 	for (size_t i = 0; i < s->n_links; i++) {
 		const struct primary_link *link = &s->links[i];
-		if (!route_uses(candidate, link->ifindex))
-			continue;
-		for (size_t k = 0; k < s->list.n; k++) {
-			const struct route *route = &s->list.routes[k];
-			if (route->family != candidate->family || !route_uses(route, link->ifindex))
-				continue;
-			found = found || (is_way(route) && !is_kept(route));
-			more = more || (is_copied(s, route) && !is_link_local(&route->to));
-		}
-		return found || !more;
+		if (route_uses(route, link->ifindex) &&
+		    (link->freezes || (link->stage == LINK_FROZEN && has_lost(s, link->ifindex, route->family))))
+			return true;
 	}
-	return true; /* one without an interface, such as an unreachable one: only at the first time */
+	return false;
 }
 
 static int copy_route(struct primary_session *s, const struct route *route, struct failure *why)
@@ -225,9 +227,44 @@ static int copy_routes(struct primary_session *s, const bool in_force[static 2],
 			const struct route *route = &s->list.routes[i];
 			bool again = in_force[route->family == AF_INET6];
 			if (is_copied(s, route) && route_has_gateway(route) == (turn == 1) &&
-			    !(again && is_known(s, route)))
+			    (!again || is_due(s, route)))
 				code = copy_route(s, route, why);
 		}
+	}
+	return code;
+}
+
+/* Interfaces, from one stage to the next */
+
+static void plan_stages(struct primary_session *s, const bool in_force[static 2])
+{
+	for (size_t i = 0; i < s->n_links; i++) {
+		struct primary_link *link = &s->links[i];
+		link->freezes = link->stage == LINK_SEEN || (link->stage == LINK_NEW && !in_force[0]);
+	}
+}
+
+static int change_stages(struct primary_session *s, struct failure *why)
+{
+	int code = 0;
+
+	for (size_t i = 0; !code && i < s->n_links; i++) {
+		struct primary_link *link = &s->links[i];
+		if (link->stage == LINK_FROZEN)
+			continue;
+		s->grows = true;
+		code = primary_set_stage(s, link, link->freezes ? LINK_FROZEN : LINK_SEEN, why);
+	}
+	return code;
+}
+
+static int reset_stages(struct primary_session *s, struct failure *why)
+{
+	int code = 0;
+
+	for (size_t i = 0; !code && i < s->n_links; i++) {
+		if (s->links[i].stage != LINK_NEW)
+			code = primary_set_stage(s, &s->links[i], LINK_NEW, why);
 	}
 	return code;
 }
@@ -300,7 +337,7 @@ static int stop_bound(struct primary_session *s, struct failure *why)
 		unsigned ifindex = s->links[i].ifindex;
 		code = netlink_request(&s->nl, route_stop(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, RTN_LOCAL, &all,
 							  PRIMARY_BOUND_TABLE, ifindex, ifindex, PRIMARY_PROTOCOL));
-		s->changes += !code;
+		s->changes += !code && s->links[i].stage == LINK_FROZEN;
 		code = code == -EEXIST || code == -ENODEV ? 0 : code;
 	}
 	return code ? fail(why, code, NULL, "cannot stop sockets that are bound to the primary interface: %s",
@@ -310,6 +347,18 @@ static int stop_bound(struct primary_session *s, struct failure *why)
 
 /* Rules */
 
+/* A route that refuses ends the look-up, however short its prefix is; the main table must not be asked then. */
+static bool refuses_widely(const struct primary_session *s, uint8_t family)
+{
+	for (size_t i = 0; i < s->list.n; i++) {
+		const struct route *route = &s->list.routes[i];
+		if (route->table == RT_TABLE_MAIN && route->family == family && route->type != RTN_UNICAST &&
+		    is_wide(&route->to))
+			return true;
+	}
+	return false;
+}
+
 static void want_rules(const struct primary_session *s, const struct primary_config *config, uint8_t family,
 		       struct rule_list *out)
 {
@@ -318,12 +367,20 @@ static void want_rules(const struct primary_session *s, const struct primary_con
 			       .table = RT_TABLE_MAIN,
 			       .mark = POD_FILTER_MARK,
 			       .mask = POD_FILTER_MASK};
+	struct rule later = {.family = family,
+			     .action = FR_ACT_TO_TBL,
+			     .table = RT_TABLE_MAIN,
+			     .narrow = true,
+			     .beyond = family == AF_INET ? WIDE_IP4 - 1 : WIDE_IP6 - 1,
+			     .except = PRIMARY_FROZEN_GROUP};
 	struct rule way = {.family = family, .action = FR_ACT_TO_TBL, .table = PRIMARY_WAY_TABLE};
 	struct rule end = {.family = family, .action = FR_ACT_UNREACHABLE};
 
 	*out = (struct rule_list){0};
 	if (config->inbound)
 		rule_list_append(out, &answers);
+	if (!refuses_widely(s, family))
+		rule_list_append(out, &later);
 	rule_list_append(out, &way);
 	/* One place is the last rule's. */
 	for (size_t i = 0; family == AF_INET && i < s->n_links && out->n < RULE_MAX - 1; i++) {
@@ -348,7 +405,16 @@ static int read_rules(struct primary_session *s, uint8_t family, struct rule_lis
 						   : fail(why, code, NULL, "cannot list the rules: %s", s->nl.text);
 }
 
-/* Whether the rules of each family are in force, so that what WAY_TABLE has is all that there is. */
+static bool has_frozen(const struct primary_session *s)
+{
+	for (size_t i = 0; i < s->n_links; i++) {
+		if (s->links[i].stage == LINK_FROZEN)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the rules of each family are in force, so that the pod's routes were copied. */
 static int are_in_force(struct primary_session *s, bool out[static 2], struct failure *why)
 {
 	struct rule_list rules;
@@ -356,7 +422,7 @@ static int are_in_force(struct primary_session *s, bool out[static 2], struct fa
 
 	for (size_t i = 0; !code && i < sizeof(families); i++) {
 		code = read_rules(s, families[i], &rules, why);
-		out[i] = !code && rules.n && rules.rules[rules.n - 1].action == FR_ACT_UNREACHABLE;
+		out[i] = !code && has_frozen(s) && rules.n && rules.rules[rules.n - 1].action == FR_ACT_UNREACHABLE;
 		code = lacks_family(families[i], code) ? 0 : code;
 	}
 	return code;
@@ -375,9 +441,9 @@ static int put_rules(struct primary_session *s, const struct primary_config *con
 			return 0;
 		state->preceded = state->preceded || (!code && now.preceded);
 		want_rules(s, config, families[i], &wanted);
-		if (code || rule_list_equal(&now, &wanted))
+		if (code || rule_list_equal(&now, &wanted, false))
 			continue;
-		s->changes++;
+		s->changes += !rule_list_equal(&now, &wanted, true);
 		code = rule_list_change(&s->nl, &now, &wanted, PRIMARY_PROTOCOL);
 		if (code)
 			fail(why, code, NULL, "cannot put the rules of IPv%d in force: %s",
@@ -423,12 +489,17 @@ static struct address broadcast_of(const struct prefix *network)
 static int put_filter(struct primary_session *s, const struct primary_config *config, struct primary_state *state,
 		      struct failure *why)
 {
-	struct pod_filter filter = {.ifindex = s->ifindex, .inbound = config->inbound};
+	struct pod_filter filter = {.inbound = config->inbound};
+	unsigned *frozen = calloc(s->n_links + 1, sizeof(*frozen));
 	struct prefix *stays = calloc(s->list.n + 1, sizeof(*stays));
 	struct address *broadcasts = calloc(s->list.n + 1, sizeof(*broadcasts));
 	struct failure trouble = {0};
 	int code = -ENOMEM;
 
+	for (size_t i = 0; frozen && i < s->n_links; i++) {
+		if (s->links[i].stage == LINK_FROZEN || s->links[i].freezes)
+			frozen[filter.n_watched++] = s->links[i].ifindex;
+	}
 	for (size_t i = 0; stays && broadcasts && i < s->list.n; i++) {
 		const struct route *route = &s->list.routes[i];
 		if (!is_way(route) || route->type != RTN_UNICAST || !route_uses_other(route, s->ifindex) ||
@@ -438,10 +509,12 @@ static int put_filter(struct primary_session *s, const struct primary_config *co
 		if (is_broadcast_network(route))
 			broadcasts[filter.n_broadcasts++] = broadcast_of(&route->to);
 	}
+	filter.watched = frozen;
 	filter.stays = stays;
 	filter.broadcasts = broadcasts;
-	if (stays && broadcasts)
+	if (stays && broadcasts && frozen)
 		code = pod_filter_put(&filter, &state->filter, &trouble);
+	free(frozen);
 	free(stays);
 	free(broadcasts);
 	s->changes += code > 0;
@@ -454,8 +527,10 @@ static int put_filter(struct primary_session *s, const struct primary_config *co
 static int primary_close_ways(struct primary_session *s, const struct primary_config *config,
 			      struct primary_state *state, struct failure *why)
 {
-	int code = keep_all(s, config, why);
+	int code = change_stages(s, why);
 
+	if (!code)
+		code = keep_all(s, config, why);
 	if (!code)
 		code = stop_bound(s, why);
 	if (!code)
@@ -481,6 +556,7 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 	if (code)
 		return code;
 	code = are_in_force(&s, in_force, why);
+	plan_stages(&s, in_force);
 	if (!code)
 		code = primary_take_along(&s, why);
 	if (!code)
@@ -491,7 +567,7 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 		code = primary_close_ways(&s, config, state, why);
 	if (!code)
 		code = primary_forget_old(&s, why);
-	state->changes = s.changes;
+	state->changes = s.grows ? 0 : s.changes;
 	primary_close(&s);
 	return code;
 }
@@ -520,6 +596,8 @@ int primary_restore(const char *ifname, struct failure *why)
 		code = delete_rules(&s, why);
 	if (!code)
 		code = delete_tables(&s, why);
+	if (!code)
+		code = reset_stages(&s, why);
 	if (!code)
 		pod_filter_remove();
 	primary_close(&s);

@@ -24,6 +24,10 @@
 #define PRIMARY_WAY_TABLE 0x70730003
 #define PRIMARY_BOUND_TABLE 0x70730004
 
+/* Our groups of interfaces; see primary.c. */
+#define PRIMARY_SEEN_GROUP 0x70730001
+#define PRIMARY_FROZEN_GROUP 0x70730002
+
 struct primary_config {
 	struct prefix primary_keep[PRIMARY_MAX_KEEP]; /* networks that stay on the primary interface; not /0 */
 	size_t n_keep;

@@ -2,9 +2,15 @@
 /* primary_session.c - what primary.c works on: the routes and interfaces of the pod as they were found */
 #include "tap/primary_session.h"
 
+#include <linux/rtnetlink.h>
 #include <netlink/route/link.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+static enum link_stage stage_of(uint32_t group)
+{
+	return group == PRIMARY_FROZEN_GROUP ? LINK_FROZEN : group == PRIMARY_SEEN_GROUP ? LINK_SEEN : LINK_NEW;
+}
 
 static void keep_link(struct primary_session *s, struct rtnl_link *link)
 {
@@ -14,6 +20,7 @@ static void keep_link(struct primary_session *s, struct rtnl_link *link)
 	if (ifindex == s->ifindex || rtnl_link_get_flags(link) & IFF_LOOPBACK)
 		return;
 	found->ifindex = ifindex;
+	found->stage = stage_of(rtnl_link_get_group(link));
 	snprintf(found->name, sizeof(found->name), "%s", rtnl_link_get_name(link));
 	s->n_links++;
 }
@@ -72,6 +79,21 @@ int primary_delete_route(struct primary_session *s, const struct route *route, s
 	if (!code || code == -ESRCH || code == -ENOENT)
 		return 0;
 	return fail(why, code, NULL, "cannot delete the route %s: %s", prefix_format(&route->to, text), s->nl.text);
+}
+
+int primary_set_stage(struct primary_session *s, const struct primary_link *link, enum link_stage stage,
+		      struct failure *why)
+{
+	static const uint32_t groups[] = {
+		[LINK_NEW] = 0, [LINK_SEEN] = PRIMARY_SEEN_GROUP, [LINK_FROZEN] = PRIMARY_FROZEN_GROUP};
+	struct ifinfomsg head = {.ifi_index = (int)link->ifindex};
+	struct nl_msg *msg = netlink_message(RTM_NEWLINK, 0, &head, sizeof(head));
+
+	netlink_put(&msg, IFLA_GROUP, &groups[stage], sizeof(groups[stage]));
+	int code = netlink_request(&s->nl, msg);
+	if (!code || code == -ENODEV)
+		return 0;
+	return fail(why, code, NULL, "cannot change the group of the interface %s: %s", link->name, s->nl.text);
 }
 
 bool primary_is_our_table(uint32_t table)

@@ -12,9 +12,18 @@
 
 #include <net/if.h>
 
+/* An interface passes through these one after the other; the pod's own links are in other groups. */
+enum link_stage {
+	LINK_NEW,    /* not seen before */
+	LINK_SEEN,   /* in PRIMARY_SEEN_GROUP */
+	LINK_FROZEN, /* in PRIMARY_FROZEN_GROUP */
+};
+
 struct primary_link {
 	unsigned ifindex;
 	char name[IFNAMSIZ];
+	enum link_stage stage; /* as found */
+	bool freezes;          /* is to be frozen now */
 };
 
 struct primary_session {
@@ -23,7 +32,8 @@ struct primary_session {
 	struct route_list list;     /* as of the last primary_read() */
 	struct primary_link *links; /* all but lo and the TAP */
 	size_t n_links;
-	unsigned changes; /* made so far */
+	unsigned changes; /* made so far, to what was not as it should be */
+	bool grows;       /* an interface has come: what changes has to change */
 };
 
 /* Opens a session and reads. On success it has to be closed. */
@@ -34,6 +44,10 @@ void primary_close(struct primary_session *s);
 int primary_read(struct primary_session *s, struct failure *why);
 
 int primary_delete_route(struct primary_session *s, const struct route *route, struct failure *why);
+
+/* Moves an interface to another of our groups, or (LINK_NEW) to the default group. */
+int primary_set_stage(struct primary_session *s, const struct primary_link *link, enum link_stage stage,
+		      struct failure *why);
 
 /* Whether a table is one of ours, or of an earlier version's. */
 bool primary_is_our_table(uint32_t table);

@@ -47,6 +47,11 @@ static struct rule rule_of(struct nlmsghdr *raw)
 
 	if (oif)
 		nla_strlcpy(rule.oif, oif, sizeof(rule.oif));
+	rule.narrow = nlmsg_find_attr(raw, sizeof(*head), FRA_SUPPRESS_IFGROUP);
+	if (rule.narrow) {
+		rule.beyond = rule_u32(raw, FRA_SUPPRESS_PREFIXLEN);
+		rule.except = rule_u32(raw, FRA_SUPPRESS_IFGROUP);
+	}
 	return rule;
 }
 
@@ -93,16 +98,26 @@ int rule_list_read(struct netlink *nl, uint8_t family, uint8_t protocol, struct 
 static bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	return a->family == b->family && a->action == b->action && a->table == b->table && a->mark == b->mark &&
-	       a->mask == b->mask && !strcmp(a->oif, b->oif);
+	       a->mask == b->mask && !strcmp(a->oif, b->oif) && a->narrow == b->narrow && a->beyond == b->beyond &&
+	       a->except == b->except;
 }
 
-bool rule_list_equal(const struct rule_list *a, const struct rule_list *b)
+static size_t skip_bound(const struct rule_list *list, size_t i, bool loosely)
 {
-	bool same = a->n == b->n;
+	while (loosely && i < list->n && list->rules[i].oif[0])
+		i++;
+	return i;
+}
 
-	for (size_t i = 0; same && i < a->n; i++)
-		same = rule_equal(&a->rules[i], &b->rules[i]);
-	return same;
+bool rule_list_equal(const struct rule_list *a, const struct rule_list *b, bool loosely)
+{
+	size_t i = skip_bound(a, 0, loosely), k = skip_bound(b, 0, loosely);
+
+	while (i < a->n && k < b->n && rule_equal(&a->rules[i], &b->rules[k])) {
+		i = skip_bound(a, i + 1, loosely);
+		k = skip_bound(b, k + 1, loosely);
+	}
+	return i == a->n && k == b->n;
 }
 
 static struct nl_msg *rule_message(int type, const struct rule *rule, uint8_t protocol)
@@ -118,6 +133,10 @@ static struct nl_msg *rule_message(int type, const struct rule *rule, uint8_t pr
 		netlink_put(&msg, FRA_TABLE, &rule->table, sizeof(rule->table));
 	if (rule->oif[0])
 		netlink_put(&msg, FRA_OIFNAME, rule->oif, strlen(rule->oif) + 1);
+	if (rule->narrow) {
+		netlink_put(&msg, FRA_SUPPRESS_PREFIXLEN, &rule->beyond, sizeof(rule->beyond));
+		netlink_put(&msg, FRA_SUPPRESS_IFGROUP, &rule->except, sizeof(rule->except));
+	}
 	if (rule->mask) {
 		netlink_put(&msg, FRA_FWMARK, &rule->mark, sizeof(rule->mark));
 		netlink_put(&msg, FRA_FWMASK, &rule->mask, sizeof(rule->mask));

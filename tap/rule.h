@@ -22,6 +22,9 @@ struct rule {
 	uint32_t mark;      /* of packets with this fwmark under `mask`; mask 0: of all */
 	uint32_t mask;
 	char oif[IFNAMSIZ]; /* of sockets that are bound to this interface; "": of all */
+	bool narrow;        /* what the table says counts only with a prefix longer than `beyond` bits, and by an */
+	uint32_t beyond;    /* interface that is not in the group `except` */
+	uint32_t except;
 };
 
 struct rule_list {
@@ -35,7 +38,8 @@ void rule_list_append(struct rule_list *list, const struct rule *rule);
 /* Lists our rules of one family: those with preference 0 and this protocol. -EAFNOSUPPORT without that family. */
 int rule_list_read(struct netlink *nl, uint8_t family, uint8_t protocol, struct rule_list *out);
 
-bool rule_list_equal(const struct rule_list *a, const struct rule_list *b);
+/* `loosely`: whatever interfaces the rules for bound sockets are for. */
+bool rule_list_equal(const struct rule_list *a, const struct rule_list *b, bool loosely);
 
 /*
  * Makes `wanted` our rules of that family. The new ones are added behind `now` before those are deleted, the last
