@@ -439,7 +439,6 @@ static int put_rules(struct primary_session *s, const struct primary_config *con
 		code = read_rules(s, families[i], &now, why);
 		if (lacks_family(families[i], code))
 			return 0;
-		state->preceded = state->preceded || (!code && now.preceded);
 		want_rules(s, config, families[i], &wanted);
 		if (code || rule_list_equal(&now, &wanted, false))
 			continue;
@@ -448,6 +447,23 @@ static int put_rules(struct primary_session *s, const struct primary_config *con
 		if (code)
 			fail(why, code, NULL, "cannot put the rules of IPv%d in force: %s",
 			     families[i] == AF_INET6 ? 6 : 4, s->nl.text);
+	}
+	return code;
+}
+
+/* Somebody else's rules with preference 0 may have been there first, or be first since ours were exchanged. */
+static int lead_rules(struct primary_session *s, struct primary_state *state, struct failure *why)
+{
+	struct rule_list now;
+	int code = 0;
+
+	for (size_t i = 0; !code && i < sizeof(families); i++) {
+		code = read_rules(s, families[i], &now, why);
+		if (lacks_family(families[i], code))
+			return 0;
+		if (!code && now.is_preceded && rule_move_foreign(&s->nl, &now))
+			state->preceded = true;
+		state->preceded = state->preceded || now.n_foreign == RULE_FOREIGN_MAX;
 	}
 	return code;
 }
@@ -539,6 +555,8 @@ static int primary_close_ways(struct primary_session *s, const struct primary_co
 		code = put_filter(s, config, state, why);
 	if (!code)
 		code = put_rules(s, config, state, why);
+	if (!code)
+		code = lead_rules(s, state, why);
 	if (!code)
 		code = drop_unwanted(s, config, why);
 	return code;

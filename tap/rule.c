@@ -55,6 +55,13 @@ static struct rule rule_of(struct nlmsghdr *raw)
 	return rule;
 }
 
+static void note_foreign(struct rule_list *list, const struct nlmsghdr *raw)
+{
+	list->is_preceded = true;
+	if (list->n_foreign < RULE_FOREIGN_MAX && raw->nlmsg_len <= RULE_FOREIGN_SIZE)
+		memcpy(list->foreign[list->n_foreign++].bytes, raw, raw->nlmsg_len);
+}
+
 static int take_rule(struct nl_msg *msg, void *context)
 {
 	struct nlmsghdr *raw = nlmsg_hdr(msg);
@@ -67,7 +74,7 @@ static int take_rule(struct nl_msg *msg, void *context)
 	if (is_protocol(raw, reader->protocol))
 		rule_list_append(reader->list, &rule);
 	else if (rule.table != RT_TABLE_LOCAL && !reader->list->n)
-		reader->list->preceded = true;
+		note_foreign(reader->list, raw);
 	return NL_OK;
 }
 
@@ -154,6 +161,31 @@ int rule_list_change(struct netlink *nl, const struct rule_list *now, const stru
 	for (size_t i = now->n; !code && i-- > 0;) {
 		code = netlink_request(nl, rule_message(RTM_DELRULE, &now->rules[i], protocol));
 		code = code == -ENOENT ? 0 : code;
+	}
+	return code;
+}
+
+static struct nl_msg *foreign_message(int type, const union rule_foreign *foreign)
+{
+	struct fib_rule_hdr head = *(struct fib_rule_hdr *)nlmsg_data(&foreign->head);
+	struct nl_msg *msg = netlink_message(type, type == RTM_NEWRULE ? NLM_F_CREATE : 0, &head, sizeof(head));
+	int rest = nlmsg_attrlen(&foreign->head, sizeof(head));
+	uint32_t preference = 0;
+
+	netlink_put(&msg, FRA_PRIORITY, &preference, sizeof(preference));
+	for (struct nlattr *a = nlmsg_attrdata(&foreign->head, sizeof(head)); nla_ok(a, rest); a = nla_next(a, &rest))
+		netlink_put(&msg, nla_type(a), nla_data(a), (size_t)nla_len(a));
+	return msg;
+}
+
+int rule_move_foreign(struct netlink *nl, const struct rule_list *now)
+{
+	int code = 0;
+
+	for (size_t i = 0; !code && i < now->n_foreign; i++) {
+		code = netlink_request(nl, foreign_message(RTM_NEWRULE, &now->foreign[i]));
+		if (!code)
+			code = netlink_request(nl, foreign_message(RTM_DELRULE, &now->foreign[i]));
 	}
 	return code;
 }

@@ -27,10 +27,21 @@ struct rule {
 	uint32_t except;
 };
 
+#define RULE_FOREIGN_MAX 8
+#define RULE_FOREIGN_SIZE 512
+
+/* A rule of somebody else, as the kernel sent it. */
+union rule_foreign {
+	struct nlmsghdr head;
+	uint8_t bytes[RULE_FOREIGN_SIZE];
+};
+
 struct rule_list {
 	struct rule rules[RULE_MAX];
 	size_t n;
-	bool preceded; /* read: a rule of somebody else, other than the kernel's, has preference 0 and comes before */
+	union rule_foreign foreign[RULE_FOREIGN_MAX]; /* read: others with preference 0 that come before ours */
+	size_t n_foreign;
+	bool is_preceded; /* there are such, maybe more than could be read */
 };
 
 void rule_list_append(struct rule_list *list, const struct rule *rule);
@@ -46,6 +57,9 @@ bool rule_list_equal(const struct rule_list *a, const struct rule_list *b, bool 
  * first: what the last rule stops is stopped all the time. 0 or a negative errno with nl->text.
  */
 int rule_list_change(struct netlink *nl, const struct rule_list *now, const struct rule_list *wanted, uint8_t protocol);
+
+/* Moves the rules of somebody else that come before ours behind them. 0 or a negative errno with nl->text. */
+int rule_move_foreign(struct netlink *nl, const struct rule_list *now);
 
 /* Deletes rules with this preference and look-up, of IPv4. 0 or a negative errno with nl->text. */
 int rule_delete_all(struct netlink *nl, uint32_t preference, uint32_t table);

@@ -87,6 +87,29 @@ ctl port remove pod1
 same "everything is as it was" "$before" "$(plain)"
 check "the outside is reached again" p ping -c1 -W1 198.51.100.1
 
+echo "== somebody in the pod"
+harm() { # harm TEXT COMMAND...: is repaired within a minute, and told of
+	ctl port remove pod1 2>/dev/null || true
+	ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on \
+		--keep 10.96.0.0/16
+	p "${@:2}"
+	leaks "nothing leaves: $1" 0
+	soon "it is repaired" 1 repairs
+	check "the gateway is reached" p ping -c1 -W1 172.16.0.1
+	check "anywhere else by it" says 'via 172.16.0.1 dev vx0' p ip route get 198.51.100.1
+	check "what is kept is reached" p ping -c1 -W1 10.96.0.10
+	check "a log line says so" grep -q "port pod1: somebody has changed" "$LOG"
+	: >"$LOG"
+}
+repairs() { ctl -j port show pod1 | jq -r .way_out.repairs; }
+harm "the TAP's default route was deleted" ip route del default dev vx0 table 1886584835
+harm "the TAP was set down" ip link set vx0 down
+harm "its addresses were flushed" ip addr flush dev vx0
+harm "the table was flushed" ip route flush table 1886584835
+harm "our rules were deleted" sh -c 'while ip rule del pref 0 proto 80 2>/dev/null; do :; done; true'
+harm "the packet filter was removed" nft delete table inet podswitch
+ctl port remove pod1
+
 echo "== removed, and to stay closed"
 ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on
 ctl port remove pod1 --closed

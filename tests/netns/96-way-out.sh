@@ -30,6 +30,7 @@ attach() {
 		--default-via 172.16.0.1 --exclusive on --keep 10.96.0.0/16 "$@"
 }
 link_local() { n ip -6 -o addr show dev pod1 scope link | awk '{ sub("/.*", "", $4); print $4 }'; }
+group() { p ip -d -j link show "$1" | jq -r '.[0].group'; }
 way_out() { ctl -j port show pod1 | jq -r ".way_out.$1"; }
 plain() { { p ip -4 route show table all; p ip -6 route show table all; p ip rule; p ip -6 rule; p nft list ruleset; } |
 	sed -e 's/ *$//' -e '/vx0/d' | sort; }
@@ -46,6 +47,7 @@ p ip link add net1 type veth peer name peer1
 p ip link set peer1 up
 p ip addr add 10.8.0.5/24 dev net1
 p ip link set net1 up
+soon "every interface has its link-local address" 3 eval 'p ip -6 -o addr show scope link | grep -vc tentative'
 before=$(plain)
 
 echo "== without"
@@ -96,15 +98,51 @@ p ip -6 addr flush dev eth0 dynamic
 p ip -6 route flush proto ra
 p ip -6 route del 2001:db8:51::/64 dev eth0
 
+echo "== interfaces that come later"
+p ip link add br0 type bridge
+p ip addr add 172.30.0.1/24 dev br0
+p ip link set br0 up
+p ip link add net2 type veth peer name peer2
+p ip link set peer2 master br0 up
+p ip addr add 172.31.0.1/24 dev net2
+p ip link set net2 up
+check "a network of containers in the pod is there at once" says 'dev br0' p ip route get 172.30.0.2
+check "and so is what another plugin adds" p ip route add 172.32.0.0/16 via 172.31.0.2
+check "that route is used" says 'dev net2' p ip route get 172.32.0.2
+p ip route add 192.0.2.0/25 dev net2
+eventually 40 "in the end it is frozen" 1886584834 group net2
+check "what it had then is used" says 'dev net2' p ip route get 172.32.0.2
+p ip route add 192.0.2.128/25 via 172.31.0.2
+check "what it gets later is not" says 'dev vx0' p ip route get 192.0.2.129
+same "that was no repair" 0 "$(way_out repairs)"
+p ip link del net2
+p ip link del br0
+
+echo "== a VPN in the pod"
+p ip tuntap add tun0 mode tun
+p ip addr add 10.66.0.2/24 dev tun0
+p ip link set tun0 up
+p ip route add 0.0.0.0/1 dev tun0 metric 1
+p ip route add 128.0.0.0/1 dev tun0 metric 1
+p ip route add default dev tun0 table 51820
+p ip rule add not fwmark 51820 lookup 51820 pref 100
+closed "nothing leaves by eth0"
+check "its own network has a route" says 'dev tun0' p ip route get 10.66.0.9
+check "the rest goes by the TAP" says 'dev vx0' p ip route get 203.0.113.5
+p ip rule del pref 100
+p ip link del tun0
+
 echo "== what was there before"
 ctl port remove pod1
 p ip route del 198.51.100.0/24 table local
 p ip -6 route del 2001:db8:51::/64 dev eth0 table local
-p ip rule del pref 0 lookup 100
 p ip route del 198.51.100.1
 p ip -6 route del 2001:db8:51::/48 dev eth0
 attach
 closed "halves, other tables and rules are closed, too"
+same "a rule that came before ours comes behind" "unreachable;lookup 100;" "$(p ip rule | sed -n '/^0:/s/.*\(unreachable\|lookup 100\).*/\1/p' | tail -n 2 | tr '\n' ';')"
+same "and all is well" closed "$(way_out state)"
+p ip rule del pref 0 lookup 100
 check "what is kept is reached" p ping -c1 -W1 10.96.0.10
 ctl port remove pod1
 for rule in 5 1; do p ip rule del pref $rule; done
