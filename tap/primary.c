@@ -547,6 +547,8 @@ static int primary_close_ways(struct primary_session *s, const struct primary_co
 
 	if (!code)
 		code = keep_all(s, config, why);
+	if (!code && config->inbound)
+		code = primary_accept_marks(s, why);
 	if (!code)
 		code = stop_bound(s, why);
 	if (!code)

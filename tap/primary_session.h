@@ -49,6 +49,12 @@ int primary_delete_route(struct primary_session *s, const struct route *route, s
 int primary_set_stage(struct primary_session *s, const struct primary_link *link, enum link_stage stage,
 		      struct failure *why);
 
+/*
+ * Lets the reverse path filter of all interfaces look at marks (src_valid_mark). That stays: where nothing is marked it
+ * changes nothing.
+ */
+int primary_accept_marks(struct primary_session *s, struct failure *why);
+
 /* Whether a table is one of ours, or of an earlier version's. */
 bool primary_is_our_table(uint32_t table);
 

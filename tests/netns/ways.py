@@ -3,6 +3,7 @@
 """ways.py - tries to send past the TAP, in every way that an unprivileged program or one with raw sockets has
 
     ways.py DEVICE IPV4-SOURCE IPV6-SOURCE ADDRESS...
+    ways.py segment IPV4-SOURCE PORT ADDRESS PORT syn|ack
 
 Each way is tried for each address that fits it; what the kernel refuses is passed over. What leaves is for a capture
 to say.
@@ -101,7 +102,18 @@ def made_by_hand(family, where, to):
         sock.sendto(head + ECHO, (to[0], 0))
 
 
+def segment(source, source_port, to, port, flag):
+    """One TCP segment without data, made by hand."""
+    tcp = struct.pack("!HHIIBBHHH", int(source_port), int(port), 1, 1, 0x50, 2 if flag == "syn" else 0x10, 1000, 0, 0)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, socket.inet_aton(source),
+                       socket.inet_aton(to))
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+        sock.sendto(head + tcp, (to, 0))
+
+
 def main():
+    if sys.argv[1] == "segment":
+        return segment(*sys.argv[2:])
     device, source4, source6, *addresses = sys.argv[1:]
     where = {"device": device, "index": socket.if_nametoindex(device), socket.AF_INET: source4,
              socket.AF_INET6: source6}
