@@ -162,7 +162,7 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 	struct link_config live = asked_link(config);
 	if (hint.length && live.n_addresses < LINK_MAX_ADDRESSES)
 		live.addresses[live.n_addresses++] = hint;
-	int error = config->exclusive ? way_out_take(port, config, gateway, why) : 0;
+	int error = config->exclusive ? way_out_take(vs, port, config, gateway, why) : 0;
 	if (!error && !adopt)
 		error = link_setup(config->ifname, &live, why);
 	else if (!error && config->exclusive && link_repair(config->ifname, &live, why) < 0)
@@ -181,11 +181,11 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 /* Changing */
 
 /* In the pod's namespace. */
-static int change_exclusive(struct port *port, const struct port_config *config, const struct gateway *gateway,
+static int change_exclusive(struct vswitch *vs, struct port *port, const struct port_config *config, const struct gateway *gateway,
 			    struct failure *why)
 {
 	if (config->exclusive)
-		return way_out_take(port, config, gateway, why);
+		return way_out_take(vs, port, config, gateway, why);
 	return port->config.exclusive ? primary_restore(config->ifname, why) : 0;
 }
 
@@ -198,11 +198,11 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 	struct failure refusal = {0};
 	struct link_config live = with_lease(config, same ? port->gateway_client : NULL, &refusal);
 	/* Other ways out go before this one comes, and come back only after it has gone. */
-	int error = config->exclusive ? change_exclusive(port, config, gateway, why) : 0;
+	int error = config->exclusive ? change_exclusive(vs, port, config, gateway, why) : 0;
 	if (!error)
 		error = link_change(ifname, &port->live, &live, why);
 	if (!error && !config->exclusive)
-		error = change_exclusive(port, config, gateway, why);
+		error = change_exclusive(vs, port, config, gateway, why);
 	if (error)
 		return error;
 	if (live.mtu != port->live.mtu)

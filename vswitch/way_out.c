@@ -32,23 +32,22 @@ static struct primary_config primary_config_of(const struct port_config *config,
 	return kept;
 }
 
-static void tell_unfiltered(const struct primary_state *state)
+static void tell_unfiltered(struct vswitch *vs, const struct primary_state *state)
 {
-	static bool told;
-	if (state->unfiltered[0] && !told)
+	if (state->unfiltered[0] && !vs->told_unfiltered)
 		log_line(LOG_WARNING, "multicast and broadcast of pods' sockets that are bound to their first "
 				      "interface are not stopped: %s",
 			 state->unfiltered);
-	told = told || state->unfiltered[0];
+	vs->told_unfiltered = vs->told_unfiltered || state->unfiltered[0];
 }
 
-int way_out_take(struct port *port, const struct port_config *config, const struct gateway *gateway,
-		 struct failure *why)
+int way_out_take(struct vswitch *vs, struct port *port, const struct port_config *config,
+		 const struct gateway *gateway, struct failure *why)
 {
 	struct primary_config kept = primary_config_of(config, gateway);
 	int error = primary_take(config->ifname, &kept, &port->primary, why);
 	if (!error)
-		tell_unfiltered(&port->primary);
+		tell_unfiltered(vs, &port->primary);
 	return error;
 }
 
@@ -59,9 +58,9 @@ void way_out_watch(struct port *port, uint64_t now)
 }
 
 /* In the pod's namespace. How many things were not as they should be, or a negative errno. */
-static int repair(struct port *port, struct failure *why)
+static int repair(struct vswitch *vs, struct port *port, struct failure *why)
 {
-	int error = way_out_take(port, &port->config, port->gateway, why);
+	int error = way_out_take(vs, port, &port->config, port->gateway, why);
 	int lacked = error ? error : link_repair(port->config.ifname, &port->live, why);
 	return lacked < 0 ? lacked : lacked + (int)port->primary.changes;
 }
@@ -89,7 +88,7 @@ uint64_t way_out_turn(struct vswitch *vs, struct port *port, uint64_t now)
 		return port->check_at;
 	int found = netns_enter(&port->netns, &why);
 	if (!found) {
-		found = repair(port, &why);
+		found = repair(vs, port, &why);
 		netns_return(&vs->home);
 	}
 	note_check(port, found, &why, now);

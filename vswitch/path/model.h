@@ -258,6 +258,7 @@ struct vswitch {
 	int wakeup;        /* eventfd: a worker wants the control thread */
 	int alarm;         /* timerfd: a gateway client has something due */
 	int attention; /* epoll: the two above (data ATTENTION_OTHER) and the clients' sockets (data: the port's id) */
+	bool told_unfiltered; /* that pods have no packet filter was logged */
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[16];
