@@ -587,6 +587,11 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 		code = primary_close_ways(&s, config, state, why);
 	if (!code)
 		code = primary_forget_old(&s, why);
+	if (!code && s.took_over)
+		code = primary_read(&s, why);
+	/* The main table may be asked now that no route there refuses everything. */
+	if (!code && s.took_over)
+		code = put_rules(&s, config, state, why);
 	state->changes = s.grows ? 0 : s.changes;
 	primary_close(&s);
 	return code;

@@ -71,7 +71,8 @@ int primary_forget_old(struct primary_session *s, struct failure *why)
 {
 	int code = 0;
 
-	if (!has_old(s))
+	s->took_over = has_old(s);
+	if (!s->took_over)
 		return 0;
 	for (size_t i = 0; !code && i < s->list.n; i++) {
 		const struct route *route = &s->list.routes[i];

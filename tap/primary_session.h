@@ -34,6 +34,7 @@ struct primary_session {
 	size_t n_links;
 	unsigned changes; /* made so far, to what was not as it should be */
 	bool grows;       /* an interface has come: what changes has to change */
+	bool took_over;   /* something that an earlier version had left was removed */
 };
 
 /* Opens a session and reads. On success it has to be closed. */

@@ -54,8 +54,26 @@ echo "== without"
 seen "${OUTSIDE[@]}" "${GROUPS4[@]}" "${GROUPS6[@]}"
 same "the capture sees ways to every address" 9 "$(wc -l <"$TMP/left")"
 
-echo "== exclusive"
+echo "== what was connected before"
+bg node socat TCP6-LISTEN:7000,fork,ipv6only=0 OPEN:/dev/null
+poll 5 listening node t 7000
+mkfifo "$TMP/go"
+p "$PYTHON" "$HERE/ways.py" hold 10.1.1.2 fd01:1::2 "${OUTSIDE[@]}" <"$TMP/go" >"$TMP/held" &
+PIDS+=($!)
+exec 7>"$TMP/go"
+poll 5 grep -q ready "$TMP/held"
 attach
+bgpkt node "$TMP/seen" toward pod1 "${OUTSIDE[@]}"
+capture=$!
+echo go >&7
+exec 7>&-
+poll 5 not kill -0 "${PIDS[-2]}" 2>/dev/null
+pkt pod1 frames eth0 good:end
+poll 5 grep -q '^good:end$' "$TMP/seen"
+quit $capture
+same "nothing of it leaves any more" 0 "$(grep -c '^to ' "$TMP/seen" || true)"
+
+echo "== exclusive"
 closed "nothing leaves"
 check "what is kept is reached" p ping -c1 -W1 10.96.0.10
 check "bound to the interface, too" p ping -c1 -W1 -I eth0 10.96.0.10

@@ -3,8 +3,10 @@
 """ways.py - tries to send past the TAP, in every way that an unprivileged program or one with raw sockets has
 
     ways.py DEVICE IPV4-SOURCE IPV6-SOURCE ADDRESS...
+    ways.py hold IPV4-SOURCE IPV6-SOURCE ADDRESS...
     ways.py segment IPV4-SOURCE PORT ADDRESS PORT syn|ack
 
+The second form connects by UDP and TCP (port 7000), prints "ready", and sends on these connections once a line comes in.
 Each way is tried for each address that fits it; what the kernel refuses is passed over. What leaves is for a capture
 to say.
 """
@@ -102,6 +104,27 @@ def made_by_hand(family, where, to):
         sock.sendto(head + ECHO, (to[0], 0))
 
 
+def hold(source4, source6, *addresses):
+    """Sockets that were connected, and have found their route, before somebody closes it."""
+    socks = []
+    for address in addresses:
+        family, source = (socket.AF_INET6, source6) if ":" in address else (socket.AF_INET, source4)
+        for kind, bind in ((socket.SOCK_STREAM, 0), (socket.SOCK_DGRAM, 0), (socket.SOCK_DGRAM, 1)):
+            socks.append(socket.socket(family, kind))
+            if bind:
+                socks[-1].bind((source, 0))
+            socks[-1].connect((address, 7000))
+            socks[-1].send(b"x")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(3):
+        for sock in socks:
+            try:
+                sock.send(b"y")
+            except OSError:
+                pass
+
+
 def segment(source, source_port, to, port, flag):
     """One TCP segment without data, made by hand."""
     tcp = struct.pack("!HHIIBBHHH", int(source_port), int(port), 1, 1, 0x50, 2 if flag == "syn" else 0x10, 1000, 0, 0)
@@ -112,6 +135,8 @@ def segment(source, source_port, to, port, flag):
 
 
 def main():
+    if sys.argv[1] == "hold":
+        return hold(*sys.argv[2:])
     if sys.argv[1] == "segment":
         return segment(*sys.argv[2:])
     device, source4, source6, *addresses = sys.argv[1:]
