@@ -20,6 +20,7 @@
 #include "tap/link_target.h"
 
 #include <linux/if_addr.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/route/nexthop.h>
@@ -56,8 +57,19 @@ static int apply_mtu(struct link_target *t, unsigned mtu, struct link_made *made
 	return code ? link_refuse(t, code, "mtu", text, why) : 0;
 }
 
+/*
+ * A connection that was there before the TAP goes on with the address of another interface. Asking for the gateway by
+ * ARP with that address would give it away, and a gateway with a reverse path filter would not answer (arp_announce 2).
+ */
+static void announce_own_address(struct link_target *t)
+{
+	(void)link_set_devconf(t, IPV4_DEVCONF_ARP_ANNOUNCE, 2);
+}
+
 static int apply_up(struct link_target *t, struct link_made *made, struct failure *why)
 {
+	if (!t->up)
+		announce_own_address(t);
 	int code = t->up ? 0 : link_set_flags(t, IFF_UP, IFF_UP);
 
 	made->up = !code && !t->up;

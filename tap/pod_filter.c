@@ -13,7 +13,8 @@
  *
  *    way_out   postrouting, last    other interfaces than those watched pass; answers that are marked pass; broadcasts
  *                                   are dropped, networks that stay pass, and so does what the link needs (IGMP: RFC
- *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861); the rest is dropped and counted
+ *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861); the rest is dropped and
+ * counted
  *
  * With `inbound`, by connection tracking:
  *
@@ -128,8 +129,7 @@ static void write_inbound(FILE *out, const struct pod_filter *filter)
 		"fib daddr type != local accept\n"
 		"ct direction original ct state new ct mark set ct mark & 0x%08x | 0x%08x\n"
 		"ct direction original ct mark & 0x%08x == 0x%08x meta mark set meta mark & 0x%08x | 0x%08x\n}\n",
-		~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK,
-		POD_FILTER_MARK);
+		~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK, POD_FILTER_MARK);
 	fprintf(out,
 		"chain answers {\ntype route hook output priority -149; policy accept;\n"
 		"ct direction reply ct mark & 0x%08x == 0x%08x tcp flags & (fin | syn | rst | ack) != syn "
@@ -227,7 +227,7 @@ static bool is_intact(struct pod_filter_state *state, uint64_t text, uint32_t ge
 }
 
 /* Whether it is only `inbound` that this kernel cannot do. */
-static int explain_refusal(const struct pod_filter *filter, int code, struct failure *why)
+static int explain_filter(const struct pod_filter *filter, int code, struct failure *why)
 {
 	struct pod_filter plain = *filter;
 	char *text;
@@ -265,7 +265,7 @@ int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *sta
 	code = run_rules(text, NULL, why);
 	free(text);
 	if (code)
-		return explain_refusal(filter, code, why);
+		return explain_filter(filter, code, why);
 	*state = (struct pod_filter_state){.text = hash};
 	if (run_rules(LIST, &state->listing, NULL) || read_generation(&state->generation))
 		*state = (struct pod_filter_state){0};

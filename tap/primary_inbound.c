@@ -9,8 +9,8 @@
 
 /*
  * With a strict filter (rp_filter 1) the kernel drops what comes in by another interface than the one by which an
- * answer would leave. src_valid_mark makes it look for that with the packet's mark, for which there is a rule. IFLA_AF_SPEC
- * works without a writable /proc/sys.
+ * answer would leave. src_valid_mark makes it look for that with the packet's mark, for which there is a rule.
+ * IFLA_AF_SPEC works without a writable /proc/sys.
  */
 static struct nl_msg *accept_message(const struct primary_link *link)
 {
@@ -36,7 +36,8 @@ static struct nl_msg *accept_message(const struct primary_link *link)
  */
 static void reflect_marks(void)
 {
-	static const char *const settings[] = {"/proc/sys/net/ipv4/tcp_fwmark_accept", "/proc/sys/net/ipv4/fwmark_reflect",
+	static const char *const settings[] = {"/proc/sys/net/ipv4/tcp_fwmark_accept",
+					       "/proc/sys/net/ipv4/fwmark_reflect",
 					       "/proc/sys/net/ipv6/fwmark_reflect"};
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {

@@ -15,10 +15,10 @@ static enum link_stage stage_of(uint32_t group)
 static void keep_link(struct primary_session *s, struct rtnl_link *link)
 {
 	unsigned ifindex = (unsigned)rtnl_link_get_ifindex(link);
-	struct primary_link *found = &s->links[s->n_links];
 
 	if (ifindex == s->ifindex || rtnl_link_get_flags(link) & IFF_LOOPBACK)
 		return;
+	struct primary_link *found = &s->links[s->n_links];
 	found->ifindex = ifindex;
 	found->stage = stage_of(rtnl_link_get_group(link));
 	snprintf(found->name, sizeof(found->name), "%s", rtnl_link_get_name(link));
@@ -35,7 +35,7 @@ static int read_links(struct primary_session *s, struct failure *why)
 	s->links = calloc((size_t)nl_cache_nitems(links) + 1, sizeof(*s->links));
 	if (!s->links)
 		code = fail(why, -ENOMEM, NULL, "no memory for the interfaces");
-	for (struct nl_object *o = nl_cache_get_first(links); !code && o; o = nl_cache_get_next(o))
+	for (struct nl_object *o = nl_cache_get_first(links); s->links && o; o = nl_cache_get_next(o))
 		keep_link(s, (struct rtnl_link *)o);
 	nl_cache_free(links);
 	return code;

@@ -65,10 +65,10 @@ static void note_foreign(struct rule_list *list, const struct nlmsghdr *raw)
 static int take_rule(struct nl_msg *msg, void *context)
 {
 	struct nlmsghdr *raw = nlmsg_hdr(msg);
-	const struct fib_rule_hdr *head = nlmsg_data(raw);
 	struct rule_reader *reader = context;
 
-	if (raw->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(raw, sizeof(*head)) || rule_u32(raw, FRA_PRIORITY))
+	if (raw->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(raw, sizeof(struct fib_rule_hdr)) ||
+	    rule_u32(raw, FRA_PRIORITY))
 		return NL_OK;
 	struct rule rule = rule_of(raw);
 	if (is_protocol(raw, reader->protocol))

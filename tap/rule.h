@@ -17,9 +17,9 @@
 
 struct rule {
 	uint8_t family;
-	uint8_t action;     /* FR_ACT_TO_TBL or FR_ACT_UNREACHABLE */
-	uint32_t table;     /* of FR_ACT_TO_TBL */
-	uint32_t mark;      /* of packets with this fwmark under `mask`; mask 0: of all */
+	uint8_t action; /* FR_ACT_TO_TBL or FR_ACT_UNREACHABLE */
+	uint32_t table; /* of FR_ACT_TO_TBL */
+	uint32_t mark;  /* of packets with this fwmark under `mask`; mask 0: of all */
 	uint32_t mask;
 	char oif[IFNAMSIZ]; /* of sockets that are bound to this interface; "": of all */
 	bool narrow;        /* what the table says counts only with a prefix longer than `beyond` bits, and by an */

@@ -181,8 +181,8 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 /* Changing */
 
 /* In the pod's namespace. */
-static int change_exclusive(struct vswitch *vs, struct port *port, const struct port_config *config, const struct gateway *gateway,
-			    struct failure *why)
+static int change_exclusive(struct vswitch *vs, struct port *port, const struct port_config *config,
+			    const struct gateway *gateway, struct failure *why)
 {
 	if (config->exclusive)
 		return way_out_take(vs, port, config, gateway, why);

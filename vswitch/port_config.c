@@ -31,9 +31,9 @@ struct link_config port_wanted_link(const struct port_config *config)
 
 static bool same_conduct(const struct port_config *a, const struct port_config *b)
 {
-	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive &&
-	       a->inbound == b->inbound && prefix_equal(&a->network, &b->network) &&
-	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
+	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive && a->inbound == b->inbound &&
+	       prefix_equal(&a->network, &b->network) && !strcmp(a->hostname, b->hostname) &&
+	       prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
 
 bool port_is_same(const struct port *port, const struct port_config *config)

@@ -3,8 +3,8 @@
 #include "tap/base/clock.h"
 #include "vswitch/gateway.h"
 #include "vswitch/pod_network.h"
-#include "vswitch/way_out.h"
 #include "vswitch/switch.h"
+#include "vswitch/way_out.h"
 
 #include <string.h>
 

@@ -35,14 +35,15 @@ static struct primary_config primary_config_of(const struct port_config *config,
 static void tell_unfiltered(struct vswitch *vs, const struct primary_state *state)
 {
 	if (state->unfiltered[0] && !vs->told_unfiltered)
-		log_line(LOG_WARNING, "multicast and broadcast of pods' sockets that are bound to their first "
-				      "interface are not stopped: %s",
+		log_line(LOG_WARNING,
+			 "multicast and broadcast of pods' sockets that are bound to their first "
+			 "interface are not stopped: %s",
 			 state->unfiltered);
 	vs->told_unfiltered = vs->told_unfiltered || state->unfiltered[0];
 }
 
-int way_out_take(struct vswitch *vs, struct port *port, const struct port_config *config,
-		 const struct gateway *gateway, struct failure *why)
+int way_out_take(struct vswitch *vs, struct port *port, const struct port_config *config, const struct gateway *gateway,
+		 struct failure *why)
 {
 	struct primary_config kept = primary_config_of(config, gateway);
 	int error = primary_take(config->ifname, &kept, &port->primary, why);
@@ -103,7 +104,9 @@ void way_out_report(const struct port *port, struct port_way_out *out)
 	uint64_t now = clock_ms();
 	*out = (struct port_way_out){
 		.exclusive = port->config.exclusive,
-		.state = port->disorder[0] ? "broken" : port->primary.preceded ? "preceded" : "closed",
+		.state = port->disorder[0]        ? "broken"
+			 : port->primary.preceded ? "preceded"
+						  : "closed",
 		.checked = port->checked_at ? (unsigned)((now - port->checked_at) / 1000) : 0,
 		.repairs = port->repairs,
 		.repaired = port->repaired_at ? (unsigned)((now - port->repaired_at) / 1000) : 0,

@@ -11,8 +11,8 @@
 #include "vswitch/switch.h"
 
 /* In the pod's namespace: primary_take() with what `config` and the gateway (NULL: none) keep. */
-int way_out_take(struct vswitch *vs, struct port *port, const struct port_config *config,
-		 const struct gateway *gateway, struct failure *why);
+int way_out_take(struct vswitch *vs, struct port *port, const struct port_config *config, const struct gateway *gateway,
+		 struct failure *why);
 
 /* Plans the first check. */
 void way_out_watch(struct port *port, uint64_t now);

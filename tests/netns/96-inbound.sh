@@ -41,6 +41,7 @@ table ip nat {
 	chain pre { type nat hook prerouting priority dstnat; tcp dport 8080 dnat to 10.1.1.2:80; }
 }
 X
+# shellcheck disable=SC2016 # the dollars are sh's
 printf '#!/bin/sh\nread -r line\nwhile [ "${#line}" -gt 1 ]; do read -r line || exit; done\nprintf "HTTP/1.0 200 OK\\r\\n\\r\\npage"\n' >"$TMP/serve"
 chmod +x "$TMP/serve"
 bg pod1 socat TCP6-LISTEN:80,fork,reuseaddr,ipv6only=0 SYSTEM:"$TMP/serve"

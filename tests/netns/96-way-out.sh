@@ -79,7 +79,7 @@ check "what is kept is reached" p ping -c1 -W1 10.96.0.10
 check "bound to the interface, too" p ping -c1 -W1 -I eth0 10.96.0.10
 check "the node is reached" p ping -c1 -W1 fd01:1::1
 check "the node is reached by its link-local address" p ping -c1 -W1 "$(link_local)%eth0"
-check "the gateway is reached" p ping -c1 -W1 172.16.0.1
+check "the gateway is reached" poll 5 p ping -c1 -W1 172.16.0.1
 check "a neighbour in the pod's second network has a route" says 'dev net1' p ip route get 10.8.0.9
 check "the node resolves the pod's address" n ping -6 -c1 -W1 fd01:1::2
 same "it says so" "closed 0 true" "$(way_out state) $(way_out repairs) $(way_out filtered)"

@@ -102,8 +102,10 @@ static void ip_node(const char *lines)
 #define WAY4 "ip -4 route 2>&1 show table 1886584835"
 #define WAY6 "ip -6 route show table 1886584835 | grep -v -e fe80::/64 -e 'dev vx0'"
 #define BOUND "ip -4 route show table 1886584836"
-#define RULES4 "ip rule | grep '^0:.*proto' | cut -f2 | sed 's/ *proto.*//; s/from all //; s/lookup 188658483/lookup T/'"
-#define RULES6 "ip -6 rule | grep '^0:.*proto' | cut -f2 | sed 's/ *proto.*//; s/from all //; s/lookup 188658483/lookup T/'"
+#define RULES4                                                                                                         \
+	"ip rule | grep '^0:.*proto' | cut -f2 | sed 's/ *proto.*//; s/from all //; s/lookup 188658483/lookup T/'"
+#define RULES6                                                                                                         \
+	"ip -6 rule | grep '^0:.*proto' | cut -f2 | sed 's/ *proto.*//; s/from all //; s/lookup 188658483/lookup T/'"
 /* For ip, a table that never had a route is an error. */
 #define OURS                                                                                                           \
 	"{ ip route show table all proto 80; ip -6 route show table all proto 80; " WAY4 "; " WAY6 "; " BOUND          \
@@ -314,6 +316,8 @@ static void test_give_back(void **state)
 	assert_shows(OURS, "");
 }
 
+#define COPY "route add 10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5 table 1886584835"
+
 /* What a call leaves that is cut short between any two of its messages, and what others add. */
 static void test_cut_short(void **state)
 {
@@ -321,9 +325,8 @@ static void test_cut_short(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual();
 	static const char *const states[] = {
-		"route add 10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5 table 1886584835",
-		"route add 10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5 table 1886584835\n"
-		"route add 10.96.0.0/12 via 10.244.1.1 proto 80 table 1886584835",
+		COPY,
+		COPY "\nroute add 10.96.0.0/12 via 10.244.1.1 proto 80 table 1886584835",
 		"route add 10.244.2.7 via 10.244.1.7 proto 80 table 1886584835",
 		"route add 10.1.0.0/16 via 10.244.1.1 proto 80 table 1886584835",
 		"route add local default dev eth0 table 1886584836 proto 80 metric 2",
@@ -784,12 +787,14 @@ static void test_second_interface(void **state)
 	assert_done(primary_take("vx0", &config, &memory, &why));
 	ip("link add net1 type veth peer name peer1\nlink set peer1 up\nlink set net1 up");
 	assert_done(primary_take("vx0", &config, &memory, &why));
-	ip("addr add 10.7.0.5/24 dev net1\naddr add fd07::5/64 dev net1 nodad\nroute add default via 10.7.0.1 metric 5");
+	ip("addr add 10.7.0.5/24 dev net1\naddr add fd07::5/64 dev net1 nodad\nroute add default via 10.7.0.1 metric "
+	   "5");
 	assert_done(primary_take("vx0", &config, &memory, &why));
 	assert_shows(WAY4 " | grep net1", "10.7.0.0/24 dev net1 proto kernel scope link src 10.7.0.5\n");
 	assert_shows(WAY6 " | grep net1", "fd07::/64 dev net1 proto kernel metric 256 pref medium\n");
-	assert_shows(RULES4 " | sort | grep -v main", "lookup T5\noif eth0 lookup T6\noif net1 lookup T6\noif peer1 lookup T6\n"
-				       "unreachable\n");
+	assert_shows(RULES4 " | sort | grep -v main",
+		     "lookup T5\noif eth0 lookup T6\noif net1 lookup T6\noif peer1 lookup T6\n"
+		     "unreachable\n");
 	assert_shows(RULES4 " | tail -n1", "unreachable\n");
 	assert_shows(BOUND " | grep -c local", "3\n");
 	ip("route add 10.70.0.0/16 via 10.7.0.1");
@@ -836,11 +841,11 @@ static void test_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRESH(test_take),         FRESH(test_give_back),      FRESH(test_cut_short),
-		FRESH(test_calico),       FRESH(test_defaults),       FRESH(test_several),
-		FRESH(test_no_default),   FRESH(test_own_routes),     FRESH(test_remote_in_overlay),
-		FRESH(test_change),       FRESH(test_packets),        FRESH(test_packets_calico),
-		FRESH(test_repair),       FRESH(test_take_over),      FRESH(test_second_interface),
+		FRESH(test_take),         FRESH(test_give_back),  FRESH(test_cut_short),
+		FRESH(test_calico),       FRESH(test_defaults),   FRESH(test_several),
+		FRESH(test_no_default),   FRESH(test_own_routes), FRESH(test_remote_in_overlay),
+		FRESH(test_change),       FRESH(test_packets),    FRESH(test_packets_calico),
+		FRESH(test_repair),       FRESH(test_take_over),  FRESH(test_second_interface),
 		FRESH(test_without_ipv6), FRESH(test_wrong),
 	};
 
