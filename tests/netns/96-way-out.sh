@@ -27,7 +27,7 @@ closed() { # closed TEXT: nothing leaves
 }
 attach() {
 	ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --address fd42::11/64 \
-		--default-via 172.16.0.1 --exclusive on --keep 10.96.0.0/16 "$@"
+		--default-via 172.16.0.1 --exclusive on --keep 10.96.0.0/16
 }
 link_local() { n ip -6 -o addr show dev pod1 scope link | awk '{ sub("/.*", "", $4); print $4 }'; }
 group() { p ip -d -j link show "$1" | jq -r '.[0].group'; }
