@@ -154,20 +154,36 @@ static struct prefix find_lease(const struct port_config *config)
 	return (struct prefix){0};
 }
 
+/*
+ * In the pod's namespace, with the way out taken: an interface that was there before gets what it lacks. A lease of an
+ * earlier podswitchd that must not be used any more goes at once.
+ */
+static void take_up(const struct port_config *config, const struct prefix *hint, struct link_config *live)
+{
+	struct failure why = {0};
+	struct link_config with = *live;
+	if (hint->length && live->n_addresses < LINK_MAX_ADDRESSES) {
+		with.addresses[with.n_addresses++] = *hint;
+		if (overlap_check(config, hint, "the lease", NULL, NULL))
+			(void)link_change(config->ifname, &with, live, NULL);
+		else
+			*live = with;
+	}
+	if (config->exclusive && link_repair(config->ifname, live, &why) < 0)
+		log_line(LOG_WARNING, "port %s: its interface cannot be repaired: %s", config->name, why.text);
+}
+
 int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		     struct failure *why)
 {
 	const struct port_config *config = &port->config;
 	struct prefix hint = adopt ? find_lease(config) : (struct prefix){0};
 	struct link_config live = asked_link(config);
-	if (hint.length && live.n_addresses < LINK_MAX_ADDRESSES)
-		live.addresses[live.n_addresses++] = hint;
 	int error = config->exclusive ? way_out_take(vs, port, config, gateway, why) : 0;
 	if (!error && !adopt)
 		error = link_setup(config->ifname, &live, why);
-	else if (!error && config->exclusive && link_repair(config->ifname, &live, why) < 0)
-		log_line(LOG_WARNING, "port %s: its interface cannot be repaired: %s", config->name,
-			 why ? why->text : "");
+	else if (!error)
+		take_up(config, &hint, &live);
 	if (!error)
 		error = start_client(vs, port, config, hint.length ? &hint.address : NULL, why);
 	if (error && config->exclusive && !adopt)

@@ -778,6 +778,25 @@ static void test_packets_calico(void **state)
 	check_leaks();
 }
 
+/* Default routes that lead through the TAP and around it at once. */
+static void test_mixed(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	ip("route del default via 10.244.1.1\nroute del default via fd00:1::1 dev eth0\n"
+	   "addr add 172.16.0.10/24 dev vx0\naddr add fd16::10/64 dev vx0 nodad\n"
+	   "route add default via fd16::1 dev vx0\nroute append default via fd00:1::1 dev eth0\n"
+	   "route append default via fd00:1::2 dev eth0\n"
+	   "route add default nexthop via 172.16.0.1 dev vx0 nexthop via 10.244.1.1 dev eth0 weight 3");
+	assert_shows("ip -6 route show default | grep -c nexthop", "3\n");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, USUAL4);
+	assert_shows(WAY6 " | grep fd00::/16", "fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n");
+	assert_shows(WAY6 " | grep -c default || true", "0\n");
+}
+
 static void test_second_interface(void **state)
 {
 	(void)state;
@@ -841,12 +860,24 @@ static void test_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRESH(test_take),         FRESH(test_give_back),  FRESH(test_cut_short),
-		FRESH(test_calico),       FRESH(test_defaults),   FRESH(test_several),
-		FRESH(test_no_default),   FRESH(test_own_routes), FRESH(test_remote_in_overlay),
-		FRESH(test_change),       FRESH(test_packets),    FRESH(test_packets_calico),
-		FRESH(test_repair),       FRESH(test_take_over),  FRESH(test_second_interface),
-		FRESH(test_without_ipv6), FRESH(test_wrong),
+		FRESH(test_take),
+		FRESH(test_give_back),
+		FRESH(test_cut_short),
+		FRESH(test_calico),
+		FRESH(test_defaults),
+		FRESH(test_several),
+		FRESH(test_no_default),
+		FRESH(test_own_routes),
+		FRESH(test_remote_in_overlay),
+		FRESH(test_change),
+		FRESH(test_packets),
+		FRESH(test_packets_calico),
+		FRESH(test_mixed),
+		FRESH(test_repair),
+		FRESH(test_take_over),
+		FRESH(test_second_interface),
+		FRESH(test_without_ipv6),
+		FRESH(test_wrong),
 	};
 
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
