@@ -173,4 +173,13 @@ p ip route del 128.0.0.0/1
 p ip -6 route del 2000::/3 dev eth0
 same "everything is as it was" "$before" "$(plain)"
 
+echo "== the tunnel through the pod's own network"
+ctl gateway remove a
+gateway a 1 --underlay pod
+attach
+check "the gateway is reached" poll 5 p ping -c1 -W1 172.16.0.1
+closed "nothing else leaves"
+ctl port remove pod1
+same "everything is as it was" "$before" "$(plain)"
+
 finish
