@@ -25,8 +25,8 @@ closed() { # closed TEXT: nothing leaves
 	seen "${OUTSIDE[@]}" "${GROUPS4[@]}" "${GROUPS6[@]}"
 	same "$1" "" "$(cat "$TMP/left")"
 }
-attach() {
-	ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --address fd42::11/64 \
+attach() { # attach GATEWAY
+	ctl port add pod1 --gateway "$1" --netns "$P-pod1" --address 172.16.0.11/24 --address fd42::11/64 \
 		--default-via 172.16.0.1 --exclusive on --keep 10.96.0.0/16
 }
 link_local() { n ip -6 -o addr show dev pod1 scope link | awk '{ sub("/.*", "", $4); print $4 }'; }
@@ -37,6 +37,7 @@ plain() { { p ip -4 route show table all; p ip -6 route show table all; p ip rul
 
 build
 far gwa
+far gwb
 n ip addr add 198.51.100.1/32 dev lo
 n ip addr add 2001:db8:51::1/128 dev lo
 n ip addr add 10.96.0.10/32 dev lo
@@ -62,7 +63,7 @@ p "$PYTHON" "$HERE/ways.py" hold 10.1.1.2 fd01:1::2 "${OUTSIDE[@]}" <"$TMP/go" >
 PIDS+=($!)
 exec 7>"$TMP/go"
 poll 5 grep -q ready "$TMP/held"
-attach
+attach a
 bgpkt node "$TMP/seen" toward pod1 "${OUTSIDE[@]}"
 capture=$!
 echo go >&7
@@ -156,7 +157,7 @@ p ip route del 198.51.100.0/24 table local
 p ip -6 route del 2001:db8:51::/64 dev eth0 table local
 p ip route del 198.51.100.1
 p ip -6 route del 2001:db8:51::/48 dev eth0
-attach
+attach a
 closed "halves, other tables and rules are closed, too"
 same "a rule that came before ours comes behind" "unreachable;lookup 100;" "$(p ip rule | sed -n '/^0:/s/.*\(unreachable\|lookup 100\).*/\1/p' | tail -n 2 | tr '\n' ';')"
 same "and all is well" closed "$(way_out state)"
@@ -174,9 +175,8 @@ p ip -6 route del 2000::/3 dev eth0
 same "everything is as it was" "$before" "$(plain)"
 
 echo "== the tunnel through the pod's own network"
-ctl gateway remove a
-gateway a 1 --underlay pod
-attach
+gateway b 2 --underlay pod
+attach b
 check "the gateway is reached" poll 5 p ping -c1 -W1 172.16.0.1
 closed "nothing else leaves"
 ctl port remove pod1
