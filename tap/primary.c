@@ -52,17 +52,10 @@
 #include "tap/primary.h"
 
 #include "tap/primary_session.h"
-#include "tap/rule.h"
 
-#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define WIDE_IP4 8  /* a prefix that is shorter is a default route; 10.0.0.0/8 is none */
-#define WIDE_IP6 16 /* the same, but for unique local addresses (RFC 4193) and link-local ones */
-
-static const uint8_t families[] = {AF_INET, AF_INET6};
 
 /* What is wanted */
 
@@ -106,16 +99,6 @@ static int primary_check_config(const struct primary_config *config, struct fail
 }
 
 /* What there is */
-
-static bool is_wide(const struct prefix *to)
-{
-	const uint8_t *bytes = to->address.bytes;
-
-	if (to->address.family == AF_INET)
-		return to->length < WIDE_IP4;
-	return to->length < WIDE_IP6 && !(to->length >= 7 && (bytes[0] & 0xfe) == 0xfc) &&
-	       !(to->length >= 10 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80);
-}
 
 /* In a table of the pod's own. */
 static bool is_own(const struct route *route)
@@ -176,7 +159,7 @@ static bool has_copy(const struct primary_session *s, const struct prefix *to)
 
 static bool is_copied(const struct primary_session *s, const struct route *route)
 {
-	return is_own(route) && !is_wide(&route->to) && route_uses_other(route, s->ifindex) &&
+	return is_own(route) && !primary_is_wide(&route->to) && route_uses_other(route, s->ifindex) &&
 	       (route->type == RTN_UNICAST || route->type == RTN_UNREACHABLE || route->type == RTN_BLACKHOLE ||
 		route->type == RTN_PROHIBIT);
 }
@@ -345,145 +328,6 @@ static int stop_bound(struct primary_session *s, struct failure *why)
 		    : 0;
 }
 
-/* Rules */
-
-/* A route that refuses ends the look-up, however short its prefix is; the main table must not be asked then. */
-static bool refuses_widely(const struct primary_session *s, uint8_t family)
-{
-	for (size_t i = 0; i < s->list.n; i++) {
-		const struct route *route = &s->list.routes[i];
-		if (route->table == RT_TABLE_MAIN && route->family == family && route->type != RTN_UNICAST &&
-		    is_wide(&route->to))
-			return true;
-	}
-	return false;
-}
-
-static void want_rules(const struct primary_session *s, const struct primary_config *config, uint8_t family,
-		       struct rule_list *out)
-{
-	struct rule answers = {.family = family,
-			       .action = FR_ACT_TO_TBL,
-			       .table = RT_TABLE_MAIN,
-			       .mark = POD_FILTER_MARK,
-			       .mask = POD_FILTER_MASK};
-	struct rule later = {.family = family,
-			     .action = FR_ACT_TO_TBL,
-			     .table = RT_TABLE_MAIN,
-			     .narrow = true,
-			     .beyond = family == AF_INET ? WIDE_IP4 - 1 : WIDE_IP6 - 1,
-			     .except = PRIMARY_FROZEN_GROUP};
-	struct rule way = {.family = family, .action = FR_ACT_TO_TBL, .table = PRIMARY_WAY_TABLE};
-	struct rule end = {.family = family, .action = FR_ACT_UNREACHABLE};
-
-	*out = (struct rule_list){0};
-	if (config->inbound)
-		rule_list_append(out, &answers);
-	if (!refuses_widely(s, family))
-		rule_list_append(out, &later);
-	rule_list_append(out, &way);
-	/* One place is the last rule's. */
-	for (size_t i = 0; family == AF_INET && i < s->n_links && out->n < RULE_MAX - 1; i++) {
-		struct rule bound = {.family = family, .action = FR_ACT_TO_TBL, .table = PRIMARY_BOUND_TABLE};
-		memcpy(bound.oif, s->links[i].name, sizeof(bound.oif));
-		rule_list_append(out, &bound);
-	}
-	rule_list_append(out, &end);
-}
-
-/* A kernel without IPv6 has no IPv6 to stop. */
-static bool lacks_family(uint8_t family, int code)
-{
-	return family == AF_INET6 && (code == -EOPNOTSUPP || code == -EAFNOSUPPORT);
-}
-
-static int read_rules(struct primary_session *s, uint8_t family, struct rule_list *out, struct failure *why)
-{
-	int code = rule_list_read(&s->nl, family, PRIMARY_PROTOCOL, out);
-
-	return !code || lacks_family(family, code) ? code
-						   : fail(why, code, NULL, "cannot list the rules: %s", s->nl.text);
-}
-
-static bool has_frozen(const struct primary_session *s)
-{
-	for (size_t i = 0; i < s->n_links; i++) {
-		if (s->links[i].stage == LINK_FROZEN)
-			return true;
-	}
-	return false;
-}
-
-/* Whether the rules of each family are in force, so that the pod's routes were copied. */
-static int are_in_force(struct primary_session *s, bool out[static 2], struct failure *why)
-{
-	struct rule_list rules;
-	int code = 0;
-
-	for (size_t i = 0; !code && i < sizeof(families); i++) {
-		code = read_rules(s, families[i], &rules, why);
-		out[i] = !code && has_frozen(s) && rules.n && rules.rules[rules.n - 1].action == FR_ACT_UNREACHABLE;
-		code = lacks_family(families[i], code) ? 0 : code;
-	}
-	return code;
-}
-
-static int put_rules(struct primary_session *s, const struct primary_config *config, struct primary_state *state,
-		     struct failure *why)
-{
-	struct rule_list now, wanted;
-	int code = 0;
-
-	state->preceded = false;
-	for (size_t i = 0; !code && i < sizeof(families); i++) {
-		code = read_rules(s, families[i], &now, why);
-		if (lacks_family(families[i], code))
-			return 0;
-		want_rules(s, config, families[i], &wanted);
-		if (code || rule_list_equal(&now, &wanted, false))
-			continue;
-		s->changes += !rule_list_equal(&now, &wanted, true);
-		code = rule_list_change(&s->nl, &now, &wanted, PRIMARY_PROTOCOL);
-		if (code)
-			fail(why, code, NULL, "cannot put the rules of IPv%d in force: %s",
-			     families[i] == AF_INET6 ? 6 : 4, s->nl.text);
-	}
-	return code;
-}
-
-/* Somebody else's rules with preference 0 may have been there first, or be first since ours were exchanged. */
-static int lead_rules(struct primary_session *s, struct primary_state *state, struct failure *why)
-{
-	struct rule_list now;
-	int code = 0;
-
-	for (size_t i = 0; !code && i < sizeof(families); i++) {
-		code = read_rules(s, families[i], &now, why);
-		if (lacks_family(families[i], code))
-			return 0;
-		if (!code && now.is_preceded && rule_move_foreign(&s->nl, &now))
-			state->preceded = true;
-		state->preceded = state->preceded || now.n_foreign == RULE_FOREIGN_MAX;
-	}
-	return code;
-}
-
-static int delete_rules(struct primary_session *s, struct failure *why)
-{
-	static const struct rule_list nothing;
-	struct rule_list now;
-	int code = 0;
-
-	for (size_t i = 0; !code && i < sizeof(families); i++) {
-		code = read_rules(s, families[i], &now, why);
-		if (lacks_family(families[i], code))
-			return 0;
-		if (!code && rule_list_change(&s->nl, &now, &nothing, PRIMARY_PROTOCOL))
-			code = fail(why, -EIO, NULL, "cannot remove the rules: %s", s->nl.text);
-	}
-	return code;
-}
-
 /* The packet filter */
 
 static bool is_broadcast_network(const struct route *route)
@@ -556,9 +400,9 @@ static int primary_close_ways(struct primary_session *s, const struct primary_co
 	if (!code)
 		code = put_filter(s, config, state, why);
 	if (!code)
-		code = put_rules(s, config, state, why);
+		code = primary_put_rules(s, config, why);
 	if (!code)
-		code = lead_rules(s, state, why);
+		code = primary_lead_rules(s, state, why);
 	if (!code)
 		code = drop_unwanted(s, config, why);
 	return code;
@@ -575,7 +419,7 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 		code = primary_open(&s, ifname, why);
 	if (code)
 		return code;
-	code = are_in_force(&s, in_force, why);
+	code = primary_rules_in_force(&s, in_force, why);
 	plan_stages(&s, in_force);
 	if (!code)
 		code = primary_take_along(&s, why);
@@ -591,7 +435,7 @@ int primary_take(const char *ifname, const struct primary_config *config, struct
 		code = primary_read(&s, why);
 	/* The main table may be asked now that no route there refuses everything. */
 	if (!code && s.took_over)
-		code = put_rules(&s, config, state, why);
+		code = primary_put_rules(&s, config, why);
 	state->changes = s.grows ? 0 : s.changes;
 	primary_close(&s);
 	return code;
@@ -618,7 +462,7 @@ int primary_restore(const char *ifname, struct failure *why)
 		return code;
 	code = primary_forget_old(&s, why);
 	if (!code)
-		code = delete_rules(&s, why);
+		code = primary_delete_rules(&s, why);
 	if (!code)
 		code = delete_tables(&s, why);
 	if (!code)

@@ -100,3 +100,13 @@ bool primary_is_our_table(uint32_t table)
 {
 	return table >= PRIMARY_PARKED_TABLE && table <= PRIMARY_BOUND_TABLE;
 }
+
+bool primary_is_wide(const struct prefix *to)
+{
+	const uint8_t *bytes = to->address.bytes;
+
+	if (to->address.family == AF_INET)
+		return to->length < PRIMARY_WIDE_IP4;
+	return to->length < PRIMARY_WIDE_IP6 && !(to->length >= 7 && (bytes[0] & 0xfe) == 0xfc) &&
+	       !(to->length >= 10 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80);
+}

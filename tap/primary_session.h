@@ -56,6 +56,23 @@ int primary_set_stage(struct primary_session *s, const struct primary_link *link
  */
 int primary_accept_marks(struct primary_session *s, struct failure *why);
 
+/*
+ * A prefix that is shorter than this is a default route (10.0.0.0/8 is none). Among the unique local addresses of IPv6
+ * (RFC 4193) and the link-local ones there is no such thing.
+ */
+#define PRIMARY_WIDE_IP4 8
+#define PRIMARY_WIDE_IP6 16
+bool primary_is_wide(const struct prefix *to);
+
+/*
+ * Rules. Whether those of IPv4 and IPv6 were in force before, so that the pod's routes were copied; putting them in
+ * force; making them the first again, before those that somebody else has added; and deleting them.
+ */
+int primary_rules_in_force(struct primary_session *s, bool out[static 2], struct failure *why);
+int primary_put_rules(struct primary_session *s, const struct primary_config *config, struct failure *why);
+int primary_lead_rules(struct primary_session *s, struct primary_state *state, struct failure *why);
+int primary_delete_rules(struct primary_session *s, struct failure *why);
+
 /* Whether a table is one of ours, or of an earlier version's. */
 bool primary_is_our_table(uint32_t table);
 

@@ -9,6 +9,7 @@
  */
 #include "tap/primary.c"
 #include "tap/primary_old.c"
+#include "tap/primary_rules.c"
 #include "tap/primary_session.c"
 #include "tap/route.c"
 #include "tap/rule.c"
@@ -316,8 +317,6 @@ static void test_give_back(void **state)
 	assert_shows(OURS, "");
 }
 
-#define COPY "route add 10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5 table 1886584835"
-
 /* What a call leaves that is cut short between any two of its messages, and what others add. */
 static void test_cut_short(void **state)
 {
@@ -325,8 +324,8 @@ static void test_cut_short(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual();
 	static const char *const states[] = {
-		COPY,
-		COPY "\nroute add 10.96.0.0/12 via 10.244.1.1 proto 80 table 1886584835",
+		"route add 10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5 table 1886584835",
+		"route add 10.96.0.0/12 dev eth0 scope link proto 80 table 1886584835",
 		"route add 10.244.2.7 via 10.244.1.7 proto 80 table 1886584835",
 		"route add 10.1.0.0/16 via 10.244.1.1 proto 80 table 1886584835",
 		"route add local default dev eth0 table 1886584836 proto 80 metric 2",
