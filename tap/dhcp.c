@@ -61,7 +61,7 @@ enum {
 	CLIENT_PORT = 68,
 };
 
-enum message { DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5, NAK = 6, RELEASE = 7 };
+enum message { DISCOVER = 1, OFFER = 2, REQUEST = 3, DECLINE = 4, ACK = 5, NAK = 6, RELEASE = 7 };
 
 enum dhcp_option {
 	OPT_PAD = 0,
@@ -88,9 +88,10 @@ enum dhcp_option {
 
 #define SECOND 1000ULL /* ms */
 #define NEVER UINT64_MAX
-#define LONGEST_BACKOFF 4         /* doublings of a second */
-#define ANOTHER_WAIT (SECOND / 4) /* after an offer that cannot work */
-#define SHORTEST_LEASE 10         /* s */
+#define LONGEST_BACKOFF 4          /* doublings of a second */
+#define ANOTHER_WAIT (SECOND / 4)  /* after an offer that cannot work */
+#define DECLINE_WAIT (10 * SECOND) /* after the second and later (RFC 2131, section 3.1.5) */
+#define SHORTEST_LEASE 10          /* s */
 #define REBOOT_TRIES 3
 #define REQUEST_TRIES 4
 #define LEAST_MTU 576 /* what every host accepts (RFC 791); a server could stop all traffic with less */
@@ -186,6 +187,11 @@ uint64_t dhcp_due(const struct dhcp *dhcp)
 	return dhcp->due;
 }
 
+bool dhcp_reclaims(const struct dhcp *dhcp, uint64_t now)
+{
+	return dhcp->wanted.family && dhcp->due <= now && dhcp->state <= DHCP_REBOOTING;
+}
+
 bool dhcp_listens(const struct dhcp *dhcp)
 {
 	return dhcp->state != DHCP_BOUND;
@@ -231,7 +237,7 @@ static uint8_t *build_options(const struct dhcp *dhcp, uint8_t *at, enum message
 		at = put_address(at, OPT_REQUESTED, requested);
 	if (server)
 		at = put_address(at, OPT_SERVER, server);
-	if (message != RELEASE) {
+	if (message != RELEASE && message != DECLINE) {
 		if (dhcp->hostname[0])
 			at = dhcp_put_option(at, OPT_HOSTNAME, dhcp->hostname, strlen(dhcp->hostname));
 		at = dhcp_put_option(at, OPT_MAX_SIZE, size, sizeof(size));
@@ -384,6 +390,21 @@ size_t dhcp_release(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_F
 	size_t length = build(dhcp, now, frame, RELEASE, 0, value4(&dhcp->lease.server), true);
 	dhcp_lose_lease(dhcp);
 	dhcp_enter(dhcp, DHCP_INIT, now);
+	return length;
+}
+
+size_t dhcp_decline(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAME_MAX])
+{
+	if (!dhcp->has_lease)
+		return 0;
+	uint32_t taken = value4(&dhcp->lease.address.address), server = value4(&dhcp->lease.server);
+	dhcp_lose_lease(dhcp);
+	dhcp->wanted = (struct address){0};
+	dhcp_enter(dhcp, DHCP_INIT, now);
+	size_t length = build(dhcp, now, frame, DECLINE, taken, server, false);
+	/* The first time it is worth to be quick: the server's next address is most likely free. */
+	dhcp->due = now + (dhcp->declined ? DECLINE_WAIT : SECOND);
+	dhcp->declined++;
 	return length;
 }
 

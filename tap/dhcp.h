@@ -57,10 +57,11 @@ struct dhcp {
 	struct address server; /* whose offer was accepted */
 	uint64_t random;       /* xorshift64 */
 	uint32_t xid;
-	uint64_t began;  /* ms, start of the exchange */
-	uint64_t due;    /* ms, next transmission */
-	unsigned tries;  /* transmissions in this state */
-	unsigned denied; /* NAKs since the last lease */
+	uint64_t began;    /* ms, start of the exchange */
+	uint64_t due;      /* ms, next transmission */
+	unsigned tries;    /* transmissions in this state */
+	unsigned denied;   /* NAKs since the last lease */
+	unsigned declined; /* leases that were declined */
 };
 
 /*
@@ -92,6 +93,12 @@ enum dhcp_event dhcp_receive(struct dhcp *dhcp, const uint8_t *frame, size_t len
 /* When dhcp_send() has to be called, ms; UINT64_MAX: never. */
 uint64_t dhcp_due(const struct dhcp *dhcp);
 
+/*
+ * Whether dhcp_send() would now ask for an address that the client had before, and may still use. A server looks
+ * whether somebody answers at an address before it offers it, and must not be answered by the client itself.
+ */
+bool dhcp_reclaims(const struct dhcp *dhcp, uint64_t now);
+
 /* Whether an answer is expected. If not, dhcp_receive() ignores everything. */
 bool dhcp_listens(const struct dhcp *dhcp);
 
@@ -103,5 +110,11 @@ const struct dhcp_lease *dhcp_lease(const struct dhcp *dhcp);
  * none, and starts again with DISCOVER if dhcp_send() is called.
  */
 size_t dhcp_release(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAME_MAX]);
+
+/*
+ * The leased address is in use by somebody else (RFC 2131, section 3.1.5): builds the DECLINE to send and returns its
+ * length, bytes, or 0 when there is no lease. The client then has none, and asks for another one after a pause.
+ */
+size_t dhcp_decline(struct dhcp *dhcp, uint64_t now, uint8_t frame[static DHCP_FRAME_MAX]);
 
 #endif

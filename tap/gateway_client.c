@@ -23,6 +23,9 @@
  * kernel when the router's MAC has changed. An unanswered probe is repeated every second; three misses mean lost. A
  * lost router is probed every second, and after a while every fourth, so that its return is noticed within five.
  *
+ * A new lease is checked before it is used: CHECKS ARP probes for its address. On a VXLAN network whose gateway is a
+ * kernel device they reach that gateway alone, which answers for its own addresses and those it is a proxy for.
+ *
  * A router that answers with another MAC is another gateway, or one that lost its memory: then the lease is confirmed
  * with INIT-REBOOT.
  *
@@ -48,6 +51,8 @@
 #define LOST_EAGER 30 /* probes of a lost router until they become rarer */
 #define LOST_WAIT (4 * SECOND)
 #define LINGER (5 * SECOND)
+#define CHECKS 2       /* ARP probes for the address of a new lease */
+#define CHECK_WAIT 50  /* ms after each; RFC 5227 has seconds, for links on which hosts sleep */
 #define BATCH 16       /* frames read from a socket in one turn */
 #define FRAME_MAX 2048 /* bytes; our ARP and DHCP frames are not longer */
 #define RECEIVE_BUFFER 32768
@@ -76,10 +81,13 @@ struct gateway_client {
 	struct gateway_client_config config;
 	int ifindex;
 	int ip_fd;  /* -1: no DHCP */
-	int arp_fd; /* -1: no probes */
+	int arp_fd; /* -1: neither DHCP nor probes */
 	struct dhcp dhcp;
-	bool listening;   /* ip_fd is bound to IPv4 */
-	uint64_t idle_at; /* ms, when it can be unbound; NEVER: not yet known */
+	bool checking;     /* the lease is new: nobody uses it yet */
+	unsigned checks;   /* ARP probes sent for it */
+	uint64_t check_at; /* ms, when the next one is due, or the lease is found free */
+	bool listening;    /* ip_fd is bound to IPv4 */
+	uint64_t idle_at;  /* ms, when it can be unbound; NEVER: not yet known */
 
 	struct prefix own;     /* in force; family 0: no address */
 	struct address router; /* family 0: none */
@@ -143,7 +151,10 @@ static int open_arp(struct gateway_client *client)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_HEADER + ARP_OPERATION),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARP_REPLY, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARP_REPLY, 2, 0),
+		/* Of requests, only others' probes for an address: those have no sender. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_HEADER + ARP_SENDER),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, FRAME_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -151,9 +162,15 @@ static int open_arp(struct gateway_client *client)
 	return open_packet_socket(client, ETH_P_ARP, code, sizeof(code) / sizeof(code[0]), &client->arp_fd);
 }
 
+/* The lease that the pod may use; NULL: none. */
+static const struct dhcp_lease *usable_lease(const struct gateway_client *client)
+{
+	return client->config.dhcp && !client->checking ? dhcp_lease(&client->dhcp) : NULL;
+}
+
 static bool probes(const struct gateway_client *client)
 {
-	return client->arp_fd >= 0 && client->own.address.family && client->router.family;
+	return client->config.probe && client->arp_fd >= 0 && client->own.address.family && client->router.family;
 }
 
 static void probe_restart(struct gateway_client *client, uint64_t now)
@@ -168,7 +185,7 @@ static void probe_restart(struct gateway_client *client, uint64_t now)
 /* Works out which address and router are in force. New ones are probed from the beginning. */
 static void update_addresses(struct gateway_client *client, uint64_t now)
 {
-	const struct dhcp_lease *lease = client->config.dhcp ? dhcp_lease(&client->dhcp) : NULL;
+	const struct dhcp_lease *lease = usable_lease(client);
 	struct prefix own = client->config.address;
 	struct address router = client->config.router;
 
@@ -185,7 +202,7 @@ static void update_addresses(struct gateway_client *client, uint64_t now)
 
 static enum gateway_client_state compute_state(const struct gateway_client *client)
 {
-	if (client->config.dhcp && !dhcp_lease(&client->dhcp))
+	if (client->config.dhcp && !usable_lease(client))
 		return CLIENT_WAITING;
 	if (!probes(client))
 		return client->config.dhcp ? CLIENT_READY : CLIENT_OFF;
@@ -271,7 +288,8 @@ static unsigned turn_dhcp(struct gateway_client *client, uint64_t now)
 
 /* ARP */
 
-static void send_probe(struct gateway_client *client, uint64_t now)
+/* Asks who has `target`, from `sender` (RFC 826), or from nobody (NULL): a probe for an address (RFC 5227). */
+static void send_arp(const struct gateway_client *client, const uint8_t *sender, const uint8_t *target)
 {
 	uint8_t frame[ETH_HEADER + ARP_LENGTH] = {0}, *arp = frame + ETH_HEADER;
 	const uint8_t *mac = client->config.mac.bytes;
@@ -284,9 +302,15 @@ static void send_probe(struct gateway_client *client, uint64_t now)
 	store16(arp + ARP_SIZES, ARP_SIZES_VALUE);
 	store16(arp + ARP_OPERATION, ARP_REQUEST);
 	memcpy(arp + ARP_SENDER_MAC, mac, sizeof(client->config.mac.bytes));
-	memcpy(arp + ARP_SENDER, client->own.address.bytes, 4);
-	memcpy(arp + ARP_TARGET, client->router.bytes, 4);
+	if (sender)
+		memcpy(arp + ARP_SENDER, sender, 4);
+	memcpy(arp + ARP_TARGET, target, 4);
 	send_frame(client, client->arp_fd, ETH_P_ARP, frame, sizeof(frame));
+}
+
+static void send_probe(struct gateway_client *client, uint64_t now)
+{
+	send_arp(client, client->own.address.bytes, client->router.bytes);
 	client->unanswered = true;
 	client->sent_at = now;
 }
@@ -301,17 +325,22 @@ static void probe_if_due(struct gateway_client *client, uint64_t now)
 	client->probe_at = now + (client->misses < MISSES + LOST_EAGER ? SECOND : LOST_WAIT);
 }
 
+static bool is_arp(const uint8_t *frame, size_t length)
+{
+	const uint8_t *arp = frame + ETH_HEADER;
+
+	return length >= ETH_HEADER + ARP_LENGTH && load16(frame + ETH_TYPE) == ETH_P_ARP &&
+	       load16(arp + ARP_HTYPE) == 1 && load16(arp + ARP_PTYPE) == ETHERTYPE_IP4 &&
+	       load16(arp + ARP_SIZES) == ARP_SIZES_VALUE;
+}
+
 /* Whether it is the router's answer to the pod. If so, *from is its MAC. */
-static bool is_answer(const struct gateway_client *client, const uint8_t *frame, size_t length, struct mac *from)
+static bool is_answer(const struct gateway_client *client, const uint8_t *frame, struct mac *from)
 {
 	const uint8_t *arp = frame + ETH_HEADER, *mac = client->config.mac.bytes;
 
-	if (length < ETH_HEADER + ARP_LENGTH || memcmp(frame + ETH_DST, mac, 6) ||
-	    load16(frame + ETH_TYPE) != ETH_P_ARP)
-		return false;
 	memcpy(from->bytes, arp + ARP_SENDER_MAC, sizeof(from->bytes));
-	return load16(arp + ARP_HTYPE) == 1 && load16(arp + ARP_PTYPE) == ETHERTYPE_IP4 &&
-	       load16(arp + ARP_SIZES) == ARP_SIZES_VALUE && load16(arp + ARP_OPERATION) == ARP_REPLY &&
+	return !memcmp(frame + ETH_DST, mac, 6) && load16(arp + ARP_OPERATION) == ARP_REPLY &&
 	       !memcmp(arp + ARP_SENDER, client->router.bytes, 4) && !memcmp(arp + ARP_TARGET_MAC, mac, 6) &&
 	       !memcmp(arp + ARP_TARGET, client->own.address.bytes, 4) && mac_is_unicast(from);
 }
@@ -333,18 +362,85 @@ static void take_arp_answer(struct gateway_client *client, const struct mac *fro
 		dhcp_reboot(&client->dhcp, now);
 }
 
-static void turn_arp(struct gateway_client *client, uint64_t now)
+/* A new lease, before it is used */
+
+static void check_begin(struct gateway_client *client, uint64_t now)
+{
+	client->checking = true;
+	client->checks = 0;
+	client->check_at = now;
+}
+
+/* Whether somebody else has the address that is checked, or is about to take it (RFC 5227, section 2.1.1). */
+static bool is_conflict(const struct gateway_client *client, const uint8_t *frame)
+{
+	const uint8_t *arp = frame + ETH_HEADER, *wanted = dhcp_lease(&client->dhcp)->address.address.bytes;
+	bool reply = load16(arp + ARP_OPERATION) == ARP_REPLY;
+
+	return memcmp(arp + ARP_SENDER_MAC, client->config.mac.bytes, 6) != 0 &&
+	       !memcmp(arp + (reply ? ARP_SENDER : ARP_TARGET), wanted, 4);
+}
+
+void gateway_client_decline(struct gateway_client *client, uint64_t now)
+{
+	uint8_t frame[DHCP_FRAME_MAX];
+	size_t length = dhcp_decline(&client->dhcp, now, frame);
+
+	client->checking = false;
+	if (length)
+		send_frame(client, client->ip_fd, ETHERTYPE_IP4, frame, length);
+}
+
+/* Sends what is due. When nobody has answered, the lease is the pod's. */
+static unsigned check_turn(struct gateway_client *client, uint64_t now)
+{
+	if (!client->checking || now < client->check_at)
+		return 0;
+	if (client->checks == CHECKS) {
+		client->checking = false;
+		return CLIENT_LEASE;
+	}
+	send_arp(client, NULL, dhcp_lease(&client->dhcp)->address.address.bytes);
+	client->checks++;
+	client->check_at = now + CHECK_WAIT;
+	return 0;
+}
+
+/* A lease with the address that the pod has already was checked when it was new. */
+static unsigned check_lease(struct gateway_client *client, unsigned events, uint64_t now)
+{
+	if (!dhcp_lease(&client->dhcp)) {
+		client->checking = false;
+		return events;
+	}
+	if (!(events & CLIENT_LEASE) ||
+	    address_equal(&dhcp_lease(&client->dhcp)->address.address, &client->own.address))
+		return events;
+	check_begin(client, now);
+	return events & ~(unsigned)CLIENT_LEASE;
+}
+
+/* Returns CLIENT_UNLEASED when a new lease turned out to be somebody else's address, and the pod had another one. */
+static unsigned turn_arp(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[FRAME_MAX];
 	struct mac from;
 	ssize_t length;
+	unsigned events = 0;
 
 	for (int i = 0; i < BATCH && (length = next_frame(client->arp_fd, frame)) >= 0; i++) {
-		if (probes(client) && is_answer(client, frame, (size_t)length, &from))
+		if (!is_arp(frame, (size_t)length))
+			continue;
+		if (probes(client) && is_answer(client, frame, &from))
 			take_arp_answer(client, &from, now);
+		if (client->checking && is_conflict(client, frame)) {
+			gateway_client_decline(client, now);
+			events = CLIENT_UNLEASED;
+		}
 	}
 	if (probes(client))
 		probe_if_due(client, now);
+	return events;
 }
 
 unsigned gateway_client_turn(struct gateway_client *client, uint64_t now)
@@ -353,10 +449,11 @@ unsigned gateway_client_turn(struct gateway_client *client, uint64_t now)
 	unsigned events = 0;
 
 	if (client->ip_fd >= 0)
-		events = turn_dhcp(client, now);
+		events = check_lease(client, turn_dhcp(client, now), now);
+	if (client->ip_fd >= 0)
+		events |= check_turn(client, now);
 	update_addresses(client, now);
-	if (client->arp_fd >= 0)
-		turn_arp(client, now);
+	events |= turn_arp(client, now);
 	client->state = compute_state(client);
 	if (client->state != was && client->state == CLIENT_READY)
 		events |= CLIENT_IS_READY;
@@ -374,12 +471,19 @@ static void drain_frames(int fd)
 		;
 }
 
+bool gateway_client_reclaims(const struct gateway_client *client, uint64_t now)
+{
+	return client->config.dhcp && dhcp_reclaims(&client->dhcp, now);
+}
+
 void gateway_client_moved(struct gateway_client *client, uint64_t now)
 {
 	drain_frames(client->arp_fd);
 	drain_frames(client->ip_fd);
 	if (client->config.dhcp)
 		dhcp_reboot(&client->dhcp, now);
+	if (client->checking)
+		check_begin(client, now);
 	probe_restart(client, now);
 	client->state = compute_state(client);
 }
@@ -392,6 +496,8 @@ uint64_t gateway_client_due(const struct gateway_client *client)
 		due = dhcp_due(&client->dhcp);
 		if (client->idle_at < due)
 			due = client->idle_at;
+		if (client->checking && client->check_at < due)
+			due = client->check_at;
 	}
 	if (probes(client) && client->probe_at < due)
 		due = client->probe_at;
@@ -411,7 +517,7 @@ size_t gateway_client_fds(const struct gateway_client *client, int out[static CL
 
 void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out)
 {
-	const struct dhcp_lease *lease = client->config.dhcp ? dhcp_lease(&client->dhcp) : NULL;
+	const struct dhcp_lease *lease = usable_lease(client);
 
 	*out = (struct gateway_client_status){.state = client->state, .answered_at = client->answered_at};
 	out->address = client->own.address;
@@ -492,7 +598,7 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 		error = -ENODEV;
 	if (!error && config->dhcp)
 		error = open_ip(client);
-	if (!error && config->probe)
+	if (!error && (config->dhcp || config->probe))
 		error = open_arp(client);
 	if (error) {
 		gateway_client_close(client);

@@ -6,6 +6,9 @@
  * port's TAP, through packet sockets that were opened in the pod's network namespace and can be used from any other.
  * The caller configures addresses and routes.
  *
+ * A new lease is used only after an ARP probe for its address has found nobody (RFC 5227, with shorter waits): that
+ * takes 0.1 s. If somebody answers, the lease is declined.
+ *
  * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to close a packet
  * socket, and to bind one to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
  */
@@ -69,6 +72,18 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
  * amount of work.
  */
 unsigned gateway_client_turn(struct gateway_client *client, uint64_t now);
+
+/*
+ * Whether the next gateway_client_turn() asks a server for an address that the pod may have already. The server may
+ * ping it before it answers, and would take the pod's own answer for somebody else's.
+ */
+bool gateway_client_reclaims(const struct gateway_client *client, uint64_t now);
+
+/*
+ * The lease cannot be used for a reason that only the caller knows: sends the server a DECLINE. Another one is asked
+ * for after a pause.
+ */
+void gateway_client_decline(struct gateway_client *client, uint64_t now);
 
 /*
  * Another gateway is behind the port now. Frames that still come from the old one are discarded. The router is probed

@@ -3,6 +3,7 @@
 #include "vswitch/gateway.h"
 
 #include "tap/base/wire.h"
+#include "vswitch/silence.h"
 #include "vswitch/switch.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ void gateway_free(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
+	silence_close(gateway);
 	free(gateway->remotes);
 	free(gateway->ports);
 	free(gateway->peers);
@@ -65,6 +67,7 @@ struct gateway *gateway_new(const struct vswitch *vs)
 	if (!gateway)
 		return NULL;
 	gateway->id = id;
+	gateway->silence.inquiry = -1;
 	gateway->remotes = calloc(GATEWAY_MAX_LEARNED, sizeof(struct remote *));
 	gateway->counters = calloc(vs->options.workers, sizeof(*gateway->counters));
 	if (!gateway->remotes || !gateway->counters) {

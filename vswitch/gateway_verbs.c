@@ -28,6 +28,7 @@
 #include "vswitch/path/remote.h"
 #include "vswitch/port.h"
 #include "vswitch/port_binding.h"
+#include "vswitch/silence.h"
 #include "vswitch/switch.h"
 #include "vswitch/wiring.h"
 
@@ -137,6 +138,7 @@ static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const stru
 		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	workers_resume(vs);
+	silence_forget(gateway);
 	/* From the last to the first: a port that moves changes places with the last one. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
@@ -210,9 +212,40 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 	return 0;
 }
 
+/* Applies the configuration, or goes back to what worked. */
+static int gateway_replace(struct vswitch *vs, struct gateway *gateway, const struct gateway_config *config,
+			   const struct underlay_choice *choice, struct failure *why)
+{
+	struct gateway_config before = gateway->config;
+	struct underlay_choice was = {.pod = gateway->pod_underlay, .host = gateway->host};
+	struct failure again = {0};
+	int error = gateway_apply(vs, gateway, config, choice, why);
+	if (error && gateway_apply(vs, gateway, &before, &was, &again))
+		log_line(LOG_ERROR, "gateway %s: a change failed, and undoing it failed too: %s", before.name,
+			 again.text);
+	hosts_close_unused(vs);
+	return error;
+}
+
+int gateway_change_underlay(struct vswitch *vs, struct gateway *gateway, bool pod, struct failure *why)
+{
+	struct underlay_choice choice;
+	struct gateway_config config = gateway->config;
+	config.underlay = pod ? UNDERLAY_POD : UNDERLAY_HOST;
+	int error = underlay_choose(vs, &config, &choice, why);
+	config.underlay = gateway->config.underlay;
+	if (!error)
+		error = gateway_replace(vs, gateway, &config, &choice, why);
+	for (unsigned i = 0; !error && i < gateway->n_ports; i++)
+		port_follow_gateway(vs, gateway->ports[i], false);
+	if (!error)
+		switch_notify(vs, "gateway.changed", config.name, NULL);
+	return error;
+}
+
 int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
 {
-	struct underlay_choice choice, was;
+	struct underlay_choice choice;
 	struct gateway *gateway = gateway_find(vs, config->name);
 	if (!gateway)
 		return fail(why, -ENOENT, "name", "there is no gateway '%s'", config->name);
@@ -223,17 +256,8 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 		error = underlay_choose(vs, config, &choice, why);
 	if (error)
 		return error;
-	struct gateway_config before = gateway->config;
-	was = (struct underlay_choice){.pod = gateway->pod_underlay, .host = gateway->host};
-	error = gateway_apply(vs, gateway, config, &choice, why);
-	if (error) {
-		/* Go back to what worked. */
-		struct failure again = {0};
-		if (gateway_apply(vs, gateway, &before, &was, &again))
-			log_line(LOG_ERROR, "gateway %s: a change failed, and undoing it failed too: %s", before.name,
-				 again.text);
-	}
-	hosts_close_unused(vs);
+	const struct gateway_config before = gateway->config;
+	error = gateway_replace(vs, gateway, config, &choice, why);
 	if (error)
 		return error;
 	/* With another VNI, UDP port or remote it is another network, or one that does not know our pods. */

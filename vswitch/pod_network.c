@@ -34,6 +34,8 @@
 #include <time.h>
 
 #define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
+#define DEAF 4              /* seconds after a question for the pod's own address: dnsmasq waits for 3 */
+#define FOLLOW_AGAIN 5000   /* ms until a lease that could not be configured is tried again */
 
 /* What the interface should have */
 
@@ -295,6 +297,18 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 
 /* Running the clients */
 
+/* A lease that is refused goes back to the server. Why, is told until there is one that can be used. */
+static void note_lease(struct port *port, const struct link_config *live, const struct failure *refusal)
+{
+	bool told = !strncmp(port->trouble, refusal->text, 150);
+	bool leased = live->n_addresses > port->config.link.n_addresses;
+	port->follow_at = clock_ms() + FOLLOW_AGAIN;
+	if (refusal->code && !told)
+		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, refusal->text);
+	if (refusal->code || leased)
+		snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal->text);
+}
+
 static void follow_lease(struct vswitch *vs, struct port *port)
 {
 	struct failure why = {0}, refusal = {0};
@@ -308,18 +322,31 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 	}
 	if (!error)
 		port->live = live;
-	else
-		refusal = why;
-	snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal.text);
 	if (refusal.code)
-		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, refusal.text);
+		gateway_client_decline(port->gateway_client, clock_ms());
+	note_lease(port, &live, error ? &why : &refusal);
+}
+
+/*
+ * A server that is asked for the pod's own address may ping it before it answers (dnsmasq does, for 3 s), and if the
+ * pod answers, takes the address for somebody else's and gives another one.
+ */
+static void stop_pings(struct port *port, uint64_t now)
+{
+	if (gateway_client_reclaims(port->gateway_client, now))
+		atomic_store_explicit(&port->deaf_until, clock_seconds() + DEAF, memory_order_relaxed);
 }
 
 static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint64_t now)
 {
+	stop_pings(port, now);
 	unsigned events = gateway_client_turn(port->gateway_client, now);
-	if (events & (CLIENT_LEASE | CLIENT_UNLEASED))
+	if (events & (CLIENT_LEASE | CLIENT_UNLEASED)) {
 		follow_lease(vs, port);
+		switch_notify(vs, "port.leased", port->config.name, NULL);
+	} else if (port->trouble[0] && now >= port->follow_at) {
+		follow_lease(vs, port);
+	}
 	if (events & CLIENT_IS_READY)
 		switch_notify(vs, "port.ready", port->config.name, NULL);
 	if (events & CLIENT_IS_LOST)
@@ -341,9 +368,11 @@ void pod_network_turn(struct vswitch *vs)
 		due = check < due ? check : due;
 		if (!port->gateway_client)
 			continue;
-		if (gateway_client_due(port->gateway_client) <= now)
+		if (gateway_client_due(port->gateway_client) <= now || (port->trouble[0] && port->follow_at <= now))
 			pod_network_turn_client(vs, port, now);
 		uint64_t next = gateway_client_due(port->gateway_client);
+		if (port->trouble[0] && port->follow_at < next)
+			next = port->follow_at;
 		due = next < due ? next : due;
 	}
 	switch_alarm(vs, due);

@@ -3,6 +3,7 @@
 #include "tap/base/clock.h"
 #include "vswitch/gateway.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/silence.h"
 #include "vswitch/switch.h"
 #include "vswitch/way_out.h"
 
@@ -44,6 +45,7 @@ static void show_gateway(const struct vswitch *vs, const struct gateway *gateway
 	for (unsigned w = 0; w < vs->options.workers; w++)
 		sum_words((uint64_t *)&status.counters, (const uint64_t *)&gateway->counters[w],
 			  WORDS(struct gateway_counters));
+	silence_report(gateway, clock_seconds(), &status.silence);
 	visit(context, &status);
 }
 
@@ -82,6 +84,8 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 				  WORDS(struct port_counters));
 		pod_network_report(port, &status.client);
 		way_out_report(port, &status.way_out);
+		if (port->gateway)
+			silence_report(port->gateway, clock_seconds(), &status.silence);
 		visit(context, &status);
 		visited++;
 	}

@@ -32,6 +32,7 @@
 #include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
+#include "vswitch/silence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,24 @@ static void expire_remotes(struct vswitch *vs, uint32_t now)
 	}
 }
 
+/* With --underlay auto, a gateway that is not heard on one underlay is tried on the other. */
+static void follow_silence(struct vswitch *vs, uint32_t now)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		struct gateway *gateway = gateway_at(vs, i);
+		struct failure why = {0};
+		bool pod = !gateway->pod_underlay;
+		if (!silence_wants_other_underlay(gateway, now))
+			continue;
+		gateway->silence.tried = now;
+		if (gateway_change_underlay(vs, gateway, pod, &why))
+			log_line(LOG_INFO, "gateway %s keeps its underlay: %s", gateway->config.name, why.text);
+		else
+			log_line(LOG_INFO, "gateway %s tries the %s underlay now (--underlay auto)",
+				 gateway->config.name, pod ? "pod" : "host");
+	}
+}
+
 void switch_tick(struct vswitch *vs)
 {
 	uint64_t wakeups;
@@ -266,6 +285,8 @@ void switch_tick(struct vswitch *vs)
 	if (now != vs->ticked) {
 		vs->ticked = now;
 		check_egress(vs, now);
+		silence_check(vs, now);
+		follow_silence(vs, now);
 	}
 	uint32_t pause = vs->options.ageing / 10 + 1;
 	if (now - vs->expired_at < pause)

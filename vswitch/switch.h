@@ -72,6 +72,17 @@ struct remote_status {
 	bool by_tap;       /* its datagrams leave by the underlay TAP, not by the sockets */
 };
 
+/* A gateway that sends nothing back. */
+struct silence_status {
+	const char *reason;  /* "other_source", "other_vni", "icmp" or "nothing"; NULL: it is not silent */
+	unsigned seconds;    /* since when */
+	uint64_t sent;       /* datagrams meanwhile */
+	struct address from; /* who answers in its place, or who sent the ICMP error; family 0: nobody */
+	uint32_t vni;        /* that came instead of the gateway's own, with "other_vni" */
+	const char *icmp;    /* "port unreachable" and the like, with "icmp"; else "" */
+	char text[320];      /* for people: what was found, and what to do */
+};
+
 struct gateway_status {
 	const struct gateway_config *config;
 	bool pod_underlay; /* what UNDERLAY_AUTO was decided to be */
@@ -80,6 +91,7 @@ struct gateway_status {
 	const struct remote_status *remotes;
 	size_t n_remotes;
 	struct gateway_counters counters;
+	struct silence_status silence;
 };
 
 /* A port as a client of its gateway. */
@@ -109,6 +121,7 @@ struct port_status {
 	const struct link_config *live;   /* what the interface has: config->link and the lease */
 	struct port_client client;
 	struct port_way_out way_out;
+	struct silence_status silence; /* its gateway's */
 	bool pod_underlay;
 	const char
 		*state; /* "up", "gone" (namespace or TAP vanished) or "detached" (gateway removed, or GATEWAY_NONE) */

@@ -56,6 +56,8 @@ static int gateway_print(FILE *out, json_t *gateway)
 	{
 		add_remote_row(&table, remote);
 	}
+	if (json_object_get(gateway, "silence"))
+		table_pair(&table, "silent", "%.320s", json_text(json_object_get(gateway, "silence"), "text"));
 	table_pair_members(&table, counted, counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));
 	return table_finish(&table, out);

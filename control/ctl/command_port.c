@@ -51,6 +51,7 @@ static int port_print(FILE *out, json_t *port)
 		table_pair_json(&table, cared[i][1], json_object_get(client, cared[i][0]));
 	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
 		table_pair_json(&table, closed[i][1], json_object_get(way_out, closed[i][0]));
+	table_pair_json(&table, "gateway silent", json_object_get(json_object_get(port, "silence"), "text"));
 	table_pair_json(&table, "routes", routes ? routes : json_object_get(json_object_get(port, "config"), "route"));
 	table_pair_members(&table, counted, counters);
 	table_pair_drops(&table, json_object_get(counters, "drops"));

@@ -45,6 +45,9 @@ int call_find_name(const struct call *call, char out[static SWITCH_NAME], struct
 json_t *drops_json(const uint64_t drops[static DROP_COUNT]);
 
 /* A gateway's counters and drops, as gateway.show and stats.get have them. */
+/* Why a gateway is silent; silence->reason is not NULL. */
+json_t *silence_json(const struct silence_status *silence);
+
 json_t *gateway_counters_json(const struct gateway_counters *counters);
 
 #endif

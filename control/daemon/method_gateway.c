@@ -46,6 +46,21 @@ json_t *gateway_counters_json(const struct gateway_counters *counters)
 			 drops_json(counters->drops));
 }
 
+json_t *silence_json(const struct silence_status *silence)
+{
+	char from[ADDRESS_TEXT];
+	json_t *object = json_pack("{s:s, s:i, s:I, s:s}", "reason", silence->reason, "seconds", (int)silence->seconds,
+				   "sent", (json_int_t)silence->sent, "text", silence->text);
+
+	if (silence->from.family)
+		json_object_set_new(object, "from", json_string(address_format(&silence->from, from)));
+	if (!strcmp(silence->reason, "other_vni"))
+		json_object_set_new(object, "vni", json_integer(silence->vni));
+	if (silence->icmp[0])
+		json_object_set_new(object, "icmp", json_string(silence->icmp));
+	return object;
+}
+
 static void append_gateway_status(void *context, const struct gateway_status *status)
 {
 	const struct gateway_config *config = status->config;
@@ -56,6 +71,8 @@ static void append_gateway_status(void *context, const struct gateway_status *st
 			  "remotes", remotes_json(status), "mtu", (int)status->mtu, "ports", (int)status->ports,
 			  "learning", config->learning, "isolate", config->isolate);
 	json_object_set_new(object, "counters", gateway_counters_json(&status->counters));
+	if (status->silence.reason)
+		json_object_set_new(object, "silence", silence_json(&status->silence));
 	json_object_set_new(object, "config", gateway_config_json(config));
 	json_array_append_new(context, object);
 }

@@ -128,6 +128,8 @@ static void append_port_status(void *context, const struct port_status *status)
 	json_object_set_new(object, "client", client_json(&status->client));
 	if (status->way_out.exclusive)
 		json_object_set_new(object, "way_out", way_out_json(&status->way_out));
+	if (status->silence.reason)
+		json_object_set_new(object, "silence", silence_json(&status->silence));
 	json_object_set_new(object, "config", port_config_json(config));
 	json_array_append_new(context, object);
 }

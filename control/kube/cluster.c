@@ -391,25 +391,82 @@ static size_t add_endpoint(struct cluster_endpoint *out, size_t n, const json_t 
 	return n + 1;
 }
 
-size_t cluster_endpoints(const struct cluster *cluster, const char *namespace, const char *service,
-			 struct cluster_endpoint out[static CLUSTER_MAX_ENDPOINTS])
+/* Calls `visit` for each EndpointSlice of the Service. */
+static void each_slice(const struct cluster *cluster, const char *namespace, const char *service,
+		       void (*visit)(void *context, const json_t *slice), void *context)
 {
-	size_t n = 0, i;
 	const char *key;
 	json_t *slice;
-	const json_t *endpoint;
 	json_object_foreach(cluster->stores[SLICES].objects, key, slice)
 	{
 		const json_t *metadata = json_object_get(slice, "metadata");
 		const char *of = text_at(metadata, "labels", "kubernetes.io/service-name");
-		if (strcmp(of, service) != 0 || strcmp(text_at(slice, "metadata", "namespace"), namespace) != 0)
-			continue;
-		json_array_foreach(json_object_get(slice, "endpoints"), i, endpoint)
-		{
-			n = add_endpoint(out, n, endpoint, udp_port(slice));
-		}
+		if (!strcmp(of, service) && !strcmp(text_at(slice, "metadata", "namespace"), namespace))
+			visit(context, slice);
 	}
+}
+
+struct endpoints {
+	struct cluster_endpoint *out;
+	size_t n;
+};
+
+static void add_ready(void *context, const json_t *slice)
+{
+	struct endpoints *to = context;
+	size_t i;
+	const json_t *endpoint;
+	json_array_foreach(json_object_get(slice, "endpoints"), i, endpoint)
+	{
+		to->n = add_endpoint(to->out, to->n, endpoint, udp_port(slice));
+	}
+}
+
+size_t cluster_endpoints(const struct cluster *cluster, const char *namespace, const char *service,
+			 struct cluster_endpoint out[static CLUSTER_MAX_ENDPOINTS])
+{
+	struct endpoints to = {.out = out};
+	each_slice(cluster, namespace, service, add_ready, &to);
+	return to.n;
+}
+
+static void count_all(void *context, const json_t *slice)
+{
+	*(size_t *)context += json_array_size(json_object_get(slice, "endpoints"));
+}
+
+size_t cluster_count_endpoints(const struct cluster *cluster, const char *namespace, const char *service)
+{
+	size_t n = 0;
+	each_slice(cluster, namespace, service, count_all, &n);
 	return n;
+}
+
+/* ---- nodes ---- */
+
+static bool node_has(const json_t *node, const struct address *address)
+{
+	size_t i;
+	const json_t *entry;
+	struct address found;
+	json_array_foreach(json_object_get(json_object_get(node, "status"), "addresses"), i, entry)
+	{
+		if (!address_parse(json_text(entry, "address"), &found) && address_equal(&found, address))
+			return true;
+	}
+	return false;
+}
+
+const char *cluster_node_at(const struct cluster *cluster, const struct address *address)
+{
+	const char *key;
+	json_t *node;
+	json_object_foreach(cluster->stores[NODES].objects, key, node)
+	{
+		if (node_has(node, address))
+			return key;
+	}
+	return NULL;
 }
 
 /* ---- the cluster's networks ---- */

@@ -60,6 +60,12 @@ struct cluster_endpoint {
 size_t cluster_endpoints(const struct cluster *cluster, const char *namespace, const char *service,
 			 struct cluster_endpoint out[static CLUSTER_MAX_ENDPOINTS]);
 
+/* How many endpoints a Service has, ready or not. */
+size_t cluster_count_endpoints(const struct cluster *cluster, const char *namespace, const char *service);
+
+/* The name of the node that has this address; NULL when none has. */
+const char *cluster_node_at(const struct cluster *cluster, const struct address *address);
+
 /*
  * The cluster's own networks, at most `max`: the ranges of pods and of Services, and the nodes' addresses. The pods'
  * range is the smallest network that covers the nodes' podCIDRs. The Services' range comes from the API where that has

@@ -109,6 +109,7 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 		.policy = &agent->policy,
 		.keep = settings->keep,
 		.n_keep = settings->n_keep,
+		.underlay = settings_underlays[settings->underlay],
 		.probe = settings->probe,
 		.running = settings->attach,
 		.socket = settings->socket,

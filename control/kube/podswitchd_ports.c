@@ -9,10 +9,13 @@
 
 /* ---- gateways ---- */
 
-static json_t *gateway_params(const char *name, const struct gateway_spec *spec, const char *remote, uint16_t port)
+static json_t *gateway_params(const struct podswitchd_ports *ports, const char *name, const struct gateway_spec *spec,
+			      const char *remote, uint16_t port)
 {
-	static const char *const underlays[] = {
-		[SPEC_UNDERLAY_AUTO] = "auto", [SPEC_UNDERLAY_HOST] = "host", [SPEC_UNDERLAY_POD] = "pod"};
+	const char *const underlays[] = {[SPEC_UNDERLAY_UNSET] = ports->underlay,
+					 [SPEC_UNDERLAY_AUTO] = "auto",
+					 [SPEC_UNDERLAY_HOST] = "host",
+					 [SPEC_UNDERLAY_POD] = "pod"};
 	return json_pack("{s:s, s:i, s:i, s:[s], s:s, s:i}", "name", name, "vni", (int)spec->vni, "port", (int)port,
 			 "remote", remote, "underlay", underlays[spec->underlay], "mtu", (int)spec->mtu);
 }
@@ -172,7 +175,7 @@ int podswitchd_ports_place(struct podswitchd_ports *ports, struct attachment *at
 	int error = gateway_name(name, spec->namespace, spec->name, address);
 	if (error)
 		return fail(why, error, "gateway", "'%.80s' cannot be a gateway's name", spec->name);
-	error = ensure_gateway(ports, name, gateway_params(name, spec, address, port), why);
+	error = ensure_gateway(ports, name, gateway_params(ports, name, spec, address, port), why);
 	if (!error)
 		error = ensure_port(ports, attachment, port_params(ports, attachment, choice, name), why);
 	/* Somebody may have removed the gateway: the next try adds it again. */

@@ -17,6 +17,7 @@
 
 struct podswitchd_ports {
 	struct podswitchd *podswitchd;
+	const char *underlay;          /* of gateways whose Service does not say: "pod", "host" or "auto" */
 	unsigned probe;                /* seconds between questions whether the router is there */
 	const struct prefix *networks; /* that pods reach by their first interface */
 	size_t n_networks;

@@ -16,6 +16,7 @@
  * traffic never goes around.
  */
 #include "control/kube/events.h"
+#include "control/kube/explain.h"
 #include "control/kube/reconciler_internal.h"
 #include "tap/base/log.h"
 
@@ -58,10 +59,8 @@ static const struct cluster_endpoint *endpoint_pick(const struct reconciler *rec
 static enum attachment_state reconcile_status(struct reconciler *reconciler, struct attachment *attachment,
 					      const struct choice *choice)
 {
-	char text[640], endpoint[ADDRESS_TEXT];
-	const char *client = attachment_client(attachment, "state"),
-		   *trouble = attachment_client(attachment, "trouble");
-	const char *state = json_string_value(json_object_get(attachment->status, "state"));
+	char text[EXPLAIN_SIZE], endpoint[ADDRESS_TEXT];
+	const char *client = attachment_client(attachment, "state");
 	const char *address = json_string_value(json_array_get(json_object_get(attachment->status, "addresses"), 0));
 	address_format(&attachment->endpoint, endpoint);
 	if (!strcmp(client, "ready")) {
@@ -75,21 +74,7 @@ static enum attachment_state reconcile_status(struct reconciler *reconciler, str
 		attachment->lost = false;
 		return attachment_set_state(attachment, ATTACHMENT_READY, text);
 	}
-	if (*trouble)
-		snprintf(text, sizeof(text), "the lease from %s cannot be used: %s", attachment->gateway, trouble);
-	else if (!strcmp(client, "waiting"))
-		snprintf(text, sizeof(text),
-			 "gateway %s at %s UDP port %u gives no address by DHCP: is that its VXLAN's port (pod-gateway "
-			 "with "
-			 "VXLAN_PORT=0 has 8472, whatever its Service says: annotate that with podswitch.io/port), and "
-			 "does "
-			 "its dnsmasq run?",
-			 attachment->gateway, endpoint, choice->spec->port);
-	else if (state && strcmp(state, "up") != 0)
-		snprintf(text, sizeof(text), "the port is %s", state);
-	else
-		snprintf(text, sizeof(text), "gateway %s at %s does not answer ARP for its address in the network",
-			 attachment->gateway, endpoint);
+	explain_waiting(reconciler->config.cluster, attachment, choice, text);
 	return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
 }
 
@@ -140,7 +125,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 {
 	struct cluster_endpoint list[CLUSTER_MAX_ENDPOINTS];
 	struct failure why = {0};
-	char text[512];
+	char text[EXPLAIN_SIZE];
 	size_t n = cluster_endpoints(reconciler->config.cluster, choice->namespace, choice->name, list);
 	refresh_status(reconciler, attachment);
 	const struct cluster_endpoint *endpoint = endpoint_pick(reconciler, attachment, list, n);
@@ -148,7 +133,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	snprintf(gateway, sizeof(gateway), "%s/%s", choice->namespace, choice->name);
 	memcpy(at, attachment->at, sizeof(at));
 	if (!endpoint) {
-		snprintf(text, sizeof(text), "gateway %s has no ready endpoint: does its pod run?", gateway);
+		explain_no_endpoint(reconciler->config.cluster, choice, text);
 		reconciler_report(reconciler, attachment, true, attachment->attached ? EVENT_LOST : EVENT_NOT_READY,
 				  text);
 		attachment->lost = attachment->attached;

@@ -28,8 +28,10 @@ int reconciler_open(const struct reconciler_config *config, struct reconciler **
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	reconciler->config = *config;
 	reconciler->lookup.cluster = config->cluster;
-	reconciler->ports = (struct podswitchd_ports){
-		.podswitchd = config->podswitchd, .probe = config->probe, .networks = reconciler->networks};
+	reconciler->ports = (struct podswitchd_ports){.podswitchd = config->podswitchd,
+						      .underlay = config->underlay,
+						      .probe = config->probe,
+						      .networks = reconciler->networks};
 	reconciler->pass_wanted = true;
 	*out = reconciler;
 	return 0;

@@ -38,10 +38,11 @@ struct reconciler_config {
 	const struct choose_policy *policy;
 	const struct prefix *keep; /* networks that stay on pods' first interface besides the cluster's own */
 	size_t n_keep;
-	unsigned probe;     /* seconds */
-	bool running;       /* attach pods that were not started through the CNI plugin */
-	const char *socket; /* podswitchd's; the plugin's tombstones are beside it */
-	const char *memory; /* directory, for memory.h */
+	const char *underlay; /* of gateways whose Service does not say: "pod", "host" or "auto" */
+	unsigned probe;       /* seconds */
+	bool running;         /* attach pods that were not started through the CNI plugin */
+	const char *socket;   /* podswitchd's; the plugin's tombstones are beside it */
+	const char *memory;   /* directory, for memory.h */
 };
 
 int reconciler_open(const struct reconciler_config *config, struct reconciler **out, struct failure *why);

@@ -15,6 +15,8 @@ static int parse_keep(const char *label, const char *text, void *into, struct fa
 	return error;
 }
 
+const char *const settings_underlays[] = {"pod", "host", "auto", NULL};
+
 #define OPTIONS struct settings
 static const struct option_spec settings_options[] = {
 	OPTION_TEXT("node", 0, "NAME", node, "this node's name in the cluster ($NODE_NAME)"),
@@ -32,6 +34,8 @@ static const struct option_spec settings_options[] = {
 	OPTION_TEXT("cluster-domain", 0, "DOMAIN", cluster_domain, "the domain of full Service names (cluster.local)"),
 	OPTION_PARSED("keep", 0, "CIDR,...", OPTION_LIST, SETTINGS_MAX_KEEP, parse_keep,
 		      "networks that pods reach without their gateway, besides the cluster's own"),
+	OPTION_CHOICE("underlay", 0, "pod|host|auto", underlay, settings_underlays,
+		      "whose address gateways see where their Service does not say: the pod's or the node's (pod)"),
 	OPTION_NUMBER("probe", 0, "SECONDS", probe, 1, 250,
 		      "how often to check that a pod's gateway answers, 1 to 250 (10)"),
 	OPTION_SWITCH("attach", attach, "attach pods that run already and have no port (on)"),

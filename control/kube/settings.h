@@ -21,12 +21,16 @@ struct settings {
 	const char *cni_bin_dir, *cni_conf_dir, *cni_ifname;
 	unsigned cni_timeout; /* seconds */
 	bool pod_annotations, set_gateway_default, attach;
-	unsigned probe; /* seconds */
+	unsigned underlay; /* index of settings_underlays */
+	unsigned probe;    /* seconds */
 	struct prefix keep[SETTINGS_MAX_KEEP];
 	size_t n_keep;
 	enum log_level log_level;
 	bool help, version;
 };
+
+/* "pod", "host", "auto": the words of --underlay, NULL-terminated. */
+extern const char *const settings_underlays[];
 
 /*
  * Reads PODSWITCH_<OPTION> of the environment (upper case, '_' for '-'; NODE_NAME serves as --node too), then the

@@ -19,7 +19,7 @@
 #define SPEC_PORT 8472 /* the kernel's default, which pod-gateway uses when VXLAN_PORT is 0 */
 
 enum spec_mode { SPEC_DHCP, SPEC_STATIC };
-enum spec_underlay { SPEC_UNDERLAY_AUTO, SPEC_UNDERLAY_HOST, SPEC_UNDERLAY_POD };
+enum spec_underlay { SPEC_UNDERLAY_UNSET, SPEC_UNDERLAY_AUTO, SPEC_UNDERLAY_HOST, SPEC_UNDERLAY_POD };
 
 struct gateway_spec {
 	char namespace[KUBE_LABEL], name[KUBE_LABEL];
@@ -29,8 +29,8 @@ struct gateway_spec {
 	struct prefix network; /* no host bits */
 	struct address router; /* the first host of it */
 	enum spec_mode mode;
-	unsigned mtu; /* bytes; 0: as the path allows */
-	enum spec_underlay underlay;
+	unsigned mtu;                                  /* bytes; 0: as the path allows */
+	enum spec_underlay underlay;                   /* SPEC_UNDERLAY_UNSET: the agent's setting */
 	struct prefix not_routed[SPEC_MAX_NOT_ROUTED]; /* no host bits */
 	size_t n_not_routed;
 	char *allow;      /* namespaces whose pods may use it besides its own, blanks between; NULL: every one */

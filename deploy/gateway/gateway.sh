@@ -354,6 +354,8 @@ dhcp-option=option:mtu,$(cat /sys/class/net/vxlan0/mtu)
 dhcp-leasefile=$GATEWAY_DIR/leases
 # Clients of a gateway that was here before keep their addresses.
 dhcp-authoritative
+# podswitch looks itself whether an address is free. dnsmasq would take 3 s for each client, one after the other.
+no-ping
 EOF
 	for domain in $(words "$DNS_LOCAL_CIDRS"); do
 		for server in $(words "${DNS_LOCAL_SERVER:-$(cat "$KEPT.dns")}"); do

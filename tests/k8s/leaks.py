@@ -18,6 +18,7 @@ import struct
 import sys
 
 VXLAN_PORTS = (4789, 8472, 8473)
+QUESTION = b"\0PSW"  # podswitchd asks a silent gateway: a VXLAN header without the I flag, and no frame
 SLL2, PCAP_MAGIC = 276, 0xA1B2C3D4
 
 
@@ -71,7 +72,9 @@ class Judge:
     def ipv4(self, packet):
         source, destination = ipaddress.IPv4Address(packet[12:16]), ipaddress.IPv4Address(packet[16:20])
         payload = packet[(packet[0] & 15) * 4:]
-        if packet[9] == 17 and len(payload) >= 30 and struct.unpack(">H", payload[2:4])[0] in VXLAN_PORTS:
+        if packet[9] == 17 and payload[8:12] == QUESTION and str(destination) in self.gateways:
+            self.count["vxlan"] += 1
+        elif packet[9] == 17 and len(payload) >= 30 and struct.unpack(">H", payload[2:4])[0] in VXLAN_PORTS:
             self.vxlan(source, destination, payload[16:])
         else:
             self.plain(source, destination)

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 # dnsmasq as pod-gateway's gateway_sidecar.sh runs it, on gwa's or gwb's kernel vxlan device
-serve() { # serve NAMESPACE FIRST LAST [LEASE]: its process id goes to SERVER
-	ip netns exec "$P-$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root --no-ping \
+serve() { # serve NAMESPACE FIRST LAST [LEASE]: its process id goes to SERVER; with PING it pings addresses, as by default
+	ip netns exec "$P-$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root ${PING:---no-ping} \
 		--interface=vxlan0 --bind-interfaces --dhcp-range="${NET:-172.16.0}.$2,${NET:-172.16.0}.$3,${4:-12h}" \
 		--dhcp-leasefile="$TMP/leases-$1" --pid-file= --log-dhcp --log-facility=- >"$TMP/dnsmasq-$1" 2>&1 &
 	SERVER=$!
@@ -67,6 +67,50 @@ echo "== removal"
 ctl port remove pod1
 check "the lease was given back" poll 5 not test -s "$TMP/leases-gwb"
 
+echo "== the gateway moves, to one that does not know its clients, and pings what it is asked for"
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1
+soon "ready" ready client pod1 state
+kill "$SERVER"
+poll 5 not kill -0 "$SERVER" 2>/dev/null || die "dnsmasq does not end"
+rm -f "$TMP/leases-gwb"
+PING=--log-queries serve gwb 20 60 # (an option that changes nothing here)
+address=$(leased pod1)
+ctl port set pod1 --gateway b
+check "traffic is back at once" poll 3 p ping -c1 -W1 172.16.0.1
+check "the new gateway leases an address" poll 20 grep -q 172.16.0 "$TMP/leases-gwb"
+check "after it was looked whether that is free" grep -q 'DHCPDISCOVER.*'"${address%/*}" "$TMP/dnsmasq-gwb"
+same "it is the one that the pod had" "${address%/*}" "$(cut -d' ' -f3 "$TMP/leases-gwb")"
+same "and has" "$address" "$(leased pod1)"
+like "the pod did not answer for itself" '^[1-9]' "$(ctl -j port show pod1 | jq .counters.drops.address_check)"
+sleep 4
+check "later it does answer" b ping -c1 -W1 "${address%/*}"
+
+echo "== no address is left"
+ctl port remove pod1
+kill "$SERVER"
+poll 5 not kill -0 "$SERVER" 2>/dev/null || die "dnsmasq does not end"
+rm -f "$TMP/leases-gwb"
+serve gwb 77 77
+ctl port add pod1 --gateway b --netns "$P-pod1" --dhcp --probe 1
+soon "the first client has it" ready client pod1 state
+ctl port add pod2 --gateway b --netns "$P-pod2" --dhcp --probe 1
+check "the second one's question arrives" poll 10 grep -q 'no address available' "$TMP/dnsmasq-gwb"
+same "and it waits" waiting "$(client pod2 state)"
+same "the first one has kept it" 172.16.0.77/24 "$(leased pod1)"
+ctl port remove pod1
+check "it comes when the address is given back" poll 30 says '^ready$' client pod2 state
+ctl port remove pod2
+
+echo "== a lease that cannot be configured is tried again"
+p ip route add default via 10.1.1.1
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1
+check "the port says why it cannot be used" poll 5 says 'default' client pod1 trouble
+p ip route del default
+by_lease() { [ "$(p ip -j route show default | jq -r '.[0] | "\(.gateway) \(.dev)"')" = "172.16.0.1 vx0" ]; }
+check "it is used when it can be" poll 12 by_lease
+soon "nothing is said of it any more" null client pod1 trouble
+ctl port remove pod1
+
 echo "== detached on purpose"
 ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1
 soon "ready" ready client pod1 state
@@ -85,7 +129,7 @@ quit $SERVER
 b ip addr add 10.96.0.1/28 dev vxlan0
 p ip route replace default via 10.1.1.1
 n ip addr add 10.96.0.10/32 dev lo
-NET=10.96.0 serve gwb 9 12
+NET=10.96.0 serve gwb 2 8
 ctl port add pod1 --gateway b --netns "$P-pod1" --dhcp --probe 1 --exclusive on --keep 10.96.0.0/16
 soon "it says why it is not used" yes eval 'says "the lease 10.96.0.[0-9]*/28 from 10.96.0.1 overlaps 10.96.0.0/16" client pod1 trouble >/dev/null && echo yes'
 check "the cluster's DNS stays on the first interface" says 'dev eth0' p ip route get 10.96.0.10
@@ -100,7 +144,7 @@ ctl port set pod1 --keep '' --network 172.16.0.0/24
 soon "a lease outside of the expected network" yes \
 	eval 'says "is not in 172.16.0.0/24, the network that is expected" client pod1 trouble >/dev/null && echo yes'
 ctl port set pod1 --network none
-soon "is used when none is expected" 1 eval 'leased pod1 | grep -c "^10.96.0"'
+eventually 40 "is used when none is expected" 1 eval 'leased pod1 | grep -c "^10.96.0"'
 ctl port remove pod1
 refused "a static address in a kept network" 'address: 10.96.0.9/28 overlaps 10.96.0.0/16' ctl port add pod1 --gateway b \
 	--netns "$P-pod1" --address 10.96.0.9/28 --exclusive on --keep 10.96.0.0/16

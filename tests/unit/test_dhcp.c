@@ -554,6 +554,52 @@ static void releases_what_it_has(void **state)
 	assert_int_equal(sent_message(), 1);
 }
 
+/* RFC 2131, table 5: broadcast, from nobody, with the address and the server as options and nothing else. */
+static void declines_what_it_has(void **state)
+{
+	(void)state;
+	start(NULL);
+	assert_int_equal(dhcp_decline(&dhcp, now, frame), 0);
+	bind_usual();
+	length = dhcp_decline(&dhcp, now, frame);
+	assert_int_equal(length, 342);
+	assert_int_equal(sent_message(), 4);
+	assert_memory_equal(frame, "\xff\xff\xff\xff\xff\xff", 6);
+	assert_int_equal(load32(frame + 26), 0);
+	assert_int_equal(load32(frame + 30), 0xffffffff);
+	assert_int_equal(load32(frame + 54), 0);
+	assert_int_equal(sent4(50), MINE);
+	assert_int_equal(sent4(54), ROUTER);
+	size_t n;
+	assert_non_null(sent_option(61, &n));
+	assert_null(sent_option(12, &n));
+	assert_null(sent_option(55, &n));
+	assert_null(sent_option(57, &n));
+	assert_sums_right();
+	assert_null(dhcp_lease(&dhcp));
+	assert_int_equal(dhcp_decline(&dhcp, now, frame), 0);
+	assert_int_equal(dhcp_due(&dhcp), now + 1000);
+	now += 1000;
+	send_next();
+	assert_int_equal(sent_message(), 1);
+	assert_int_equal(sent4(50), 0); /* not the same one again */
+}
+
+/* Only while it asks for an address that the pod may have. */
+static void reclaims_what_it_had(void **state)
+{
+	(void)state;
+	start(NULL);
+	assert_false(dhcp_reclaims(&dhcp, now));
+	bind_usual();
+	assert_false(dhcp_reclaims(&dhcp, dhcp_lease(&dhcp)->renew_at));
+	dhcp_reboot(&dhcp, now);
+	assert_true(dhcp_reclaims(&dhcp, now));
+	send_next();
+	assert_false(dhcp_reclaims(&dhcp, now));
+	assert_true(dhcp_reclaims(&dhcp, dhcp_due(&dhcp)));
+}
+
 static void duplicates_change_nothing(void **state)
 {
 	(void)state;
@@ -1095,6 +1141,8 @@ int main(void)
 		cmocka_unit_test(keeps_its_lease_while_it_reboots),
 		cmocka_unit_test(reboots_into_whatever_there_is),
 		cmocka_unit_test(releases_what_it_has),
+		cmocka_unit_test(declines_what_it_has),
+		cmocka_unit_test(reclaims_what_it_had),
 		cmocka_unit_test(duplicates_change_nothing),
 		cmocka_unit_test(a_circle_of_denials_is_slow),
 		cmocka_unit_test(asks_for_another_than_the_broadcast_address),

@@ -376,6 +376,64 @@ static void keeps_its_address(void **state)
 	assert_int_equal(status.state, CLIENT_READY);
 }
 
+/* The whole of it: DISCOVER to the router's answer. */
+static void is_ready_in_a_moment(void **state)
+{
+	(void)state;
+	NEED("root and dnsmasq", has_dnsmasq());
+	serve(RANGE, "--no-ping");
+	uint64_t began = now_ms();
+	begin(NULL);
+	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 5000), 0);
+	uint64_t took = now_ms() - began;
+	print_message("ready after %u ms\n", (unsigned)took);
+	assert_true(took >= CHECKS * CHECK_WAIT);
+	assert_in_range(took, 0, 300 * (getenv("SLOW") ? (unsigned)atoi(getenv("SLOW")) : 1));
+}
+
+/* The server does not look whether the address is free; so the client does, and gets another one. */
+static void declines_what_is_taken(void **state)
+{
+	char command[160], text[ADDRESS_TEXT];
+
+	(void)state;
+	NEED("root and dnsmasq", has_dnsmasq());
+	serve(RANGE, "--no-ping");
+	begin(NULL);
+	assert_int_not_equal(turn_until(CLIENT_LEASE, 5000), 0);
+	struct address taken = status.lease.address.address;
+	gateway_client_release(client, now_ms());
+	gateway_client_close(client);
+	must("ip addr flush dev vx0");
+	snprintf(command, sizeof(command), "$G ip addr add %s/32 dev lo", address_format(&taken, text));
+	must(command);
+	begin(NULL);
+	assert_int_equal(turn_until(CLIENT_UNLEASED, 5000), CLIENT_UNLEASED);
+	assert_false(status.has_lease);
+	assert_int_equal(status.state, CLIENT_WAITING);
+	await("grep -q 'DHCPDECLINE' \"$D/log\"");
+	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 8000), 0);
+	assert_false(address_equal(&status.lease.address.address, &taken));
+}
+
+/* The caller's own reason; the second time it waits as long as RFC 2131 wants. */
+static void declines_for_the_caller(void **state)
+{
+	(void)state;
+	NEED("root and dnsmasq", has_dnsmasq());
+	serve(RANGE, "--no-ping");
+	begin(NULL);
+	assert_int_not_equal(turn_until(CLIENT_LEASE, 5000), 0);
+	gateway_client_decline(client, now_ms());
+	gateway_client_report(client, &status);
+	assert_false(status.has_lease);
+	assert_int_not_equal(turn_until(CLIENT_LEASE, 5000), 0);
+	gateway_client_decline(client, now_ms());
+	assert_int_equal(turn_until(CLIENT_LEASE, 1500), 0);
+	skip_seconds(10);
+	assert_int_not_equal(turn_until(CLIENT_LEASE, 5000) || status.has_lease, 0);
+}
+
 static void moves_to_another_network(void **state)
 {
 	(void)state;
@@ -571,7 +629,7 @@ static void is_ready_with_a_lease_without_probes(void **state)
 	serve(RANGE, "--no-ping");
 	config.probe = 0;
 	begin(NULL);
-	assert_int_equal(gateway_client_fds(client, fds), 1);
+	assert_int_equal(gateway_client_fds(client, fds), 2);
 	assert_int_equal(turn_until(CLIENT_LEASE, 5000), CLIENT_LEASE | CLIENT_IS_READY);
 	skip_seconds(6);
 	assert_true(gateway_client_due(client) == status.lease.renew_at);
@@ -620,6 +678,9 @@ static const struct CMUnitTest tests[] = {
 	TEST_VXLAN(renews_at_t1),
 	TEST_VXLAN(moves_to_another_network),
 	TEST(keeps_its_address),
+	TEST(is_ready_in_a_moment),
+	TEST(declines_what_is_taken),
+	TEST(declines_for_the_caller),
 	TEST(moves_to_another_network),
 	TEST(never_takes_the_broadcast_address),
 	TEST(sees_the_router_go_and_come),

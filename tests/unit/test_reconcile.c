@@ -187,6 +187,7 @@ static int set_up(void **state)
 	f->policy = (struct choose_policy){.pod_annotations = true, .cluster_domain = "cluster.local"};
 	f->config = (struct reconciler_config){.node = "n1",
 					       .policy = &f->policy,
+					       .underlay = "pod",
 					       .probe = 10,
 					       .running = true,
 					       .socket = f->socket,
@@ -463,7 +464,7 @@ static void silent_gateway(void **state)
 	put_pod("media", "tv", UID, ASKS_VPN);
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
-	assert_non_null(strstr(reason_of(f), "gives no address by DHCP"));
+	assert_non_null(strstr(reason_of(f), "has given no address by DHCP yet"));
 	assert_string_equal(told, "");
 	turn(f, 5001);
 	assert_string_equal(add(f, C1, "tv"), "pending");

@@ -33,7 +33,7 @@ static int read_service(const char *annotations, const char *spec, struct gatewa
 }
 
 static const char *const modes[] = {"dhcp", "static"};
-static const char *const underlays[] = {"auto", "host", "pod"};
+static const char *const underlays[] = {"unset", "auto", "host", "pod"};
 
 /* All that a spec says, but for what pod-gateway's defaults say as well. */
 static const char *describe(const struct gateway_spec *spec)
@@ -51,7 +51,7 @@ static const char *describe(const struct gateway_spec *spec)
 	return out;
 }
 
-#define DEFAULTS "media/vpn vni 42 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"
+#define DEFAULTS "media/vpn vni 42 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"
 
 /* 32 networks, of which none is like another. */
 #define NETWORKS8(a)                                                                                                   \
@@ -65,27 +65,29 @@ static const struct {
 	const char *described;
 } accepted[] = {
 	{"", "", DEFAULTS},
-	{"'podswitch.io/vni':'0'", "", "media/vpn vni 0 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	{"'podswitch.io/vni':'0'", "", "media/vpn vni 0 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"'podswitch.io/vni':'16777215','podswitch.io/mode':'static','podswitch.io/mtu':'1400'", "",
-	 "media/vpn vni 16777215 port 8472 172.16.0.0/24 router 172.16.0.1 static mtu 1400 auto"},
+	 "media/vpn vni 16777215 port 8472 172.16.0.0/24 router 172.16.0.1 static mtu 1400 unset"},
 	{"'podswitch.io/mtu':'576','podswitch.io/underlay':'host'", "",
 	 "media/vpn vni 42 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 576 host"},
 	{"'podswitch.io/mtu':'65000','podswitch.io/underlay':'pod'", "",
 	 "media/vpn vni 42 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 65000 pod"},
-	{"'podswitch.io/mtu':'0','podswitch.io/underlay':'auto','podswitch.io/mode':'dhcp'", "", DEFAULTS},
+	{"'podswitch.io/mtu':'0','podswitch.io/mode':'dhcp'", "", DEFAULTS},
+	{"'podswitch.io/underlay':'auto'", "",
+	 "media/vpn vni 42 port 8472 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
 	/* Ports. */
 	{"'podswitch.io/port':'4789'", "'ports':[{'port':7,'protocol':'UDP'}]",
-	 "media/vpn vni 42 port 4789! 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 4789! 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"'podswitch.io/port':'8472'", "",
-	 "media/vpn vni 42 port 8472! 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 8472! 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"",
 	 "'ports':[{'port':80,'protocol':'TCP'},{'port':81},{'port':4789,'protocol':'UDP'},{'port':9,'protocol':'UDP'}"
 	 "]",
-	 "media/vpn vni 42 port 4789 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 4789 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"", "'ports':[{'port':4789,'protocol':'UDP','targetPort':4790}]",
-	 "media/vpn vni 42 port 4790 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 4790 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"", "'ports':[{'port':4789,'protocol':'UDP','targetPort':'vxlan'}]",
-	 "media/vpn vni 42 port 4789 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 4789 172.16.0.0/24 router 172.16.0.1 dhcp mtu 0 unset"},
 	{"", "'ports':[{'port':80,'protocol':'TCP'}]", DEFAULTS},
 	{"",
 	 "'ports':[{'port':65536,'protocol':'UDP'},{'port':-1,'protocol':'UDP'},{'port':'x','protocol':'UDP'},3,null]",
@@ -93,13 +95,13 @@ static const struct {
 	{"", "'ports':{'port':4789,'protocol':'UDP'}", DEFAULTS},
 	/* Networks. */
 	{"'podswitch.io/network':'10.9.0.0/16'", "",
-	 "media/vpn vni 42 port 8472 10.9.0.0/16 router 10.9.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 8472 10.9.0.0/16 router 10.9.0.1 dhcp mtu 0 unset"},
 	{"'podswitch.io/network':'10.9.8.16/30'", "",
-	 "media/vpn vni 42 port 8472 10.9.8.16/30 router 10.9.8.17 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 8472 10.9.8.16/30 router 10.9.8.17 dhcp mtu 0 unset"},
 	{"'podswitch.io/network':'10.0.0.0/8'", "",
-	 "media/vpn vni 42 port 8472 10.0.0.0/8 router 10.0.0.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 8472 10.0.0.0/8 router 10.0.0.1 dhcp mtu 0 unset"},
 	{"'podswitch.io/network':'192.168.242'", "",
-	 "media/vpn vni 42 port 8472 192.168.242.0/24 router 192.168.242.1 dhcp mtu 0 auto"},
+	 "media/vpn vni 42 port 8472 192.168.242.0/24 router 192.168.242.1 dhcp mtu 0 unset"},
 	/* Lists. */
 	{"'podswitch.io/not-routed':'10.0.0.0/8, 192.168.7.9/16\\n fd00::1/16,,'", "",
 	 DEFAULTS " 10.0.0.0/8 192.168.0.0/16 fd00::/16"},

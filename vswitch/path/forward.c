@@ -22,6 +22,7 @@
 #include "vswitch/path/remote.h"
 #include "vswitch/path/train.h"
 
+#include <linux/icmp.h>
 #include <stddef.h>
 
 /* A frame on its way, with what is known about it besides its bytes. */
@@ -36,8 +37,19 @@ struct packet {
 
 /* To a port of this node */
 
+/* RFC 792: type 8 is an echo request. */
+static bool is_ping(const struct frame *frame)
+{
+	return frame->version == 4 && frame->protocol == PROTO_ICMP4 && frame->l4 && frame->l4 < frame->length &&
+	       frame->data[frame->l4] == ICMP_ECHO;
+}
+
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)
 {
+	if (atomic_load_explicit(&port->deaf_until, memory_order_relaxed) >= worker->now && is_ping(&packet->frame)) {
+		worker_drop(worker, port, NULL, DROP_ADDRESS_CHECK);
+		return;
+	}
 	if (packet->from_pod)
 		deliver_whole(worker, port, &packet->frame, &packet->vnet);
 	else
@@ -359,7 +371,18 @@ static enum drop find_origin(struct worker *worker, const struct underlay *under
 			     uint32_t vni)
 {
 	origin->vni = vni;
-	return origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
+	enum drop reason = origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
+	if (reason == DROP_UNKNOWN_REMOTE || reason == DROP_UNKNOWN_VNI) {
+		const struct stray stray = {
+			.source = origin->source,
+			.vni = vni,
+			.port = underlay->port,
+			.gateway = origin->owner ? origin->owner->gateway->id : 0,
+			.seen = worker->now,
+		};
+		stray_note(&worker->strays, &stray);
+	}
+	return reason;
 }
 
 /* Whether the frame may come from there. If so, learns it. */

@@ -28,6 +28,7 @@
 #include "vswitch/base/switch_config.h"
 #include "vswitch/base/underlay.h"
 #include "vswitch/path/coalesce.h"
+#include "vswitch/path/stray.h"
 #include "vswitch/path/underlay_tap.h"
 
 #include <pthread.h>
@@ -66,6 +67,23 @@ struct remote {
 	struct egress egress;
 };
 
+/* A gateway that sends nothing back (silence.h). Control thread. */
+enum silence_reason { SILENCE_NONE, SILENCE_OTHER_SOURCE, SILENCE_OTHER_VNI, SILENCE_ICMP, SILENCE_NOTHING };
+
+struct silence {
+	uint64_t rx, tx; /* the gateway's datagrams, when it was last looked at */
+	uint64_t sent;   /* datagrams since it is silent */
+	uint32_t since;  /* seconds; 0: it is not silent */
+	uint32_t heard;  /* seconds, the last time; 0: never since it has this underlay */
+	uint32_t asked;  /* seconds, the last inquiry */
+	uint32_t tried;  /* seconds, when `auto` last took another underlay; 0: never */
+	int inquiry;     /* socket; -1: none */
+	enum silence_reason reason;
+	struct address from; /* who answered instead, or who sent the ICMP error */
+	uint32_t vni;        /* of SILENCE_OTHER_VNI */
+	const char *icmp;    /* of SILENCE_ICMP */
+};
+
 struct gateway {
 	uint16_t id;
 	bool is_hub; /* no remotes were configured: it learns them */
@@ -79,6 +97,7 @@ struct gateway {
 	uint16_t *peers; /* of a hub: gateways on this node that have it as a remote */
 	unsigned n_peers;
 	struct gateway_counters *counters; /* one a worker */
+	struct silence silence;
 };
 
 struct port {
@@ -87,8 +106,9 @@ struct port {
 	struct link_config wanted; /* config.link as it was asked for: zero where MAC or MTU are derived */
 	struct link_config live;   /* what the interface has: config.link and the lease */
 	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
-	bool stays_closed; /* being removed: an exclusive port's pod does not get its own default route back */
-	char trouble[160]; /* why the lease could not be used, or "" */
+	bool stays_closed;  /* being removed: an exclusive port's pod does not get its own default route back */
+	char trouble[160];  /* why the lease could not be used, or "" */
+	uint64_t follow_at; /* ms, when that is tried again */
 	struct primary_state primary;     /* of an exclusive port's pod: this and the next five, see way_out.c */
 	uint64_t check_at;                /* when the pod is looked at next, ms of the monotonic clock */
 	unsigned check_pause;             /* ms */
@@ -110,6 +130,11 @@ struct port {
 	 */
 	struct address vteps[PORT_MAX_VTEPS];
 	unsigned n_vteps;
+	/*
+	 * While podswitchd asks a DHCP server for an address that the pod has, pings to the pod are dropped: second of
+	 * the monotonic clock up to which that is so. The server takes an answer for somebody else's.
+	 */
+	_Atomic uint32_t deaf_until;
 	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
 	struct port_counters *counters; /* one a worker */
 	struct port *next;              /* in the order of creation */
@@ -189,6 +214,7 @@ struct worker {
 	unsigned idle_spins; /* spins in a row that found nothing */
 	uint64_t rounds, events;
 	uint64_t drops[DROP_COUNT];
+	struct strays strays;
 	struct trains trains;
 	struct coalesce_group groups[WORKER_GROUPS];
 	unsigned n_groups;

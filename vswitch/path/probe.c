@@ -36,6 +36,12 @@ bool probe_is(const uint8_t *datagram, size_t length)
 	return length >= VXLAN_HEADER && load32(datagram) == MARK;
 }
 
+void probe_fill(uint8_t header[static VXLAN_HEADER], uint32_t id)
+{
+	store32(header, MARK);
+	store32(header + VXLAN_VNI, id);
+}
+
 /* Only leaving UDP packets with our mark. A SOCK_DGRAM filter sees packets from the IP header on. */
 static int attach_filter(int fd)
 {
@@ -115,8 +121,7 @@ static int write_probe(const struct underlay_tap *tap, const struct probe_target
 	struct frame frame;
 	struct segment_plan plan;
 	make_inner(inner + VXLAN_HEADER, &frame, &plan);
-	store32(inner, MARK);
-	store32(inner + VXLAN_VNI, id);
+	probe_fill(inner, id);
 	size_t length = underlay_tap_super(target->route, &flow, &plan, headers);
 	const struct iovec pieces[] = {{headers, length}, {inner, sizeof(inner)}};
 	return writev(tap->fd, pieces, 2) < 0 ? -errno : 0;

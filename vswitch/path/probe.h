@@ -33,6 +33,9 @@ struct probe_target {
  */
 int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size_t n, struct failure *why);
 
+/* Writes the VXLAN header of a probe, with `id` in the place of the VNI. */
+void probe_fill(uint8_t header[static 8], uint32_t id);
+
 /* Whether a received datagram is a probe. */
 bool probe_is(const uint8_t *datagram, size_t length);
 
