@@ -7,7 +7,7 @@ BUILD   ?= build
 CFLAGS  ?= -O2 -g
 FUZZ_SECONDS ?= 30
 
-PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash
+PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash libnftables
 KUBE     := libcurl libmicrohttpd gnutls
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
 # Some compilers come with their own _FORTIFY_SOURCE; it needs an optimiser and hides bugs from the sanitizers.
@@ -43,7 +43,7 @@ $(BUILD)/podswitchd: $(BUILD)/control/daemon/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitchctl: $(BUILD)/control/ctl/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitch-cni: $(BUILD)/control/cni/main.o $(BUILD)/podswitch.a
 # The plugin is copied out of its container and run by the node, which need not have our libraries.
-$(BUILD)/podswitch-cni: LIBS := $(if $(SANITIZE),,-static-pie) $(LIBS)
+$(BUILD)/podswitch-cni: LIBS := $(if $(SANITIZE),,-static-pie) $(filter-out -lnftables,$(LIBS))
 $(BUILD)/podswitch-agent: $(BUILD)/control/kube/main.o $(BUILD)/podswitch.a
 $(BUILD)/podswitch-webhook: $(BUILD)/control/webhook/main.o $(BUILD)/podswitch.a
 $(PROGRAMS):

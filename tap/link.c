@@ -20,6 +20,7 @@
 #include "tap/link_target.h"
 
 #include <linux/if_addr.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/route/nexthop.h>
@@ -32,7 +33,7 @@
 struct link_made {
 	bool mac, mtu, up;
 	bool address[LINK_MAX_ADDRESSES];
-	bool route[LINK_MAX_ROUTES + 1];
+	bool route[LINK_MAX_ALL_ROUTES];
 };
 
 /* The interface itself */
@@ -56,8 +57,19 @@ static int apply_mtu(struct link_target *t, unsigned mtu, struct link_made *made
 	return code ? link_refuse(t, code, "mtu", text, why) : 0;
 }
 
+/*
+ * A connection that was there before the TAP goes on with the address of another interface. Asking for the gateway by
+ * ARP with that address would give it away, and a gateway with a reverse path filter would not answer (arp_announce 2).
+ */
+static void announce_own_address(struct link_target *t)
+{
+	(void)link_set_devconf(t, IPV4_DEVCONF_ARP_ANNOUNCE, 2);
+}
+
 static int apply_up(struct link_target *t, struct link_made *made, struct failure *why)
 {
+	if (!t->up)
+		announce_own_address(t);
 	int code = t->up ? 0 : link_set_flags(t, IFF_UP, IFF_UP);
 
 	made->up = !code && !t->up;
@@ -106,6 +118,11 @@ static int ensure_address(struct link_target *t, const struct prefix *address, s
 
 /* Routes. */
 
+static uint32_t table_of(const struct link_route *route)
+{
+	return route->table ? route->table : RT_TABLE_MAIN;
+}
+
 /*
  * Gateways of routes are marked as on link (RTNH_F_ONLINK): an address that covers them may come later, or never.
  *
@@ -118,16 +135,19 @@ static struct nl_msg *route_message(const struct link_target *t, int type, int f
 	bool v6 = route->to.address.family == AF_INET6;
 	struct rtmsg head = {.rtm_family = route->to.address.family,
 			     .rtm_dst_len = route->to.length,
-			     .rtm_table = RT_TABLE_MAIN,
 			     .rtm_protocol = RTPROT_STATIC,
 			     .rtm_scope = via || v6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
 			     .rtm_type = RTN_UNICAST,
 			     .rtm_flags = via ? RTNH_F_ONLINK : 0};
 	size_t size = address_size(route->to.address.family);
+	uint32_t table = table_of(route);
 	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
 
 	netlink_put(&msg, RTA_DST, route->to.address.bytes, size);
+	netlink_put(&msg, RTA_TABLE, &table, sizeof(table));
 	netlink_put(&msg, RTA_OIF, &t->ifindex, sizeof(t->ifindex));
+	if (route->from.family)
+		netlink_put(&msg, RTA_PREFSRC, route->from.bytes, size);
 	if (via)
 		netlink_put(&msg, RTA_GATEWAY, route->via.bytes, size);
 	return msg;
@@ -147,7 +167,7 @@ static bool is_rival(struct rtnl_route *other, const struct link_route *route)
 	struct nl_addr *dst = rtnl_route_get_dst(other);
 	struct address to = netlink_address(dst);
 
-	return rtnl_route_get_table(other) == RT_TABLE_MAIN && rtnl_route_get_priority(other) == priority && dst &&
+	return rtnl_route_get_table(other) == table_of(route) && rtnl_route_get_priority(other) == priority && dst &&
 	       nl_addr_get_prefixlen(dst) == route->to.length && address_equal(&to, &route->to.address);
 }
 
@@ -327,6 +347,30 @@ int link_change(const char *ifname, const struct link_config *was, const struct 
 	if (link_config_equal(was, now))
 		return 0;
 	return link_apply_or_undo(ifname, was, now, false, why);
+}
+
+static size_t count_made(const struct link_made *made)
+{
+	size_t n = (size_t)made->mac + made->mtu + made->up;
+
+	for (size_t i = 0; i < LINK_MAX_ADDRESSES; i++)
+		n += made->address[i];
+	for (size_t i = 0; i < LINK_MAX_ALL_ROUTES; i++)
+		n += made->route[i];
+	return n;
+}
+
+int link_repair(const char *ifname, const struct link_config *config, struct failure *why)
+{
+	struct link_made made = {0};
+	struct link_target t;
+	int code = link_target_open(&t, ifname, why);
+
+	if (code)
+		return code;
+	code = link_apply(&t, config, config, true, &made, why);
+	netlink_close(&t.nl);
+	return code ? code : (int)count_made(&made);
 }
 
 void link_limit_gso(const char *ifname, unsigned segments)

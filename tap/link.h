@@ -22,6 +22,12 @@ int link_setup(const char *ifname, const struct link_config *config, struct fail
 int link_change(const char *ifname, const struct link_config *was, const struct link_config *now, struct failure *why);
 
 /*
+ * Adds what `ifname` lacks of its configuration, addresses and routes, and brings it up. How many things it lacked, or
+ * a negative errno; what was added until then stays.
+ */
+int link_repair(const char *ifname, const struct link_config *config, struct failure *why);
+
+/*
  * Limits the super-frames that the kernel sends through `ifname` to `segments`. Only TCP keeps to it, and not every
  * kernel lets it be set; that is not an error.
  */

@@ -10,26 +10,57 @@
 
 #define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5; with less, the kernel removes IPv6 from the interface */
 
+static bool has_ip6_address(const struct link_config *config)
+{
+	for (size_t i = 0; i < config->n_addresses; i++) {
+		if (config->addresses[i].address.family == AF_INET6)
+			return true;
+	}
+	return false;
+}
+
+/* Routes to the networks of the addresses. */
+static size_t count_connected(const struct link_config *config)
+{
+	return config->table ? config->n_addresses + has_ip6_address(config) : 0;
+}
+
+static struct link_route nth_connected(const struct link_config *config, size_t i)
+{
+	static const struct link_route link_local = {
+		.to = {.address = {.family = AF_INET6, .bytes = {0xfe, 0x80}}, .length = 64}};
+
+	if (i == config->n_addresses)
+		return link_local;
+	return (struct link_route){.to = config->addresses[i], .from = config->addresses[i].address};
+}
+
 size_t link_count_routes(const struct link_config *config)
 {
-	return config->n_routes + (config->default_via.family != 0);
+	return count_connected(config) + config->n_routes + (config->default_via.family != 0);
 }
 
 struct link_route link_nth_route(const struct link_config *config, size_t i)
 {
 	struct link_route route = {.via = config->default_via};
+	size_t connected = count_connected(config);
 
-	if (i < config->n_routes)
-		route = config->routes[i];
+	if (i < connected)
+		route = nth_connected(config, i);
+	else if (i - connected < config->n_routes)
+		route = config->routes[i - connected];
 	else
 		route.to.address.family = config->default_via.family;
 	route.to = prefix_network(&route.to);
+	route.table = config->table;
 	return route;
 }
 
 const char *link_route_key(const struct link_config *config, size_t i)
 {
-	return i < config->n_routes ? "route" : "default_via";
+	size_t connected = count_connected(config);
+
+	return i < connected ? "address" : i - connected < config->n_routes ? "route" : "default_via";
 }
 
 const char *link_route_format(const struct link_route *route, char out[static LINK_ROUTE_TEXT])
@@ -43,7 +74,8 @@ const char *link_route_format(const struct link_route *route, char out[static LI
 
 bool link_route_equal(const struct link_route *a, const struct link_route *b)
 {
-	return prefix_equal(&a->to, &b->to) && address_equal(&a->via, &b->via);
+	return prefix_equal(&a->to, &b->to) && address_equal(&a->via, &b->via) && address_equal(&a->from, &b->from) &&
+	       a->table == b->table;
 }
 
 bool link_config_has_route(const struct link_config *config, const struct link_route *route)
@@ -116,10 +148,8 @@ static int check_route(const struct link_route *route, const char *key, struct f
 
 static bool asks_ipv6(const struct link_config *config)
 {
-	for (size_t i = 0; i < config->n_addresses; i++) {
-		if (config->addresses[i].address.family == AF_INET6)
-			return true;
-	}
+	if (has_ip6_address(config))
+		return true;
 	for (size_t i = 0; i < link_count_routes(config); i++) {
 		if (link_nth_route(config, i).to.address.family == AF_INET6)
 			return true;

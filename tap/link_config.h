@@ -11,7 +11,9 @@
 
 struct link_route {
 	struct prefix to;
-	struct address via; /* family 0: on link */
+	struct address via;  /* family 0: on link */
+	struct address from; /* preferred source; family 0: the kernel's choice */
+	uint32_t table;      /* 0: the main table */
 };
 
 struct link_config {
@@ -22,13 +24,20 @@ struct link_config {
 	struct link_route routes[LINK_MAX_ROUTES];
 	size_t n_routes;
 	struct address default_via; /* family 0: no default route */
+	uint32_t table;             /* where the routes go, with those of the addresses' networks; 0: the main table */
 };
 
-/* All routes, the default route last, without host bits in their destinations. */
+#define LINK_MAX_ALL_ROUTES (LINK_MAX_ROUTES + LINK_MAX_ADDRESSES + 2)
+
+/*
+ * All routes, the default route last, without host bits in their destinations. In another table than the main one,
+ * these include what the kernel adds to the main table by itself: a route for the network of each address, and the
+ * link-local network of IPv6.
+ */
 size_t link_count_routes(const struct link_config *config);
 struct link_route link_nth_route(const struct link_config *config, size_t i);
 
-/* The key of route `i` in a refusal: "route" or "default_via". */
+/* The key of route `i` in a refusal: "route", "address" or "default_via". */
 const char *link_route_key(const struct link_config *config, size_t i);
 
 /* "10.0.0.0/8 via 172.16.0.1" or "default via 172.16.0.1" */

@@ -4,6 +4,8 @@
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <string.h>
 
@@ -77,6 +79,24 @@ int link_set_attribute(struct link_target *t, int attribute, const void *data, s
 	struct nl_msg *msg = link_message(t, 0, 0);
 
 	netlink_put(&msg, attribute, data, size);
+	return netlink_request(&t->nl, msg);
+}
+
+/* IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { id: value } } } */
+int link_set_devconf(struct link_target *t, int id, uint32_t value)
+{
+	struct nl_msg *msg = link_message(t, 0, 0);
+	struct nlattr *spec = msg ? nla_nest_start(msg, IFLA_AF_SPEC) : NULL;
+	struct nlattr *inet = spec ? nla_nest_start(msg, AF_INET) : NULL;
+	struct nlattr *conf = inet ? nla_nest_start(msg, IFLA_INET_CONF) : NULL;
+
+	if (!conf || nla_put_u32(msg, id, value)) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	nla_nest_end(msg, conf);
+	nla_nest_end(msg, inet);
+	nla_nest_end(msg, spec);
 	return netlink_request(&t->nl, msg);
 }
 

@@ -31,6 +31,9 @@ int link_set_attribute(struct link_target *t, int attribute, const void *data, s
 /* Sets, of the interface's flags (IFF_...), those in `mask` to what they are in `flags`. The same. */
 int link_set_flags(struct link_target *t, unsigned flags, unsigned mask);
 
+/* Sets one of the interface's IPv4 settings (IPV4_DEVCONF_...), without a writable /proc/sys. The same. */
+int link_set_devconf(struct link_target *t, int id, uint32_t value);
+
 /* The same as a request, for attributes to be added to. */
 struct nl_msg *link_message(const struct link_target *t, unsigned flags, unsigned mask);
 

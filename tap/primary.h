@@ -10,46 +10,56 @@
 
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
+#include "tap/pod_filter.h"
 
 #define PRIMARY_MAX_KEEP 256
 #define PRIMARY_MAX_REMOTES 64
 
-/* The routing protocol number of all our routes in the main table; rtnetlink assigns it to nobody. */
+/* The routing protocol number of our rules, and of our routes to what stays; rtnetlink assigns it to nobody. */
 #define PRIMARY_PROTOCOL 0x50
 
-/* The metric of the unreachable default routes: behind every default route that the TAP gets. */
-#define PRIMARY_UNREACHABLE_METRIC 0x7fffff00
-
-/* Our routing tables, "ps" and a number; see primary.c. */
+/* Our routing tables, "ps" and a number; see primary.c. The first two were those of earlier versions. */
 #define PRIMARY_PARKED_TABLE 0x70730001
-#define PRIMARY_BOUND_TABLE 0x70730002
+#define PRIMARY_THROW_TABLE 0x70730002
+#define PRIMARY_WAY_TABLE 0x70730003
+#define PRIMARY_BOUND_TABLE 0x70730004
+
+/* Our groups of interfaces; see primary.c. */
+#define PRIMARY_SEEN_GROUP 0x70730001
+#define PRIMARY_FROZEN_GROUP 0x70730002
 
 struct primary_config {
 	struct prefix primary_keep[PRIMARY_MAX_KEEP]; /* networks that stay on the primary interface; not /0 */
 	size_t n_keep;
 	struct address remotes[PRIMARY_MAX_REMOTES]; /* addresses that the tunnel itself must reach */
 	size_t n_remotes;
+	bool inbound; /* answers to connections that came in by the primary interface leave by it */
+};
+
+/* What is known of one pod from one call to the next; all zero at first, as after a restart. */
+struct primary_state {
+	struct pod_filter_state filter;
+	unsigned changes;     /* made by the last call */
+	bool preceded;        /* somebody else's rule is consulted before ours */
+	char unfiltered[160]; /* why there is no packet filter, or "" */
 };
 
 /*
- * Makes `ifname` the pod's only way out, whether it exists and has a default route already or not. Everything that it
- * does not lead to becomes unreachable, except networks that the pod has routes to, config->primary_keep and
- * config->remotes. The last two go where the pod would have sent them without us; where it had no route, none is added.
- * A call with another configuration changes to that one, and what is in both stays reachable all the time.
+ * Makes `ifname` the pod's only way out, whether it exists and has a default route already or not; its routes belong
+ * into PRIMARY_WAY_TABLE. Everything that they do not lead to becomes unreachable, except networks that the pod has
+ * routes to, config->primary_keep and config->remotes. The last two go where the pod would send them without us; where
+ * it has no route, none is added. A call with another configuration changes to that one, and what is in both stays
+ * reachable all the time. With the same configuration, it repairs what somebody has changed since.
  *
- * Call it before `ifname` gets its default route (otherwise link_setup() returns -EEXIST), and again after an interface
- * was added. From then on no interface in the namespace accepts router advertisements.
+ * Without nf_tables in the kernel there is no packet filter, which is no error unless config->inbound needs it.
  *
- * Errors: -EINVAL with key "keep" or "remote"; -EROFS or -EACCES where /proc/sys may not be written; or what the kernel
- * says. After an error part of it may be done, but there is never another way out than before the call.
+ * Errors: -EINVAL with key "keep" or "remote"; -EOPNOTSUPP with key "inbound"; or what the kernel says. After an error
+ * part of it may be done, but there is never another way out than before the call.
  */
-int primary_take(const char *ifname, const struct primary_config *config, struct failure *why);
+int primary_take(const char *ifname, const struct primary_config *config, struct primary_state *state,
+		 struct failure *why);
 
-/*
- * Restores the pod's own default routes and removes everything of ours. -EBUSY with key "default_via" while `ifname`
- * has a default route that is in the way of one of them: remove that first. Nobody knows whether router advertisements
- * were accepted before; they stay refused.
- */
+/* Removes everything of ours: the pod's own routes, which were there all the time, are in force again. */
 int primary_restore(const char *ifname, struct failure *why);
 
 #endif

@@ -165,6 +165,14 @@ bool route_uses_other(const struct route *route, unsigned ifindex)
 	return multipath ? next_hop(multipath, NULL, ifindex) != NULL : !route_uses(route, ifindex);
 }
 
+bool route_has_gateway(const struct route *route)
+{
+	size_t head = sizeof(struct rtmsg);
+
+	return nlmsg_find_attr(route->raw, (int)head, RTA_GATEWAY) || nlmsg_find_attr(route->raw, (int)head, RTA_VIA) ||
+	       multipath_of(route);
+}
+
 /* Only the flags that the kernel accepts in a request, not those that it reports: dead, offloaded, without carrier. */
 static unsigned char keep_flags(unsigned flags)
 {

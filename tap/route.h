@@ -39,6 +39,9 @@ void route_list_free(struct route_list *list);
 bool route_uses(const struct route *route, unsigned ifindex);
 bool route_uses_other(const struct route *route, unsigned ifindex);
 
+/* Whether any of its next hops has a gateway, rather than being the link. */
+bool route_has_gateway(const struct route *route);
+
 /* What differs in a copy. */
 struct route_edit {
 	uint32_t table;

@@ -7,12 +7,12 @@
  *
  * The order matters for an exclusive port: at no time may the pod's packets leave another way.
  *
- *    open:    primary_take() -> link_setup() -> start the client
- *    change:  becoming exclusive: primary_take() first, then link_change()
+ *    open:    way_out_take() -> link_setup() -> start the client
+ *    change:  becoming exclusive: way_out_take() first, then link_change()
  *             no longer:          link_change() first, then primary_restore()
  *    close:   release the lease (its frame must still be forwarded) -> remove addresses and routes -> primary_restore()
  *
- * In between, an unreachable default route stops the packets (primary.c).
+ * In between, an unreachable rule stops the packets (primary.c).
  *
  * Control thread. Clients run from pod_network_turn(), when one of their sockets is readable or the alarm fires.
  */
@@ -25,6 +25,8 @@
 #include "tap/link.h"
 #include "tap/primary.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/overlap.h"
+#include "vswitch/way_out.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,13 +45,23 @@ void pod_network_limit_gso(const char *ifname, unsigned mtu)
 	link_limit_gso(ifname, segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments);
 }
 
-static struct link_config with_lease(const struct link_config *asked, const struct gateway_client *client)
+/* The routes of an exclusive port are where its pod looks first. */
+static struct link_config asked_link(const struct port_config *config)
 {
-	struct link_config live = *asked;
+	struct link_config link = config->link;
+	link.table = config->exclusive ? PRIMARY_WAY_TABLE : 0;
+	return link;
+}
+
+/* A lease that must not be used is left out; `why` says so then. */
+static struct link_config with_lease(const struct port_config *config, const struct gateway_client *client,
+				     struct failure *why)
+{
+	struct link_config live = asked_link(config);
 	struct gateway_client_status status = {0};
 	if (client)
 		gateway_client_report(client, &status);
-	if (!status.has_lease)
+	if (!status.has_lease || overlap_check_lease(config, &status.lease, why))
 		return live;
 	if (live.n_addresses < LINK_MAX_ADDRESSES)
 		live.addresses[live.n_addresses++] = status.lease.address;
@@ -58,21 +70,6 @@ static struct link_config with_lease(const struct link_config *asked, const stru
 	if (status.lease.mtu && status.lease.mtu < live.mtu)
 		live.mtu = status.lease.mtu;
 	return live;
-}
-
-static struct primary_config primary_config_of(const struct port_config *config, const struct gateway *gateway)
-{
-	struct primary_config kept = {.n_keep = config->n_keep};
-	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
-	for (size_t i = 0; gateway && i < gateway->config.n_remotes; i++)
-		kept.remotes[kept.n_remotes++] = gateway->config.remotes[i].address;
-	return kept;
-}
-
-static int take_primary(const struct port_config *config, const struct gateway *gateway, struct failure *why)
-{
-	struct primary_config kept = primary_config_of(config, gateway);
-	return primary_take(config->ifname, &kept, why);
 }
 
 /* The first IPv4 address of a list; family 0 when there is none. */
@@ -159,32 +156,54 @@ static struct prefix find_lease(const struct port_config *config)
 	return (struct prefix){0};
 }
 
+/*
+ * In the pod's namespace, with the way out taken: an interface that was there before gets what it lacks. A lease of an
+ * earlier podswitchd that must not be used any more goes at once.
+ */
+static void take_up(const struct port_config *config, const struct prefix *hint, struct link_config *live)
+{
+	struct failure why = {0};
+	struct link_config with = *live;
+	if (hint->length && live->n_addresses < LINK_MAX_ADDRESSES) {
+		with.addresses[with.n_addresses++] = *hint;
+		if (overlap_check(config, hint, "the lease", NULL, NULL))
+			(void)link_change(config->ifname, &with, live, NULL);
+		else
+			*live = with;
+	}
+	if (config->exclusive && link_repair(config->ifname, live, &why) < 0)
+		log_line(LOG_WARNING, "port %s: its interface cannot be repaired: %s", config->name, why.text);
+}
+
 int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		     struct failure *why)
 {
 	const struct port_config *config = &port->config;
 	struct prefix hint = adopt ? find_lease(config) : (struct prefix){0};
-	int error = config->exclusive ? take_primary(config, gateway, why) : 0;
+	struct link_config live = asked_link(config);
+	int error = config->exclusive ? way_out_take(vs, port, config, gateway, why) : 0;
 	if (!error && !adopt)
-		error = link_setup(config->ifname, &config->link, why);
+		error = link_setup(config->ifname, &live, why);
+	else if (!error)
+		take_up(config, &hint, &live);
 	if (!error)
 		error = start_client(vs, port, config, hint.length ? &hint.address : NULL, why);
 	if (error && config->exclusive && !adopt)
 		(void)primary_restore(config->ifname, NULL);
-	port->live = config->link;
-	if (hint.length && port->live.n_addresses < LINK_MAX_ADDRESSES)
-		port->live.addresses[port->live.n_addresses++] = hint;
+	port->live = live;
+	way_out_watch(port, clock_ms());
+	switch_alarm(vs, 0);
 	return error;
 }
 
 /* Changing */
 
 /* In the pod's namespace. */
-static int change_exclusive(const struct port *port, const struct port_config *config, const struct gateway *gateway,
-			    struct failure *why)
+static int change_exclusive(struct vswitch *vs, struct port *port, const struct port_config *config,
+			    const struct gateway *gateway, struct failure *why)
 {
 	if (config->exclusive)
-		return take_primary(config, gateway, why);
+		return way_out_take(vs, port, config, gateway, why);
 	return port->config.exclusive ? primary_restore(config->ifname, why) : 0;
 }
 
@@ -194,18 +213,21 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 {
 	const char *ifname = config->ifname;
 	bool same = is_same_client(&port->config, config);
-	struct link_config live = with_lease(&config->link, same ? port->gateway_client : NULL);
+	struct failure refusal = {0};
+	struct link_config live = with_lease(config, same ? port->gateway_client : NULL, &refusal);
 	/* Other ways out go before this one comes, and come back only after it has gone. */
-	int error = config->exclusive ? change_exclusive(port, config, gateway, why) : 0;
+	int error = config->exclusive ? change_exclusive(vs, port, config, gateway, why) : 0;
 	if (!error)
 		error = link_change(ifname, &port->live, &live, why);
 	if (!error && !config->exclusive)
-		error = change_exclusive(port, config, gateway, why);
+		error = change_exclusive(vs, port, config, gateway, why);
 	if (error)
 		return error;
 	if (live.mtu != port->live.mtu)
 		pod_network_limit_gso(ifname, live.mtu);
 	port->live = live;
+	snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal.text);
+	way_out_watch(port, clock_ms());
 	if (moved)
 		error = link_flush_neighbours(ifname, why);
 	if (!same)
@@ -275,10 +297,22 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 
 /* Running the clients */
 
+/* A lease that is refused goes back to the server. Why, is told until there is one that can be used. */
+static void note_lease(struct port *port, const struct link_config *live, const struct failure *refusal)
+{
+	bool told = !strncmp(port->trouble, refusal->text, 150);
+	bool leased = live->n_addresses > port->config.link.n_addresses;
+	port->follow_at = clock_ms() + FOLLOW_AGAIN;
+	if (refusal->code && !told)
+		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, refusal->text);
+	if (refusal->code || leased)
+		snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal->text);
+}
+
 static void follow_lease(struct vswitch *vs, struct port *port)
 {
-	struct link_config live = with_lease(&port->config.link, port->gateway_client);
-	struct failure why = {0};
+	struct failure why = {0}, refusal = {0};
+	struct link_config live = with_lease(&port->config, port->gateway_client, &refusal);
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
 		error = link_change(port->config.ifname, &port->live, &live, &why);
@@ -286,13 +320,11 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 			pod_network_limit_gso(port->config.ifname, live.mtu);
 		netns_return(&vs->home);
 	}
-	bool told = error && !strncmp(port->trouble, why.text, 150);
-	snprintf(port->trouble, sizeof(port->trouble), "%.150s", error ? why.text : "");
-	port->follow_at = clock_ms() + FOLLOW_AGAIN;
-	if (error && !told)
-		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, why.text);
-	else if (!error)
+	if (!error)
 		port->live = live;
+	if (refusal.code)
+		gateway_client_decline(port->gateway_client, clock_ms());
+	note_lease(port, &live, error ? &why : &refusal);
 }
 
 /*
@@ -332,6 +364,8 @@ void pod_network_turn(struct vswitch *vs)
 			pod_network_turn_client(vs, port, now);
 	}
 	for (struct port *port = vs->first_port; port; port = port->next) {
+		uint64_t check = way_out_turn(vs, port, now);
+		due = check < due ? check : due;
 		if (!port->gateway_client)
 			continue;
 		if (gateway_client_due(port->gateway_client) <= now || (port->trouble[0] && port->follow_at <= now))

@@ -2,8 +2,11 @@
 /* port_config.c - a port as it was asked for: is it valid, and is it the same as before? */
 #include "vswitch/port_config.h"
 
+#include "tap/base/log.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/overlap.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool same_link(const struct link_config *a, const struct link_config *b)
@@ -28,8 +31,9 @@ struct link_config port_wanted_link(const struct port_config *config)
 
 static bool same_conduct(const struct port_config *a, const struct port_config *b)
 {
-	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive &&
-	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
+	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive && a->inbound == b->inbound &&
+	       prefix_equal(&a->network, &b->network) && !strcmp(a->hostname, b->hostname) &&
+	       prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
 
 bool port_is_same(const struct port *port, const struct port_config *config)
@@ -38,6 +42,25 @@ bool port_is_same(const struct port *port, const struct port_config *config)
 	return !strcmp(port->config.gateway, config->gateway) && !strcmp(port->config.netns, config->netns) &&
 	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted) &&
 	       same_conduct(&port->config, config);
+}
+
+static int check_overlaps(const struct port_config *config, struct failure *why)
+{
+	char text[ADDRESS_TEXT], what[ADDRESS_TEXT + 16];
+	int error = 0;
+	for (size_t i = 0; !error && i < config->link.n_addresses; i++) {
+		const struct prefix *address = &config->link.addresses[i];
+		snprintf(what, sizeof(what), "address: %s", prefix_format(address, text));
+		error = overlap_check(config, address, what, "address", why);
+	}
+	for (size_t i = 0; !error && i < config->link.n_routes; i++) {
+		struct failure named = {0};
+		const struct prefix *to = &config->link.routes[i].to;
+		snprintf(what, sizeof(what), "the route %s", prefix_format(to, text));
+		if (to->length && overlap_check(config, to, what, NULL, &named))
+			log_line(LOG_WARNING, "port %s: %s; the longer prefix wins", config->name, named.text);
+	}
+	return error;
 }
 
 int port_check_config(const struct port_config *config, struct failure *why)
@@ -53,5 +76,7 @@ int port_check_config(const struct port_config *config, struct failure *why)
 		return fail(why, -EINVAL, "probe", "there is no router to probe; give default_via (IPv4) or dhcp");
 	if (config->n_keep && !config->exclusive)
 		return fail(why, -EINVAL, "keep", "is only for an exclusive port; give exclusive too");
-	return 0;
+	if (config->inbound && !config->exclusive)
+		return fail(why, -EINVAL, "inbound", "is only for an exclusive port; give exclusive too");
+	return check_overlaps(config, why);
 }

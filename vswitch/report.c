@@ -5,6 +5,7 @@
 #include "vswitch/pod_network.h"
 #include "vswitch/silence.h"
 #include "vswitch/switch.h"
+#include "vswitch/way_out.h"
 
 #include <string.h>
 
@@ -82,6 +83,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
 		pod_network_report(port, &status.client);
+		way_out_report(port, &status.way_out);
 		if (port->gateway)
 			silence_report(port->gateway, clock_seconds(), &status.silence);
 		visit(context, &status);

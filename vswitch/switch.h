@@ -105,10 +105,22 @@ struct port_client {
 	char trouble[160]; /* why the lease cannot be used, or "" */
 };
 
+/* An exclusive port as its pod's only way out. */
+struct port_way_out {
+	bool exclusive;         /* else the rest says nothing */
+	const char *state;      /* "closed"; "preceded": a rule of the pod's own comes first; "broken": see trouble */
+	unsigned checked;       /* seconds since the last check; 0: none yet */
+	unsigned repairs;       /* checks that found something to repair */
+	unsigned repaired;      /* seconds since the last of these */
+	const char *trouble;    /* or "" */
+	const char *unfiltered; /* why the pod has no packet filter, or "" */
+};
+
 struct port_status {
 	const struct port_config *config; /* config->link holds the MAC and MTU in force */
 	const struct link_config *live;   /* what the interface has: config->link and the lease */
 	struct port_client client;
+	struct port_way_out way_out;
 	struct silence_status silence; /* its gateway's */
 	bool pod_underlay;
 	const char

@@ -34,8 +34,14 @@ static int port_print(FILE *out, json_t *port)
 					       {"server", "dhcp server"},    {"lease", "lease seconds"},
 					       {"expires_in", "expires in"}, {"answered", "last answer"},
 					       {"trouble", "trouble"}};
+	static const char *const closed[][2] = {{"state", "way out"},
+						{"repairs", "repairs"},
+						{"repaired", "last repair"},
+						{"trouble", "trouble"},
+						{"unfiltered", "no packet filter"}};
 	static const char *const counted[] = {"rx_frames", "rx_bytes", "tx_frames", "tx_bytes", NULL};
 	const json_t *counters = json_object_get(port, "counters");
+	const json_t *way_out = json_object_get(port, "way_out");
 	const json_t *routes = json_object_get(port, "routes");
 	struct table table;
 	table_open_pairs(&table);
@@ -43,6 +49,8 @@ static int port_print(FILE *out, json_t *port)
 	const json_t *client = json_object_get(port, "client");
 	for (size_t i = 0; i < sizeof(cared) / sizeof(cared[0]); i++)
 		table_pair_json(&table, cared[i][1], json_object_get(client, cared[i][0]));
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
+		table_pair_json(&table, closed[i][1], json_object_get(way_out, closed[i][0]));
 	table_pair_json(&table, "gateway silent", json_object_get(json_object_get(port, "silence"), "text"));
 	table_pair_json(&table, "routes", routes ? routes : json_object_get(json_object_get(port, "config"), "route"));
 	table_pair_members(&table, counted, counters);

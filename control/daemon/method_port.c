@@ -42,7 +42,7 @@ static json_t *routes_json(const struct link_config *link)
 /* The parameters of port.add that make this configuration. */
 static json_t *port_config_json(const struct port_config *config)
 {
-	char mac[MAC_TEXT], via[ADDRESS_TEXT];
+	char mac[MAC_TEXT], via[ADDRESS_TEXT], network[ADDRESS_TEXT];
 	const struct link_config *link = &config->link;
 
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", config->name, "gateway", config->gateway,
@@ -62,6 +62,10 @@ static json_t *port_config_json(const struct port_config *config)
 		json_object_set_new(object, "probe", json_integer(config->probe));
 	if (config->exclusive)
 		json_object_set_new(object, "exclusive", json_true());
+	if (config->inbound)
+		json_object_set_new(object, "inbound", json_true());
+	if (config->network.address.family)
+		json_object_set_new(object, "network", json_string(prefix_format(&config->network, network)));
 	if (config->n_keep)
 		json_object_set_new(object, "keep", keep_json(config));
 	return object;
@@ -95,6 +99,21 @@ static json_t *client_json(const struct port_client *client)
 	return object;
 }
 
+static json_t *way_out_json(const struct port_way_out *way_out)
+{
+	json_t *object = json_pack("{s:s, s:i, s:b}", "state", way_out->state, "repairs", (int)way_out->repairs,
+				   "filtered", !way_out->unfiltered[0]);
+
+	json_object_set_new(object, "checked", json_integer(way_out->checked));
+	if (way_out->repairs)
+		json_object_set_new(object, "repaired", json_integer(way_out->repaired));
+	if (way_out->trouble[0])
+		json_object_set_new(object, "trouble", json_string(way_out->trouble));
+	if (way_out->unfiltered[0])
+		json_object_set_new(object, "unfiltered", json_string(way_out->unfiltered));
+	return object;
+}
+
 static void append_port_status(void *context, const struct port_status *status)
 {
 	const struct port_config *config = status->config;
@@ -107,6 +126,8 @@ static void append_port_status(void *context, const struct port_status *status)
 			  addresses_json(status->live), "underlay", status->pod_underlay ? "pod" : "host", "state",
 			  status->state, "counters", counters_json(&status->counters), "worker", (int)status->worker);
 	json_object_set_new(object, "client", client_json(&status->client));
+	if (status->way_out.exclusive)
+		json_object_set_new(object, "way_out", way_out_json(&status->way_out));
 	if (status->silence.reason)
 		json_object_set_new(object, "silence", silence_json(&status->silence));
 	json_object_set_new(object, "config", port_config_json(config));

@@ -251,6 +251,14 @@ static int parse_port_keep(const char *label, const char *text, void *into, stru
 	return error;
 }
 
+static int parse_port_network(const char *label, const char *text, void *into, struct failure *why)
+{
+	if (strcmp(text, "none") != 0)
+		return option_parse_network(label, text, into, why);
+	*(struct prefix *)into = (struct prefix){0};
+	return 0;
+}
+
 #define OPTIONS struct port_config
 const struct option_spec port_options[] = {
 	OPTION_VALUE("name", 0, "NAME", name, parse_name, "the port's name", .positional = true,
@@ -273,6 +281,10 @@ const struct option_spec port_options[] = {
 	OPTION_SWITCH("exclusive", exclusive, "make it the pod's only way out: disable all other default routes (off)"),
 	OPTION_PARSED("keep", 0, "CIDR", OPTION_LIST, PORT_MAX_KEEP, parse_port_keep,
 		      "with exclusive: a network that the pod reaches by its first interface"),
+	OPTION_SWITCH("inbound", inbound,
+		      "with exclusive: answers to who connected by another interface leave by it (off)"),
+	OPTION_VALUE("network", 0, "CIDR", network, parse_port_network,
+		     "with dhcp: refuse a lease outside of this network; none: accept any (none)"),
 	OPTION_VALUE("default-via", 0, "ADDRESS", link.default_via, parse_default_via,
 		     "the default route's next hop; none removes it"),
 	OPTION_PARSED("route", 0, "CIDR[,ADDRESS]", OPTION_LIST, LINK_MAX_ROUTES, parse_port_route,

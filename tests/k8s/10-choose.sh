@@ -49,9 +49,9 @@ check "and no container of the pod has run" asleep t-guest malformed
 like "a client's address is the gateway's to give" '^t-one 172\.16\.0\.[0-9]+$' "$(fetch t-bare pod-one 172.16.0.1:8080 || true)"
 check "the cluster is reached by the primary interface" inside_reached t-bare pod-one
 check "and the API server" reaches t-bare pod-one "$(K get service kubernetes -o jsonpath='{.spec.clusterIP}')" 443
-like "behind the gateway's default route there is an unreachable one" 'unreachable default' \
-	"$(in_pod t-bare pod-one /usr/sbin/ip route)"
-like "and for IPv6" 'unreachable default' "$(in_pod t-bare pod-one /usr/sbin/ip -6 route)"
+like "behind the way to the gateway there is an unreachable rule" '^0:.*unreachable' \
+	"$(in_pod t-bare pod-one /usr/sbin/ip rule)"
+like "and for IPv6" '^0:.*unreachable' "$(in_pod t-bare pod-one /usr/sbin/ip -6 rule)"
 same "with the interface bound by force nothing gets out by it" "" \
 	"$(in_pod t-bare pod-one sh -c "ping -c 2 -W 1 -I eth0 $THERE 2>/dev/null | grep 'bytes from'" 2>/dev/null || true)"
 

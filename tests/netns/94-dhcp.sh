@@ -7,7 +7,7 @@
 # dnsmasq as pod-gateway's gateway_sidecar.sh runs it, on gwa's or gwb's kernel vxlan device
 serve() { # serve NAMESPACE FIRST LAST [LEASE]: its process id goes to SERVER; with PING it pings addresses, as by default
 	ip netns exec "$P-$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root ${PING:---no-ping} \
-		--interface=vxlan0 --bind-interfaces --dhcp-range="172.16.0.$2,172.16.0.$3,${4:-12h}" \
+		--interface=vxlan0 --bind-interfaces --dhcp-range="${NET:-172.16.0}.$2,${NET:-172.16.0}.$3,${4:-12h}" \
 		--dhcp-leasefile="$TMP/leases-$1" --pid-file= --log-dhcp --log-facility=- >"$TMP/dnsmasq-$1" 2>&1 &
 	SERVER=$!
 	PIDS+=("$SERVER")
@@ -119,6 +119,41 @@ same "the port says so" detached "$(ctl -j port show pod1 | jq -r .state)"
 check "and nothing passes" not p ping -c1 -W1 172.16.0.1
 ctl port set pod1 --gateway a
 check "until it is attached again" poll 5 p ping -c1 -W1 172.16.0.1
+
+echo "== a lease that takes what stays on the first interface"
+ctl port remove pod1
+ctl port add pod1 --gateway b --netns "$P-pod1" --dhcp --probe 1 --exclusive on --keep 10.96.0.0/16
+soon "ready" ready client pod1 state
+ctl port remove pod1
+quit $SERVER
+b ip addr add 10.96.0.1/28 dev vxlan0
+p ip route replace default via 10.1.1.1
+n ip addr add 10.96.0.10/32 dev lo
+NET=10.96.0 serve gwb 2 8
+ctl port add pod1 --gateway b --netns "$P-pod1" --dhcp --probe 1 --exclusive on --keep 10.96.0.0/16
+soon "it says why it is not used" yes eval 'says "the lease 10.96.0.[0-9]*/28 from 10.96.0.1 overlaps 10.96.0.0/16" client pod1 trouble >/dev/null && echo yes'
+check "the cluster's DNS stays on the first interface" says 'dev eth0' p ip route get 10.96.0.10
+same "the interface has no address" "" "$(leased pod1)"
+ctl port remove pod1
+check "without such a network it is used" ctl port add pod1 --gateway b --netns "$P-pod1" --dhcp --probe 1 --exclusive on
+soon "ready" ready client pod1 state
+ctl port set pod1 --keep 10.96.0.8/29
+soon "until the network is kept" yes eval 'says "overlaps 10.96.0.8/29" client pod1 trouble >/dev/null && echo yes'
+same "then the address goes" "" "$(leased pod1)"
+ctl port set pod1 --keep '' --network 172.16.0.0/24
+soon "a lease outside of the expected network" yes \
+	eval 'says "is not in 172.16.0.0/24, the network that is expected" client pod1 trouble >/dev/null && echo yes'
+ctl port set pod1 --network none
+eventually 40 "is used when none is expected" 1 eval 'leased pod1 | grep -c "^10.96.0"'
+ctl port remove pod1
+refused "a static address in a kept network" 'address: 10.96.0.9/28 overlaps 10.96.0.0/16' ctl port add pod1 --gateway b \
+	--netns "$P-pod1" --address 10.96.0.9/28 --exclusive on --keep 10.96.0.0/16
+refused "one whose network contains a kept one" 'overlaps 172.16.7.0/24' ctl port add pod1 --gateway b \
+	--netns "$P-pod1" --address 172.16.0.9/16 --exclusive on --keep 172.16.7.0/24
+ctl port add pod1 --gateway b --netns "$P-pod1" --address 172.16.0.9/24 --route 10.96.5.0/24 --exclusive on --keep 10.96.0.0/16
+check "a route that overlaps is named in the log" grep -q 'the route 10.96.5.0/24 overlaps 10.96.0.0/16' "$LOG"
+refused "a change to such an address" 'overlaps' ctl port set pod1 --address 10.96.0.9/28
+ctl port remove pod1
 
 echo "== what is refused"
 refused "a probe without a router" 'no router' ctl port add x --gateway a --netns "$P-pod2" --probe 5

@@ -24,7 +24,7 @@ tries() {
 	p ping -4 -c1 -W1 -I eth0 198.51.100.1 || true
 	p ping -6 -c1 -W1 -I eth0 fd51::1 || true
 }
-routes() { p ip -4 route show "$@"; p ip -6 route show "$@"; }
+no_way6() { p ip -6 route get fd51::1 2>&1 || true; }
 # The metric that the kernel gives an IPv6 route and the lifetime it counts down are not the pod's doing.
 plain() { { p ip -4 route show; p ip -6 route show; p ip rule; } | sed 's/ *$//' | sort; }
 
@@ -49,9 +49,9 @@ soon "its router answers" ready eval 'ctl -j port show pod1 | jq -r .client.stat
 leaks "nothing leaves by eth0" 0
 check "what is kept is reached" p ping -c1 -W1 10.96.0.10
 check "the gateway is reached" p ping -c1 -W1 172.16.0.1
-same "the default route leads to the gateway" "172.16.0.1 vx0" \
-	"$(p ip -j -4 route show default | jq -r '.[0] | "\(.gateway) \(.dev)"')"
-check "behind it there is nothing" says 'unreachable default' routes default
+same "the way to anywhere leads to the gateway" "172.16.0.1 vx0" \
+	"$(p ip -j -4 route get 198.51.100.1 | jq -r '.[0] | "\(.gateway) \(.dev)"')"
+check "by IPv6 there is none" says 'unreachable' no_way6
 
 echo "== podswitchd is away"
 crash
@@ -86,6 +86,29 @@ leaks "nothing leaves by eth0" 0
 ctl port remove pod1
 same "everything is as it was" "$before" "$(plain)"
 check "the outside is reached again" p ping -c1 -W1 198.51.100.1
+
+echo "== somebody in the pod"
+harm() { # harm TEXT COMMAND...: is repaired within a minute, and told of
+	ctl port remove pod1 2>/dev/null || true
+	ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on \
+		--keep 10.96.0.0/16
+	p "${@:2}"
+	leaks "nothing leaves: $1" 0
+	soon "it is repaired" 1 repairs
+	check "the gateway is reached" p ping -c1 -W1 172.16.0.1
+	check "anywhere else by it" says 'via 172.16.0.1 dev vx0' p ip route get 198.51.100.1
+	check "what is kept is reached" p ping -c1 -W1 10.96.0.10
+	check "a log line says so" grep -q "port pod1: somebody has changed" "$LOG"
+	: >"$LOG"
+}
+repairs() { ctl -j port show pod1 | jq -r .way_out.repairs; }
+harm "the TAP's default route was deleted" ip route del default dev vx0 table 1886584835
+harm "the TAP was set down" ip link set vx0 down
+harm "its addresses were flushed" ip addr flush dev vx0
+harm "the table was flushed" ip route flush table 1886584835
+harm "our rules were deleted" sh -c 'while ip rule del pref 0 proto 80 2>/dev/null; do :; done; true'
+harm "the packet filter was removed" nft delete table inet podswitch
+ctl port remove pod1
 
 echo "== removed, and to stay closed"
 ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on

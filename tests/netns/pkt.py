@@ -260,13 +260,14 @@ def outer(frame, port):
 
 
 def destination(frame):
-    """Whom a frame is for: the destination of its packet, or whom its ARP request asks for."""
+    """Whom a frame is for: the destination of its packet, or whom its ARP request or neighbour solicitation asks for."""
     if frame[12:14] == b"\x08\x00":
         return socket.inet_ntop(socket.AF_INET, frame[30:34])
     if frame[12:14] == b"\x08\x06":
         return socket.inet_ntop(socket.AF_INET, frame[38:42])
     if frame[12:14] == b"\x86\xdd":
-        return socket.inet_ntop(socket.AF_INET6, frame[38:54])
+        solicitation = frame[20] == socket.IPPROTO_ICMPV6 and frame[54] == 135
+        return socket.inet_ntop(socket.AF_INET6, frame[62:78] if solicitation else frame[38:54])
     return None
 
 
@@ -282,6 +283,18 @@ def toward(args):
             say("to", destination(frame))
         elif label := label_of(frame):
             say(label)
+
+
+def advertise(args):
+    """A router's advertisement to all nodes: a default route, a prefix that is on link, a route (RFC 4861, RFC 4191)."""
+    network = socket.inet_pton(socket.AF_INET6, "2001:db8:51::")
+    body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + \
+        struct.pack("!BBBBIII16s", 3, 4, 64, 0xC0, 1800, 1800, 0, network) + \
+        struct.pack("!BBBBI16s", 24, 3, 48, 0, 1800, network)
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, args.interface.encode())
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        sock.sendto(body, ("ff02::1", 0))
 
 
 def ip_length(frame):
@@ -596,6 +609,7 @@ def main():
     verb(sniff, interface)
     verb(watch, interface, port, ("--both", {"action": "store_true"}))
     verb(toward, interface, ("addresses", {"nargs": "+"}))
+    verb(advertise, interface)
     verb(capture, interface, ("file", {}))
     verb(flows, to, count)
     verb(echo, port)

@@ -18,7 +18,7 @@ trap 'rm -f "$TALLY"' EXIT
 trap '[ -z "$CHILD" ] || { kill "$CHILD" && wait "$CHILD"; } 2>/dev/null || true; exit 130' INT TERM
 
 [ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
-for tool in bridge busybox dnsmasq ethtool ip jq nft nstat ping pkill ps /usr/bin/python3 socat ss sysctl tshark; do
+for tool in bridge busybox curl dnsmasq ethtool ip jq nft nstat ping pkill ps /usr/bin/python3 socat ss sysctl tshark; do
 	command -v $tool >/dev/null || die "$tool is not installed: run make deps"
 done
 [ -c /dev/net/tun ] || die "/dev/net/tun is missing: load the tun module (modprobe tun), or give the container the device"

@@ -5,10 +5,14 @@
  *        pod (a namespace of each test's own)             node (that of a child process)
  *   vx0, a TAP   eth0 ---------------- veth -------------- veth0, answers ARP for everyone
  *
- * What is in the tables is read with ip(8); what leaves is what arrives at veth0.
+ * What is in the tables and rules is read with ip(8); what leaves is what arrives at veth0.
  */
 #include "tap/primary.c"
+#include "tap/primary_old.c"
+#include "tap/primary_rules.c"
+#include "tap/primary_session.c"
 #include "tap/route.c"
+#include "tap/rule.c"
 #include "tap/tap.h"
 
 #include <arpa/inet.h>
@@ -33,6 +37,7 @@
 #define TEXT 4096
 
 static struct failure why;
+static struct primary_state memory;
 static int home = -1, tap = -1, capture = -1;
 static pid_t node;
 
@@ -95,16 +100,17 @@ static void ip_node(const char *lines)
 
 #define MAIN4 "ip -4 route"
 #define MAIN6 "ip -6 route | grep -v -e fe80::/64 -e 'dev vx0'"
-#define PARKED4 "ip -4 route show table 1886584833"
-#define PARKED6 "ip -6 route show table 1886584833"
-#define BOUND "ip -4 route show table 1886584834"
+#define WAY4 "ip -4 route 2>&1 show table 1886584835"
+#define WAY6 "ip -6 route show table 1886584835 | grep -v -e fe80::/64 -e 'dev vx0'"
+#define BOUND "ip -4 route show table 1886584836"
+#define RULES4                                                                                                         \
+	"ip rule | grep '^0:.*proto' | cut -f2 | sed 's/ *proto.*//; s/from all //; s/lookup 188658483/lookup T/'"
+#define RULES6                                                                                                         \
+	"ip -6 rule | grep '^0:.*proto' | cut -f2 | sed 's/ *proto.*//; s/from all //; s/lookup 188658483/lookup T/'"
 /* For ip, a table that never had a route is an error. */
 #define OURS                                                                                                           \
-	"{ ip route show table all proto 80; ip -6 route show table all proto 80; " PARKED4 "; " PARKED6               \
-	"; } 2>&1 | grep -v -e FIB -e Dump || true"
-
-#define UNREACHABLE4 "unreachable default proto 80 metric 2147483392\n"
-#define UNREACHABLE6 "unreachable default dev lo proto 80 metric 2147483392 pref medium\n"
+	"{ ip route show table all proto 80; ip -6 route show table all proto 80; " WAY4 "; " WAY6 "; " BOUND          \
+	"; ip rule; ip -6 rule; nft list ruleset; } 2>&1 | grep -v -e FIB -e Dump -e '^[0-9]*:.*lookup [lmd]' || true"
 
 #define assert_shows(command, expected) assert_string_equal(shell(command), expected)
 
@@ -187,6 +193,7 @@ static int enter(void **state)
 		"tuntap add out mode tap\nlink set out up\naddr add 192.0.2.1/24 dev out\n"
 		"route add default via 192.0.2.2");
 	capture = open_capture();
+	memory = (struct primary_state){0};
 	return 0;
 }
 
@@ -212,7 +219,8 @@ static void plain_pod(void)
 static void give_tap_the_way(void)
 {
 	ip("addr add 172.16.0.10/24 dev vx0\naddr add fd16::10/64 dev vx0 nodad\n"
-	   "route add default via 172.16.0.1\nroute add default via fd16::1 dev vx0");
+	   "route add default via 172.16.0.1 dev vx0 onlink table 1886584835\n"
+	   "route add default via fd16::1 dev vx0 onlink table 1886584835");
 }
 
 static void add_keep(struct primary_config *config, const char *text)
@@ -239,15 +247,28 @@ static struct primary_config usual(void)
 }
 
 #define USUAL4                                                                                                         \
-	UNREACHABLE4 "10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n"                                                 \
-		     "10.244.0.0/16 via 10.244.1.1 dev eth0 proto 80\n"                                                \
-		     "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"                                 \
-		     "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n"                                        \
-		     "10.244.2.7 via 10.244.1.1 dev eth0 proto 80\n"                                                   \
-		     "203.0.113.7 via 10.244.1.1 dev eth0 proto 80\n"
+	"10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n"                                                              \
+	"10.244.0.0/16 via 10.244.1.1 dev eth0 proto 80\n"                                                             \
+	"10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"                                              \
+	"10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n"                                                     \
+	"10.244.2.7 via 10.244.1.1 dev eth0 proto 80\n"                                                                \
+	"203.0.113.7 via 10.244.1.1 dev eth0 proto 80\n"
 #define USUAL6                                                                                                         \
 	"fd00:1::/64 dev eth0 proto kernel metric 256 pref medium\n"                                                   \
-	"fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n" UNREACHABLE6
+	"fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n"
+#define LATER4 "lookup main suppress_prefixlength 7 suppress_ifgroup 1886584834\n"
+#define LATER6 "lookup main suppress_prefixlength 15 suppress_ifgroup 1886584834\n"
+#define USUAL_RULES4 LATER4 "lookup T5\noif eth0 lookup T6\nunreachable\n"
+#define USUAL_RULES6 LATER6 "lookup T5\nunreachable\n"
+
+static void assert_usual(void)
+{
+	assert_shows(WAY4, USUAL4);
+	assert_shows(WAY6, USUAL6);
+	assert_shows(BOUND " | grep -o '^.*metric'", "local default dev eth0 proto 80 scope host metric\n");
+	assert_shows(RULES4, USUAL_RULES4);
+	assert_shows(RULES6, USUAL_RULES6);
+}
 
 static void test_take(void **state)
 {
@@ -255,23 +276,21 @@ static void test_take(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual();
 	plain_pod();
+	char before4[TEXT], before6[TEXT];
+	snprintf(before4, sizeof(before4), "%s", shell(MAIN4));
+	snprintf(before6, sizeof(before6), "%s", shell(MAIN6));
 	for (int turn = 0; turn < 3; turn++) {
-		assert_done(primary_take("vx0", &config, &why));
-		assert_shows(MAIN4, USUAL4);
-		assert_shows(MAIN6, USUAL6);
-		assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
-		assert_shows(PARKED6, "default via fd00:1::1 dev eth0 metric 1024 pref medium\n");
-		assert_shows(BOUND " | grep -o '^.* '",
-			     shell("echo 'local default dev eth0 proto 80 scope host metric'; "
-				   "for i in 10.96.0.0/12 10.244.0.0/16 10.244.1.0/24 "
-				   "10.244.1.9 10.244.2.7 203.0.113.7; do "
-				   "echo throw $i proto 80 scope; done"));
-		assert_shows("ip rule | grep -c 1000:.*oif.eth0.lookup", "1\n");
+		assert_done(primary_take("vx0", &config, &memory, &why));
+		assert_usual();
+		assert_shows(MAIN4, before4);
+		assert_shows(MAIN6, before6);
+		assert_int_equal(memory.changes, 0);
+		assert_string_equal(memory.unfiltered, "");
 	}
 	give_tap_the_way();
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4 " show default", "default via 172.16.0.1 dev vx0\n" UNREACHABLE4);
-	assert_shows("ip -6 route show default", "default via fd16::1 dev vx0 metric 1024 pref medium\n" UNREACHABLE6);
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_int_equal(memory.changes, 0);
+	assert_shows(WAY4 " default", "default via 172.16.0.1 dev vx0 onlink\n");
 }
 
 static void test_give_back(void **state)
@@ -284,49 +303,42 @@ static void test_give_back(void **state)
 	snprintf(before4, sizeof(before4), "%s", shell(MAIN4));
 	snprintf(before6, sizeof(before6), "%s", shell(MAIN6));
 	assert_done(primary_restore("vx0", &why)); /* of nothing */
-	assert_shows(MAIN4, before4);
-	assert_done(primary_take("vx0", &config, &why));
+	assert_done(primary_take("vx0", &config, &memory, &why));
 	give_tap_the_way();
-	assert_int_equal(primary_restore("vx0", &why), -EBUSY);
-	assert_string_equal(why.key, "default_via");
-	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
-	ip("route del default via 172.16.0.1\nroute del default via fd16::1 dev vx0\naddr flush dev vx0");
 	for (int turn = 0; turn < 2; turn++) {
 		assert_done(primary_restore("vx0", &why));
-		assert_shows(MAIN4, before4);
+		assert_shows(MAIN4 " | grep -v vx0", before4);
 		assert_shows(MAIN6, before6);
 		assert_shows(OURS, "");
-		assert_shows("ip rule | grep -c 1000: || true", "0\n");
 	}
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4, USUAL4);
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_usual();
 	assert_done(primary_restore("nosuch", &why)); /* the TAP went first */
-	assert_shows(MAIN4, before4);
+	assert_shows(OURS, "");
 }
 
-/* What a call leaves that is cut short between any two of its messages. */
+/* What a call leaves that is cut short between any two of its messages, and what others add. */
 static void test_cut_short(void **state)
 {
 	(void)state;
 	NEED_ROOT();
 	struct primary_config config = usual();
 	static const char *const states[] = {
-		"route add unreachable default metric 2147483392 proto 80",
-		"route add default via 10.244.1.1 table 1886584833",
-		"route add default via 10.244.1.1 table 1886584833\nroute del default via 10.244.1.1",
-		"route add 10.244.2.7 via 10.244.1.7 proto 80",
-		"route add 10.1.0.0/16 via 10.244.1.1 proto 80",
-		"route add local default dev eth0 table 1886584834 proto 80 metric 2",
-		"rule add pref 1000 oif eth0 lookup 1886584834",
+		"route add 10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5 table 1886584835",
+		"route add 10.96.0.0/12 dev eth0 scope link proto 80 table 1886584835",
+		"route add 10.244.2.7 via 10.244.1.7 proto 80 table 1886584835",
+		"route add 10.1.0.0/16 via 10.244.1.1 proto 80 table 1886584835",
+		"route add local default dev eth0 table 1886584836 proto 80 metric 2",
+		"rule add pref 0 proto 80 lookup 1886584835",
+		"rule add pref 0 proto 80 unreachable",
+		"rule add pref 0 proto 80 unreachable\nrule add pref 0 proto 80 lookup 1886584835",
 	};
 
 	plain_pod();
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		ip(states[i]);
-		assert_done(primary_take("vx0", &config, &why));
-		assert_shows(MAIN4, USUAL4);
-		assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
-		assert_shows("ip rule | grep -c 1000:", "1\n");
+		assert_done(primary_take("vx0", &config, &memory, &why));
+		assert_usual();
 		assert_done(primary_restore("vx0", &why));
 		ip(states[i]);
 		assert_done(primary_restore("vx0", &why));
@@ -336,6 +348,41 @@ static void test_cut_short(void **state)
 	}
 }
 
+/* What somebody in the pod takes away is put back, and counted. */
+static void test_repair(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	static const char *const harm[] = {
+		"ip rule flush pref 0; ip rule add pref 0 lookup local; ip -6 rule del pref 0 unreachable",
+		"ip rule del pref 0 unreachable",
+		"ip route flush table 1886584835",
+		"ip -6 route flush table 1886584835",
+		"ip route del 10.96.0.0/12 table 1886584835",
+		"ip route replace 10.96.0.0/12 via 10.244.1.77 proto 80 table 1886584835",
+		"ip route flush table 1886584836",
+		"nft flush chain inet podswitch way_out",
+		"nft delete table inet podswitch",
+	};
+
+	plain_pod();
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	for (size_t i = 0; i < sizeof(harm) / sizeof(harm[0]); i++) {
+		shell(harm[i]);
+		assert_done(primary_take("vx0", &config, &memory, &why));
+		if (!memory.changes)
+			print_message("%s\n", harm[i]);
+		assert_true(memory.changes > 0);
+		assert_usual();
+		assert_shows("nft list table inet podswitch | grep -c 'counter.*drop'", "2\n");
+		assert_done(primary_take("vx0", &config, &memory, &why));
+		assert_int_equal(memory.changes, 0);
+	}
+	shell("ip rule flush; ip -6 rule flush"); /* spares ours */
+	assert_usual();
+}
+
 static void test_calico(void **state)
 {
 	(void)state;
@@ -343,37 +390,36 @@ static void test_calico(void **state)
 	struct primary_config config = usual();
 	ip("addr add 10.244.1.5/32 dev eth0\nroute add 169.254.1.1 dev eth0 scope link\n"
 	   "route add default via 169.254.1.1 dev eth0");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4, UNREACHABLE4 "10.96.0.0/12 via 169.254.1.1 dev eth0 proto 80\n"
-					 "10.244.0.0/16 via 169.254.1.1 dev eth0 proto 80\n"
-					 "10.244.1.9 via 169.254.1.1 dev eth0 proto 80\n"
-					 "10.244.2.7 via 169.254.1.1 dev eth0 proto 80\n"
-					 "169.254.1.1 dev eth0 scope link\n"
-					 "203.0.113.7 via 169.254.1.1 dev eth0 proto 80\n");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, "10.96.0.0/12 via 169.254.1.1 dev eth0 proto 80\n"
+			   "10.244.0.0/16 via 169.254.1.1 dev eth0 proto 80\n"
+			   "10.244.1.9 via 169.254.1.1 dev eth0 proto 80\n"
+			   "10.244.2.7 via 169.254.1.1 dev eth0 proto 80\n"
+			   "169.254.1.1 dev eth0 scope link\n"
+			   "203.0.113.7 via 169.254.1.1 dev eth0 proto 80\n");
 	assert_done(primary_restore("vx0", &why));
-	assert_shows(MAIN4, "default via 169.254.1.1 dev eth0\n169.254.1.1 dev eth0 scope link\n");
+	assert_shows(OURS, "");
 }
 
-/* `route` is the pod's default, `kept` what is made of it for 10.96.0.0/12; it is parked and restored as it was. */
+/* `route` is the pod's default, `kept` what is made of it for 10.96.0.0/12. */
 static void check_default(const char *route, const char *kept)
 {
-	char command[256], expected[512], shown[256];
+	char command[256], expected[512], shown[512];
 	struct primary_config config = {0};
 
 	add_keep(&config, "10.96.0.0/12");
 	ip("route flush table main\naddr flush dev eth0\naddr add 10.244.1.5/24 dev eth0");
 	snprintf(command, sizeof(command), "route add %s", route);
 	ip(command);
-	snprintf(shown, sizeof(shown), "%s", shell(MAIN4 " show default"));
-	assert_done(primary_take("vx0", &config, &why));
-	assert_done(primary_take("vx0", &config, &why));
+	snprintf(shown, sizeof(shown), "%s", shell(MAIN4));
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_done(primary_take("vx0", &config, &memory, &why));
 	snprintf(expected, sizeof(expected), "10.96.0.0/12 %s\n", kept);
-	assert_shows(MAIN4 " show 10.96.0.0/12", expected);
-	assert_shows(MAIN4 " show default", UNREACHABLE4);
+	assert_shows(WAY4 " 10.96.0.0/12", expected);
+	assert_shows(MAIN4, shown);
 	assert_done(primary_restore("vx0", &why));
-	assert_shows(MAIN4 " show default", shown);
-	assert_shows(MAIN4 " show 10.96.0.0/12", "");
+	assert_shows(OURS, "");
 }
 
 static void test_defaults(void **state)
@@ -390,6 +436,9 @@ static void test_defaults(void **state)
 		      "via 10.244.1.1 dev eth0 proto 80");
 	check_default("default nexthop via 192.0.2.7 dev eth0 onlink nexthop via 10.244.1.2 dev eth0",
 		      "via 192.0.2.7 dev eth0 proto 80 onlink");
+	check_default("0.0.0.0/1 via 10.244.1.3", "via 10.244.1.3 dev eth0 proto 80");
+	check_default("default via 10.244.1.4 table 100", "via 10.244.1.4 dev eth0 proto 80");
+	ip("route flush table 100");
 	/* The kernel reports flags of hops without a carrier that it does not accept. */
 	ip("link add net1 type veth peer name peer1\nlink set net1 up\naddr add 10.8.0.5/24 dev net1");
 	check_default("default via 10.8.0.1 dev net1 onlink", "via 10.8.0.1 dev net1 proto 80 onlink linkdown");
@@ -407,25 +456,17 @@ static void test_several(void **state)
 	ip("route add default via 10.244.1.2 metric 100\nroute add default via 10.244.1.3 metric 4294967295\n"
 	   "route add default via fd00:1::2 dev eth0 metric 100\nroute append default via fd00:1::3 dev eth0 metric "
 	   "100");
-	char before4[TEXT], before6[TEXT];
-	snprintf(before4, sizeof(before4), "%s", shell(MAIN4));
-	snprintf(before6, sizeof(before6), "%s", shell(MAIN6));
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4, USUAL4);
-	assert_shows("ip -6 route show default", UNREACHABLE6);
-	assert_shows("ip -6 route show fd00::/16",
-		     "fd00::/16 via fd00:1::2 dev eth0 proto 80 metric 1024 pref medium\n");
-	/* A later default route is followed, as is one of a lower metric before. */
-	ip("route add default via 10.244.1.4");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4 " show default", UNREACHABLE4);
-	assert_shows(MAIN4 " show 10.96.0.0/12", "10.96.0.0/12 via 10.244.1.4 dev eth0 proto 80\n");
-	ip("route flush table 1886584833\nroute add default via 10.244.1.1 table 1886584833\n"
-	   "route add default via 10.244.1.2 metric 100 table 1886584833\n"
-	   "route add default via 10.244.1.3 metric 4294967295 table 1886584833");
-	assert_done(primary_restore("vx0", &why));
-	assert_shows(MAIN4, before4);
-	assert_shows(MAIN6, before6);
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, USUAL4);
+	assert_shows(WAY6 " | grep fd00::/16", "fd00::/16 via fd00:1::2 dev eth0 proto 80 metric 1024 pref medium\n");
+	/* Another router takes over. */
+	ip("route replace default via 10.244.1.4");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4 " 10.96.0.0/12", "10.96.0.0/12 via 10.244.1.4 dev eth0 proto 80\n");
+	/* One that went without another leaves the way to what stays as it was. */
+	ip("route flush table main");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4 " 10.96.0.0/12", "10.96.0.0/12 via 10.244.1.4 dev eth0 proto 80\n");
 }
 
 static void test_no_default(void **state)
@@ -434,12 +475,11 @@ static void test_no_default(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual();
 	ip("addr add 10.244.1.5/24 dev eth0");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4, UNREACHABLE4 "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
-					 "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n");
-	assert_shows(MAIN6, UNREACHABLE6);
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+			   "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n");
+	assert_shows(RULES6, USUAL_RULES6);
 	assert_done(primary_restore("vx0", &why));
-	assert_shows(MAIN4, "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
 	assert_shows(OURS, "");
 }
 
@@ -450,22 +490,33 @@ static void test_own_routes(void **state)
 	struct primary_config config = usual();
 	plain_pod();
 	ip("route add 10.244.0.0/16 via 10.244.1.77\nroute add 203.0.113.0/24 via 10.244.1.78 metric 7\n"
-	   "route add 10.97.0.0/16 via 10.244.1.79");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4, UNREACHABLE4 "10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n"
-					 "10.97.0.0/16 via 10.244.1.79 dev eth0\n"
-					 "10.244.0.0/16 via 10.244.1.77 dev eth0\n"
-					 "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
-					 "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n"
-					 "10.244.2.7 via 10.244.1.77 dev eth0 proto 80\n"
-					 "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n"
-					 "203.0.113.7 via 10.244.1.78 dev eth0 proto 80\n");
-	assert_done(primary_restore("vx0", &why));
-	assert_shows(MAIN4, "default via 10.244.1.1 dev eth0\n"
-			    "10.97.0.0/16 via 10.244.1.79 dev eth0\n"
-			    "10.244.0.0/16 via 10.244.1.77 dev eth0\n"
-			    "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
-			    "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n");
+	   "route add 10.97.0.0/16 via 10.244.1.79\nroute add unreachable 10.98.0.0/16\n"
+	   "route add 128.0.0.0/1 via 10.244.1.80\nroute add 192.168.0.0/16 via 10.244.1.81 table 100\n"
+	   "route add 2000::/3 via fd00:1::7 dev eth0\nroute add fc00::/7 via fd00:1::8 dev eth0");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, "10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n"
+			   "10.97.0.0/16 via 10.244.1.79 dev eth0\n"
+			   "unreachable 10.98.0.0/16\n"
+			   "10.244.0.0/16 via 10.244.1.77 dev eth0\n"
+			   "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+			   "10.244.1.9 dev eth0 proto 80 scope link src 10.244.1.5\n"
+			   "10.244.2.7 via 10.244.1.77 dev eth0 proto 80\n"
+			   "192.168.0.0/16 via 10.244.1.81 dev eth0\n"
+			   "203.0.113.0/24 via 10.244.1.78 dev eth0 metric 7\n"
+			   "203.0.113.7 via 10.244.1.78 dev eth0 proto 80\n");
+	assert_shows(WAY6 " | grep -v proto", "fc00::/7 via fd00:1::8 dev eth0 metric 1024 pref medium\n");
+	/* What comes later is not the pod's any more. */
+	ip("route add 10.99.0.0/16 via 10.244.1.77\nroute add 2001:db8::/32 via fd00:1::8 dev eth0");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_int_equal(memory.changes, 0);
+	/* But an interface may go down and come up. */
+	ip("link set eth0 down\nlink set eth0 up");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_true(memory.changes > 0);
+	ip("route add default via 10.244.1.1");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4 " 10.244.1.0/24", "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
+	assert_shows(WAY4 " 10.96.0.0/12", "10.96.0.0/12 via 10.244.1.1 dev eth0 proto 80\n");
 }
 
 /* The overlay's network contains the gateway's underlay address: the tunnel must not run through itself. */
@@ -477,8 +528,8 @@ static void test_remote_in_overlay(void **state)
 	add_remote(&config, "172.16.0.1");
 	plain_pod();
 	ip("addr add 172.16.0.10/24 dev vx0");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4 " show 172.16.0.1", "172.16.0.1 via 10.244.1.1 dev eth0 proto 80\n");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4 " 172.16.0.1", "172.16.0.1 via 10.244.1.1 dev eth0 proto 80\n");
 }
 
 static void test_change(void **state)
@@ -487,7 +538,7 @@ static void test_change(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual(), other = {0};
 	plain_pod();
-	assert_done(primary_take("vx0", &config, &why));
+	assert_done(primary_take("vx0", &config, &memory, &why));
 	give_tap_the_way();
 	add_keep(&other, "10.244.0.0/16");
 	add_keep(&other, "192.168.7.0/24");
@@ -498,7 +549,7 @@ static void test_change(void **state)
 	int monitor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 	struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE};
 	assert_int_equal(bind(monitor, (struct sockaddr *)&groups, sizeof(groups)), 0);
-	assert_done(primary_take("vx0", &other, &why));
+	assert_done(primary_take("vx0", &other, &memory, &why));
 	unsigned deleted = 0;
 	union {
 		struct nlmsghdr head;
@@ -507,22 +558,52 @@ static void test_change(void **state)
 	for (ssize_t n = recv(monitor, &told, sizeof(told), 0); n > 0; n = recv(monitor, &told, sizeof(told), 0)) {
 		struct route route = route_of(&told.head);
 		struct prefix stays = other.primary_keep[0];
-		if (told.head.nlmsg_type != RTM_DELROUTE || route.table != RT_TABLE_MAIN)
+		if (told.head.nlmsg_type != RTM_DELROUTE || route.table != PRIMARY_WAY_TABLE)
 			continue;
 		deleted++;
 		assert_false(prefix_equal(&route.to, &stays));
 	}
 	close(monitor);
 	assert_int_equal(deleted, 5); /* 10.96.0.0/12, fd00::/16 and three remotes */
-	assert_shows(MAIN4 " | grep -v vx0",
-		     UNREACHABLE4 "10.244.0.0/16 via 10.244.1.1 dev eth0 proto 80\n"
-				  "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
-				  "10.244.3.8 via 10.244.1.1 dev eth0 proto 80\n"
-				  "192.168.7.0/24 via 10.244.1.1 dev eth0 proto 80\n");
-	assert_shows("ip -6 route | grep proto.80",
-		     "fd00:2::8 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n" UNREACHABLE6);
-	assert_shows(BOUND " | grep throw | cut -d' ' -f2",
-		     "10.244.0.0/16\n10.244.1.0/24\n10.244.3.8\n192.168.7.0/24\n");
+	assert_shows(WAY4 " | grep -v vx0", "10.244.0.0/16 via 10.244.1.1 dev eth0 proto 80\n"
+					    "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n"
+					    "10.244.3.8 via 10.244.1.1 dev eth0 proto 80\n"
+					    "192.168.7.0/24 via 10.244.1.1 dev eth0 proto 80\n");
+	assert_shows(WAY6 " | grep proto.80", "fd00:2::8 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n");
+	assert_shows("nft list set inet podswitch stays4 | grep -c 10.96.0.0 || true", "0\n");
+}
+
+/* A pod that an earlier version has closed, as that left it. */
+static void test_take_over(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	ip("addr add 10.244.1.5/24 dev eth0\naddr add fd00:1::5/64 dev eth0 nodad\n"
+	   "route add default via 10.244.1.1 table 1886584833\n"
+	   "route add default via fd00:1::1 dev eth0 table 1886584833\n"
+	   "route add unreachable default metric 2147483392 proto 80\n"
+	   "route add unreachable ::/0 metric 2147483392 proto 80\n"
+	   "route add 10.96.0.0/12 via 10.244.1.1 proto 80\nroute add throw 10.96.0.0/12 table 1886584834 proto 80\n"
+	   "route add local default dev eth0 table 1886584834 proto 80 metric 2\n"
+	   "rule add pref 1000 oif eth0 lookup 1886584834\n"
+	   "addr add 172.16.0.10/24 dev vx0\nroute add default via 172.16.0.1 dev vx0 proto static onlink");
+	for (int turn = 0; turn < 2; turn++) {
+		assert_done(primary_take("vx0", &config, &memory, &why));
+		assert_shows(WAY4 " | grep -v vx0", USUAL4);
+		assert_shows(WAY4 " | grep vx0", "default via 172.16.0.1 dev vx0 proto static onlink\n"
+						 "172.16.0.0/24 dev vx0 proto kernel scope link src 172.16.0.10\n");
+		assert_shows(WAY6, USUAL6);
+		assert_shows(MAIN4 " | grep -v vx0", "default via 10.244.1.1 dev eth0\n"
+						     "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5\n");
+		assert_shows("ip -6 route show default", "default via fd00:1::1 dev eth0 metric 1024 pref medium\n");
+		assert_shows(RULES4, USUAL_RULES4);
+		assert_int_equal(memory.changes, 0);
+		assert_shows("ip rule | grep -c ^1000: || true", "0\n");
+		assert_shows("ip route show table all | grep -c 188658483[34] || true", "0\n");
+	}
+	assert_done(primary_restore("vx0", &why));
+	assert_shows(OURS, "");
 }
 
 #define FOREIGN4 "198.51.100.9"
@@ -656,16 +737,16 @@ static void check_leaks(void)
 	struct primary_config config = usual();
 
 	assert_true(count_leaks() >= 15); /* the test can fail */
-	assert_done(primary_take("vx0", &config, &why));
+	assert_done(primary_take("vx0", &config, &memory, &why));
 	assert_int_equal(count_leaks(), 0);
-	assert_int_equal(try(&attempts[0]), EHOSTUNREACH);
-	assert_int_equal(try(&attempts[12]), EHOSTUNREACH);
+	assert_int_equal(try(&attempts[0]), ENETUNREACH);
+	assert_int_equal(try(&attempts[12]), ENETUNREACH);
 	give_tap_the_way();
 	assert_int_equal(count_leaks(), 0);
 	assert_int_equal(try(&attempts[0]), 0);
 	ip("link set vx0 down"); /* and its routes with it */
 	assert_int_equal(count_leaks(), 0);
-	assert_int_equal(try(&attempts[0]), EHOSTUNREACH);
+	assert_int_equal(try(&attempts[0]), ENETUNREACH);
 	ip("link set vx0 up");
 	assert_done(primary_restore("vx0", &why));
 	assert_true(count_leaks() >= 15);
@@ -680,7 +761,7 @@ static void test_packets(void **state)
 					       .flags = MSG_DONTROUTE};
 	plain_pod();
 	check_leaks();
-	assert_done(primary_take("vx0", &config, &why));
+	assert_done(primary_take("vx0", &config, &memory, &why));
 	assert_int_equal(try(&on_link), 0);
 	count_until("10.244.1.1", FOREIGN4);
 }
@@ -696,7 +777,7 @@ static void test_packets_calico(void **state)
 	check_leaks();
 }
 
-/* Defaults that lead through the TAP and around it at once. */
+/* Default routes that lead through the TAP and around it at once. */
 static void test_mixed(void **state)
 {
 	(void)state;
@@ -709,32 +790,10 @@ static void test_mixed(void **state)
 	   "route append default via fd00:1::2 dev eth0\n"
 	   "route add default nexthop via 172.16.0.1 dev vx0 nexthop via 10.244.1.1 dev eth0 weight 3");
 	assert_shows("ip -6 route show default | grep -c nexthop", "3\n");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows("ip -6 route show default", "default via fd16::1 dev vx0 metric 1024 pref medium\n" UNREACHABLE6);
-	assert_shows(PARKED6 " | grep -c 'nexthop via fd00:1::'", "2\n");
-	assert_shows("ip -6 route show fd00::/16",
-		     "fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n");
-	assert_shows(MAIN4 " | grep -v vx0", USUAL4); /* the TAP is given its own again */
-	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
-}
-
-static void test_advertisements(void **state)
-{
-	(void)state;
-	NEED_ROOT();
-	struct primary_config config = usual();
-	static const char all[] = "cat /proc/sys/net/ipv6/conf/*/accept_ra | sort -u";
-	plain_pod();
-	ip("route del default via fd00:1::1 dev eth0\nroute add default via fe80::1 dev eth0 proto ra metric 1024");
-	shell("for i in /proc/sys/net/ipv6/conf/*; do echo 2 >$i/accept_ra; done");
-	assert_shows(all, "2\n");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(all, "0\n");
-	assert_shows("ip -6 route show default", UNREACHABLE6);
-	/* The way of networks that stay, although the router is not listened to any more. */
-	assert_shows("ip -6 route show fd00::/16", "fd00::/16 via fe80::1 dev eth0 proto 80 metric 1024 pref medium\n");
-	ip("link add eth1 type veth peer name peer1");
-	assert_shows("cat /proc/sys/net/ipv6/conf/eth1/accept_ra", "0\n");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, USUAL4);
+	assert_shows(WAY6 " | grep fd00::/16", "fd00::/16 via fd00:1::1 dev eth0 proto 80 metric 1024 pref medium\n");
+	assert_shows(WAY6 " | grep -c default || true", "0\n");
 }
 
 static void test_second_interface(void **state)
@@ -743,21 +802,25 @@ static void test_second_interface(void **state)
 	NEED_ROOT();
 	struct primary_config config = usual();
 	plain_pod();
-	assert_done(primary_take("vx0", &config, &why));
-	ip("link add net1 type veth peer name peer1\nlink set net1 up\naddr add 10.7.0.5/24 dev net1\n"
-	   "route add default via 10.7.0.1 metric 5");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4 " show default", UNREACHABLE4);
-	assert_shows("ip rule | grep -o 'oif.*' | sort",
-		     "oif eth0 lookup 1886584834\noif net1 lookup 1886584834\noif peer1 lookup 1886584834\n");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	ip("link add net1 type veth peer name peer1\nlink set peer1 up\nlink set net1 up");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	ip("addr add 10.7.0.5/24 dev net1\naddr add fd07::5/64 dev net1 nodad\nroute add default via 10.7.0.1 metric "
+	   "5");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4 " | grep net1", "10.7.0.0/24 dev net1 proto kernel scope link src 10.7.0.5\n");
+	assert_shows(WAY6 " | grep net1", "fd07::/64 dev net1 proto kernel metric 256 pref medium\n");
+	assert_shows(RULES4 " | sort | grep -v main",
+		     "lookup T5\noif eth0 lookup T6\noif net1 lookup T6\noif peer1 lookup T6\n"
+		     "unreachable\n");
+	assert_shows(RULES4 " | tail -n1", "unreachable\n");
 	assert_shows(BOUND " | grep -c local", "3\n");
+	ip("route add 10.70.0.0/16 via 10.7.0.1");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4 " | grep -c net1", "1\n");
 	ip("link del net1");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(BOUND " | grep -c local", "1\n");
-	assert_shows(PARKED4, "default via 10.244.1.1 dev eth0\n");
-	assert_shows(MAIN4, USUAL4);
-	assert_done(primary_restore("vx0", &why));
-	assert_shows("ip rule | grep -c 1000: || true", "0\n");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_usual();
 }
 
 static void test_without_ipv6(void **state)
@@ -767,8 +830,8 @@ static void test_without_ipv6(void **state)
 	struct primary_config config = usual();
 	plain_pod();
 	shell("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6");
-	assert_done(primary_take("vx0", &config, &why));
-	assert_shows(MAIN4, USUAL4);
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	assert_shows(WAY4, USUAL4);
 	assert_done(primary_restore("vx0", &why));
 	assert_shows(OURS, "");
 }
@@ -780,12 +843,12 @@ static void test_wrong(void **state)
 	struct primary_config config = usual();
 	plain_pod();
 	config.primary_keep[1] = (struct prefix){.address.family = AF_INET};
-	assert_int_equal(primary_take("vx0", &config, &why), -EINVAL);
+	assert_int_equal(primary_take("vx0", &config, &memory, &why), -EINVAL);
 	assert_string_equal(why.key, "keep");
 	assert_non_null(strstr(why.text, "0.0.0.0/0"));
 	config = usual();
 	config.remotes[0].family = 0;
-	assert_int_equal(primary_take("vx0", &config, &why), -EINVAL);
+	assert_int_equal(primary_take("vx0", &config, &memory, &why), -EINVAL);
 	assert_string_equal(why.key, "remote");
 	assert_shows(MAIN4 " show default", "default via 10.244.1.1 dev eth0\n");
 	assert_shows(OURS, "");
@@ -796,12 +859,24 @@ static void test_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRESH(test_take),         FRESH(test_give_back),      FRESH(test_cut_short),
-		FRESH(test_calico),       FRESH(test_defaults),       FRESH(test_several),
-		FRESH(test_no_default),   FRESH(test_own_routes),     FRESH(test_remote_in_overlay),
-		FRESH(test_change),       FRESH(test_packets),        FRESH(test_packets_calico),
-		FRESH(test_mixed),        FRESH(test_advertisements), FRESH(test_second_interface),
-		FRESH(test_without_ipv6), FRESH(test_wrong),
+		FRESH(test_take),
+		FRESH(test_give_back),
+		FRESH(test_cut_short),
+		FRESH(test_calico),
+		FRESH(test_defaults),
+		FRESH(test_several),
+		FRESH(test_no_default),
+		FRESH(test_own_routes),
+		FRESH(test_remote_in_overlay),
+		FRESH(test_change),
+		FRESH(test_packets),
+		FRESH(test_packets_calico),
+		FRESH(test_mixed),
+		FRESH(test_repair),
+		FRESH(test_take_over),
+		FRESH(test_second_interface),
+		FRESH(test_without_ipv6),
+		FRESH(test_wrong),
 	};
 
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

@@ -21,6 +21,7 @@
 #define PODSWITCH_MODEL_H
 
 #include "tap/netns.h"
+#include "tap/primary.h"
 #include "vswitch/base/demux.h"
 #include "vswitch/base/fdb.h"
 #include "vswitch/base/ring.h"
@@ -105,11 +106,17 @@ struct port {
 	struct link_config wanted; /* config.link as it was asked for: zero where MAC or MTU are derived */
 	struct link_config live;   /* what the interface has: config.link and the lease */
 	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
-	bool stays_closed;       /* being removed: an exclusive port's pod does not get its own default route back */
-	char trouble[160];       /* why the lease could not be used, or "" */
-	uint64_t follow_at;      /* ms, when that is tried again */
-	struct gateway *gateway; /* NULL: detached */
-	struct worker *worker;   /* whose ring reads its TAP */
+	bool stays_closed;  /* being removed: an exclusive port's pod does not get its own default route back */
+	char trouble[160];  /* why the lease could not be used, or "" */
+	uint64_t follow_at; /* ms, when that is tried again */
+	struct primary_state primary;     /* of an exclusive port's pod: this and the next five, see way_out.c */
+	uint64_t check_at;                /* when the pod is looked at next, ms of the monotonic clock */
+	unsigned check_pause;             /* ms */
+	uint64_t checked_at, repaired_at; /* the last time; 0: never */
+	unsigned repairs;                 /* checks that found something to repair */
+	char disorder[160];               /* why the last repair failed, or "" */
+	struct gateway *gateway;          /* NULL: detached */
+	struct worker *worker;            /* whose ring reads its TAP */
 	struct netns netns;
 	int tap;                   /* -1: gone */
 	int tap_watch;             /* handle, -1: none */
@@ -277,6 +284,7 @@ struct vswitch {
 	int wakeup;        /* eventfd: a worker wants the control thread */
 	int alarm;         /* timerfd: a gateway client has something due */
 	int attention; /* epoll: the two above (data ATTENTION_OTHER) and the clients' sockets (data: the port's id) */
+	bool told_unfiltered; /* that pods have no packet filter was logged */
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[16];

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pod_filter.c - the packet filter in a pod: what routes cannot stop, and the answers that may leave as they came
+ *
+ * The kernel consults no routing table that we could fill for
+ *
+ *    - IPv4 multicast and 255.255.255.255 of a socket that is bound to an interface (ip_route_output_key_hash_rcu),
+ *    - IPv6 multicast, for which it has a route per interface in the table of local addresses (ff00::/8),
+ *    - routes that somebody adds to that table, which comes before all others.
+ *
+ * So the way out is looked at once more, at the end of postrouting. Interfaces are given by number: names may hold
+ * characters that mean something to nft.
+ *
+ *    way_out   postrouting, last    other interfaces than those watched pass; answers that are marked pass; broadcasts
+ *                                   are dropped, networks that stay pass, and so does what the link needs (IGMP: RFC
+ *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861); the rest is dropped and
+ * counted
+ *
+ * With `inbound`, by connection tracking:
+ *
+ *    came_in   prerouting           a new connection to one of the pod's own addresses, by an interface that is
+ *                                   watched, is marked; so are its packets, for a reverse path filter to find the
+ *                                   way by which they came (src_valid_mark)
+ *    answers   output, re-routes    packets in the reply direction of a marked connection get the mark, and all others
+ *                                   lose it, whoever set it. The first packet of a TCP connection (SYN alone) is no
+ *                                   answer, even between the ports of a connection that was there before
+ *
+ * Every change in the namespace's rules, of whichever table, increments a generation number. While it is what it was
+ * after we wrote, nobody has touched ours, and asking for it costs one message. Else our table is listed and compared
+ * with what it was.
+ */
+#include "tap/pod_filter.h"
+
+#include "tap/netlink.h"
+
+#include <limits.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/socket.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
+#define LIST "list table inet podswitch\n"
+#define LAST 2147483647
+
+/* The generation number */
+
+static int take_generation(struct nl_msg *msg, void *context)
+{
+	struct nlattr *found = nlmsg_find_attr(nlmsg_hdr(msg), sizeof(struct nfgenmsg), NFTA_GEN_ID);
+
+	if (found && nla_len(found) >= (int)sizeof(uint32_t))
+		*(uint32_t *)context = ntohl(nla_get_u32(found));
+	return NL_OK;
+}
+
+/*
+ * Where the kernel lacks nf_tables this fails, and libnftables must not be called: it ends the process when it cannot
+ * open its socket.
+ */
+static int read_generation(uint32_t *out)
+{
+	struct nfgenmsg head = {.nfgen_family = AF_UNSPEC};
+	struct nl_sock *sock = nl_socket_alloc();
+	int result = sock ? nl_connect(sock, NETLINK_NETFILTER) : -1;
+
+	if (result >= 0) {
+		nl_socket_disable_auto_ack(sock);
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_generation, out);
+		result = nl_send_simple(sock, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0, &head, sizeof(head));
+	}
+	if (result >= 0)
+		result = nl_recvmsgs_default(sock);
+	nl_socket_free(sock);
+	return result < 0 ? -EOPNOTSUPP : 0;
+}
+
+/* The rules as text */
+
+static void write_prefixes(FILE *out, const struct pod_filter *filter, uint8_t family)
+{
+	char text[ADDRESS_TEXT];
+
+	for (size_t i = 0; i < filter->n_stays; i++) {
+		struct prefix network = prefix_network(&filter->stays[i]);
+		if (network.address.family == family)
+			fprintf(out, " %s,", prefix_format(&network, text));
+	}
+}
+
+static void write_broadcasts(FILE *out, const struct pod_filter *filter)
+{
+	char text[ADDRESS_TEXT];
+
+	for (size_t i = 0; i < filter->n_broadcasts; i++)
+		fprintf(out, " %s,", address_format(&filter->broadcasts[i], text));
+}
+
+/* Lists have one element each that no packet has: nft takes no empty list. */
+static void write_sets(FILE *out, const struct pod_filter *filter)
+{
+	fprintf(out, "set stays4 { type ipv4_addr; flags interval; auto-merge; elements = {");
+	write_prefixes(out, filter, AF_INET);
+	fprintf(out, " 0.0.0.0 }; }\nset stays6 { type ipv6_addr; flags interval; auto-merge; elements = {");
+	write_prefixes(out, filter, AF_INET6);
+	fprintf(out, " :: }; }\nset broadcasts { type ipv4_addr; elements = {");
+	write_broadcasts(out, filter);
+	fprintf(out, " 255.255.255.255 }; }\n");
+}
+
+static void write_interfaces(FILE *out, const char *how, const struct pod_filter *filter)
+{
+	fprintf(out, "%s != {", how);
+	for (size_t i = 0; i < filter->n_watched; i++)
+		fprintf(out, " %u,", filter->watched[i]);
+	fprintf(out, " %d } accept\n", INT_MAX);
+}
+
+static void write_inbound(FILE *out, const struct pod_filter *filter)
+{
+	fprintf(out, "chain came_in {\ntype filter hook prerouting priority -149; policy accept;\n");
+	write_interfaces(out, "iif", filter);
+	fprintf(out,
+		"fib daddr type != local accept\n"
+		"ct direction original ct state new ct mark set ct mark & 0x%08x | 0x%08x\n"
+		"ct direction original ct mark & 0x%08x == 0x%08x meta mark set meta mark & 0x%08x | 0x%08x\n}\n",
+		~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK, POD_FILTER_MARK);
+	fprintf(out,
+		"chain answers {\ntype route hook output priority -149; policy accept;\n"
+		"ct direction reply ct mark & 0x%08x == 0x%08x tcp flags & (fin | syn | rst | ack) != syn "
+		"meta mark set meta mark & 0x%08x | 0x%08x accept\n"
+		"ct direction reply ct mark & 0x%08x == 0x%08x meta l4proto != tcp "
+		"meta mark set meta mark & 0x%08x | 0x%08x accept\n"
+		"meta mark & 0x%08x == 0x%08x meta mark set meta mark & 0x%08x\n}\n",
+		POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK,
+		~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK);
+}
+
+static void write_way_out(FILE *out, const struct pod_filter *filter)
+{
+	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
+	write_interfaces(out, "oif", filter);
+	if (filter->inbound)
+		fprintf(out, "meta mark & 0x%08x == 0x%08x ct direction reply accept\n", POD_FILTER_MASK,
+			POD_FILTER_MARK);
+	fprintf(out, "ip daddr @broadcasts counter drop\n"
+		     "ip daddr @stays4 accept\n"
+		     "ip6 daddr @stays6 accept\n"
+		     "meta l4proto igmp accept\n"
+		     "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report, "
+		     "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept\n"
+		     "counter drop\n}\n");
+}
+
+/* To be freed; NULL without memory. */
+static char *write_table(const struct pod_filter *filter)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fprintf(out, FORGET "table inet podswitch {\n");
+	write_sets(out, filter);
+	if (filter->inbound)
+		write_inbound(out, filter);
+	write_way_out(out, filter);
+	fprintf(out, "}\n");
+	return fclose(out) ? NULL : text;
+}
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
+	return hash;
+}
+
+/* Running them */
+
+/* The first line, as the others show where in the text it is. */
+static int refuse_rules(struct nft_ctx *nft, struct failure *why)
+{
+	const char *words = nft_ctx_get_error_buffer(nft);
+	const char *colon = words ? strstr(words, "Error: ") : NULL;
+
+	words = colon ? colon + strlen("Error: ") : words ? words : "no reason given";
+	return fail(why, -EINVAL, NULL, "the kernel refuses the packet filter: %.*s", (int)strcspn(words, "\n"), words);
+}
+
+/* With `listing` not NULL, the hash of what was printed. */
+static int run_rules(const char *text, uint64_t *listing, struct failure *why)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+
+	if (!nft)
+		return fail(why, -ENOMEM, NULL, "no memory for nftables");
+	nft_ctx_buffer_error(nft);
+	nft_ctx_buffer_output(nft);
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_ALL);
+	int code = nft_run_cmd_from_buffer(nft, text) ? refuse_rules(nft, why) : 0;
+	if (!code && listing)
+		*listing = hash_text(nft_ctx_get_output_buffer(nft));
+	nft_ctx_free(nft);
+	return code;
+}
+
+/* Whether the table is as it was written; then it need not be looked at again until the next change. */
+static bool is_intact(struct pod_filter_state *state, uint64_t text, uint32_t generation)
+{
+	uint64_t listing = 0;
+
+	if (state->text != text)
+		return false;
+	if (state->generation != generation && (run_rules(LIST, &listing, NULL) || listing != state->listing))
+		return false;
+	state->generation = generation;
+	return true;
+}
+
+/* Whether it is only `inbound` that this kernel cannot do. */
+static int explain_filter(const struct pod_filter *filter, int code, struct failure *why)
+{
+	struct pod_filter plain = *filter;
+	char *text;
+
+	if (!filter->inbound)
+		return code;
+	plain.inbound = false;
+	text = write_table(&plain);
+	if (text && !run_rules(text, NULL, NULL))
+		code = fail(why, -EOPNOTSUPP, "inbound",
+			    "inbound: needs connection tracking in nftables, which this kernel does not have "
+			    "(nf_conntrack, nft_ct, nft_fib_inet, nft_chain_route)");
+	free(text);
+	return code;
+}
+
+int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *state, struct failure *why)
+{
+	uint32_t generation = 0;
+	int code = read_generation(&generation);
+	char *text = code ? NULL : write_table(filter);
+
+	if (code)
+		return fail(why, code, filter->inbound ? "inbound" : NULL,
+			    "%sthis kernel has no nftables (nf_tables, nf_tables_inet)",
+			    filter->inbound ? "inbound: " : "");
+	if (!text)
+		return fail(why, -ENOMEM, NULL, "no memory for the packet filter");
+	uint64_t hash = hash_text(text);
+	bool touched = state->text == hash;
+	if (is_intact(state, hash, generation)) {
+		free(text);
+		return 0;
+	}
+	code = run_rules(text, NULL, why);
+	free(text);
+	if (code)
+		return explain_filter(filter, code, why);
+	*state = (struct pod_filter_state){.text = hash};
+	if (run_rules(LIST, &state->listing, NULL) || read_generation(&state->generation))
+		*state = (struct pod_filter_state){0};
+	return touched;
+}
+
+void pod_filter_remove(void)
+{
+	uint32_t generation;
+
+	if (!read_generation(&generation))
+		(void)run_rules(FORGET, NULL, NULL);
+}

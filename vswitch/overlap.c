@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * overlap.c - an address of the overlay must not take what stays on the first interface
+ *
+ * The longest prefix wins in the pod's routes. A lease of 10.96.0.9/28 would bring a route to 10.96.0.0/28 with it, and
+ * so the questions to the cluster's DNS at 10.96.0.10 to whoever gave the lease.
+ */
+#include "vswitch/overlap.h"
+
+#include <stdio.h>
+
+static bool is_overlap(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_contains(a, &b->address) || prefix_contains(b, &a->address);
+}
+
+int overlap_check(const struct port_config *config, const struct prefix *address, const char *what, const char *key,
+		  struct failure *why)
+{
+	char text[ADDRESS_TEXT];
+
+	for (size_t i = 0; config->exclusive && i < config->n_keep; i++) {
+		struct prefix kept = prefix_network(&config->keep[i]), network = prefix_network(address);
+		if (is_overlap(&kept, &network))
+			return fail(why, -EINVAL, key, "%s overlaps %s, which stays on the first interface", what,
+				    prefix_format(&kept, text));
+	}
+	return 0;
+}
+
+int overlap_check_lease(const struct port_config *config, const struct dhcp_lease *lease, struct failure *why)
+{
+	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], text[ADDRESS_TEXT], what[2 * ADDRESS_TEXT + 32];
+
+	snprintf(what, sizeof(what), "the lease %s from %s", prefix_format(&lease->address, address),
+		 address_format(&lease->server, server));
+	if (config->network.address.family && !prefix_contains(&config->network, &lease->address.address))
+		return fail(why, -EINVAL, "network", "%s is not in %s, the network that is expected", what,
+			    prefix_format(&config->network, text));
+	return overlap_check(config, &lease->address, what, NULL, why);
+}
