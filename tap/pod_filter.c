@@ -25,6 +25,13 @@
  *                                   lose it, whoever set it. The first packet of a TCP connection (SYN alone) is no
  *                                   answer, even between the ports of a connection that was there before
  *
+ * With `names`, by translation of addresses:
+ *
+ *    names         output           questions to port 53, but for those to the pod itself (a resolver of its own), go
+ * to the gateway's; the kernel then looks for the way to that one names_from    postrouting      from the TAP's
+ * address, as the pod had chosen one for the way to the other way_out                        none leaves by an
+ * interface that is watched, whatever the translation has missed
+ *
  * Every change in the namespace's rules, of whichever table, increments a generation number. While it is what it was
  * after we wrote, nobody has touched ours, and asking for it costs one message. Else our table is listed and compared
  * with what it was.
@@ -141,10 +148,29 @@ static void write_inbound(FILE *out, const struct pod_filter *filter)
 		~POD_FILTER_MASK, POD_FILTER_MARK, POD_FILTER_MASK, POD_FILTER_MARK, ~POD_FILTER_MASK);
 }
 
+/* The translation of names_from is before that of other tables (100), of which only the first that matches counts. */
+static void write_names(FILE *out, const struct pod_filter *filter)
+{
+	char resolver[ADDRESS_TEXT];
+
+	if (!filter->resolver.family || !filter->tap)
+		return;
+	address_format(&filter->resolver, resolver);
+	fprintf(out,
+		"chain names {\ntype nat hook output priority -101; policy accept;\n"
+		"fib daddr type local accept\n"
+		"meta nfproto ipv4 meta l4proto { tcp, udp } th dport 53 dnat ip to %s\n}\n"
+		"chain names_from {\ntype nat hook postrouting priority 99; policy accept;\n"
+		"oif %u ip daddr %s meta l4proto { tcp, udp } th dport 53 masquerade\n}\n",
+		resolver, filter->tap, resolver);
+}
+
 static void write_way_out(FILE *out, const struct pod_filter *filter)
 {
 	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
 	write_interfaces(out, "oif", filter);
+	if (filter->names)
+		fprintf(out, "meta l4proto { tcp, udp } th dport 53 ct direction original counter drop\n");
 	if (filter->inbound)
 		fprintf(out, "meta mark & 0x%08x == 0x%08x ct direction reply accept\n", POD_FILTER_MASK,
 			POD_FILTER_MARK);
@@ -170,6 +196,8 @@ static char *write_table(const struct pod_filter *filter)
 	write_sets(out, filter);
 	if (filter->inbound)
 		write_inbound(out, filter);
+	if (filter->names)
+		write_names(out, filter);
 	write_way_out(out, filter);
 	fprintf(out, "}\n");
 	return fclose(out) ? NULL : text;
@@ -226,21 +254,30 @@ static bool is_intact(struct pod_filter_state *state, uint64_t text, uint32_t ge
 	return true;
 }
 
-/* Whether it is only `inbound` that this kernel cannot do. */
+static bool can_do(const struct pod_filter *filter)
+{
+	char *text = write_table(filter);
+	bool can = text && !run_rules(text, NULL, NULL);
+
+	free(text);
+	return can;
+}
+
+/* Whether it is only `inbound`, or `names`, that this kernel cannot do. */
 static int explain_filter(const struct pod_filter *filter, int code, struct failure *why)
 {
 	struct pod_filter plain = *filter;
-	char *text;
 
-	if (!filter->inbound)
-		return code;
+	plain.names = false;
+	if (filter->names && can_do(&plain))
+		return fail(why, -EOPNOTSUPP, "dns",
+			    "dns: needs address translation in nftables, which this kernel does not have (nf_nat, "
+			    "nft_chain_nat, nft_masq, nft_fib_inet)");
 	plain.inbound = false;
-	text = write_table(&plain);
-	if (text && !run_rules(text, NULL, NULL))
-		code = fail(why, -EOPNOTSUPP, "inbound",
+	if (filter->inbound && can_do(&plain))
+		return fail(why, -EOPNOTSUPP, "inbound",
 			    "inbound: needs connection tracking in nftables, which this kernel does not have "
 			    "(nf_conntrack, nft_ct, nft_fib_inet, nft_chain_route)");
-	free(text);
 	return code;
 }
 

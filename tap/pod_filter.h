@@ -22,7 +22,10 @@
 #define POD_FILTER_MASK 0xffff0000u
 
 struct pod_filter {
-	bool inbound; /* marks connections that come in by watched interfaces, and the answers to them */
+	bool names;              /* what the pod asks at port 53 goes to `resolver` */
+	struct address resolver; /* IPv4, behind the interface `tap`; family 0: not known yet, nobody is asked */
+	unsigned tap;            /* interface index */
+	bool inbound;            /* marks connections that come in by watched interfaces, and the answers to them */
 	const unsigned *watched;
 	size_t n_watched;
 	const struct prefix *stays;
@@ -40,7 +43,7 @@ struct pod_filter_state {
 
 /*
  * Puts the filter in force, in one transaction. 1 when somebody had changed what was there, else 0. -EOPNOTSUPP where
- * the kernel has no nf_tables; or -EINVAL with the kernel's words, key "inbound" when it can do all but that.
+ * the kernel has no nf_tables; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can do all but that.
  */
 int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *state, struct failure *why);
 

@@ -349,7 +349,8 @@ static struct address broadcast_of(const struct prefix *network)
 static int put_filter(struct primary_session *s, const struct primary_config *config, struct primary_state *state,
 		      struct failure *why)
 {
-	struct pod_filter filter = {.inbound = config->inbound};
+	struct pod_filter filter = {
+		.inbound = config->inbound, .names = config->names, .resolver = config->resolver, .tap = s->ifindex};
 	unsigned *frozen = calloc(s->n_links + 1, sizeof(*frozen));
 	struct prefix *stays = calloc(s->list.n + 1, sizeof(*stays));
 	struct address *broadcasts = calloc(s->list.n + 1, sizeof(*broadcasts));
@@ -379,7 +380,7 @@ static int put_filter(struct primary_session *s, const struct primary_config *co
 	free(broadcasts);
 	s->changes += code > 0;
 	memcpy(state->unfiltered, code < 0 ? trouble.text : "", code < 0 ? sizeof(state->unfiltered) - 1 : 1);
-	return code < 0 && config->inbound ? fail(why, code, trouble.key, "%s", trouble.text) : 0;
+	return code < 0 && (config->inbound || config->names) ? fail(why, code, trouble.key, "%s", trouble.text) : 0;
 }
 
 /* All of it */

@@ -33,7 +33,9 @@ struct primary_config {
 	size_t n_keep;
 	struct address remotes[PRIMARY_MAX_REMOTES]; /* addresses that the tunnel itself must reach */
 	size_t n_remotes;
-	bool inbound; /* answers to connections that came in by the primary interface leave by it */
+	bool names;              /* what the pod asks at port 53 goes to `resolver`, by `ifname` */
+	struct address resolver; /* IPv4; family 0: not known yet, so nobody is asked */
+	bool inbound;            /* answers to connections that came in by the primary interface leave by it */
 };
 
 /* What is known of one pod from one call to the next; all zero at first, as after a restart. */
@@ -51,10 +53,11 @@ struct primary_state {
  * it has no route, none is added. A call with another configuration changes to that one, and what is in both stays
  * reachable all the time. With the same configuration, it repairs what somebody has changed since.
  *
- * Without nf_tables in the kernel there is no packet filter, which is no error unless config->inbound needs it.
+ * Without nf_tables in the kernel there is no packet filter, which is no error unless config->inbound or config->names
+ * needs it.
  *
- * Errors: -EINVAL with key "keep" or "remote"; -EOPNOTSUPP with key "inbound"; or what the kernel says. After an error
- * part of it may be done, but there is never another way out than before the call.
+ * Errors: -EINVAL with key "keep" or "remote"; -EOPNOTSUPP with key "inbound" or "dns"; or what the kernel says. After
+ * an error part of it may be done, but there is never another way out than before the call.
  */
 int primary_take(const char *ifname, const struct primary_config *config, struct primary_state *state,
 		 struct failure *why);

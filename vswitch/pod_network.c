@@ -188,9 +188,11 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 		take_up(config, &hint, &live);
 	if (!error)
 		error = start_client(vs, port, config, hint.length ? &hint.address : NULL, why);
+	port->live = live;
+	if (!error && config->gateway_names)
+		error = way_out_take(vs, port, config, gateway, why);
 	if (error && config->exclusive && !adopt)
 		(void)primary_restore(config->ifname, NULL);
-	port->live = live;
 	way_out_watch(port, clock_ms());
 	switch_alarm(vs, 0);
 	return error;
@@ -226,6 +228,8 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 	if (live.mtu != port->live.mtu)
 		pod_network_limit_gso(ifname, live.mtu);
 	port->live = live;
+	if (config->gateway_names)
+		error = way_out_take(vs, port, config, gateway, why);
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal.text);
 	way_out_watch(port, clock_ms());
 	if (moved)
@@ -318,10 +322,12 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 		error = link_change(port->config.ifname, &port->live, &live, &why);
 		if (!error && live.mtu != port->live.mtu)
 			pod_network_limit_gso(port->config.ifname, live.mtu);
+		if (!error)
+			port->live = live;
+		if (!error && port->config.gateway_names)
+			error = way_out_take(vs, port, &port->config, port->gateway, &why);
 		netns_return(&vs->home);
 	}
-	if (!error)
-		port->live = live;
 	if (refusal.code)
 		gateway_client_decline(port->gateway_client, clock_ms());
 	note_lease(port, &live, error ? &why : &refusal);

@@ -32,8 +32,8 @@ struct link_config port_wanted_link(const struct port_config *config)
 static bool same_conduct(const struct port_config *a, const struct port_config *b)
 {
 	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive && a->inbound == b->inbound &&
-	       prefix_equal(&a->network, &b->network) && !strcmp(a->hostname, b->hostname) &&
-	       prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
+	       a->gateway_names == b->gateway_names && prefix_equal(&a->network, &b->network) &&
+	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
 
 bool port_is_same(const struct port *port, const struct port_config *config)
@@ -76,6 +76,8 @@ int port_check_config(const struct port_config *config, struct failure *why)
 		return fail(why, -EINVAL, "probe", "there is no router to probe; give default_via (IPv4) or dhcp");
 	if (config->n_keep && !config->exclusive)
 		return fail(why, -EINVAL, "keep", "is only for an exclusive port; give exclusive too");
+	if (config->gateway_names && !config->exclusive)
+		return fail(why, -EINVAL, "dns", "gateway is only for an exclusive port; give exclusive too");
 	if (config->inbound && !config->exclusive)
 		return fail(why, -EINVAL, "inbound", "is only for an exclusive port; give exclusive too");
 	return check_overlaps(config, why);

@@ -23,9 +23,13 @@
 #define FIRST_CHECK 1000 /* ms */
 #define LAST_CHECK 60000
 
-static struct primary_config primary_config_of(const struct port_config *config, const struct gateway *gateway)
+static struct primary_config primary_config_of(const struct port *port, const struct port_config *config,
+					       const struct gateway *gateway)
 {
-	struct primary_config kept = {.n_keep = config->n_keep, .inbound = config->inbound};
+	struct primary_config kept = {
+		.n_keep = config->n_keep, .inbound = config->inbound, .names = config->gateway_names};
+	if (port->live.default_via.family == AF_INET)
+		kept.resolver = port->live.default_via;
 	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
 	for (size_t i = 0; gateway && i < gateway->config.n_remotes; i++)
 		kept.remotes[kept.n_remotes++] = gateway->config.remotes[i].address;
@@ -45,7 +49,7 @@ static void tell_unfiltered(struct vswitch *vs, const struct primary_state *stat
 int way_out_take(struct vswitch *vs, struct port *port, const struct port_config *config, const struct gateway *gateway,
 		 struct failure *why)
 {
-	struct primary_config kept = primary_config_of(config, gateway);
+	struct primary_config kept = primary_config_of(port, config, gateway);
 	int error = primary_take(config->ifname, &kept, &port->primary, why);
 	if (!error)
 		tell_unfiltered(vs, &port->primary);

@@ -62,6 +62,8 @@ static json_t *port_config_json(const struct port_config *config)
 		json_object_set_new(object, "probe", json_integer(config->probe));
 	if (config->exclusive)
 		json_object_set_new(object, "exclusive", json_true());
+	if (config->gateway_names)
+		json_object_set_new(object, "dns", json_string("gateway"));
 	if (config->inbound)
 		json_object_set_new(object, "inbound", json_true());
 	if (config->network.address.family)

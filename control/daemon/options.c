@@ -259,6 +259,8 @@ static int parse_port_network(const char *label, const char *text, void *into, s
 	return 0;
 }
 
+static const char *const dns_words[] = {"cluster", "gateway", NULL};
+
 #define OPTIONS struct port_config
 const struct option_spec port_options[] = {
 	OPTION_VALUE("name", 0, "NAME", name, parse_name, "the port's name", .positional = true,
@@ -281,6 +283,8 @@ const struct option_spec port_options[] = {
 	OPTION_SWITCH("exclusive", exclusive, "make it the pod's only way out: disable all other default routes (off)"),
 	OPTION_PARSED("keep", 0, "CIDR", OPTION_LIST, PORT_MAX_KEEP, parse_port_keep,
 		      "with exclusive: a network that the pod reaches by its first interface"),
+	OPTION_CHOICE("dns", 0, "cluster|gateway", gateway_names, dns_words,
+		      "with exclusive: what the pod asks at port 53 goes where it is sent, or to the router (cluster)"),
 	OPTION_SWITCH("inbound", inbound,
 		      "with exclusive: answers to who connected by another interface leave by it (off)"),
 	OPTION_VALUE("network", 0, "CIDR", network, parse_port_network,

@@ -16,6 +16,8 @@
 
 #define GATEWAY_KEY "podswitch.io/gateway"
 #define ADDRESS_KEY "podswitch.io/address"
+#define DNS_KEY "podswitch.io/dns"
+#define INBOUND_KEY "podswitch.io/inbound"
 #define SET_GATEWAY_KEY "setGateway"
 #define ANNOTATION_WORD 512 /* bytes, with the NUL: more than a full Service name has */
 
@@ -153,6 +155,39 @@ static bool take_address(struct choosing *q, const struct gateway_spec *spec, en
 	return false;
 }
 
+/* The annotation of the pod, where pods may choose, else of the namespace, without blanks around it; false: neither. */
+static bool find_word(const struct choosing *q, const char *key, char word[static ANNOTATION_WORD])
+{
+	const char *text = q->in->policy->pod_annotations ? annotation_of(q->in->pod, key) : NULL;
+
+	if (!text)
+		text = annotation_of(q->in->namespace, key);
+	if (text)
+		trim_annotation(text, word);
+	return text;
+}
+
+/* True when the words are right, or not there; else the choice is made. */
+static bool take_switches(struct choosing *q, const struct gateway_spec *spec, enum choice_source source)
+{
+	char word[ANNOTATION_WORD], quoted[NAME_QUOTE];
+	struct failure why = {0};
+
+	q->out->gateway_names = spec->gateway_names;
+	q->out->inbound = q->in->policy->inbound;
+	if (find_word(q, DNS_KEY, word))
+		(void)spec_parse_dns(DNS_KEY, word, &q->out->gateway_names, &why);
+	if (!why.code && find_word(q, INBOUND_KEY, word)) {
+		q->out->inbound = !strcmp(word, "on");
+		if (!q->out->inbound && strcmp(word, "off") != 0)
+			fail(&why, -EINVAL, INBOUND_KEY, INBOUND_KEY ": %s is neither on nor off; write one of them",
+			     name_quote(word, quoted));
+	}
+	if (why.code)
+		settle_malformed(q, source, &why);
+	return !why.code;
+}
+
 static void settle_missing(struct choosing *q, enum choice_source source, const char *error)
 {
 	const struct choice *out = q->out;
@@ -182,7 +217,7 @@ static void settle_service(struct choosing *q, enum choice_source source)
 			      "the gateway %s/%s does not take pods of namespace %s: its annotation "
 			      "podswitch.io/allow-namespaces does not name it",
 			      out->namespace, out->name, q->namespace);
-	} else if (take_address(q, spec, source)) {
+	} else if (take_address(q, spec, source) && take_switches(q, spec, source)) {
 		out->spec = spec;
 		choose_settle(q, CHOICE_GATEWAY, source, "%s chooses the gateway %s/%s", source_text(source),
 			      out->namespace, out->name);

@@ -33,6 +33,7 @@ struct choose_policy {
 	const char *default_gateway; /* NAME.NAMESPACE, for setGateway; NULL: setGateway is not looked at */
 	bool set_gateway_default;    /* what a pod without setGateway gets */
 	bool pod_annotations;        /* whether pods may choose, or opt out, by podswitch.io/gateway */
+	bool inbound;                /* of pods that neither their own nor their namespace's annotation gives it */
 	const char *cluster_domain;  /* "cluster.local" */
 };
 
@@ -59,8 +60,10 @@ struct choice {
 	const struct gateway_spec *spec;              /* of the verdict CHOICE_GATEWAY */
 	bool has_address;                             /* else by DHCP */
 	struct prefix address;
-	char key[32];     /* what is malformed, as the user spells it; else "" */
-	char reason[256]; /* one sentence for a person, without full stop: an Event's and the CNI error's text */
+	bool gateway_names; /* what it asks at port 53 goes to the gateway: podswitch.io/dns */
+	bool inbound;       /* who connects by its first interface gets answers by it: podswitch.io/inbound */
+	char key[32];       /* what is malformed, as the user spells it; else "" */
+	char reason[256];   /* one sentence for a person, without full stop: an Event's and the CNI error's text */
 };
 
 /*

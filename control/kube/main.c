@@ -116,6 +116,7 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 		.default_gateway = settings->default_gateway,
 		.set_gateway_default = settings->set_gateway_default,
 		.pod_annotations = settings->pod_annotations,
+		.inbound = settings->inbound,
 		.cluster_domain = settings->cluster_domain,
 	};
 	const struct reconciler_config config = {

@@ -107,12 +107,17 @@ static json_t *keep_list(const struct podswitchd_ports *ports, const struct gate
 static json_t *port_params(const struct podswitchd_ports *ports, const struct attachment *attachment,
 			   const struct choice *choice, const char *gateway)
 {
-	char mac[MAC_TEXT], address[ADDRESS_TEXT], router[ADDRESS_TEXT];
+	char mac[MAC_TEXT], address[ADDRESS_TEXT], router[ADDRESS_TEXT], network[ADDRESS_TEXT];
 	json_t *params = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:o, s:s}", "name", attachment->port, "gateway",
 				   gateway, "netns", attachment->netns, "ifname", attachment->ifname, "mac",
 				   mac_of(attachment, mac), "exclusive", true, "probe", (int)ports->probe, "keep",
 				   keep_list(ports, choice->spec), "hostname", attachment->hostname);
 	json_object_set_new(params, "dhcp", json_boolean(!choice->has_address));
+	json_object_set_new(params, "dns", json_string(choice->gateway_names ? "gateway" : "cluster"));
+	json_object_set_new(params, "inbound", json_boolean(choice->inbound));
+	json_object_set_new(
+		params, "network",
+		json_string(choice->spec->network_given ? prefix_format(&choice->spec->network, network) : "none"));
 	json_object_set_new(params, "address",
 			    json_string(choice->has_address ? prefix_format(&choice->address, address) : "none"));
 	json_object_set_new(params, "default_via",

@@ -37,6 +37,8 @@ static const struct option_spec settings_options[] = {
 		      "networks that pods reach without their gateway, besides the cluster's own"),
 	OPTION_SWITCH("keep-metadata", keep_metadata,
 		      "let pods reach their cloud's metadata and credentials without their gateway (off)"),
+	OPTION_SWITCH("inbound", inbound,
+		      "let pods answer who connects by their first interface from beyond the kept networks (off)"),
 	OPTION_CHOICE("underlay", 0, "pod|host|auto", underlay, settings_underlays,
 		      "whose address gateways see where their Service does not say: the pod's or the node's (pod)"),
 	OPTION_NUMBER("probe", 0, "SECONDS", probe, 1, 250,

@@ -23,7 +23,7 @@ struct settings {
 	const char *skip_namespaces; /* as it is given: NAMES with commas or blanks between */
 	const char *known;           /* a file, for known_namespaces.h */
 	bool cni_fail_status;
-	bool pod_annotations, set_gateway_default, attach, keep_metadata;
+	bool pod_annotations, set_gateway_default, attach, keep_metadata, inbound;
 	unsigned underlay; /* index of settings_underlays */
 	unsigned probe;    /* seconds */
 	struct prefix keep[SETTINGS_MAX_KEEP];

@@ -156,6 +156,19 @@ static int spec_parse_underlay(const char *key, const char *text, struct gateway
 	return 0;
 }
 
+int spec_parse_dns(const char *key, const char *text, bool *out, struct failure *why)
+{
+	if (strcmp(text, "gateway") != 0 && strcmp(text, "cluster") != 0)
+		return spec_refuse(why, key, text, "is neither gateway nor cluster; write whom names are asked of");
+	*out = !strcmp(text, "gateway");
+	return 0;
+}
+
+static int parse_names(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+{
+	return spec_parse_dns(key, text, &spec->gateway_names, why);
+}
+
 /* Takes the next word off the list at *text, cut if it is too long. False at the end. */
 static bool spec_next_word(const char **text, char out[static WORD])
 {
@@ -218,10 +231,15 @@ static const struct {
 	const char *key;
 	int (*parse)(const char *key, const char *text, struct gateway_spec *spec, struct failure *why);
 } known[] = {
-	{"podswitch.io/vni", spec_parse_vni},          {"podswitch.io/port", spec_parse_port},
-	{"podswitch.io/network", parse_network},       {"podswitch.io/mode", parse_mode},
-	{"podswitch.io/mtu", spec_parse_mtu},          {"podswitch.io/underlay", spec_parse_underlay},
-	{"podswitch.io/not-routed", parse_not_routed}, {"podswitch.io/allow-namespaces", spec_parse_allow},
+	{"podswitch.io/vni", spec_parse_vni},
+	{"podswitch.io/port", spec_parse_port},
+	{"podswitch.io/network", parse_network},
+	{"podswitch.io/mode", parse_mode},
+	{"podswitch.io/mtu", spec_parse_mtu},
+	{"podswitch.io/underlay", spec_parse_underlay},
+	{"podswitch.io/dns", parse_names},
+	{"podswitch.io/not-routed", parse_not_routed},
+	{"podswitch.io/allow-namespaces", spec_parse_allow},
 };
 
 static uint16_t port_of(const json_t *entry)
@@ -337,7 +355,7 @@ bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b)
 	bool same = !strcmp(a->namespace, b->namespace) && !strcmp(a->name, b->name) && a->vni == b->vni &&
 		    a->port == b->port && a->port_given == b->port_given && prefix_equal(&a->network, &b->network) &&
 		    a->mode == b->mode && a->mtu == b->mtu && a->underlay == b->underlay &&
-		    a->n_not_routed == b->n_not_routed;
+		    a->gateway_names == b->gateway_names && a->n_not_routed == b->n_not_routed;
 
 	for (size_t i = 0; same && i < a->n_not_routed; i++)
 		same = prefix_equal(&a->not_routed[i], &b->not_routed[i]);

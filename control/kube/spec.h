@@ -38,6 +38,7 @@ struct gateway_spec {
 	enum spec_mode mode;
 	unsigned mtu;                                  /* bytes; 0: as the path allows */
 	enum spec_underlay underlay;                   /* SPEC_UNDERLAY_UNSET: the agent's setting */
+	bool gateway_names;                            /* podswitch.io/dns is "gateway" */
 	struct prefix not_routed[SPEC_MAX_NOT_ROUTED]; /* no host bits */
 	size_t n_not_routed;
 	char *allow;      /* namespaces whose pods may use it besides its own, blanks between; NULL: every one */
@@ -67,6 +68,9 @@ bool spec_allows(const struct gateway_spec *spec, const char *namespace);
 
 /* Whether a pod of `namespace` with these labels (an object, or NULL) is one of the gateway's own. */
 bool spec_selects(const struct gateway_spec *spec, const char *namespace, const json_t *labels);
+
+/* Parses a value of podswitch.io/dns. -EINVAL with `key` and a text that says what to write. */
+int spec_parse_dns(const char *key, const char *text, bool *out, struct failure *why);
 
 /*
  * Parses a pod's static address, with or without "/LENGTH", for this gateway: a host of its network that is not the

@@ -405,6 +405,68 @@ static void test_table(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* podswitch.io/dns and inbound: who says what, and what comes of it. */
+static const struct {
+	const char *pod, *namespace, *service; /* annotations */
+	bool pods_may_not, setting;
+	const char *names; /* "dns inbound", or the key that is malformed */
+} switches[] = {
+	{"", "", "", false, false, "cluster off"},
+	{"", "", "'podswitch.io/dns':'gateway'", false, false, "gateway off"},
+	{"", "'podswitch.io/dns':'cluster'", "'podswitch.io/dns':'gateway'", false, false, "cluster off"},
+	{"'podswitch.io/dns':'gateway'", "'podswitch.io/dns':'cluster'", "", false, false, "gateway off"},
+	{"'podswitch.io/dns':' gateway '", "", "", false, false, "gateway off"},
+	{"'podswitch.io/dns':''", "'podswitch.io/dns':'gateway'", "", false, false, "gateway off"},
+	{"'podswitch.io/dns':'cluster'", "'podswitch.io/dns':'gateway'", "", true, false, "gateway off"},
+	{"'podswitch.io/dns':'Gateway'", "", "", false, false, "podswitch.io/dns"},
+	{"", "'podswitch.io/dns':'1.1.1.1'", "", false, false, "podswitch.io/dns"},
+	{"'podswitch.io/inbound':'on'", "", "", false, false, "cluster on"},
+	{"", "'podswitch.io/inbound':'on'", "", false, false, "cluster on"},
+	{"'podswitch.io/inbound':'off'", "'podswitch.io/inbound':'on'", "", false, true, "cluster off"},
+	{"'podswitch.io/inbound':'on'", "", "", true, false, "cluster off"},
+	{"", "", "", false, true, "cluster on"},
+	{"'podswitch.io/inbound':'yes'", "", "", false, false, "podswitch.io/inbound"},
+};
+
+static const struct gateway_spec *lookup_one(const char *namespace, const char *name, const char **error, void *context)
+{
+	(void)namespace;
+	(void)name;
+	(void)error;
+	return context;
+}
+
+static void test_switches(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(switches); i++) {
+		char text[600];
+		struct gateway_spec spec;
+		struct failure why;
+		struct choice out;
+		const struct choose_policy policy = {.pod_annotations = !switches[i].pods_may_not,
+						     .inbound = switches[i].setting};
+		struct choose_input in = {.lookup = lookup_one, .context = &spec, .policy = &policy};
+		snprintf(text, sizeof(text), "{'metadata':{'namespace':'media','name':'vpn','annotations':{%s}}}",
+			 switches[i].service);
+		json_t *service = json_of(text);
+		assert_int_equal(spec_read(service, &spec, &why), 0);
+		snprintf(text, sizeof(text), "{'metadata':{'namespace':'media','annotations':{%s}}}", switches[i].pod);
+		in.pod = json_of(text);
+		snprintf(text, sizeof(text), "{'metadata':{'annotations':{'podswitch.io/gateway':'vpn'%s%s}}}",
+			 *switches[i].namespace ? "," : "", switches[i].namespace);
+		in.namespace = json_of(text);
+		choose(&in, &out);
+		snprintf(text, sizeof(text), "%s %s", out.gateway_names ? "gateway" : "cluster",
+			 out.inbound ? "on" : "off");
+		assert_string_equal(out.verdict == CHOICE_GATEWAY ? text : out.key, switches[i].names);
+		json_decref(service);
+		json_decref((json_t *)in.pod);
+		json_decref((json_t *)in.namespace);
+		spec_free(&spec);
+	}
+}
+
 static void test_webhook(void **state)
 {
 	(void)state;
@@ -454,6 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_switches),
 		cmocka_unit_test(test_webhook),
 		cmocka_unit_test(test_names_of_verdicts),
 	};

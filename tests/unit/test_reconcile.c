@@ -397,6 +397,9 @@ static void with_gateway(void **state)
 	const json_t *port = port_of(f, TV);
 	assert_string_equal(fake_text(port, "netns"), "/run/netns/x");
 	assert_string_equal(fake_text(port, "hostname"), "tv");
+	assert_string_equal(fake_text(port, "dns"), "cluster");
+	assert_false(json_is_true(json_object_get(port, "inbound")));
+	assert_string_equal(fake_text(port, "network"), "none");
 	assert_string_equal(fake_text(port, "gateway"), VPN("10.244.2.7"));
 	assert_string_equal(fake_text(port, "mac"), fake_text(f->result, "mac"));
 	assert_true(json_is_true(json_object_get(port, "exclusive")));

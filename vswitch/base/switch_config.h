@@ -103,6 +103,7 @@ struct port_config {
 	bool exclusive;               /* the pod's only way out, except to `keep` and the gateway's remotes */
 	struct prefix keep[PORT_MAX_KEEP];
 	size_t n_keep;
+	bool gateway_names;    /* names are asked of the gateway: what the pod sends to port 53 goes to its router */
 	bool inbound;          /* exclusive, but for answers to connections that came in by another interface */
 	struct prefix network; /* in which leases must be; family 0: anywhere */
 };
