@@ -557,6 +557,10 @@ down
 forbidden
 
 echo "-- two workers"
+FAMILY=4
+# Without what they know of earlier pods: their kernels still look whether those are there.
+far gwa
+far gwb
 daemon -w 2 --underlay-tap on
 FAMILY=4
 attach a 1
