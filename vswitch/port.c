@@ -69,6 +69,26 @@ static int check_mac(const struct gateway *gateway, const struct mac *mac, const
 	return 0;
 }
 
+/* Two pods of one network cannot have one address. Those that come by DHCP are the server's to tell apart. */
+static int check_addresses(const struct gateway *gateway, const struct link_config *link, const struct port *except,
+			   struct failure *why)
+{
+	char text[ADDRESS_TEXT];
+	for (unsigned i = 0; i < gateway->n_ports; i++) {
+		const struct port *other = gateway->ports[i];
+		for (size_t a = 0; other != except && a < link->n_addresses; a++)
+			for (size_t b = 0; b < other->config.link.n_addresses; b++)
+				if (address_equal(&link->addresses[a].address,
+						  &other->config.link.addresses[b].address))
+					return fail(why, -EEXIST, "address",
+						    "port '%s' of the same gateway has the address %s; give this one "
+						    "another, or remove that one first",
+						    other->config.name,
+						    address_format(&link->addresses[a].address, text));
+	}
+	return 0;
+}
+
 /* The object */
 
 void port_free(struct port *port)
@@ -300,6 +320,8 @@ static int port_add_new(struct vswitch *vs, const struct port_config *config, bo
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
 	int error = gateway ? check_mac(gateway, &port->config.link.mac, NULL, why) : 0;
+	if (!error && gateway && !adopt)
+		error = check_addresses(gateway, &port->config.link, NULL, why);
 	vs->ports[port->id] = port;
 	if (!error)
 		error = adopt ? port_attach_adopted(vs, port, gateway, why)
@@ -459,6 +481,8 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	int error = port_check_config(config, why);
 	if (!error)
 		error = check_mac(to, &now.link.mac, port, why);
+	if (!error)
+		error = check_addresses(to, &now.link, port, why);
 	/* The port moves with its present MAC, which must not replace the FDB entry of another port there. */
 	if (!error && from != to)
 		error = check_mac(to, &port->config.link.mac, port, why);

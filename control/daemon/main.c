@@ -11,6 +11,7 @@
 #include "control/base/rpc.h"
 #include "control/daemon/config.h"
 #include "control/daemon/methods.h"
+#include "control/daemon/preflight.h"
 #include "control/daemon/state.h"
 #include "tap/base/log.h"
 #include "tap/base/signals.h"
@@ -100,7 +101,9 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	daemon->timer = open_timer();
 	if (daemon->signals < 0 || daemon->timer < 0)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
-	int error = state_open(config->state_dir, &daemon->state, why);
+	int error = preflight(why);
+	if (!error)
+		error = state_open(config->state_dir, &daemon->state, why);
 	if (!error)
 		error = switch_open(&config->options, &daemon->vs, why);
 	if (error)

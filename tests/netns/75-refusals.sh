@@ -99,6 +99,10 @@ check "a gateway that exists, with the same settings" gateway a 1
 port 1 a
 check "a port that exists, with the same settings" port 1 a
 refused "a port that exists, with others" "pod1" ctl port add pod1 --gateway a --netns "$P-pod1" --address 172.16.0.99/24
+refused "another port of that gateway with its address" "pod1.*172.16.0.11" \
+	ctl port add pod2 --gateway a --netns "$P-pod2" --address 172.16.0.11/16
+refused "also by a change" "pod1.*172.16.0.11" eval 'port 2 a && ctl port set pod2 --address 172.16.0.11/24'
+ctl port remove pod2
 refused "removing a gateway that is used" "pod1|use|port" ctl gateway remove a
 refused "removing a port that is not there" "nobody" ctl port remove nobody
 check "after all that, the port works" p ping -c1 -W3 172.16.0.1
@@ -112,6 +116,13 @@ refused "a socket where no one is" "nobody.sock" "$BUILD/podswitchctl" -s "$TMP/
 status=0
 timeout 5 "$BUILD/podswitchd" --no-such-option >/dev/null 2>&1 || status=$?
 same "podswitchd, an unknown option: wrong usage" 2 $status
+lacking() { # lacking COMMAND...: podswitchd, run by that
+	n "$@" timeout 5 "$BUILD/podswitchd" -s "$TMP/lacking.sock" --state-dir "$TMP/lacking"
+}
+refused "podswitchd without /dev/net/tun" "modprobe tun" lacking unshare -m sh -c 'mount -t tmpfs none /dev/net && exec "$@"' sh
+refused "podswitchd without CAP_NET_ADMIN" "CAP_NET_ADMIN.*privileged" lacking setpriv --bounding-set=-net_admin
+refused "podswitchd without CAP_SYS_ADMIN" "CAP_SYS_ADMIN.*namespaces" lacking setpriv --bounding-set=-sys_admin
+check "no control socket is left of them" [ ! -e "$TMP/lacking.sock" ]
 refused "a second podswitchd on the same socket" "control.sock" \
 	n timeout 5 "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/second"
 check "the first still answers" answers
