@@ -21,7 +21,7 @@ fake_nodes() { # fake_nodes FROM TO: fake-I with the addresses 10.I.0.9 and 34.I
 }
 way() { in_pod t-one kept /usr/sbin/ip route get "$1" 2>&1 | sed -n 's/.* dev \([^ ]*\) .*/\1/p; s/^RTNETLINK.*/none/p'; }
 goes() { [ "$(way "$2")" = "$1" ] || { echo "$2 goes by $(way "$2")" && return 1; }; } # goes INTERFACE ADDRESS
-resolves() { in_pod t-one kept nslookup -type=a node.test $LOCAL | grep -q 192.0.2.77; }
+resolves() { says 192.0.2.77 in_pod t-one kept nslookup -type=a node.test $LOCAL; }
 figure() { metrics "$N1" | sed -n "s/^$1 //p"; }
 report_address() { # report_address ADDRESS: as if a kubelet had said that the pod has it; the kubelet puts that right again
 	K get --raw /api/v1/namespaces/t-one/pods/kept/status | jq --arg a "$1" '.status.podIP = $a | .status.podIPs = [{ip: $a}]' |
