@@ -9,8 +9,8 @@
  *     link-local and what is like it       fixed                                                                12
  *     API servers                          EndpointSlice default/kubernetes, private addresses only              8
  *     pods                                 IPPools, CiliumPodIPPools, CiliumNodes, the nodes' podCIDRs          40
- *     nodes, internal                      Nodes' InternalIPs, CiliumNodes, annotations of the network          52
- *     nodes, external                      Nodes' ExternalIPs                                                   40
+ *     nodes, internal                      Nodes' InternalIPs, CiliumNodes, annotations of the network          48
+ *     nodes, external                      Nodes' ExternalIPs                                                   44
  *   named until here; after this:
  *     around the pods of this node         status.podIPs                                                         8
  *     around pods of other nodes           status.podIPs, read now and then (pod_survey.h)                      16
@@ -55,8 +55,8 @@ enum {
 	SHARE_LOCAL = 12,
 	SHARE_API = 8,
 	SHARE_PODS = 40,
-	SHARE_INTERNAL = 52,
-	SHARE_EXTERNAL = 40,
+	SHARE_INTERNAL = 48,
+	SHARE_EXTERNAL = 44,
 	SHARE_OWN_PODS = 8,
 	SHARE_SEEN_PODS = 16
 };

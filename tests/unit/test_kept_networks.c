@@ -245,12 +245,12 @@ static void newcomers_take_nothing_away(void **state)
 	struct fixture *f = *state;
 	char address[32];
 
-	put_nodes(101, 140, "", EXTERNAL("34.L.2.1"));
+	put_nodes(101, 100 + SHARE_EXTERNAL, "", EXTERNAL("34.L.2.1"));
 	find(f);
 	/* All of these would come first by address. */
 	put_nodes(2, 90, "", EXTERNAL("34.L.2.1"));
 	find(f);
-	for (int i = 101; i <= 140; i++) {
+	for (int i = 101; i <= 100 + SHARE_EXTERNAL; i++) {
 		snprintf(address, sizeof(address), "34.%d.2.1", i);
 		assert_true(keeps(f, address));
 	}
