@@ -48,6 +48,7 @@ check "a resolver on the node, by its link-local address: the pod gets an answer
 K -n t-one annotate pod kept podswitch.io/gateway=vpn >/dev/null
 check "the pod has a gateway" poll 20 answered t-one kept t-one
 check "and still gets an answer from the node's resolver" resolves
+at t-one /usr/sbin/ip route add unreachable $METADATA # what the gateway sends on would be taken for the pod's
 check "the metadata do not stay on the first interface" goes vx0 $METADATA
 check "nobody answers there" not in_pod t-one kept timeout 3 nslookup -type=a node.test $METADATA
 check "nor do the credentials" goes vx0 169.254.170.23

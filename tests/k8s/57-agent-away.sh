@@ -68,6 +68,7 @@ client t-bare past "$N1" gateway=vpn.t-one
 client t-bare behind "$N1"
 check "a pod with a gateway starts past us" poll 30 answered t-bare past LEAK
 exempt t-bare past
+check "so does one without" ready t-bare behind
 exempt t-bare behind
 hand "$N1" kill -CONT "$pid"
 check "the agent sees what is missing" poll 10 listed "$N1"
@@ -103,6 +104,7 @@ client t-bare uncalled "$N1"
 begin
 within "a pod starts, and the plugin is not called: an Event on the node says so" 60 \
 	node_event_like "$N1" CNIPluginNotCalled 'pod t-bare/uncalled has started.*deploy/overlays'
+check "it runs" ready t-bare uncalled
 exempt t-bare uncalled
 check "and a metric" [ "$(metric "$N1" podswitch_agent_uncalled_pods_total)" -ge 1 ]
 check "it gets the right folder again" folder /etc/cni/net.d
