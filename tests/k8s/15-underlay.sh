@@ -15,7 +15,7 @@ calm() {
 	rule -D FORWARD -p udp --dport 8473 ! -s $PODS -j DROP
 } >/dev/null 2>&1
 trap "calm || true" EXIT
-KIND=podswitch # its port, 8473, is free on the nodes
+export KIND=podswitch # its port, 8473, is free on the nodes
 
 space t-one
 space t-two

@@ -9,7 +9,7 @@ CHAIN=PODSWITCH-HOOK
 LOADS=()
 
 hook_objects() { # as `kubectl apply -k` makes them; a cluster before 1.21 has no policy/v1
-	if [ -n "$(K api-versions | grep '^policy/v1$')" ]; then K kustomize "$DEPLOY/webhook"; else
+	if says '^policy/v1$' K api-versions >/dev/null; then K kustomize "$DEPLOY/webhook"; else
 		K kustomize "$DEPLOY/webhook" | sed 's|^apiVersion: policy/v1$|&beta1|'
 	fi
 }

@@ -108,7 +108,7 @@ for mode in host pod; do
 	port 1 a
 	try
 	wrong() {
-		pkt gwa inject --to "$([ $mode = host ] && echo 10.9.9.9 || echo 10.1.1.2)" --source 10.0.1.2 --vni 43 good:x
+		pkt gwa inject --to "$([ "$mode" = host ] && echo 10.9.9.9 || echo 10.1.1.2)" --source 10.0.1.2 --vni 43 good:x
 		explained other_vni 'VNI 43 instead of 42'
 	}
 	check "it is named" poll 15 wrong

@@ -6,7 +6,7 @@
 
 # dnsmasq as pod-gateway's gateway_sidecar.sh runs it, on gwa's or gwb's kernel vxlan device
 serve() { # serve NAMESPACE FIRST LAST [LEASE]: its process id goes to SERVER; with PING it pings addresses, as by default
-	ip netns exec "$P-$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root ${PING:---no-ping} \
+	ip netns exec "$P-$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root "${PING:---no-ping}" \
 		--interface=vxlan0 --bind-interfaces --dhcp-range="${NET:-172.16.0}.$2,${NET:-172.16.0}.$3,${4:-12h}" \
 		--dhcp-leasefile="$TMP/leases-$1" --pid-file= --log-dhcp --log-facility=- >"$TMP/dnsmasq-$1" 2>&1 &
 	SERVER=$!
