@@ -86,6 +86,23 @@ truth() { # truth NAME VALUE
 	case $2 in true | false) ;; *) die "$1=$2: write true or false" ;; esac
 }
 
+# As people write them: with blanks around, True for true, a whole network where three numbers are meant.
+trim() { # trim NAME...
+	for setting; do
+		eval "value=\$$setting"
+		value=$(printf '%s' "$value" | tr '\n\t\r' '   ' | sed 's/^ *//; s/ *$//')
+		eval "$setting=\$value"
+	done
+}
+
+read_settings() {
+	trim VXLAN_ID VXLAN_PORT VXLAN_IP_NETWORK VXLAN_GATEWAY_FIRST_DYNAMIC_IP VPN_INTERFACE VPN_INTERFACE_MTU SNAT_IP \
+		VPN_BLOCK_OTHER_TRAFFIC GATEWAY_ENABLE_DNSSEC
+	VXLAN_IP_NETWORK=${VXLAN_IP_NETWORK%.0/24}
+	VPN_BLOCK_OTHER_TRAFFIC=$(echo "$VPN_BLOCK_OTHER_TRAFFIC" | tr '[:upper:]' '[:lower:]')
+	GATEWAY_ENABLE_DNSSEC=$(echo "$GATEWAY_ENABLE_DNSSEC" | tr '[:upper:]' '[:lower:]')
+}
+
 check_settings() {
 	number "$VXLAN_ID" 0 16777215 || die "VXLAN_ID=$VXLAN_ID: write a number from 0 to 16777215"
 	number "$VXLAN_PORT" 0 65535 || die "VXLAN_PORT=$VXLAN_PORT: write a UDP port, or 0 for 8472"
@@ -369,11 +386,13 @@ EOF
 # ---- main -----------------------------------------------------------------------------------------------------------
 
 ready() {
+	read_settings
 	podswitchctl port show gateway >/dev/null || exit 1
 	[ -z "$VPN_INTERFACE" ] || [ -n "$(ip link show dev "$VPN_INTERFACE" up 2>/dev/null)" ] || die "$VPN_INTERFACE is not up"
 }
 
 run() {
+	read_settings
 	check_settings
 	read_nat true
 	mkdir -p "$GATEWAY_DIR"

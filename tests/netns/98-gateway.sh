@@ -21,7 +21,8 @@ chmod 755 "$TMP" # dnsmasq, which is not root, reads its resolv.conf
 
 gate() { # gate [NAME=VALUE...] [ready]: the gateway's script in its namespace
 	local settings=(PATH="$BUILD:$PATH" GATEWAY_DIR="$TMP/gateway" RESOLV_CONF="$TMP/resolv.conf" NAT_CONF="$TMP/nat.conf"
-		VXLAN_PORT=4789 VPN_TRAFFIC_PORT=1194 DNS_LOCAL_CIDRS="local,corp.test")
+		VXLAN_PORT=4789 VPN_TRAFFIC_PORT=1194 DNS_LOCAL_CIDRS="local,corp.test"
+		VXLAN_ID=' 42' VXLAN_IP_NETWORK=172.16.0.0/24 GATEWAY_ENABLE_DNSSEC=False) # as people write them
 	while [[ ${1:-} == *=* ]]; do settings+=("$1") && shift; done
 	# shellcheck disable=SC2086 # no word or several
 	$EXEC ip netns exec "$P-gwa" $LIMIT env "${settings[@]}" $SH "$GATEWAY" "$@"
@@ -38,7 +39,10 @@ settings() {
 	wrong VXLAN_ID=16777216 'VXLAN_ID=16777216: write a number'
 	wrong VXLAN_ID=0x10 'VXLAN_ID=0x10'
 	wrong VXLAN_PORT=65536 'VXLAN_PORT=65536: write'
-	wrong VXLAN_IP_NETWORK=172.16.0.0/24 'first three numbers'
+	wrong VXLAN_ID=042 'VXLAN_ID=042'
+	wrong VXLAN_ID='4 2' 'VXLAN_ID=4 2'
+	wrong VXLAN_IP_NETWORK=172.16.0.0/16 'first three numbers'
+	wrong VXLAN_IP_NETWORK=172.16.0. 'first three numbers'
 	wrong VXLAN_IP_NETWORK=172.16.256 'first three numbers'
 	wrong VXLAN_GATEWAY_FIRST_DYNAMIC_IP=1 'from 2 to 254'
 	wrong VPN_INTERFACE=eth0 "the VPN's own interface"
