@@ -28,12 +28,14 @@ static void show_gateway(const struct vswitch *vs, const struct gateway *gateway
 {
 	struct remote_status remotes[GATEWAY_MAX_LEARNED];
 	size_t n = atomic_load(&gateway->n_remotes);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		remotes[i] = (struct remote_status){
 			.endpoint = gateway->remotes[i]->endpoint,
 			.state = remote_state(gateway->remotes[i]),
 			.by_tap = atomic_load(&gateway->remotes[i]->egress.mtu) != 0,
 		};
+		(void)ban_left(&gateway->remotes[i]->train_ban, clock_seconds(), &remotes[i].trains_off);
+	}
 	struct gateway_status status = {
 		.config = &gateway->config,
 		.pod_underlay = gateway->pod_underlay,

@@ -11,7 +11,7 @@
  *    switch_tick(), then and once a second:
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
- *       a kernel that refuses trains             udp_gso off, workers parked
+ *       what the kernel refused somewhere        refusals_log()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
  *       once a second                            egress_check()
@@ -32,6 +32,7 @@
 #include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
+#include "vswitch/refusals.h"
 #include "vswitch/silence.h"
 
 #include <stdlib.h>
@@ -87,17 +88,6 @@ static void note_features(struct vswitch *vs)
 	};
 	_Static_assert(sizeof(features) <= sizeof(vs->features), "room for every feature");
 	memcpy(vs->features, features, sizeof(features));
-}
-
-static void check_offloads(struct vswitch *vs)
-{
-	if (!atomic_exchange(&vs->trains_refused, false) || !vs->offloads.udp_gso)
-		return;
-	workers_park(vs);
-	vs->offloads.udp_gso = false;
-	workers_resume(vs);
-	log_line(LOG_WARNING, "udp_gso is off from now on: the kernel refused a train of datagrams");
-	note_features(vs);
 }
 
 static void check_egress(struct vswitch *vs, uint32_t now)
@@ -273,7 +263,7 @@ void switch_tick(struct vswitch *vs)
 	(void)ignored;
 	check_ports(vs);
 	pod_network_turn(vs);
-	check_offloads(vs);
+	refusals_log(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {

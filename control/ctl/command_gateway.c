@@ -34,8 +34,10 @@ static void add_remote_row(struct table *table, const json_t *remote)
 		return;
 	}
 	bool bracket = strchr(address, ':');
-	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
-		   *state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
+	const char *refused = json_text(remote, "trains_off");
+	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s%s%.60s)", bracket ? "[" : "", address, bracket ? "]" : "",
+		   port, *state ? state : "unknown", by_tap ? ", by underlay_tap" : "",
+		   *refused ? ", without trains: " : "", refused);
 }
 
 static int gateway_print(FILE *out, json_t *gateway)

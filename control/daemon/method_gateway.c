@@ -29,10 +29,13 @@ static json_t *remotes_json(const struct gateway_status *status)
 	for (size_t i = 0; i < status->n_remotes; i++) {
 		const struct remote_status *remote = &status->remotes[i];
 		int port = remote->endpoint.port ? remote->endpoint.port : status->config->port;
-		json_array_append_new(remotes,
-				      json_pack("{s:s, s:i, s:s, s:s}", "address",
-						address_format(&remote->endpoint.address, text), "port", port, "state",
-						remote->state, "egress", remote->by_tap ? "underlay_tap" : "sockets"));
+		json_t *object =
+			json_pack("{s:s, s:i, s:s, s:s}", "address", address_format(&remote->endpoint.address, text),
+				  "port", port, "state", remote->state, "egress",
+				  remote->by_tap ? "underlay_tap" : "sockets");
+		if (remote->trains_off)
+			json_object_set_new(object, "trains_off", json_string(strerror(remote->trains_off)));
+		json_array_append_new(remotes, object);
 	}
 	return remotes;
 }

@@ -19,6 +19,7 @@
 #include "vswitch/path/encap.h"
 #include "vswitch/path/icmp.h"
 #include "vswitch/path/mail.h"
+#include "vswitch/path/refused_train.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/path/train.h"
 
@@ -482,7 +483,8 @@ void forward_from_network(struct worker *worker, const struct underlay *underlay
  *    forward_finish()                 ring_flush()                      forward_replies()
  *    groups and trains  -> queued ->  the kernel takes or refuses  ->   ICMP errors -> queued -> ring_flush()
  *                                         |
- *                                         +-- a send: now, with its frame      -> forward_refused()
+ *                                         +-- a send: now, with its frame      -> forward_refused(); a train
+ *                                         |                                       singly (refused_train.c)
  *                                         +-- a TAP write: by task work, which
  *                                             may be after the flush, without  -> forward_refused()
  *                                             its frame (tx->frame is NULL)
@@ -514,16 +516,6 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 		worker->n_replies++;
 }
 
-/*
- * Whether this shows that a kernel or device cannot cut trains: then the control thread turns them off altogether.
- * Refusals in a pod's own namespace do not count, as a pod could provoke them and slow down all the others.
- */
-static bool is_train_refused(const struct ring_tx *tx, const struct port *port, int error)
-{
-	return tx->count > 1 && !port->underlay && !tx->by_tap &&
-	       (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
-}
-
 void forward_refused(void *context, const struct ring_tx *tx, int error)
 {
 	struct worker *worker = context;
@@ -532,23 +524,23 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 		deliver_refused(worker, tx, error);
 		return;
 	}
+	uint64_t bytes;
+	uint32_t sent = refused_train_send(worker, tx, &error, &bytes);
 	struct gateway_counters *counters = &port->gateway->counters[worker->index];
-	uncount(&counters->tx_datagrams, tx->count);
-	uncount(&counters->tx_bytes, tx->total);
+	uncount(&counters->tx_datagrams, tx->count - sent);
+	uncount(&counters->tx_bytes, tx->total - bytes);
+	if (sent == tx->count)
+		return;
 	enum drop reason = error == -EMSGSIZE                      ? DROP_TOO_BIG
 			   : error == -EAGAIN || error == -ENOBUFS ? DROP_SEND_FULL
 								   : DROP_SEND_FAILED;
-	for (uint32_t i = 0; i < tx->count; i++)
+	for (uint32_t i = sent; i < tx->count; i++)
 		worker_drop(worker, port, NULL, reason);
 	/* EINVAL is about this frame; another one may be fine. Every other error would meet all of them. */
 	if (tx->by_tap && error != -EINVAL)
 		egress_refused(&((struct remote *)tx->remote)->egress);
 	if (reason == DROP_TOO_BIG)
 		note_too_big(worker, port, tx->remote, tx);
-	if (is_train_refused(tx, port, error)) {
-		atomic_store(&worker->vs->trains_refused, true);
-		mail_wake_control(worker);
-	}
 }
 
 void forward_replies(struct worker *worker)

@@ -27,6 +27,7 @@
 #include "vswitch/base/ring.h"
 #include "vswitch/base/switch_config.h"
 #include "vswitch/base/underlay.h"
+#include "vswitch/path/ban.h"
 #include "vswitch/path/coalesce.h"
 #include "vswitch/path/stray.h"
 #include "vswitch/path/underlay_tap.h"
@@ -64,6 +65,7 @@ struct remote {
 	uint16_t local_hub; /* the hub on this node that it stands for, served without the network; 0: none */
 	bool learned;
 	_Atomic uint32_t seen; /* seconds; learned ones */
+	struct ban train_ban; /* of trains to it on the host underlay (refused_train.h) */
 	struct egress egress;
 };
 
@@ -123,6 +125,7 @@ struct port {
 	bool takes_uso;            /* its kernel knows UDP super-frames (Linux 6.2) */
 	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
+	struct ban train_ban; /* of trains by the port's own underlay (refused_train.h) */
 	/*
 	 * The addresses that the namespace had before the port was made: a hub on the pod underlay is known by them.
 	 * They are never read again, as a pod could give itself the address of another gateway and take its traffic. An
@@ -259,7 +262,7 @@ static inline uint64_t counted(const uint64_t *counter)
 struct vswitch {
 	struct switch_options options;
 	struct switch_offloads offloads; /* what is in force: the options, less what the kernel refused */
-	atomic_bool trains_refused;      /* set by a worker when the kernel refused a train */
+	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
 	struct underlay_tap *underlay_tap; /* NULL: there is none, and every datagram takes the sockets */
