@@ -163,7 +163,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 		(void)port_join_gateway(vs, port, from); /* there was room for it */
 	else if (!error && !keep)
 		port->underlay = fresh;
-	if (!keep)
+	if (!error && !keep)
 		ban_lift(&port->train_ban);
 	workers_resume(vs);
 	if (error) {

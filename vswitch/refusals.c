@@ -43,6 +43,9 @@ static void visit_port(struct port *port, banned_visitor *visit, void *context)
 	struct banned banned = {.ban = &port->train_ban, .what = "trains"};
 	snprintf(banned.where, sizeof(banned.where), "port %s", port->config.name);
 	visit(context, &banned);
+	banned.ban = &port->gro_ban;
+	banned.what = "tap_gro";
+	visit(context, &banned);
 }
 
 static void visit_all(const struct vswitch *vs, banned_visitor *visit, void *context)
@@ -61,7 +64,7 @@ static void log_banned(void *context, const struct banned *banned)
 	if (!ban_is_news(banned->ban, *now, &first))
 		return;
 	unsigned left = ban_left(banned->ban, *now, &error);
-	log_line(first ? LOG_WARNING : LOG_INFO, "%s: %s are off for %u seconds: the kernel refused one: %s",
+	log_line(first ? LOG_WARNING : LOG_INFO, "%s: %s off for %u seconds: the kernel refused it: %s",
 		 banned->where, banned->what, left, strerror(error));
 }
 
@@ -89,9 +92,21 @@ static void report_banned(void *context, const struct banned *banned)
 	walk->visit(walk->context, &status);
 }
 
+/* What its TAP refused when it was made stays off as long as it is there. */
+static void report_port(const struct refusal_visit *walk, const struct port *port)
+{
+	char where[SWITCH_NAME + 16];
+	struct refusal_status status = {.what = "tap_gro", .where = where, .why = "super-frames with a short end"};
+	snprintf(where, sizeof(where), "port %s", port->config.name);
+	if (port->refuses_tso)
+		walk->visit(walk->context, &status);
+}
+
 void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context, const struct refusal_status *status),
 			   void *context)
 {
 	struct refusal_visit walk = {.visit = visit, .context = context, .now = clock_seconds()};
 	visit_all(vs, report_banned, &walk);
+	for (const struct port *port = vs->first_port; port; port = port->next)
+		report_port(&walk, port);
 }

@@ -165,7 +165,7 @@ unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 
 /* Something that is off in one place, because the kernel refused it there. */
 struct refusal_status {
-	const char *what;  /* "trains" */
+	const char *what;  /* "trains", "tap_gro" */
 	const char *where; /* "remote 10.0.0.2:4789 of gateway a", "port web" */
 	const char *why;   /* for people */
 	unsigned seconds;  /* until it is tried again; 0: not before podswitchd starts again */

@@ -41,7 +41,7 @@ for FAMILY in 4 6; do
 	same "udp_gso is on" true "$(udp_gso)"
 	check "gateway show says so" says "without trains: Invalid argument" ctl gateway show a
 	check "and status" says "trains of remote.*Invalid argument" ctl status
-	same "one line in the log" 1 "$(lines 'gateway a: trains are off for 60 seconds')"
+	same "one line in the log" 1 "$(lines 'gateway a: trains off for 60 seconds')"
 	ctl port remove pod1
 	ctl gateway remove a
 	sed -i s/gateway.a:/before:/ "$LOG"

@@ -77,6 +77,7 @@ struct gateway_config {
 	unsigned mtu; /* of the pods' TAPs, bytes; 0: what the path allows */
 	bool learning;
 	bool isolate;
+	bool clamp_mss; /* lower the MSS of TCP connections to what the MTU takes */
 	struct endpoint remotes[GATEWAY_MAX_REMOTES]; /* none: a hub, which learns its remotes */
 	size_t n_remotes;
 	struct prefix allow[GATEWAY_MAX_ALLOW]; /* of a hub: where it may learn remotes; none: anywhere */
@@ -85,7 +86,7 @@ struct gateway_config {
 
 #define GATEWAY_CONFIG_DEFAULT                                                                                         \
 	{                                                                                                              \
-		.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true                                          \
+		.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true, .clamp_mss = true                                          \
 	}
 
 /* A port as the user asked for it. */

@@ -19,6 +19,7 @@
 #include "vswitch/path/encap.h"
 #include "vswitch/path/icmp.h"
 #include "vswitch/path/mail.h"
+#include "vswitch/path/mss.h"
 #include "vswitch/path/refused_train.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/path/train.h"
@@ -45,12 +46,34 @@ static bool is_ping(const struct frame *frame)
 	       frame->data[frame->l4] == ICMP_ECHO;
 }
 
+/* RFC 9293, section 3.7.1. Only a SYN pays for more than this look. */
+static bool is_syn(const struct frame *frame)
+{
+	return frame->protocol == PROTO_TCP && frame->l4 && (uint32_t)frame->l4 + TCP_HEADER <= frame->ip_end &&
+	       frame->data[frame->l4 + TCP_FLAGS] & TCP_SYN;
+}
+
+/* A pod may have raised its interface's MTU, so it is ours that counts, and the gateway's if that is less. */
+static void forward_clamp(const struct port *port, const struct packet *packet)
+{
+	const struct gateway *gateway = port->gateway;
+	const struct frame *frame = &packet->frame;
+	if (!is_syn(frame) || !gateway || !gateway->config.clamp_mss)
+		return;
+	unsigned mtu = port->config.link.mtu, most = gateway->config.mtu;
+	bool partial = packet->from_pod ? packet->super : frame_checksum_is_partial(frame);
+	(void)mss_clamp(frame, most && most < mtu ? most : mtu, partial);
+}
+
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)
 {
 	if (atomic_load_explicit(&port->deaf_until, memory_order_relaxed) >= worker->now && is_ping(&packet->frame)) {
 		worker_drop(worker, port, NULL, DROP_ADDRESS_CHECK);
 		return;
 	}
+	/* A frame for a group has more than one receiver, and is never a SYN that counts. */
+	if (!frame_is_group(&packet->frame))
+		forward_clamp(port, packet);
 	if (packet->from_pod)
 		deliver_whole(worker, port, &packet->frame, &packet->vnet);
 	else
@@ -312,6 +335,8 @@ void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, u
 	count(&counters->rx_bytes, length - TAP_VNET_HEADER);
 	memcpy(&packet.vnet, data, TAP_VNET_HEADER);
 	enum drop reason = forward_check_frame(port, data + TAP_VNET_HEADER, length - TAP_VNET_HEADER, &packet);
+	if (reason == DROP_NONE)
+		forward_clamp(port, &packet);
 	if (reason != DROP_NONE) {
 		worker_drop(worker, port, NULL, reason);
 	} else if (frame_is_group(&packet.frame)) {

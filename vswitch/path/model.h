@@ -123,6 +123,8 @@ struct port {
 	int tap;                   /* -1: gone */
 	int tap_watch;             /* handle, -1: none */
 	bool takes_uso;            /* its kernel knows UDP super-frames (Linux 6.2) */
+	bool refuses_tso;          /* its TAP refused a super-frame of TCP when it was made (trial_frame.h) */
+	struct ban gro_ban;        /* of super-frames that we have coalesced for it */
 	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
 	struct ban train_ban; /* of trains by the port's own underlay (refused_train.h) */
