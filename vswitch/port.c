@@ -33,6 +33,7 @@
 #include "tap/trial_frame.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/overruns.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
@@ -134,6 +135,7 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
 	struct underlay *underlay = port->underlay;
+	overruns_count_port(vs, port);
 	if (destroy)
 		pod_network_close(vs, port);
 	pod_network_forget(port);
@@ -196,8 +198,12 @@ static void try_super_frames(const struct vswitch *vs, struct port *port)
 	bool refuses_uso = port->takes_uso && trial_frame_refused(port->tap, PROTO_UDP);
 	port->takes_uso = port->takes_uso && !refuses_uso;
 	if (port->refuses_tso || refuses_uso)
-		log_line(LOG_WARNING, "port %s has no tap_gro for %s: this kernel refuses super-frames with a short end",
-			 port->config.name, !refuses_uso ? "TCP" : port->refuses_tso ? "TCP and UDP" : "UDP");
+		log_line(LOG_WARNING,
+			 "port %s has no tap_gro for %s: this kernel refuses super-frames with a short end",
+			 port->config.name,
+			 !refuses_uso        ? "TCP"
+			 : port->refuses_tso ? "TCP and UDP"
+					     : "UDP");
 }
 
 /* In the pod's namespace: TAP, sockets of the pod underlay, and what the TAP is given. */
@@ -219,6 +225,7 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
 		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
+	overruns_begin(port);
 	if (fresh)
 		try_super_frames(vs, port);
 	error = pod_network_open(vs, port, gateway, adopt, why);

@@ -64,8 +64,8 @@ static void log_banned(void *context, const struct banned *banned)
 	if (!ban_is_news(banned->ban, *now, &first))
 		return;
 	unsigned left = ban_left(banned->ban, *now, &error);
-	log_line(first ? LOG_WARNING : LOG_INFO, "%s: %s off for %u seconds: the kernel refused it: %s",
-		 banned->where, banned->what, left, strerror(error));
+	log_line(first ? LOG_WARNING : LOG_INFO, "%s: %s off for %u seconds: the kernel refused it: %s", banned->where,
+		 banned->what, left, strerror(error));
 }
 
 void refusals_log(struct vswitch *vs, uint32_t now)
@@ -93,7 +93,7 @@ static void report_banned(void *context, const struct banned *banned)
 }
 
 /* What its TAP refused when it was made stays off as long as it is there. */
-static void report_port(const struct refusal_visit *walk, const struct port *port)
+static void report_refusing_tap(const struct refusal_visit *walk, const struct port *port)
 {
 	char where[SWITCH_NAME + 16];
 	struct refusal_status status = {.what = "tap_gro", .where = where, .why = "super-frames with a short end"};
@@ -106,7 +106,11 @@ void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context
 			   void *context)
 {
 	struct refusal_visit walk = {.visit = visit, .context = context, .now = clock_seconds()};
+	static const struct refusal_status garbled = {
+		.what = "udp_gso", .where = "all", .why = "this kernel's version (7.0 to 7.1.4) may garble trains"};
+	if (vs->trains_garbled)
+		visit(context, &garbled);
 	visit_all(vs, report_banned, &walk);
 	for (const struct port *port = vs->first_port; port; port = port->next)
-		report_port(&walk, port);
+		report_refusing_tap(&walk, port);
 }

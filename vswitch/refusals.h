@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* refusals.h - what the kernel refused somewhere, and is therefore off there: log lines, and a report. Control thread. */
+/* refusals.h - what the kernel refused somewhere, and is therefore off there: log lines, and a report. Control thread.
+ */
 #ifndef PODSWITCH_REFUSALS_H
 #define PODSWITCH_REFUSALS_H
 

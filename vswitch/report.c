@@ -84,6 +84,8 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 		for (unsigned w = 0; w < vs->options.workers; w++)
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
+		status.counters.drops[DROP_TAP_OVERRUN] += port->tap_overruns;
+		status.counters.drops[DROP_SOCKET_OVERRUN] += port->socket_overruns;
 		pod_network_report(port, &status.client);
 		way_out_report(port, &status.way_out);
 		if (port->gateway)
@@ -157,6 +159,8 @@ void switch_report(const struct vswitch *vs, struct switch_status *out)
 							counted(&ring_counters(worker->ring)->starved)};
 		sum_words(out->drops, worker->drops, DROP_COUNT);
 	}
+	out->drops[DROP_TAP_OVERRUN] += vs->tap_overruns;
+	out->drops[DROP_SOCKET_OVERRUN] += vs->socket_overruns;
 }
 
 const struct switch_feature *switch_features(const struct vswitch *vs)

@@ -24,6 +24,7 @@
 
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
+#include "vswitch/base/kernel.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/path/egress.h"
@@ -42,6 +43,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Start and stop */
@@ -98,6 +100,18 @@ static void check_egress(struct vswitch *vs, uint32_t now)
 		note_features(vs);
 }
 
+/* `release` is uname()'s. */
+static void choose_udp_gso(struct vswitch *vs, const char *release)
+{
+	vs->offloads.udp_gso = kernel_udp_gso(vs->options.udp_gso, release);
+	vs->trains_garbled = !vs->offloads.udp_gso && vs->options.udp_gso == UDP_GSO_AUTO;
+	if (vs->trains_garbled)
+		log_line(LOG_WARNING,
+			 "udp_gso is off: Linux 7.0 to 7.1.4 may garble trains of datagrams, and this is %s; "
+			 "--udp-gso on overrides",
+			 release);
+}
+
 static int open_attention(struct vswitch *vs, struct failure *why)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ATTENTION_OTHER};
@@ -118,6 +132,9 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	vs->options = *options;
 	vs->offloads = options->offloads;
+	struct utsname kernel = {0};
+	uname(&kernel);
+	choose_udp_gso(vs, kernel.release);
 	vs->home.fd = vs->wakeup = vs->alarm = vs->attention = -1;
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = clock_seconds();

@@ -165,14 +165,17 @@ unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 
 /* Something that is off in one place, because the kernel refused it there. */
 struct refusal_status {
-	const char *what;  /* "trains", "tap_gro" */
-	const char *where; /* "remote 10.0.0.2:4789 of gateway a", "port web" */
+	const char *what;  /* "trains", "tap_gro", "udp_gso" */
+	const char *where; /* "remote 10.0.0.2:4789 of gateway a", "port web", "all" */
 	const char *why;   /* for people */
 	unsigned seconds;  /* until it is tried again; 0: not before podswitchd starts again */
 };
 
 void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context, const struct refusal_status *status),
 			   void *context);
+/* Reads what the kernel dropped since the last call, for the reports that follow: tap_overrun, socket_overrun. */
+void switch_count_overruns(struct vswitch *vs);
+
 void switch_report(const struct vswitch *vs, struct switch_status *out);
 
 /* What the kernel offers, and the offloads in force; ends with a NULL name. */

@@ -42,8 +42,8 @@ static void add_remote_row(struct table *table, const json_t *remote)
 
 static int gateway_print(FILE *out, json_t *gateway)
 {
-	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
-					    "learning", "isolate", "clamp_mss", "allow", "ports", NULL};
+	static const char *const plain[] = {"name",    "vni",       "port",  "underlay", "mtu", "learning",
+					    "isolate", "clamp_mss", "allow", "ports",    NULL};
 	static const char *const counted[] = {"encap_frames", "encap_bytes", "tx_datagrams", "tx_bytes", "rx_datagrams",
 					      "rx_bytes",     NULL};
 	const json_t *counters = json_object_get(gateway, "counters");

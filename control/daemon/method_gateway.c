@@ -14,9 +14,10 @@ static json_t *gateway_config_json(const struct gateway_config *config)
 		json_array_append_new(remotes, json_string(endpoint_format(&config->remotes[i], text)));
 	for (size_t i = 0; i < config->n_allow; i++)
 		json_array_append_new(allow, json_string(prefix_format(&config->allow[i], text)));
-	return json_pack("{s:s, s:i, s:o, s:i, s:s, s:i, s:b, s:b, s:b, s:o}", "name", config->name, "vni", (int)config->vni,
-			 "remote", remotes, "port", config->port, "underlay", underlay_words[config->underlay], "mtu",
-			 (int)config->mtu, "learning", config->learning, "isolate", config->isolate, "clamp_mss", config->clamp_mss, "allow", allow);
+	return json_pack("{s:s, s:i, s:o, s:i, s:s, s:i, s:b, s:b, s:b, s:o}", "name", config->name, "vni",
+			 (int)config->vni, "remote", remotes, "port", config->port, "underlay",
+			 underlay_words[config->underlay], "mtu", (int)config->mtu, "learning", config->learning,
+			 "isolate", config->isolate, "clamp_mss", config->clamp_mss, "allow", allow);
 }
 
 /* ---- reports ---- */
@@ -29,10 +30,9 @@ static json_t *remotes_json(const struct gateway_status *status)
 	for (size_t i = 0; i < status->n_remotes; i++) {
 		const struct remote_status *remote = &status->remotes[i];
 		int port = remote->endpoint.port ? remote->endpoint.port : status->config->port;
-		json_t *object =
-			json_pack("{s:s, s:i, s:s, s:s}", "address", address_format(&remote->endpoint.address, text),
-				  "port", port, "state", remote->state, "egress",
-				  remote->by_tap ? "underlay_tap" : "sockets");
+		json_t *object = json_pack("{s:s, s:i, s:s, s:s}", "address",
+					   address_format(&remote->endpoint.address, text), "port", port, "state",
+					   remote->state, "egress", remote->by_tap ? "underlay_tap" : "sockets");
 		if (remote->trains_off)
 			json_object_set_new(object, "trains_off", json_string(strerror(remote->trains_off)));
 		json_array_append_new(remotes, object);

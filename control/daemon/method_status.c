@@ -33,6 +33,7 @@ int method_stats_get(struct call *call, struct failure *why)
 	if (error)
 		return error;
 	json_t *gateways = json_object();
+	switch_count_overruns(call->methods->vs);
 	switch_visit_gateways(call->methods->vs, NULL, set_gateway, gateways);
 	switch_report(call->methods->vs, &status);
 	call->result =
@@ -104,12 +105,11 @@ int method_status_get(struct call *call, struct failure *why)
 		return error;
 	uname(&kernel);
 	switch_report(m->vs, &status);
-	call->result =
-		json_pack("{s:s, s:i, s:s, s:o, s:o, s:f, s:i, s:i, s:I, s:i}", "version", PODSWITCH_VERSION, "pid",
-			  (int)getpid(), "kernel", kernel.release, "features", features_json(m->vs), "refused",
-			  refusals_json(m->vs), "uptime",
-			  status.uptime, "gateways", (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
-			  (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
+	call->result = json_pack("{s:s, s:i, s:s, s:o, s:o, s:f, s:i, s:i, s:I, s:i}", "version", PODSWITCH_VERSION,
+				 "pid", (int)getpid(), "kernel", kernel.release, "features", features_json(m->vs),
+				 "refused", refusals_json(m->vs), "uptime", status.uptime, "gateways",
+				 (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
+				 (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
 	add_config(call->result, m->config);
 	return 0;
 }

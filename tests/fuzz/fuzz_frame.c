@@ -64,8 +64,8 @@ static void check_clamp(const struct frame *frame, unsigned mtu)
 		   checksum_valid(checksum_add(frame_pseudo_sum(frame, length), frame->data + frame->l4, length));
 	bool changed = mss_clamp(frame, mtu, false);
 	assert(!changed || (frame->protocol == PROTO_TCP && frame->data[frame->l4 + TCP_FLAGS] & TCP_SYN));
-	assert(!changed || was == checksum_valid(checksum_add(frame_pseudo_sum(frame, length),
-							      frame->data + frame->l4, length)));
+	assert(!changed ||
+	       was == checksum_valid(checksum_add(frame_pseudo_sum(frame, length), frame->data + frame->l4, length)));
 	assert(!mss_clamp(frame, mtu, false));
 }
 

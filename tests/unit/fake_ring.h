@@ -32,7 +32,7 @@ struct sent {
 	unsigned segment;           /* bytes of each datagram of a train, 0: it is one */
 	unsigned ecn;
 	bool at_once; /* by ring_send_now() */
-	void *port; /* as the notes say */
+	void *port;   /* as the notes say */
 	uint32_t count;
 	uint64_t total;
 	size_t length;

@@ -580,8 +580,9 @@ static void test_mixture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_run),  in_world(test_off),           in_world(test_without_uso), in_world(test_mtu),
-		in_world(test_down), in_world(test_group_address), in_world(test_whole),       in_world(test_refused), in_world(test_mixture),
+		in_world(test_run),   in_world(test_off),     in_world(test_without_uso),
+		in_world(test_mtu),   in_world(test_down),    in_world(test_group_address),
+		in_world(test_whole), in_world(test_refused), in_world(test_mixture),
 	};
 	return cmocka_run_group_tests_name("deliver", tests, NULL, NULL);
 }

@@ -453,6 +453,8 @@ static void test_reports(void **state)
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	expect(f, "status.get", NULL, "pid", pid);
 	expect(f, "status.get", NULL, "version", "'" PODSWITCH_VERSION "'");
+	expect(f, "status.get", NULL, "refused",
+	       "[{'seconds':60,'what':'trains','where':'port web','why':'Input/output error'}]");
 	expect(f, "status.get", NULL, "features", "{'read_multishot':true,'send_zc':false}");
 	expect(f, "status.get", NULL, "socket", "'/run/podswitch/control.sock'");
 	expect(f, "status.get", NULL, "state_dir", "'/run/podswitch/state'");

@@ -43,7 +43,8 @@ static void assert_untouched(unsigned mtu)
 static void test_lowered(void **state)
 {
 	(void)state;
-	const uint8_t even[] = {2, 4, 0x05, 0xb4}, odd[] = {1, 2, 4, 0x05, 0xb4}, later[] = {4, 2, 3, 3, 7, 2, 4, 0x05, 0xb4};
+	const uint8_t even[] = {2, 4, 0x05, 0xb4}, odd[] = {1, 2, 4, 0x05, 0xb4},
+		      later[] = {4, 2, 3, 3, 7, 2, 4, 0x05, 0xb4};
 	for (unsigned version = 4; version <= 6; version += 2) {
 		unsigned wanted = version == 4 ? 1280 : 1260;
 		build_syn((uint8_t)version, even, sizeof(even), 12);
@@ -127,9 +128,17 @@ static void test_hostile(void **state)
 {
 	(void)state;
 	static const uint8_t options[][8] = {
-		{2, 0, 0x05, 0xb4}, {2, 1, 0x05, 0xb4},          {2, 3, 0x05, 0xb4}, {2, 5, 0x05, 0xb4, 0},
-		{2, 255, 5, 5},     {0, 2, 4, 0x05, 0xb4},       {8, 9, 2, 4, 5, 5}, {1, 1, 1, 1, 1, 1, 1, 2},
-		{1, 1, 1, 1, 1, 1, 2, 4}, {30, 8, 2, 4, 0x05, 0xb4}, {1, 1, 1, 1, 1, 2, 4, 0x05},
+		{2, 0, 0x05, 0xb4},
+		{2, 1, 0x05, 0xb4},
+		{2, 3, 0x05, 0xb4},
+		{2, 5, 0x05, 0xb4, 0},
+		{2, 255, 5, 5},
+		{0, 2, 4, 0x05, 0xb4},
+		{8, 9, 2, 4, 5, 5},
+		{1, 1, 1, 1, 1, 1, 1, 2},
+		{1, 1, 1, 1, 1, 1, 2, 4},
+		{30, 8, 2, 4, 0x05, 0xb4},
+		{1, 1, 1, 1, 1, 2, 4, 0x05},
 	};
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		build_syn(4, options[i], 8, 8);

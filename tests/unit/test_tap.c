@@ -980,6 +980,7 @@ static void test_descriptors(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* The second number behind the name counts packets. */
 static unsigned long long received(const char *ifname)
 {
 	unsigned long long packets = 0;
@@ -988,9 +989,11 @@ static unsigned long long received(const char *ifname)
 	assert_non_null(file);
 	snprintf(name, sizeof(name), "%s:", ifname);
 	while (fgets(line, sizeof(line), file)) {
-		const char *at = strstr(line, name);
-		if (at)
-			sscanf(at + strlen(name), "%*u %llu", &packets);
+		char *at = strstr(line, name);
+		if (!at)
+			continue;
+		(void)strtoull(at + strlen(name), &at, 10);
+		packets = strtoull(at, NULL, 10);
 	}
 	fclose(file);
 	return packets;

@@ -95,8 +95,8 @@ static bool deliver_may_group(const struct worker *worker, const struct port *po
 {
 	bool refused = frame->protocol == PROTO_UDP ? !port->takes_uso : port->refuses_tso;
 	return worker->vs->offloads.tap_gro && !inner_gso && !frame_is_group(frame) && !refused &&
-	       !ban_holds(&port->gro_ban, worker->now) &&
-	       frame->ip_end - frame->l3 <= port->config.link.mtu && coalesce_can_start(frame);
+	       !ban_holds(&port->gro_ban, worker->now) && frame->ip_end - frame->l3 <= port->config.link.mtu &&
+	       coalesce_can_start(frame);
 }
 
 void deliver_segment(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)

@@ -65,7 +65,7 @@ struct remote {
 	uint16_t local_hub; /* the hub on this node that it stands for, served without the network; 0: none */
 	bool learned;
 	_Atomic uint32_t seen; /* seconds; learned ones */
-	struct ban train_ban; /* of trains to it on the host underlay (refused_train.h) */
+	struct ban train_ban;  /* of trains to it on the host underlay (refused_train.h) */
 	struct egress egress;
 };
 
@@ -142,7 +142,9 @@ struct port {
 	_Atomic uint32_t deaf_until;
 	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
 	struct port_counters *counters; /* one a worker */
-	struct port *next;              /* in the order of creation */
+	uint64_t tap_dropped;           /* the kernel's count of frames that its TAP lost, when it was last read */
+	uint64_t tap_overruns, socket_overruns; /* drops that the kernel counted (overruns.h) */
+	struct port *next;                      /* in the order of creation */
 };
 
 /* The host underlay of one UDP port, and the handles with which each worker watches its sockets. */
@@ -264,6 +266,7 @@ static inline uint64_t counted(const uint64_t *counter)
 struct vswitch {
 	struct switch_options options;
 	struct switch_offloads offloads; /* what is in force: the options, less what the kernel refused */
+	bool trains_garbled;             /* offloads.udp_gso is off because of the kernel's version */
 	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
@@ -293,7 +296,8 @@ struct vswitch {
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[16];
-	uint32_t started, ticked, expired_at; /* seconds of the monotonic clock */
+	uint64_t tap_overruns, socket_overruns; /* of all ports, also of those that are gone, and of hosts */
+	uint32_t started, ticked, expired_at;   /* seconds of the monotonic clock */
 };
 
 #define ATTENTION_OTHER UINT32_MAX
