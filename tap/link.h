@@ -44,6 +44,9 @@ int link_setup_underlay(const char *ifname, struct failure *why);
 /* 0 when the interface exists, with its MAC in *mac (may be NULL), or -ENODEV. */
 int link_find(const char *ifname, struct mac *mac, struct failure *why);
 
+/* What `ifname` was to send and dropped since it was made: of a TAP, what did not fit its queue. 0 or -ENODEV. */
+int link_tx_dropped(const char *ifname, uint64_t *dropped, struct failure *why);
+
 /* Removes every neighbour (ARP, ND) of `ifname` that is not permanent. */
 int link_flush_neighbours(const char *ifname, struct failure *why);
 

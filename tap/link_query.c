@@ -84,6 +84,23 @@ int link_vxlan_on_port(uint16_t port, char *device, struct failure *why)
 	return code;
 }
 
+int link_tx_dropped(const char *ifname, uint64_t *dropped, struct failure *why)
+{
+	struct rtnl_link *link;
+	struct netlink nl;
+	int code = netlink_open(&nl, why);
+
+	if (code)
+		return code;
+	code = netlink_code(&nl, rtnl_link_get_kernel(nl.sock, 0, ifname, &link));
+	netlink_close(&nl);
+	if (code)
+		return fail(why, code, "ifname", "cannot read the counters of %s: %s", ifname, nl.text);
+	*dropped = rtnl_link_get_stat(link, RTNL_LINK_TX_DROPPED);
+	rtnl_link_put(link);
+	return 0;
+}
+
 static int dump_addresses(struct nl_cache **cache, struct failure *why)
 {
 	struct netlink nl;

@@ -84,7 +84,8 @@ static bool same_remotes(const struct gateway_config *a, const struct gateway_co
 static bool gateway_config_equal(const struct gateway_config *a, const struct gateway_config *b)
 {
 	return !strcmp(a->name, b->name) && a->vni == b->vni && a->port == b->port && a->underlay == b->underlay &&
-	       a->mtu == b->mtu && a->learning == b->learning && a->isolate == b->isolate && same_remotes(a, b) &&
+	       a->mtu == b->mtu && a->learning == b->learning && a->isolate == b->isolate &&
+	       a->clamp_mss == b->clamp_mss && same_remotes(a, b) &&
 	       prefix_lists_equal(a->allow, a->n_allow, b->allow, b->n_allow);
 }
 

@@ -22,6 +22,7 @@
 #include "tap/base/log.h"
 #include "tap/link.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/overruns.h"
 #include "vswitch/path/worker.h"
 
 #include <string.h>
@@ -57,6 +58,7 @@ static void host_close(struct vswitch *vs, struct host *host)
 	for (unsigned w = 0; w < vs->options.workers; w++)
 		for (int f = 0; f < UNDERLAY_FAMILIES; f++)
 			worker_unwatch(&vs->workers[w], host->watch[w][f]);
+	overruns_count_host(vs, host->underlay);
 	underlay_close(host->underlay);
 	host->underlay = NULL;
 }

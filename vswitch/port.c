@@ -26,11 +26,14 @@
 
 #include "tap/base/log.h"
 #include "tap/base/mac.h"
+#include "tap/base/wire.h"
 #include "tap/gateway_client.h"
 #include "tap/link.h"
 #include "tap/tap.h"
+#include "tap/trial_frame.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/overruns.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
@@ -152,6 +155,7 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
 	struct underlay *underlay = port->underlay;
+	overruns_count_port(vs, port);
 	if (destroy)
 		pod_network_close(vs, port);
 	pod_network_forget(port);
@@ -205,11 +209,29 @@ static void note_vteps(struct port *port)
 	port->n_vteps = n > 0 ? (unsigned)n : 0;
 }
 
+/* A TAP that was just made and is not up yet. One that is adopted may be up, and then the pod would get the frame. */
+static void try_super_frames(const struct vswitch *vs, struct port *port)
+{
+	if (!vs->offloads.tap_gro)
+		return;
+	port->refuses_tso = trial_frame_refused(port->tap, PROTO_TCP);
+	bool refuses_uso = port->takes_uso && trial_frame_refused(port->tap, PROTO_UDP);
+	port->takes_uso = port->takes_uso && !refuses_uso;
+	if (port->refuses_tso || refuses_uso)
+		log_line(LOG_WARNING,
+			 "port %s has no tap_gro for %s: this kernel refuses super-frames with a short end",
+			 port->config.name,
+			 !refuses_uso        ? "TCP"
+			 : port->refuses_tso ? "TCP and UDP"
+					     : "UDP");
+}
+
 /* In the pod's namespace: TAP, sockets of the pod underlay, and what the TAP is given. */
 static int port_set_up(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		       struct failure *why)
 {
 	const char *ifname = port->config.ifname;
+	bool fresh = port->tap < 0 && !adopt;
 	int error = 0;
 	if (port->tap < 0)
 		error = adopt ? tap_adopt(ifname, &port->tap, why) : make_tap(port, why);
@@ -223,6 +245,9 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
 		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
+	overruns_begin(port);
+	if (fresh)
+		try_super_frames(vs, port);
 	error = pod_network_open(vs, port, gateway, adopt, why);
 	if (!error)
 		pod_network_limit_gso(ifname, port->config.link.mtu);
@@ -273,6 +298,7 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 		return error;
 	}
 	atomic_store(&port->lost, 0); /* left from an earlier TAP */
+	ban_lift(&port->gro_ban);
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	port_watch_underlay(port);
 	if (port->tap_watch < 0) {

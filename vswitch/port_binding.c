@@ -16,6 +16,7 @@
 #include "vswitch/port_binding.h"
 
 #include "tap/base/wire.h"
+#include "vswitch/overruns.h"
 #include "vswitch/path/encap.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/worker.h"
@@ -150,6 +151,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	struct underlay *old = port->underlay, *fresh = NULL;
 	struct gateway *from = port->gateway;
 	bool keep = keeps_underlay(port, gateway);
+	overruns_count_port(vs, port);
 	int error = keep || !gateway->pod_underlay ? 0 : port_open_underlay(vs, port, gateway, &fresh, why);
 	if (error)
 		return error;
@@ -163,6 +165,8 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 		(void)port_join_gateway(vs, port, from); /* there was room for it */
 	else if (!error && !keep)
 		port->underlay = fresh;
+	if (!error && !keep)
+		ban_lift(&port->train_ban);
 	workers_resume(vs);
 	if (error) {
 		underlay_close(fresh);
@@ -181,6 +185,7 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 void port_detach(struct vswitch *vs, struct port *port)
 {
 	struct underlay *old = port->underlay;
+	overruns_count_port(vs, port);
 	workers_park(vs);
 	port_leave_gateway(vs, port);
 	port->underlay = NULL;

@@ -28,12 +28,14 @@ static void show_gateway(const struct vswitch *vs, const struct gateway *gateway
 {
 	struct remote_status remotes[GATEWAY_MAX_LEARNED];
 	size_t n = atomic_load(&gateway->n_remotes);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		remotes[i] = (struct remote_status){
 			.endpoint = gateway->remotes[i]->endpoint,
 			.state = remote_state(gateway->remotes[i]),
 			.by_tap = atomic_load(&gateway->remotes[i]->egress.mtu) != 0,
 		};
+		(void)ban_left(&gateway->remotes[i]->train_ban, clock_seconds(), &remotes[i].trains_off);
+	}
 	struct gateway_status status = {
 		.config = &gateway->config,
 		.pod_underlay = gateway->pod_underlay,
@@ -82,6 +84,8 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 		for (unsigned w = 0; w < vs->options.workers; w++)
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],
 				  WORDS(struct port_counters));
+		status.counters.drops[DROP_TAP_OVERRUN] += port->tap_overruns;
+		status.counters.drops[DROP_SOCKET_OVERRUN] += port->socket_overruns;
 		pod_network_report(port, &status.client);
 		way_out_report(port, &status.way_out);
 		if (port->gateway)
@@ -155,6 +159,8 @@ void switch_report(const struct vswitch *vs, struct switch_status *out)
 							counted(&ring_counters(worker->ring)->starved)};
 		sum_words(out->drops, worker->drops, DROP_COUNT);
 	}
+	out->drops[DROP_TAP_OVERRUN] += vs->tap_overruns;
+	out->drops[DROP_SOCKET_OVERRUN] += vs->socket_overruns;
 }
 
 const struct switch_feature *switch_features(const struct vswitch *vs)

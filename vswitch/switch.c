@@ -11,7 +11,7 @@
  *    switch_tick(), then and once a second:
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
- *       a kernel that refuses trains             udp_gso off, workers parked
+ *       what the kernel refused somewhere        refusals_log()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
  *       once a second                            egress_check()
@@ -24,6 +24,7 @@
 
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
+#include "vswitch/base/kernel.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/path/egress.h"
@@ -32,6 +33,7 @@
 #include "vswitch/path/worker.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
+#include "vswitch/refusals.h"
 #include "vswitch/silence.h"
 
 #include <stdlib.h>
@@ -41,6 +43,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Start and stop */
@@ -89,23 +92,24 @@ static void note_features(struct vswitch *vs)
 	memcpy(vs->features, features, sizeof(features));
 }
 
-static void check_offloads(struct vswitch *vs)
-{
-	if (!atomic_exchange(&vs->trains_refused, false) || !vs->offloads.udp_gso)
-		return;
-	workers_park(vs);
-	vs->offloads.udp_gso = false;
-	workers_resume(vs);
-	log_line(LOG_WARNING, "udp_gso is off from now on: the kernel refused a train of datagrams");
-	note_features(vs);
-}
-
 static void check_egress(struct vswitch *vs, uint32_t now)
 {
 	bool before = vs->offloads.underlay_tap;
 	egress_check(vs, now);
 	if (vs->offloads.underlay_tap != before)
 		note_features(vs);
+}
+
+/* `release` is uname()'s. */
+static void choose_udp_gso(struct vswitch *vs, const char *release)
+{
+	vs->offloads.udp_gso = kernel_udp_gso(vs->options.udp_gso, release);
+	vs->trains_garbled = !vs->offloads.udp_gso && vs->options.udp_gso == UDP_GSO_AUTO;
+	if (vs->trains_garbled)
+		log_line(LOG_WARNING,
+			 "udp_gso is off: Linux 7.0 to 7.1.4 may garble trains of datagrams, and this is %s; "
+			 "--udp-gso on overrides",
+			 release);
 }
 
 static int open_attention(struct vswitch *vs, struct failure *why)
@@ -128,6 +132,9 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	vs->options = *options;
 	vs->offloads = options->offloads;
+	struct utsname kernel = {0};
+	uname(&kernel);
+	choose_udp_gso(vs, kernel.release);
 	vs->home.fd = vs->wakeup = vs->alarm = vs->attention = -1;
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = clock_seconds();
@@ -273,7 +280,7 @@ void switch_tick(struct vswitch *vs)
 	(void)ignored;
 	check_ports(vs);
 	pod_network_turn(vs);
-	check_offloads(vs);
+	refusals_log(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {

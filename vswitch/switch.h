@@ -70,6 +70,7 @@ struct remote_status {
 	struct endpoint endpoint;
 	const char *state; /* "configured", "learned", or "local": a hub of this node, reached without the network */
 	bool by_tap;       /* its datagrams leave by the underlay TAP, not by the sockets */
+	int trains_off;    /* the errno with which a train to it was refused a while ago; 0: trains are on */
 };
 
 /* A gateway that sends nothing back. */
@@ -161,6 +162,20 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			    void (*visit)(void *context, const struct port_status *status), void *context);
 unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 			  void (*visit)(void *context, const struct fdb_status *status), void *context);
+
+/* Something that is off in one place, because the kernel refused it there. */
+struct refusal_status {
+	const char *what;  /* "trains", "tap_gro", "udp_gso" */
+	const char *where; /* "remote 10.0.0.2:4789 of gateway a", "port web", "all" */
+	const char *why;   /* for people */
+	unsigned seconds;  /* until it is tried again; 0: not before podswitchd starts again */
+};
+
+void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context, const struct refusal_status *status),
+			   void *context);
+/* Reads what the kernel dropped since the last call, for the reports that follow: tap_overrun, socket_overrun. */
+void switch_count_overruns(struct vswitch *vs);
+
 void switch_report(const struct vswitch *vs, struct switch_status *out);
 
 /* What the kernel offers, and the offloads in force; ends with a NULL name. */

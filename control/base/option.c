@@ -330,6 +330,9 @@ static int store_json(const struct option_spec *option, const char *key, const j
 		return 0;
 	}
 	const char *text = json_string_value(value);
+	/* As for a switch, which some choices have been. */
+	if (option->kind == OPTION_CHOICE && json_is_boolean(value))
+		text = json_is_true(value) ? "on" : "off";
 	if (option->kind == OPTION_CHOICE || option->kind == OPTION_WORD)
 		return set_choice(option, key, text, into, why);
 	if (!text || strlen(text) != json_string_length(value))

@@ -28,7 +28,8 @@ enum option_kind {
 	OPTION_NUMBER, /* unsigned or uint16_t, `least` to `most` */
 	OPTION_SWITCH, /* bool: on or off; in JSON true and false, too */
 	OPTION_FLAG,   /* the same, but on the command line true by being there */
-	OPTION_CHOICE, /* an enum, unsigned or bool: the index of one of `words` */
+	OPTION_CHOICE, /* an enum, unsigned or bool: the index of one of `words`; in JSON true and false are on and off
+			*/
 	OPTION_WORD,   /* const char *: one of `words` itself; "" is NULL */
 	OPTION_VALUE,  /* one text for parse() */
 	OPTION_ID,     /* the same, and JSON may have it as a number */

@@ -34,14 +34,16 @@ static void add_remote_row(struct table *table, const json_t *remote)
 		return;
 	}
 	bool bracket = strchr(address, ':');
-	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s)", bracket ? "[" : "", address, bracket ? "]" : "", port,
-		   *state ? state : "unknown", by_tap ? ", by underlay_tap" : "");
+	const char *refused = json_text(remote, "trains_off");
+	table_pair(table, "remote", "%s%.100s%s:%lld (%.60s%s%s%.60s)", bracket ? "[" : "", address, bracket ? "]" : "",
+		   port, *state ? state : "unknown", by_tap ? ", by underlay_tap" : "",
+		   *refused ? ", without trains: " : "", refused);
 }
 
 static int gateway_print(FILE *out, json_t *gateway)
 {
-	static const char *const plain[] = {"name",     "vni",     "port",  "underlay", "mtu",
-					    "learning", "isolate", "allow", "ports",    NULL};
+	static const char *const plain[] = {"name",    "vni",       "port",  "underlay", "mtu", "learning",
+					    "isolate", "clamp_mss", "allow", "ports",    NULL};
 	static const char *const counted[] = {"encap_frames", "encap_bytes", "tx_datagrams", "tx_bytes", "rx_datagrams",
 					      "rx_bytes",     NULL};
 	const json_t *counters = json_object_get(gateway, "counters");

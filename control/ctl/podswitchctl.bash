@@ -26,7 +26,7 @@ _podswitchctl() {
 		return
 		;;
 	--gateway) choices=$(_podswitchctl_names gateway) ;;
-	--learning | --isolate) choices="on off" ;;
+	--learning | --isolate | --clamp-mss) choices="on off" ;;
 	--underlay) choices="auto host pod" ;;
 	--netns) choices=$(ls /run/netns 2>/dev/null) ;;
 	--port)

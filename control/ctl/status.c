@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* status.c - podswitchctl status and version: which podswitchd is running, and what it can use here */
+#include "control/base/json.h"
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
@@ -15,6 +16,18 @@ static void add_features(struct table *table, json_t *features)
 	}
 }
 
+/* What is off in some place only. */
+static void add_refusals(struct table *table, json_t *refusals)
+{
+	size_t i;
+	json_t *refusal;
+	json_array_foreach(refusals, i, refusal)
+	{
+		table_pair(table, "off", "%.20s of %.300s: %.200s", json_text(refusal, "what"),
+			   json_text(refusal, "where"), json_text(refusal, "why"));
+	}
+}
+
 static int print_status(FILE *out, json_t *status)
 {
 	static const char *const keys[] = {"version", "pid",      "kernel", "socket", "state_dir",
@@ -23,6 +36,7 @@ static int print_status(FILE *out, json_t *status)
 	table_open_pairs(&table);
 	table_pair_members(&table, keys, status);
 	add_features(&table, json_object_get(status, "features"));
+	add_refusals(&table, json_object_get(status, "refused"));
 	return table_finish(&table, out);
 }
 

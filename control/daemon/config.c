@@ -21,6 +21,7 @@ static int parse_vtep(const char *label, const char *text, void *into, struct fa
 	return 0;
 }
 
+static const char *const udp_gso_words[] = {"auto", "on", "off", NULL};
 static const char *const reserved_words[] = {"drop", "ignore", NULL};
 
 #define OPTIONS struct config
@@ -42,7 +43,8 @@ static const struct option_spec config_options[] = {
 	OPTION_NUMBER("spin", 0, "MICROSECONDS", options.spin, 0, 1000,
 		      "how long to look for packets before sleeping, 0 to 1000 (0)"),
 	OPTION_SWITCH("tap-gso", options.offloads.tap_gso, "take super-frames from pods (on)"),
-	OPTION_SWITCH("udp-gso", options.offloads.udp_gso, "send several datagrams at once (on)"),
+	OPTION_CHOICE("udp-gso", 0, "auto|on|off", options.udp_gso, udp_gso_words,
+		      "send several datagrams at once; auto: unless this kernel garbles them (auto)"),
 	OPTION_SWITCH("udp-gro", options.offloads.udp_gro, "receive several datagrams at once (on)"),
 	OPTION_SWITCH("trains", options.offloads.trains, "send runs of small frames at once; needs udp-gso (on)"),
 	OPTION_SWITCH("tap-gro", options.offloads.tap_gro, "coalesce segments for the pod (on)"),

@@ -14,9 +14,10 @@ static json_t *gateway_config_json(const struct gateway_config *config)
 		json_array_append_new(remotes, json_string(endpoint_format(&config->remotes[i], text)));
 	for (size_t i = 0; i < config->n_allow; i++)
 		json_array_append_new(allow, json_string(prefix_format(&config->allow[i], text)));
-	return json_pack("{s:s, s:i, s:o, s:i, s:s, s:i, s:b, s:b, s:o}", "name", config->name, "vni", (int)config->vni,
-			 "remote", remotes, "port", config->port, "underlay", underlay_words[config->underlay], "mtu",
-			 (int)config->mtu, "learning", config->learning, "isolate", config->isolate, "allow", allow);
+	return json_pack("{s:s, s:i, s:o, s:i, s:s, s:i, s:b, s:b, s:b, s:o}", "name", config->name, "vni",
+			 (int)config->vni, "remote", remotes, "port", config->port, "underlay",
+			 underlay_words[config->underlay], "mtu", (int)config->mtu, "learning", config->learning,
+			 "isolate", config->isolate, "clamp_mss", config->clamp_mss, "allow", allow);
 }
 
 /* ---- reports ---- */
@@ -29,10 +30,12 @@ static json_t *remotes_json(const struct gateway_status *status)
 	for (size_t i = 0; i < status->n_remotes; i++) {
 		const struct remote_status *remote = &status->remotes[i];
 		int port = remote->endpoint.port ? remote->endpoint.port : status->config->port;
-		json_array_append_new(remotes,
-				      json_pack("{s:s, s:i, s:s, s:s}", "address",
-						address_format(&remote->endpoint.address, text), "port", port, "state",
-						remote->state, "egress", remote->by_tap ? "underlay_tap" : "sockets"));
+		json_t *object = json_pack("{s:s, s:i, s:s, s:s}", "address",
+					   address_format(&remote->endpoint.address, text), "port", port, "state",
+					   remote->state, "egress", remote->by_tap ? "underlay_tap" : "sockets");
+		if (remote->trains_off)
+			json_object_set_new(object, "trains_off", json_string(strerror(remote->trains_off)));
+		json_array_append_new(remotes, object);
 	}
 	return remotes;
 }
@@ -66,10 +69,10 @@ static void append_gateway_status(void *context, const struct gateway_status *st
 	const struct gateway_config *config = status->config;
 
 	json_t *object =
-		json_pack("{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:b, s:b}", "name", config->name, "vni",
+		json_pack("{s:s, s:i, s:i, s:s, s:o, s:i, s:i, s:b, s:b, s:b}", "name", config->name, "vni",
 			  (int)config->vni, "port", config->port, "underlay", status->pod_underlay ? "pod" : "host",
 			  "remotes", remotes_json(status), "mtu", (int)status->mtu, "ports", (int)status->ports,
-			  "learning", config->learning, "isolate", config->isolate);
+			  "learning", config->learning, "isolate", config->isolate, "clamp_mss", config->clamp_mss);
 	json_object_set_new(object, "counters", gateway_counters_json(&status->counters));
 	if (status->silence.reason)
 		json_object_set_new(object, "silence", silence_json(&status->silence));

@@ -33,6 +33,7 @@ int method_stats_get(struct call *call, struct failure *why)
 	if (error)
 		return error;
 	json_t *gateways = json_object();
+	switch_count_overruns(call->methods->vs);
 	switch_visit_gateways(call->methods->vs, NULL, set_gateway, gateways);
 	switch_report(call->methods->vs, &status);
 	call->result =
@@ -51,6 +52,20 @@ static json_t *features_json(const struct vswitch *vs)
 	for (const struct switch_feature *feature = switch_features(vs); feature && feature->name; feature++)
 		json_object_set_new(features, feature->name, json_boolean(feature->on));
 	return features;
+}
+
+static void append_refusal(void *context, const struct refusal_status *status)
+{
+	json_array_append_new(context, json_pack("{s:s, s:s, s:s, s:i}", "what", status->what, "where", status->where,
+						 "why", status->why, "seconds", (int)status->seconds));
+}
+
+static json_t *refusals_json(const struct vswitch *vs)
+{
+	json_t *refusals = json_array();
+
+	switch_visit_refusals(vs, append_refusal, refusals);
+	return refusals;
 }
 
 static json_t *vtep_json(const struct switch_options *options)
@@ -90,11 +105,11 @@ int method_status_get(struct call *call, struct failure *why)
 		return error;
 	uname(&kernel);
 	switch_report(m->vs, &status);
-	call->result =
-		json_pack("{s:s, s:i, s:s, s:o, s:f, s:i, s:i, s:I, s:i}", "version", PODSWITCH_VERSION, "pid",
-			  (int)getpid(), "kernel", kernel.release, "features", features_json(m->vs), "uptime",
-			  status.uptime, "gateways", (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
-			  (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
+	call->result = json_pack("{s:s, s:i, s:s, s:o, s:o, s:f, s:i, s:i, s:I, s:i}", "version", PODSWITCH_VERSION,
+				 "pid", (int)getpid(), "kernel", kernel.release, "features", features_json(m->vs),
+				 "refused", refusals_json(m->vs), "uptime", status.uptime, "gateways",
+				 (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
+				 (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
 	add_config(call->result, m->config);
 	return 0;
 }

@@ -122,6 +122,7 @@ const struct option_spec gateway_options[] = {
 		      .or_zero = true),
 	OPTION_SWITCH("learning", learning, "learn MAC addresses from what arrives (on)"),
 	OPTION_SWITCH("isolate", isolate, "keep the gateway's pods apart from each other (on)"),
+	OPTION_SWITCH("clamp-mss", clamp_mss, "lower the segment size of TCP connections to what the MTU takes (on)"),
 	OPTION_PARSED("allow", 0, "CIDR", OPTION_LIST, GATEWAY_MAX_ALLOW, parse_gateway_allow,
 		      "hubs only: from whom to learn remotes (anyone)"),
 	{0},

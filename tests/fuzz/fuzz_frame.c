@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_frame.c - any bytes as a frame, and every question about it */
+#include "tap/base/checksum.h"
 #include "tap/base/wire.h"
 #include "vswitch/path/frame.h"
 #include "vswitch/path/icmp.h"
+#include "vswitch/path/mss.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -54,6 +56,19 @@ static void check_ecn(const struct frame *frame, unsigned outer)
 	assert(before != ECN_CE || after == ECN_CE);
 }
 
+/* Only MSS options and the checksum may change, and only once. */
+static void check_clamp(const struct frame *frame, unsigned mtu)
+{
+	uint32_t length = frame->ip_end - frame->l4;
+	bool was = frame->version && frame->l4 &&
+		   checksum_valid(checksum_add(frame_pseudo_sum(frame, length), frame->data + frame->l4, length));
+	bool changed = mss_clamp(frame, mtu, false);
+	assert(!changed || (frame->protocol == PROTO_TCP && frame->data[frame->l4 + TCP_FLAGS] & TCP_SYN));
+	assert(!changed ||
+	       was == checksum_valid(checksum_add(frame_pseudo_sum(frame, length), frame->data + frame->l4, length)));
+	assert(!mss_clamp(frame, mtu, false));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t secret[192] = {1};
@@ -76,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(!frame_is_link_local(&frame) || frame_is_group(&frame));
 		check_reply(&frame, mtu, 2048);
 		check_reply(&frame, mtu, room);
+		check_clamp(&frame, mtu);
 		check_ecn(&frame, outer);
 		assert(frame_flow_hash(&frame, secret, sizeof(secret)) == hash || !frame.version);
 	}

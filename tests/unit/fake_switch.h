@@ -377,6 +377,19 @@ unsigned switch_visit_fdb(const struct vswitch *vs, const char *gateway,
 	return visited;
 }
 
+void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context, const struct refusal_status *status),
+			   void *context)
+{
+	(void)vs;
+	visit(context, &(struct refusal_status){
+			       .what = "trains", .where = "port web", .why = "Input/output error", .seconds = 60});
+}
+
+void switch_count_overruns(struct vswitch *vs)
+{
+	(void)vs;
+}
+
 void switch_report(const struct vswitch *vs, struct switch_status *out)
 {
 	*out = (struct switch_status){.uptime = 1.5,

@@ -50,6 +50,7 @@ static int build_world(void **state)
 	(void)state;
 	memset(&worker, 0, sizeof(worker));
 	worker.vs = &vs;
+	vs.banned = false;
 	vs.offloads = (struct switch_offloads){
 		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	for (int i = 0; i < 2; i++) {
@@ -59,6 +60,11 @@ static int build_world(void **state)
 	n_merged = 0;
 	fresh_round();
 	return 0;
+}
+
+void mail_wake_control(const struct worker *waker)
+{
+	(void)waker;
 }
 
 /* Flows */
@@ -345,6 +351,45 @@ static void test_whole(void **state)
 	assert_int_equal(counters[1].drops[DROP_TAP_FAILED], 1);
 }
 
+/* A kernel that refuses what we have joined gets the frames as they come, for a while, at this port alone. */
+static void test_refused(void **state)
+{
+	(void)state;
+	worker.now = 1000;
+	open_plain(1, 4, 6);
+	run_of(10, 1);
+	assert_int_equal(n_sent, 1);
+	deliver_refused(&worker, &fake_last, -EINVAL);
+	assert_int_equal(counters[1].drops[DROP_TAP_FAILED], 10);
+	assert_int_equal(counters[1].tx_frames, 0);
+	assert_int_equal(counters[1].tx_bytes, 0);
+	assert_true(vs.banned);
+	fresh_round();
+	run_of(10, 1);
+	assert_int_equal(n_sent, 10);
+	/* A frame that is refused alone changes nothing, nor does an interface that is down. */
+	vs.banned = false;
+	deliver_refused(&worker, &fake_last, -EINVAL);
+	assert_int_equal(counters[1].drops[DROP_TAP_FAILED], 1);
+	fresh_round();
+	open_plain(2, 4, 6);
+	run_of(10, 2);
+	assert_int_equal(n_sent, 1);
+	deliver_refused(&worker, &fake_last, -EIO);
+	assert_int_equal(counters[0].drops[DROP_TAP_DOWN], 10);
+	assert_false(vs.banned);
+	/* A minute later it is tried again. */
+	fresh_round();
+	worker.now += BAN_LEAST;
+	run_of(10, 1);
+	assert_int_equal(n_sent, 1);
+	ban_lift(&ports[1].gro_ban);
+	fresh_round();
+	ports[1].refuses_tso = true;
+	run_of(10, 1);
+	assert_int_equal(n_sent, 10);
+}
+
 /* Random: what may happen to a flow beside its next full segment */
 
 /* Flips a few bits of the IPv4 checksum, or of anything behind the ports; it is still the flow's. */
@@ -535,8 +580,9 @@ static void test_mixture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_run),  in_world(test_off),           in_world(test_without_uso), in_world(test_mtu),
-		in_world(test_down), in_world(test_group_address), in_world(test_whole),       in_world(test_mixture),
+		in_world(test_run),   in_world(test_off),     in_world(test_without_uso),
+		in_world(test_mtu),   in_world(test_down),    in_world(test_group_address),
+		in_world(test_whole), in_world(test_refused), in_world(test_mixture),
 	};
 	return cmocka_run_group_tests_name("deliver", tests, NULL, NULL);
 }

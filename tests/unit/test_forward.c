@@ -742,32 +742,169 @@ static void test_refusals(void **state)
 }
 
 /* A train counts as many drops as it has datagrams. */
-static void test_refused_trains(void **state)
+static void test_dropped_train(void **state)
+{
+	(void)state;
+	super_between(3, 0xf1, 6);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	static const int errors[] = {-EAGAIN, -EPERM, -ENETUNREACH};
+	static const enum drop reasons[] = {DROP_SEND_FULL, DROP_SEND_FAILED, DROP_SEND_FAILED};
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		memset(worker.drops, 0, sizeof(worker.drops));
+		send_super(3, &vnet);
+		forward_refused(&worker, &fake_last, errors[i]);
+		assert_int_equal(n_sent, 1); /* no other was tried */
+		assert_int_equal(worker.drops[reasons[i]], 5);
+		assert_int_equal(gateway_counters[2].tx_datagrams, 0);
+		assert_int_equal(gateway_counters[2].tx_bytes, 0);
+		assert_false(vs.banned);
+	}
+	assert_int_equal(port_counters[3].drops[DROP_SEND_FULL], 5);
+}
+
+/* The train's five datagrams, sent one by one: n_sent is one more, as the train itself was noted. */
+static void assert_singly(const struct sent *train)
+{
+	size_t at = 0;
+	for (unsigned i = 1; i < 6; i++) {
+		assert_true(sent[i].at_once);
+		assert_int_equal(sent[i].fd, train->fd);
+		assert_int_equal(sent[i].segment, 0);
+		assert_int_equal(sent[i].ecn, train->ecn);
+		assert_string_equal(sent[i].to, train->to);
+		assert_memory_equal(sent[i].bytes, train->bytes + at, sent[i].length);
+		at += sent[i].length;
+	}
+	assert_int_equal(at, train->length);
+}
+
+static struct virtio_net_hdr refuse_super(unsigned pod, int error)
+{
+	super_between(pod, 0xf1, 6);
+	packet.bytes[15] |= 2; /* ECT(0), for a control message of its own */
+	packet_fix_ip4(packet.bytes);
+	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
+	memcpy(buffer, &vnet, TAP_VNET_HEADER);
+	memcpy(buffer + TAP_VNET_HEADER, packet.bytes, packet.length);
+	fake_forget();
+	forward_from_pod(&worker, &ports[pod], buffer, (uint32_t)(TAP_VNET_HEADER + packet.length));
+	forward_finish(&worker);
+	/* As in the real ring: refused while its bytes are all there. */
+	ring_push_keep = true;
+	ring_push(NULL);
+	ring_push_keep = false;
+	forward_refused(&worker, &fake_last, error);
+	return vnet;
+}
+
+/* The datagrams pass one by one: it was the train. */
+static void test_refused_train(void **state)
+{
+	(void)state;
+	static const int errors[] = {-EIO, -EINVAL, -EOPNOTSUPP, -EMSGSIZE};
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		ban_lift(&remotes[3].train_ban);
+		vs.banned = false;
+		gateway_counters[2].tx_datagrams = gateway_counters[2].tx_bytes = 0;
+		struct virtio_net_hdr vnet = refuse_super(3, errors[i]);
+		assert_int_equal(n_sent, 6);
+		assert_singly(&sent[0]);
+		assert_int_equal(gateway_counters[2].tx_datagrams, 5);
+		assert_int_equal(gateway_counters[2].tx_bytes, sent[0].length);
+		assert_true(vs.banned);
+		/* From then on singly to this remote, and to no other. */
+		send_super(3, &vnet);
+		assert_int_equal(n_sent, 5);
+		fdb_set(vs.fdb, 1, packet.bytes, FDB_STATIC, (struct fdb_place){.index = 1});
+		super_between(1, 0xf1, 6);
+		send_super(1, &vnet);
+		assert_int_equal(n_sent, 1);
+		/* A minute later it is tried again, and again after twice as long. */
+		worker.now += BAN_LEAST;
+		super_between(3, 0xf1, 6);
+		send_super(3, &vnet);
+		assert_int_equal(n_sent, 1);
+		(void)refuse_super(3, errors[i]);
+		worker.now += 2 * BAN_LEAST - 1;
+		send_super(3, &vnet);
+		assert_int_equal(n_sent, 5);
+		worker.now += 1;
+		send_super(3, &vnet);
+		assert_int_equal(n_sent, 1);
+	}
+	for (int i = 0; i < DROP_COUNT; i++)
+		assert_int_equal(worker.drops[i], 0);
+}
+
+/* A blackhole route answers EINVAL to all, and a path MTU that shrank may answer it to trains. */
+static void test_refused_altogether(void **state)
+{
+	(void)state;
+	static const struct {
+		int train, single;
+		enum drop reason;
+	} cases[] = {{-EINVAL, -EINVAL, DROP_SEND_FAILED},
+		     {-EINVAL, -EMSGSIZE, DROP_TOO_BIG},
+		     {-EMSGSIZE, -EMSGSIZE, DROP_TOO_BIG},
+		     {-EIO, -EPERM, DROP_SEND_FAILED}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_refusal = cases[i].single;
+		struct virtio_net_hdr vnet = refuse_super(3, cases[i].train);
+		fake_refusal = 0;
+		assert_int_equal(n_sent, 1);
+		assert_int_equal(worker.drops[cases[i].reason], 5);
+		assert_int_equal(gateway_counters[2].tx_datagrams, 0);
+		assert_int_equal(gateway_counters[2].tx_bytes, 0);
+		assert_false(vs.banned);
+		memset(worker.drops, 0, sizeof(worker.drops));
+		send_super(3, &vnet);
+		assert_int_equal(n_sent, 1);
+		gateway_counters[2].tx_datagrams = gateway_counters[2].tx_bytes = 0;
+	}
+	/* Those that are sent and those that are not add up. */
+	fake_refusal = -EAGAIN;
+	fake_passes = 2;
+	(void)refuse_super(3, -EIO);
+	fake_refusal = 0;
+	assert_int_equal(n_sent, 3);
+	assert_int_equal(worker.drops[DROP_SEND_FULL], 3);
+	assert_int_equal(gateway_counters[2].tx_datagrams, 2);
+	assert_int_equal(gateway_counters[2].tx_bytes, sent[1].length + sent[2].length);
+	assert_true(vs.banned);
+}
+
+/* What a pod's own network refuses concerns that pod. */
+static void test_refused_in_pod(void **state)
+{
+	(void)state;
+	struct underlay own = host;
+	ports[1].underlay = &own;
+	fdb_set(vs.fdb, 1, ((uint8_t[]){2, 0, 0, 0, 0, 0xf1}), FDB_STATIC, (struct fdb_place){.index = 1});
+	struct virtio_net_hdr vnet = refuse_super(1, -EIO);
+	assert_int_equal(n_sent, 6);
+	send_super(1, &vnet);
+	assert_int_equal(n_sent, 5);
+	super_between(2, 0xf1, 6);
+	send_super(2, &vnet);
+	assert_int_equal(n_sent, 1);
+}
+
+/* Reported late, its bytes are gone; a single datagram says nothing about trains. */
+static void test_not_judged(void **state)
 {
 	(void)state;
 	super_between(3, 0xf1, 6);
 	struct virtio_net_hdr vnet = super_vnet(&packet, 1000);
 	send_super(3, &vnet);
-	forward_refused(&worker, &fake_last, -EAGAIN);
-	assert_int_equal(worker.drops[DROP_SEND_FULL], 5);
-	assert_int_equal(port_counters[3].drops[DROP_SEND_FULL], 5);
-	assert_int_equal(gateway_counters[2].tx_datagrams, 0);
-	assert_int_equal(gateway_counters[2].tx_bytes, 0);
-	assert_false(vs.trains_refused);
-	/* This kernel cannot cut trains: the control thread is woken, and turns them off. */
-	send_super(3, &vnet);
+	fake_last.frame = NULL;
 	forward_refused(&worker, &fake_last, -EIO);
+	assert_int_equal(n_sent, 1);
 	assert_int_equal(worker.drops[DROP_SEND_FAILED], 5);
-	assert_true(vs.trains_refused);
-	vs.trains_refused = vs.offloads.udp_gso = false;
-	send_super(3, &vnet);
-	assert_int_equal(n_sent, 5);
-	/* A single refused datagram says nothing about trains. */
-	vs.offloads.udp_gso = true;
 	frame_between(3, 0xf1);
 	send_from(3);
 	forward_refused(&worker, &fake_last, -EIO);
-	assert_false(vs.trains_refused);
+	assert_int_equal(n_sent, 1);
+	assert_false(vs.banned);
 }
 
 /* By the underlay TAP */
@@ -824,7 +961,7 @@ static void test_refused_by_tap(void **state)
 		assert_int_equal(gateway_counters[2].tx_bytes, 0);
 		assert_int_equal(atomic_load(&egress->mtu), error == -EINVAL ? 1500 : 0);
 		/* Trains of the sockets are not turned off because the TAP refuses. */
-		assert_false(vs.trains_refused);
+		assert_false(vs.banned);
 		memset(&worker.drops, 0, sizeof(worker.drops));
 		memset(port_counters, 0, sizeof(port_counters));
 	}
@@ -846,7 +983,7 @@ static void test_back_on_sockets(void **state)
 	open_egress();
 	forward_refused(&worker, &fake_last, -EIO);
 	assert_int_equal(atomic_load(&egress->mtu), 1500);
-	assert_true(vs.trains_refused);
+	assert_true(vs.banned);
 }
 
 #define in_world(test) cmocka_unit_test_setup_teardown(test, build_world, end_world)
@@ -854,14 +991,34 @@ static void test_back_on_sockets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_unknown_unicast), in_world(test_broadcast),        in_world(test_known_unicast),
-		in_world(test_pod_to_pod),      in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
-		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
-		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
-		in_world(test_trains),          in_world(test_super_frame),      in_world(test_hub_learns),
-		in_world(test_hub_allows),      in_world(test_refusals),         in_world(test_super_to_remote),
-		in_world(test_super_to_all),    in_world(test_super_to_pod),     in_world(test_super_hostile),
-		in_world(test_segments_to_pod), in_world(test_refused_trains),   in_world(test_refused_by_tap),
+		in_world(test_unknown_unicast),
+		in_world(test_broadcast),
+		in_world(test_known_unicast),
+		in_world(test_pod_to_pod),
+		in_world(test_bad_frames),
+		in_world(test_bad_virtio_headers),
+		in_world(test_to_pod),
+		in_world(test_without_learning),
+		in_world(test_gateways_apart),
+		in_world(test_strangers),
+		in_world(test_bad_inner_frames),
+		in_world(test_ecn_to_pod),
+		in_world(test_trains),
+		in_world(test_super_frame),
+		in_world(test_hub_learns),
+		in_world(test_hub_allows),
+		in_world(test_refusals),
+		in_world(test_super_to_remote),
+		in_world(test_super_to_all),
+		in_world(test_super_to_pod),
+		in_world(test_super_hostile),
+		in_world(test_segments_to_pod),
+		in_world(test_dropped_train),
+		in_world(test_refused_train),
+		in_world(test_refused_altogether),
+		in_world(test_refused_in_pod),
+		in_world(test_not_judged),
+		in_world(test_refused_by_tap),
 		in_world(test_back_on_sockets),
 	};
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);

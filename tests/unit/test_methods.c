@@ -157,7 +157,7 @@ static void test_gateway(void **state)
 	ok(f, "gateway.add", full);
 	expect(f, "gateway.list", "{}", "0.config",
 	       "{'allow':['10.0.0.0/8','fd00::1/"
-	       "128'],'isolate':false,'learning':false,'mtu':1400,'name':'a','port':4800,"
+	       "128'],'clamp_mss':true,'isolate':false,'learning':false,'mtu':1400,'name':'a','port':4800,"
 	       "'remote':['10.1.0.1','[fd00::9]:4790'],'underlay':'pod','vni':42}");
 	expect(f, "gateway.list", NULL, "0.remotes",
 	       "[{'address':'10.1.0.1','egress':'sockets','port':4800,'state':'configured'},"
@@ -174,11 +174,11 @@ static void test_gateway(void **state)
 	ok(f, "gateway.set", "{'name':'a','remote':'10.1.0.2','learning':true}");
 	expect(f, "gateway.show", "{'name':'a'}", "config",
 	       "{'allow':['10.0.0.0/8','fd00::1/"
-	       "128'],'isolate':false,'learning':true,'mtu':1400,'name':'a','port':4800,"
+	       "128'],'clamp_mss':true,'isolate':false,'learning':true,'mtu':1400,'name':'a','port':4800,"
 	       "'remote':['10.1.0.2'],'underlay':'pod','vni':42}");
 	ok(f, "gateway.set", "{'name':'a','remote':'none','allow':[],'mtu':0,'underlay':'auto','isolate':'on'}");
 	expect(f, "gateway.show", "{'name':'a'}", "config",
-	       "{'allow':[],'isolate':true,'learning':true,'mtu':0,'name':'a','port':4800,'remote':[],"
+	       "{'allow':[],'clamp_mss':true,'isolate':true,'learning':true,'mtu':0,'name':'a','port':4800,'remote':[],"
 	       "'underlay':'auto','vni':42}");
 	expect(f, "gateway.set", "{'name':'a'}", "name", "'a'");
 	expect(f, "gateway.remove", "{'name':'a'}", "", "{'name':'a'}");
@@ -193,7 +193,7 @@ static void test_gateway_defaults(void **state)
 
 	ok(f, "gateway.add", "{'name':'a','vni':0}");
 	expect(f, "gateway.show", "{'name':'a'}", "config",
-	       "{'allow':[],'isolate':true,'learning':true,'mtu':0,'name':'a','port':4789,'remote':[],"
+	       "{'allow':[],'clamp_mss':true,'isolate':true,'learning':true,'mtu':0,'name':'a','port':4789,'remote':[],"
 	       "'underlay':'auto','vni':0}");
 	ok(f, "gateway.add", "{'name':'b','vni':16777215,'port':65535,'mtu':65000,'remote':'10.0.0.1:1'}");
 }
@@ -453,6 +453,8 @@ static void test_reports(void **state)
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	expect(f, "status.get", NULL, "pid", pid);
 	expect(f, "status.get", NULL, "version", "'" PODSWITCH_VERSION "'");
+	expect(f, "status.get", NULL, "refused",
+	       "[{'seconds':60,'what':'trains','where':'port web','why':'Input/output error'}]");
 	expect(f, "status.get", NULL, "features", "{'read_multishot':true,'send_zc':false}");
 	expect(f, "status.get", NULL, "socket", "'/run/podswitch/control.sock'");
 	expect(f, "status.get", NULL, "state_dir", "'/run/podswitch/state'");

@@ -17,6 +17,7 @@ struct things {
 	uint16_t small;
 	bool on, flag, second;
 	enum colour colour;
+	unsigned mode;
 	char list[8];
 	size_t n_list;
 	char id[8];
@@ -54,6 +55,7 @@ static int parse_any(const char *key, const json_t *value, void *into, struct fa
 	return 0;
 }
 
+static const char *const modes[] = {"auto", "on", "off", NULL};
 static const char *const colours[] = {"red", "green", NULL}, *const words[] = {"yes", "", NULL};
 
 #define OPTIONS struct things
@@ -66,6 +68,7 @@ static const struct option_spec table[] = {
 	OPTION_FLAG("flag", 'f', flag, "a flag"),
 	OPTION_FLAG("second", 's', second, "of the second command", .commands = TWO),
 	OPTION_CHOICE("colour", 0, "red|green", colour, colours, "a colour"),
+	OPTION_CHOICE("mode", 0, "auto|on|off", mode, modes, "a switch that was given a third word"),
 	OPTION_PARSED("list", 0, "LETTER", OPTION_LIST, 3, parse_element, "letters"),
 	OPTION_PARSED("id", 0, "ID", OPTION_ID, 0, parse_id, "an id", OPTION_AT(id)),
 	OPTION_WORD("word", word, words),
@@ -197,6 +200,13 @@ static void json(void **state)
 	assert_int_equal(things.n_list, 0);
 	assert_int_equal(things.number, 3);
 	assert_string_equal(things.word, "yes");
+	static const char *const texts[] = {"\"auto\"", "\"on\"", "\"off\"", "true", "false"};
+	for (unsigned i = 0; i < 5; i++) {
+		char object[40];
+		snprintf(object, sizeof(object), "{\"mode\":%s}", texts[i]);
+		assert_int_equal(read_json(object, false), 0);
+		assert_int_equal(things.mode, i < 3 ? i : i - 2);
+	}
 }
 
 static void json_refused(void **state)
@@ -242,7 +252,7 @@ static void help(void **state)
 	assert_string_equal(text, "  -s, --second         of the second command\n");
 	free(text);
 	out = open_memstream(&text, &size);
-	option_help(table + 8, 0, 16, out);
+	option_help(table + 9, 0, 16, out);
 	fclose(out);
 	assert_int_equal(strncmp(text, "  --list LETTER    letters; may be given again\n", 47), 0);
 	free(text);

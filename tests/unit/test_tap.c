@@ -13,6 +13,7 @@
 #include "tap/link_underlay.c"
 #include "tap/netns.c"
 #include "tap/tap.c"
+#include "tap/trial_frame.c"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -21,6 +22,7 @@
 #include <net/ethernet.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 
 /* After our own: cmocka makes a macro of fail(). */
@@ -978,6 +980,52 @@ static void test_descriptors(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* The second number behind the name counts packets. */
+static unsigned long long received(const char *ifname)
+{
+	unsigned long long packets = 0;
+	char line[512], name[IFNAMSIZ + 1];
+	FILE *file = fopen("/proc/thread-self/net/dev", "re");
+	assert_non_null(file);
+	snprintf(name, sizeof(name), "%s:", ifname);
+	while (fgets(line, sizeof(line), file)) {
+		char *at = strstr(line, name);
+		if (!at)
+			continue;
+		(void)strtoull(at + strlen(name), &at, 10);
+		packets = strtoull(at, NULL, 10);
+	}
+	fclose(file);
+	return packets;
+}
+
+/* A TAP that is down refuses a wrong virtio header with EINVAL and a right frame with EIO, and nobody receives it. */
+static void test_trial_frame(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	bool uso;
+	int fd = make_tap("vx0"), timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	assert_return_code(tap_set_offloads(fd, true, &uso), 0);
+	uint8_t nonsense[TAP_VNET_HEADER + 60] = {1, 1};
+	assert_int_equal(write(fd, nonsense, sizeof(nonsense)), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_false(trial_frame_refused(fd, PROTO_TCP));
+	assert_int_equal(errno, EIO);
+	assert_false(uso && trial_frame_refused(fd, PROTO_UDP));
+	assert_int_equal(errno, EIO);
+	assert_int_equal(received("vx0"), 0);
+	/* The frame is a good one: an interface that is up takes it. */
+	assert_done(link_setup("vx0", &plain, &why));
+	assert_false(trial_frame_refused(fd, PROTO_TCP));
+	assert_int_equal(received("vx0"), 1);
+	/* Writing to a timer is EINVAL, whatever it is. */
+	assert_true(trial_frame_refused(timer, PROTO_TCP));
+	assert_false(trial_frame_refused(-1, PROTO_TCP));
+	close(timer);
+	tap_destroy(fd);
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, enter_fresh, leave)
 
 int main(void)
@@ -1006,6 +1054,7 @@ int main(void)
 		FRESH(test_link_flush),
 		FRESH(test_link_vxlan),
 		FRESH(test_link_has_address),
+		FRESH(test_trial_frame),
 		FRESH(test_descriptors),
 	};
 

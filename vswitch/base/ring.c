@@ -577,8 +577,14 @@ static void ring_queue(struct ring *ring, struct io_uring_sqe *sqe, const struct
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx)
 {
 	struct io_uring_sqe *sqe = ring_get_sqe(ring);
+	tx->fd = fd;
 	io_uring_prep_sendmsg(sqe, fd, &tx->message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	ring_queue(ring, sqe, tx);
+}
+
+int ring_send_now(int fd, const struct msghdr *message)
+{
+	return sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)

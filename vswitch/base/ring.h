@@ -63,6 +63,7 @@ struct ring_tx {
 	struct virtio_net_hdr vnet;
 	uint8_t *bytes; /* room for the headers of this transmission, as many bytes as were asked for */
 	_Alignas(8) uint8_t control[RING_TX_CONTROL];
+	int fd; /* of ring_send(): the socket, for the `refused` call-back */
 	/* Notes of the caller, for the `refused` call-back. */
 	void *port;      /* the port whose counters include it */
 	void *remote;    /* the remote it goes to; NULL for a pod's TAP */
@@ -129,6 +130,12 @@ struct ring_tx *ring_tx(struct ring *ring, unsigned n_iov, unsigned n_bytes);
 /* Queues `tx` for a socket or for a TAP. message.msg_iovlen says how many of its pieces are filled. */
 void ring_send(struct ring *ring, int fd, struct ring_tx *tx);
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx);
+
+/*
+ * Sends `message` at once by a system call of its own, past the queue: the `refused` call-back may do that. 0, or a
+ * negative errno. Nothing waits.
+ */
+int ring_send_now(int fd, const struct msghdr *message);
 
 /* Hands everything queued to the kernel and reports refusals. The bytes of events stay the caller's. */
 void ring_push(struct ring *ring);

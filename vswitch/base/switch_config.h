@@ -36,12 +36,15 @@ int switch_check_name(const char *name, struct failure *why);
 /* Work that is left to the kernel, or done for many packets at once. The user can turn each off, and so can we. */
 struct switch_offloads {
 	bool tap_gso;      /* pods hand us super-frames and unfinished checksums */
-	bool udp_gso;      /* several datagrams leave in one send (UDP_SEGMENT) */
+	bool udp_gso;      /* several datagrams leave in one send (UDP_SEGMENT); in the options see udp_gso_choice */
 	bool udp_gro;      /* several arrive in one (UDP_GRO) */
 	bool trains;       /* runs of small frames of equal length leave in one send, too */
 	bool tap_gro;      /* segments that arrive together reach a pod as one super-frame */
 	bool underlay_tap; /* encapsulated super-frames leave whole by a TAP of our own (Linux 6.17); off by default */
 };
+
+/* Of the option udp-gso; `auto` is on but for kernels that garble trains (kernel.h). */
+enum udp_gso_choice { UDP_GSO_AUTO, UDP_GSO_ON, UDP_GSO_OFF };
 
 struct switch_options {
 	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS */
@@ -51,6 +54,7 @@ struct switch_options {
 	unsigned fdb_gateway_limit; /* learned entries a gateway may have */
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
 	unsigned spin; /* microseconds that a worker looks for work before it sleeps; 0: it sleeps at once */
+	enum udp_gso_choice udp_gso; /* decides on offloads.udp_gso */
 	struct switch_offloads offloads;
 };
 
@@ -77,6 +81,7 @@ struct gateway_config {
 	unsigned mtu; /* of the pods' TAPs, bytes; 0: what the path allows */
 	bool learning;
 	bool isolate;
+	bool clamp_mss;                               /* lower the MSS of TCP connections to what the MTU takes */
 	struct endpoint remotes[GATEWAY_MAX_REMOTES]; /* none: a hub, which learns its remotes */
 	size_t n_remotes;
 	struct prefix allow[GATEWAY_MAX_ALLOW]; /* of a hub: where it may learn remotes; none: anywhere */
@@ -85,7 +90,7 @@ struct gateway_config {
 
 #define GATEWAY_CONFIG_DEFAULT                                                                                         \
 	{                                                                                                              \
-		.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true                                          \
+		.port = VXLAN_DEFAULT_PORT, .learning = true, .isolate = true, .clamp_mss = true                       \
 	}
 
 /* A port as the user asked for it. */

@@ -13,6 +13,7 @@
 
 #include "tap/base/wire.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -207,6 +208,27 @@ int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_
 uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash)
 {
 	return underlay->family[family == AF_INET6].source_port[hash % underlay->sources];
+}
+
+static uint32_t socket_drops(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(info);
+	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &size) ? 0 : info[SK_MEMINFO_DROPS];
+}
+
+uint64_t underlay_overruns(struct underlay *underlay)
+{
+	uint64_t sum = 0;
+	for (int which = 0; which < UNDERLAY_FAMILIES; which++) {
+		for (unsigned i = 0; i < underlay->receivers; i++) {
+			int fd = underlay->family[which].receive[i];
+			uint32_t now = fd < 0 ? 0 : socket_drops(fd);
+			sum += now - underlay->dropped[which][i]; /* 32 bits, which may wrap */
+			underlay->dropped[which][i] = now;
+		}
+	}
+	return sum;
 }
 
 static int path_mtu(int fd, const struct sockaddr_storage *to)

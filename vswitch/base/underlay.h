@@ -40,6 +40,7 @@ struct underlay {
 	unsigned receivers, sources;
 	bool gro;
 	struct underlay_family family[UNDERLAY_FAMILIES];
+	uint32_t dropped[UNDERLAY_FAMILIES][SWITCH_MAX_WORKERS]; /* the receivers' overruns, when they were last read */
 };
 
 /*
@@ -56,6 +57,12 @@ int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_
 
 /* The UDP port of that socket, host order. */
 uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t family, uint64_t hash);
+
+/*
+ * Datagrams that did not fit the receivers' buffers since the last call, as the kernel counts them: what it had joined
+ * (UDP_GRO) is one. Control thread.
+ */
+uint64_t underlay_overruns(struct underlay *underlay);
 
 /* The path MTU to `to` as the kernel knows it, bytes of the outer IP packet, or a negative errno. Does not block. */
 int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to);

@@ -23,10 +23,11 @@
 #include "tap/tap.h"
 #include "vswitch/path/coalesce.h"
 #include "vswitch/path/decap.h"
+#include "vswitch/path/mail.h"
 
-/* Queues [vnet][pieces], `length` bytes of frame. */
+/* Queues [vnet][pieces], `length` bytes of a frame that was joined from `n_frames`. */
 static void write_tap(struct worker *worker, struct port *port, const struct virtio_net_hdr *vnet,
-		      const struct iovec *pieces, unsigned n, uint32_t length)
+		      const struct iovec *pieces, unsigned n, unsigned n_frames, uint32_t length)
 {
 	if (port->tap < 0) {
 		worker_drop(worker, port, NULL, DROP_TAP_DOWN);
@@ -36,7 +37,7 @@ static void write_tap(struct worker *worker, struct port *port, const struct vir
 	struct iovec *iov = tx->message.msg_iov;
 	tx->port = port;
 	tx->vnet = *vnet;
-	tx->count = 1;
+	tx->count = n_frames;
 	tx->total = tx->length = length;
 	iov[0] = (struct iovec){&tx->vnet, TAP_VNET_HEADER};
 	memcpy(&iov[1], pieces, n * sizeof(*pieces));
@@ -50,14 +51,14 @@ static void write_tap(struct worker *worker, struct port *port, const struct vir
 void deliver_whole(struct worker *worker, struct port *port, const struct frame *frame,
 		   const struct virtio_net_hdr *vnet)
 {
-	write_tap(worker, port, vnet, &(struct iovec){frame->data, frame->length}, 1, frame->length);
+	write_tap(worker, port, vnet, &(struct iovec){frame->data, frame->length}, 1, 1, frame->length);
 }
 
 static void deliver_alone(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)
 {
 	struct virtio_net_hdr vnet;
 	uint32_t length = decap_shape(frame, port->config.link.mtu, inner_gso, &vnet);
-	write_tap(worker, port, &vnet, &(struct iovec){frame->data, length}, 1, length);
+	write_tap(worker, port, &vnet, &(struct iovec){frame->data, length}, 1, 1, length);
 }
 
 /* Groups */
@@ -70,7 +71,7 @@ static void deliver_group(struct worker *worker, struct coalesce_group *group)
 		return;
 	}
 	uint32_t length = coalesce_finish(group, &vnet);
-	write_tap(worker, group->port, &vnet, group->pieces, group->count, length);
+	write_tap(worker, group->port, &vnet, group->pieces, group->count, group->count, length);
 }
 
 static void deliver_group_at(struct worker *worker, unsigned index)
@@ -92,9 +93,10 @@ static void deliver_groups_of(struct worker *worker, const struct port *port)
 static bool deliver_may_group(const struct worker *worker, const struct port *port, const struct frame *frame,
 			      uint32_t inner_gso)
 {
-	bool udp = frame->protocol == PROTO_UDP;
-	return worker->vs->offloads.tap_gro && !inner_gso && !frame_is_group(frame) && !(udp && !port->takes_uso) &&
-	       frame->ip_end - frame->l3 <= port->config.link.mtu && coalesce_can_start(frame);
+	bool refused = frame->protocol == PROTO_UDP ? !port->takes_uso : port->refuses_tso;
+	return worker->vs->offloads.tap_gro && !inner_gso && !frame_is_group(frame) && !refused &&
+	       !ban_holds(&port->gro_ban, worker->now) && frame->ip_end - frame->l3 <= port->config.link.mtu &&
+	       coalesce_can_start(frame);
 }
 
 void deliver_segment(struct worker *worker, struct port *port, const struct frame *frame, uint32_t inner_gso)
@@ -130,5 +132,14 @@ void deliver_refused(struct worker *worker, const struct ring_tx *tx, int error)
 	struct port_counters *counters = &port->counters[worker->index];
 	uncount(&counters->tx_frames, 1);
 	uncount(&counters->tx_bytes, tx->length);
-	worker_drop(worker, port, NULL, error == -EIO ? DROP_TAP_DOWN : DROP_TAP_FAILED);
+	for (uint32_t i = 0; i < tx->count; i++)
+		worker_drop(worker, port, NULL, error == -EIO ? DROP_TAP_DOWN : DROP_TAP_FAILED);
+	/*
+	 * Only for what we have joined: another pod's super-frame may be refused for what that pod made of it. The
+	 * bytes are gone, as a TAP's refusal is reported late; from now on segments are delivered as they come.
+	 */
+	if (error == -EINVAL && tx->count > 1 && ban_impose(&port->gro_ban, error, worker->now)) {
+		atomic_store(&worker->vs->banned, true);
+		mail_wake_control(worker);
+	}
 }

@@ -24,7 +24,10 @@ void deliver_segment(struct worker *worker, struct port *port, const struct fram
 /* Queues every group that is still held. At the end of a round. */
 void deliver_all_held(struct worker *worker);
 
-/* For a frame that the TAP refused: takes the counters back and counts the drop. */
+/*
+ * For a frame that the TAP refused: takes the counters back and counts the drop, once for each frame that was joined.
+ * A kernel that refuses what was joined gets frames as they come for a while (ban.h).
+ */
 void deliver_refused(struct worker *worker, const struct ring_tx *tx, int error);
 
 #endif

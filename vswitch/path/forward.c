@@ -19,6 +19,8 @@
 #include "vswitch/path/encap.h"
 #include "vswitch/path/icmp.h"
 #include "vswitch/path/mail.h"
+#include "vswitch/path/mss.h"
+#include "vswitch/path/refused_train.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/path/train.h"
 
@@ -44,12 +46,34 @@ static bool is_ping(const struct frame *frame)
 	       frame->data[frame->l4] == ICMP_ECHO;
 }
 
+/* RFC 9293, section 3.7.1. Only a SYN pays for more than this look. */
+static bool is_syn(const struct frame *frame)
+{
+	return frame->protocol == PROTO_TCP && frame->l4 && (uint32_t)frame->l4 + TCP_HEADER <= frame->ip_end &&
+	       frame->data[frame->l4 + TCP_FLAGS] & TCP_SYN;
+}
+
+/* A pod may have raised its interface's MTU, so it is ours that counts, and the gateway's if that is less. */
+static void forward_clamp(const struct port *port, const struct packet *packet)
+{
+	const struct gateway *gateway = port->gateway;
+	const struct frame *frame = &packet->frame;
+	if (!is_syn(frame) || !gateway || !gateway->config.clamp_mss)
+		return;
+	unsigned mtu = port->config.link.mtu, most = gateway->config.mtu;
+	bool partial = packet->from_pod ? packet->super : frame_checksum_is_partial(frame);
+	(void)mss_clamp(frame, most && most < mtu ? most : mtu, partial);
+}
+
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)
 {
 	if (atomic_load_explicit(&port->deaf_until, memory_order_relaxed) >= worker->now && is_ping(&packet->frame)) {
 		worker_drop(worker, port, NULL, DROP_ADDRESS_CHECK);
 		return;
 	}
+	/* A frame for a group has more than one receiver, and is never a SYN that counts. */
+	if (!frame_is_group(&packet->frame))
+		forward_clamp(port, packet);
 	if (packet->from_pod)
 		deliver_whole(worker, port, &packet->frame, &packet->vnet);
 	else
@@ -311,6 +335,8 @@ void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, u
 	count(&counters->rx_bytes, length - TAP_VNET_HEADER);
 	memcpy(&packet.vnet, data, TAP_VNET_HEADER);
 	enum drop reason = forward_check_frame(port, data + TAP_VNET_HEADER, length - TAP_VNET_HEADER, &packet);
+	if (reason == DROP_NONE)
+		forward_clamp(port, &packet);
 	if (reason != DROP_NONE) {
 		worker_drop(worker, port, NULL, reason);
 	} else if (frame_is_group(&packet.frame)) {
@@ -482,7 +508,8 @@ void forward_from_network(struct worker *worker, const struct underlay *underlay
  *    forward_finish()                 ring_flush()                      forward_replies()
  *    groups and trains  -> queued ->  the kernel takes or refuses  ->   ICMP errors -> queued -> ring_flush()
  *                                         |
- *                                         +-- a send: now, with its frame      -> forward_refused()
+ *                                         +-- a send: now, with its frame      -> forward_refused(); a train
+ *                                         |                                       singly (refused_train.c)
  *                                         +-- a TAP write: by task work, which
  *                                             may be after the flush, without  -> forward_refused()
  *                                             its frame (tx->frame is NULL)
@@ -514,16 +541,6 @@ static void note_too_big(struct worker *worker, struct port *port, const struct 
 		worker->n_replies++;
 }
 
-/*
- * Whether this shows that a kernel or device cannot cut trains: then the control thread turns them off altogether.
- * Refusals in a pod's own namespace do not count, as a pod could provoke them and slow down all the others.
- */
-static bool is_train_refused(const struct ring_tx *tx, const struct port *port, int error)
-{
-	return tx->count > 1 && !port->underlay && !tx->by_tap &&
-	       (error == -EIO || error == -EINVAL || error == -EOPNOTSUPP);
-}
-
 void forward_refused(void *context, const struct ring_tx *tx, int error)
 {
 	struct worker *worker = context;
@@ -532,23 +549,23 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 		deliver_refused(worker, tx, error);
 		return;
 	}
+	uint64_t bytes;
+	uint32_t sent = refused_train_send(worker, tx, &error, &bytes);
 	struct gateway_counters *counters = &port->gateway->counters[worker->index];
-	uncount(&counters->tx_datagrams, tx->count);
-	uncount(&counters->tx_bytes, tx->total);
+	uncount(&counters->tx_datagrams, tx->count - sent);
+	uncount(&counters->tx_bytes, tx->total - bytes);
+	if (sent == tx->count)
+		return;
 	enum drop reason = error == -EMSGSIZE                      ? DROP_TOO_BIG
 			   : error == -EAGAIN || error == -ENOBUFS ? DROP_SEND_FULL
 								   : DROP_SEND_FAILED;
-	for (uint32_t i = 0; i < tx->count; i++)
+	for (uint32_t i = sent; i < tx->count; i++)
 		worker_drop(worker, port, NULL, reason);
 	/* EINVAL is about this frame; another one may be fine. Every other error would meet all of them. */
 	if (tx->by_tap && error != -EINVAL)
 		egress_refused(&((struct remote *)tx->remote)->egress);
 	if (reason == DROP_TOO_BIG)
 		note_too_big(worker, port, tx->remote, tx);
-	if (is_train_refused(tx, port, error)) {
-		atomic_store(&worker->vs->trains_refused, true);
-		mail_wake_control(worker);
-	}
 }
 
 void forward_replies(struct worker *worker)

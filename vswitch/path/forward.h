@@ -11,6 +11,7 @@
  *    frame.c      frame_parse() finds the headers                         runt vlan bad_source
  *    forward.c    may this port send this frame?                          foreign_source reserved_mac detached loop
  *    segment.c    segment_plan(): fill the checksum in, or plan the cuts  bad_vnet
+ *    mss.c        of a SYN: lower the segment size that it asks for
  *                     |
  *                 struct packet
  *                     |
@@ -45,6 +46,7 @@
  *    frame.c      frame_ecn_decapsulate()                                 ecn
  *    forward.c    deliver_from_network(): group address: every port,
  *                     | else fdb_lookup()                                 unknown_destination
+ *    mss.c            | of a SYN: lower the segment size that it asks for
  *    deliver.c    held in a group with its flow's neighbours (coalesce.c)
  *                     |
  *                 ring_write() on the pod's TAP                           tap_down tap_failed

@@ -27,6 +27,7 @@
 #include "vswitch/base/ring.h"
 #include "vswitch/base/switch_config.h"
 #include "vswitch/base/underlay.h"
+#include "vswitch/path/ban.h"
 #include "vswitch/path/coalesce.h"
 #include "vswitch/path/stray.h"
 #include "vswitch/path/underlay_tap.h"
@@ -64,6 +65,7 @@ struct remote {
 	uint16_t local_hub; /* the hub on this node that it stands for, served without the network; 0: none */
 	bool learned;
 	_Atomic uint32_t seen; /* seconds; learned ones */
+	struct ban train_ban;  /* of trains to it on the host underlay (refused_train.h) */
 	struct egress egress;
 };
 
@@ -121,8 +123,11 @@ struct port {
 	int tap;                   /* -1: gone */
 	int tap_watch;             /* handle, -1: none */
 	bool takes_uso;            /* its kernel knows UDP super-frames (Linux 6.2) */
+	bool refuses_tso;          /* its TAP refused a super-frame of TCP when it was made (trial_frame.h) */
+	struct ban gro_ban;        /* of super-frames that we have coalesced for it */
 	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
+	struct ban train_ban; /* of trains by the port's own underlay (refused_train.h) */
 	/*
 	 * The addresses that the namespace had before the port was made: a hub on the pod underlay is known by them.
 	 * They are never read again, as a pod could give itself the address of another gateway and take its traffic. An
@@ -137,7 +142,9 @@ struct port {
 	_Atomic uint32_t deaf_until;
 	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
 	struct port_counters *counters; /* one a worker */
-	struct port *next;              /* in the order of creation */
+	uint64_t tap_dropped;           /* the kernel's count of frames that its TAP lost, when it was last read */
+	uint64_t tap_overruns, socket_overruns; /* drops that the kernel counted (overruns.h) */
+	struct port *next;                      /* in the order of creation */
 };
 
 /* The host underlay of one UDP port, and the handles with which each worker watches its sockets. */
@@ -259,7 +266,8 @@ static inline uint64_t counted(const uint64_t *counter)
 struct vswitch {
 	struct switch_options options;
 	struct switch_offloads offloads; /* what is in force: the options, less what the kernel refused */
-	atomic_bool trains_refused;      /* set by a worker when the kernel refused a train */
+	bool trains_garbled;             /* offloads.udp_gso is off because of the kernel's version */
+	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
 	struct underlay_tap *underlay_tap; /* NULL: there is none, and every datagram takes the sockets */
@@ -288,7 +296,8 @@ struct vswitch {
 	switch_listener *listener;
 	void *listener_context;
 	struct switch_feature features[16];
-	uint32_t started, ticked, expired_at; /* seconds of the monotonic clock */
+	uint64_t tap_overruns, socket_overruns; /* of all ports, also of those that are gone, and of hosts */
+	uint32_t started, ticked, expired_at;   /* seconds of the monotonic clock */
 };
 
 #define ATTENTION_OTHER UINT32_MAX

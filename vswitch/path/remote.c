@@ -30,6 +30,7 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 		remote->local_hub = 0;
 		remote->learned = learned;
 		egress_reset(&remote->egress);
+		ban_lift(&remote->train_ban);
 		atomic_store_explicit(&remote->seen, clock_seconds(), memory_order_relaxed);
 		gateway->remotes[n] = remote;
 		atomic_store_explicit(&gateway->n_remotes, n + 1, memory_order_release);

@@ -17,6 +17,7 @@
 
 #include "tap/base/wire.h"
 #include "vswitch/path/model.h"
+#include "vswitch/path/refused_train.h"
 
 #include <netinet/udp.h>
 
@@ -111,6 +112,13 @@ static void train_queue(struct worker *worker, struct ring_tx *tx, const struct 
 		train_queue_socket(worker, tx, flow, size);
 }
 
+/* By the underlay TAP it is not the socket that cuts, nor its device that refused. */
+static bool train_may_leave(const struct worker *worker, const struct train_flow *flow)
+{
+	return worker->vs->offloads.udp_gso &&
+	       (flow->by_tap || !ban_holds(train_ban(flow->port, (struct remote *)flow->remote), worker->now));
+}
+
 static void train_close(struct worker *worker, struct train *train)
 {
 	if (!train->count)
@@ -163,7 +171,7 @@ void train_add(struct worker *worker, const struct train_flow *flow, uint8_t *da
 	}
 	train->datagrams[train->count++] = (struct iovec){datagram, length};
 	train->total += length;
-	if (length < train->size || !worker->vs->offloads.trains || !worker->vs->offloads.udp_gso)
+	if (length < train->size || !worker->vs->offloads.trains || !train_may_leave(worker, flow))
 		train_close(worker, train);
 }
 
@@ -219,7 +227,7 @@ void train_add_super(struct worker *worker, const struct train_flow *flow, const
 		return;
 	}
 	uint32_t datagram = VXLAN_HEADER + plan->headers + plan->size;
-	unsigned most = worker->vs->offloads.udp_gso && datagram < TRAIN_BYTES ? TRAIN_BYTES / datagram : 1;
+	unsigned most = train_may_leave(worker, flow) && datagram < TRAIN_BYTES ? TRAIN_BYTES / datagram : 1;
 	if (most > TRAIN_FRAMES)
 		most = TRAIN_FRAMES;
 	for (unsigned from = 0; from < plan->count; from += most)

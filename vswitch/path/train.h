@@ -7,8 +7,8 @@
  * while it handles the events of a round, and queues all of them before the round ends, so nothing waits for more to
  * come.
  *
- * With `trains` or `udp_gso` off, every datagram leaves alone. The underlay TAP takes trains as the sockets do, but
- * super-frames leave it whole.
+ * With `trains` or `udp_gso` off, or where a train was refused (refused_train.h), every datagram leaves alone. The
+ * underlay TAP takes trains as the sockets do, but super-frames leave it whole.
  *
  * Only the worker that owns the trains may call these.
  */
