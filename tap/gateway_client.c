@@ -551,7 +551,7 @@ int gateway_client_retune(struct gateway_client *client, unsigned probe, const s
 		probe_timer_restart(&client->path, now);
 	}
 	if (probe < client->config.probe)
-		client->arp.due = now;
+		probe_timer_restart(&client->arp, now);
 	client->config.probe = probe;
 	client->state = compute_state(client);
 	return 0;

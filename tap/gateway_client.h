@@ -99,8 +99,9 @@ void gateway_client_moved(struct gateway_client *client, uint64_t now);
 
 /*
  * In the pod's namespace: from now on probes in other intervals, or another target (PATH_NONE: none). `probe` is not 0,
- * and was not before. A new target is asked from the beginning: the state may become CLIENT_PROBING, without an event.
- * The descriptors of gateway_client_fds() may change. On error nothing has changed.
+ * and was not before. A new target, and with a shorter interval the router, are asked from the beginning: the state may
+ * become CLIENT_PROBING, without an event. The descriptors of gateway_client_fds() may change. On error nothing has
+ * changed.
  */
 int gateway_client_retune(struct gateway_client *client, unsigned probe, const struct path_target *target, uint64_t now,
 			  struct failure *why);
