@@ -137,8 +137,8 @@ static uint64_t seed_for(const struct mac *mac, uint64_t now)
 }
 
 /* Opens the socket for answers of `target`; *out is -1 when there is none to ask. */
-static int open_path(const struct gateway_client *client, const struct path_target *target, uint64_t now,
-		     struct path_probe *questions, int *out)
+static int open_path_socket(const struct gateway_client *client, const struct path_target *target, uint64_t now,
+			    struct path_probe *questions, int *out)
 {
 	struct sock_filter code[PATH_FILTER];
 
@@ -537,7 +537,7 @@ int gateway_client_retune(struct gateway_client *client, unsigned probe, const s
 	char ifname[IF_NAMESIZE] = "?";
 	int fd = client->path_fd;
 	bool same = path_target_equal(target, &client->config.target);
-	int error = same ? 0 : open_path(client, target, now, &questions, &fd);
+	int error = same ? 0 : open_path_socket(client, target, now, &questions, &fd);
 
 	(void)if_indextoname((unsigned)client->ifindex, ifname);
 	if (error)
@@ -577,7 +577,7 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 	if (!error && (config->dhcp || config->probe))
 		error = open_arp(client);
 	if (!error)
-		error = open_path(client, &config->target, now, &client->questions, &client->path_fd);
+		error = open_path_socket(client, &config->target, now, &client->questions, &client->path_fd);
 	if (error) {
 		gateway_client_close(client);
 		return gateway_client_refuse(error, ifname, why);

@@ -14,8 +14,9 @@
  * Who is elected stays that, whatever comes, while it answers. A pod may have a fault of its own; so another one, whose
  * router does answer, takes over from one that has been silent for a while. A verdict stands until the next one.
  *
- * An endpoint that is down is remembered for ATTACHMENT_SUSPICION after the last pod has left it: pods that start
- * meanwhile go elsewhere. After an agent's start, the port that has the target already is the one.
+ * When all have left an endpoint that is down, nobody asks there any more. For PATH_SUSPICION pods go elsewhere; then
+ * it is as good as one that nothing is known of. The metric shows it for a while longer. After an agent's start, the
+ * port that has the target already is the one.
  */
 #include "control/kube/reconciler_internal.h"
 
@@ -23,8 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OFFICE_SHORT 2000 /* ms for which a prober has time for its router's answer */
-#define OFFICE_LONG 15000 /* ms for which one whose router does answer has time for the target's */
+#define PATH_SUSPICION 15000 /* ms for which an endpoint that was found down is left alone */
+#define OFFICE_SHORT 2000    /* ms for which a prober has time for its router's answer */
+#define OFFICE_LONG 15000    /* ms for which one whose router does answer has time for the target's */
 
 bool gateway_path_is_watched(const struct gateway_spec *spec)
 {
@@ -141,7 +143,7 @@ void gateway_path_note(struct reconciler *reconciler, const struct attachment *a
 	if (!strcmp(state, "lost")) {
 		path->verdict = PATH_DOWN;
 		path->lacks_router = strcmp(attachment_client(attachment, "lacks"), "path") != 0;
-		path->suspected_until = reconciler->now + ATTACHMENT_SUSPICION;
+		path->down_at = reconciler->now;
 	}
 	path->news = path->news || path->verdict != was;
 }
@@ -158,14 +160,16 @@ bool gateway_path_next(struct reconciler *reconciler, char at[static NAMES_SIZE]
 	return true;
 }
 
-bool gateway_path_suspects(const struct reconciler *reconciler, const struct gateway_spec *spec,
-			   const struct address *endpoint)
+enum path_verdict gateway_path_verdict(const struct reconciler *reconciler, const struct gateway_spec *spec,
+				       const struct address *endpoint)
 {
 	char at[NAMES_SIZE], address[ADDRESS_TEXT];
 	if (gateway_name(at, spec->namespace, spec->name, address_format(endpoint, address)))
-		return false;
+		return PATH_UNKNOWN;
 	const struct gateway_path *path = gateway_path_find(reconciler, at);
-	return path && path->verdict == PATH_DOWN && path->suspected_until > reconciler->now;
+	if (!path || (path->verdict == PATH_DOWN && reconciler->now - path->down_at >= PATH_SUSPICION))
+		return PATH_UNKNOWN;
+	return path->verdict;
 }
 
 static bool gateway_path_is_used(const struct reconciler *reconciler, const struct gateway_path *path)
@@ -180,7 +184,8 @@ void gateway_path_sweep(struct reconciler *reconciler)
 {
 	for (struct gateway_path *path = reconciler->paths, *next; path; path = next) {
 		next = path->next;
-		if (!gateway_path_is_used(reconciler, path) && path->suspected_until <= reconciler->now)
+		if (!gateway_path_is_used(reconciler, path) &&
+		    (path->verdict != PATH_DOWN || reconciler->now - path->down_at >= ATTACHMENT_SUSPICION))
 			gateway_path_drop(reconciler, path);
 	}
 }

@@ -37,30 +37,45 @@ static uint64_t endpoint_rank(const struct attachment *attachment, const struct 
 	return XXH3_64bits_withSeed(text, strlen(text), XXH3_64bits(attachment->pod, strlen(attachment->pod)));
 }
 
-/* Stays at its endpoint while that is ready and answers; else the best one that is not suspected. */
+/* What is known of an endpoint, from the worst on. */
+enum standing {
+	STANDING_BAD,  /* it did not answer lately, or forwards nothing */
+	STANDING_FAIR, /* it did not answer this pod lately, and forwards for another one of this node */
+	STANDING_GOOD,
+};
+
+static enum standing endpoint_standing(const struct reconciler *reconciler, const struct attachment *attachment,
+				       const struct gateway_spec *spec, const struct address *address)
+{
+	enum path_verdict path = gateway_path_verdict(reconciler, spec, address);
+	if (path == PATH_DOWN)
+		return STANDING_BAD;
+	if (!attachment_suspects(attachment, address, reconciler->now))
+		return STANDING_GOOD;
+	return path == PATH_UP ? STANDING_FAIR : STANDING_BAD;
+}
+
+/* Stays at its endpoint while that is ready and none is better; else the best one, by its rank among equals. */
 static const struct cluster_endpoint *endpoint_pick(const struct reconciler *reconciler,
 						    const struct attachment *attachment,
 						    const struct gateway_spec *spec,
 						    const struct cluster_endpoint *list, size_t n)
 {
 	const struct cluster_endpoint *best = NULL, *present = NULL;
-	bool present_suspected = false;
+	enum standing best_is = STANDING_BAD, present_is = STANDING_BAD;
 	for (size_t i = 0; i < n; i++) {
-		bool is_present = address_equal(&list[i].address, &attachment->endpoint);
-		bool suspected = attachment_suspects(attachment, &list[i].address, reconciler->now) ||
-				 gateway_path_suspects(reconciler, spec, &list[i].address);
-		if (is_present) {
+		enum standing is = endpoint_standing(reconciler, attachment, spec, &list[i].address);
+		if (address_equal(&list[i].address, &attachment->endpoint)) {
 			present = &list[i];
-			present_suspected = suspected;
+			present_is = is;
 		}
-		if (suspected)
+		if (best && (is < best_is ||
+			     (is == best_is && endpoint_rank(attachment, &list[i]) <= endpoint_rank(attachment, best))))
 			continue;
-		if (!best || endpoint_rank(attachment, &list[i]) > endpoint_rank(attachment, best))
-			best = &list[i];
+		best = &list[i];
+		best_is = is;
 	}
-	if (present && (!best || !present_suspected))
-		return present;
-	return best ? best : n ? &list[0] : NULL;
+	return present && present_is >= best_is ? present : best;
 }
 
 /* Whether the pod that asks for all of the node has no answer, so that a ready port must not be used; says why then. */
@@ -144,7 +159,9 @@ static void check_silence(struct reconciler *reconciler, struct attachment *atta
 		attachment->silent = reconciler->now;
 	if (!lost && reconciler->now - attachment->silent < SILENCE_LIMIT)
 		return;
-	attachment_suspect(attachment, reconciler->now);
+	/* What was found for all pods is remembered for all, and less long. */
+	if (!path || path->verdict != PATH_DOWN)
+		attachment_suspect(attachment, reconciler->now);
 	if (attachment->attached && !attachment->lost)
 		report_lost(reconciler, attachment);
 }

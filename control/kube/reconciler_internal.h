@@ -52,10 +52,10 @@ struct gateway_path {
 	char target[PATH_TARGET_TEXT];
 	struct address endpoint;
 	enum path_verdict verdict;
-	bool lacks_router;        /* when it is down: not even ARP is answered */
-	bool news;                /* the verdict has changed, and not all of its pods have been told */
-	uint64_t elected;         /* ms, when the prober was */
-	uint64_t suspected_until; /* ms */
+	bool lacks_router; /* when it is down: not even ARP is answered */
+	bool news;         /* the verdict has changed, and not all of its pods have been told */
+	uint64_t elected;  /* ms, when the prober was */
+	uint64_t down_at;  /* ms, when it was last found down */
 };
 
 struct reconciler {
@@ -160,9 +160,9 @@ void gateway_path_note(struct reconciler *reconciler, const struct attachment *a
 /* Fills in the next endpoint whose verdict is news to its pods. */
 bool gateway_path_next(struct reconciler *reconciler, char at[static NAMES_SIZE]);
 
-/* Whether it was found down lately. */
-bool gateway_path_suspects(const struct reconciler *reconciler, const struct gateway_spec *spec,
-			   const struct address *endpoint);
+/* What was found at that endpoint; PATH_UNKNOWN: nothing lately. */
+enum path_verdict gateway_path_verdict(const struct reconciler *reconciler, const struct gateway_spec *spec,
+				       const struct address *endpoint);
 
 /* Forgets endpoints that nobody is at, and that are not suspected any more; all of them. */
 void gateway_path_sweep(struct reconciler *reconciler);

@@ -84,6 +84,8 @@ now=$(remote_of t-apps one)
 sleep 3
 same "nobody goes back" "$now" "$(remote_of t-apps one)"
 
+# What was found dead is tried again after 15 s: then it is somewhere to go.
+sleep 16
 # Dead altogether, and nobody of Kubernetes notices: its readiness probe looks for the device and for dnsmasq.
 fast_begin one
 inside "$now" /usr/sbin/ip link set vxlan0 down

@@ -1264,6 +1264,19 @@ static bool asks(struct fixture *f, const char *port)
 	       json_integer_value(json_object_get(port_of(f, port), "probe_interval")) == 100;
 }
 
+static unsigned ports_at(struct fixture *f, const char *gateway)
+{
+	const char *key;
+	json_t *port;
+	unsigned n = 0;
+
+	json_object_foreach(f->p.ports, key, port)
+	{
+		n += !strcmp(fake_text(port, "gateway"), gateway);
+	}
+	return n;
+}
+
 static bool asks_nothing(struct fixture *f, const char *port)
 {
 	return !strcmp(fake_text(port_of(f, port), "probe_target"), "none") &&
@@ -1369,11 +1382,15 @@ static void all_leave_what_forwards_nothing(void **state)
 	/* Not back, when the second is lost as well: both are suspected. */
 	podswitchd_path(&f->p, SECOND, "lost");
 	hear_news(f, asks(f, TV) ? TV : RADIO, "port.lost");
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 		turn(f, RECONCILER_PERIOD);
 	assert_string_equal(place_of(f, TV), SECOND);
 	assert_string_equal(place_of(f, RADIO), SECOND);
 	assert_string_equal(check(f, C2, "radio"), "lost");
+	/* After a while one of them tries the first again; as that is no better, the others stay. */
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(ports_at(f, FIRST), 1);
+	assert_int_equal(ports_at(f, SECOND), 7);
 	/* What answers again is noticed there. */
 	podswitchd_path(&f->p, SECOND, "ready");
 	turn(f, RECONCILER_PERIOD);
@@ -1427,6 +1444,34 @@ static void pod_that_asks_is_at_fault(void **state)
 	assert_string_equal(check(f, C2, "radio"), "ready");
 	assert_string_equal(check(f, C1, "tv"), "lost");
 	assert_string_equal(paths_of(f), "media/vpn@10.244.2.7 up|");
+}
+
+/* What did not answer this pod a while ago, and does forward for another one, is better than what forwards nothing. */
+static void suspect_is_better_than_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	char name[32], container[32], first[NAMES_SIZE];
+
+	put_service("vpn", WATCHED);
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	make_ready(f);
+	strcpy(first, place_of(f, TV));
+	for (int i = 0; i < 9 && !ports_at(f, other_than(first)); i++) {
+		snprintf(name, sizeof(name), "new%d", i);
+		snprintf(container, sizeof(container), "d%dd%dd%dd%dd%dd%d", i, i, i, i, i, i);
+		put_pod("media", name, name, ASKS_VPN);
+		turn(f, 1);
+		assert_string_equal(add(f, container, name), "ready");
+	}
+	assert_int_equal(ports_at(f, other_than(first)), 1);
+	struct suspect *suspect = &reconciler_find(f->attach, TV)->suspects[0];
+	address_parse(strchr(other_than(first), '@') + 1, &suspect->address);
+	suspect->until = f->now + ATTACHMENT_SUSPICION;
+	podswitchd_path(&f->p, first, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(place_of(f, TV), other_than(first));
+	assert_string_equal(check(f, C1, "tv"), "ready");
 }
 
 /* A node has many pods: not even a pause after a long pass may keep them there. */
@@ -2144,6 +2189,7 @@ int main(void)
 		TEST(all_leave_what_forwards_nothing),
 		TEST(single_endpoint_forwards_nothing),
 		TEST(pod_that_asks_is_at_fault),
+		TEST(suspect_is_better_than_nothing),
 		TEST(pods_leave_during_a_pause),
 		TEST(removed_before_it_is_ready),
 		TEST(removed_before_it_is_asked_for),
