@@ -114,16 +114,14 @@ static int open_arp(struct gateway_client *client)
 /* As the calling thread's namespace has them; the kernel's default when they cannot be read. */
 static struct path_ports free_ports(void)
 {
-	unsigned low = 32768, high = 60999;
+	char text[64] = "", *end = text;
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	bool got = file && fgets(text, sizeof(text), file);
 
-	if (file && fscanf(file, "%u %u", &low, &high) != 2) {
-		low = 32768;
-		high = 60999;
-	}
 	if (file)
 		fclose(file);
-	return path_ports_beside(low, high);
+	unsigned long low = strtoul(text, &end, 10), high = strtoul(end, NULL, 10);
+	return got && low && high ? path_ports_beside((unsigned)low, (unsigned)high) : path_ports_beside(32768, 60999);
 }
 
 static uint64_t seed_for(const struct mac *mac, uint64_t now)

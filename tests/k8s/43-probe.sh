@@ -13,7 +13,7 @@ block() { inside "$1" iptables -I FORWARD -j DROP; }
 unblock() { inside "$1" iptables -D FORWARD -j DROP; }
 
 fast_begin() { # fast_begin POD: twenty packets a second through the gateway
-	in_pod t-apps "$1" sh -c "setsid ping -i 0.05 $THERE >/log/ping 2>&1 & echo \$! >/log/ping.pid"
+	in_pod t-apps "$1" sh -c "setsid ping -i 0.05 ${THERE:?} >/log/ping 2>&1 & echo \$! >/log/ping.pid"
 	poll 10 in_pod t-apps "$1" grep -q 'seq=20 ' /log/ping || die "no ping from $1: $(in_pod t-apps "$1" tail -n 3 /log/ping)"
 }
 fast_end() { # fast_end POD: the longest time without an answer, ms
@@ -71,9 +71,10 @@ block "$second"
 check "both are dead: an Event says so" poll 10 lost_again "$lost"
 same "the metrics, too" "0 0" "$(up "$N1" "$first") $(up "$N1" "$second")"
 client t-apps waits "$N1" gateway=vpn.t-one
+there=$(remote_of t-apps one)
 sleep 3
 check "a new pod does not start" asleep t-apps waits
-same "nobody runs to and fro" "$second" "$(remote_of t-apps one)"
+same "nobody runs to and fro" "$there" "$(remote_of t-apps one)"
 unblock "$first"
 unblock "$second"
 begin
@@ -88,7 +89,7 @@ same "nobody goes back" "$now" "$(remote_of t-apps one)"
 sleep 16
 # Dead altogether, and nobody of Kubernetes notices: its readiness probe looks for the device and for dnsmasq.
 fast_begin one
-inside "$now" /usr/sbin/ip link set vxlan0 down
+inside "$now" iptables -I INPUT -p udp -j DROP
 check "it answers nothing any more: it is left" poll 5 remote_is_not t-apps one "$now"
 short "with a gap of less than a second" "$(fast_end one)"
 check "no other pod of the node stays there" poll 5 left "$N1" "$now"

@@ -4,6 +4,7 @@
 #
 #     pod1, pod2 ~~ podswitchd ~~ gwa  172.16.0.1 --- masquerades --- i0 10.9.1.1 ---.
 #                             '~~ gwb  172.16.0.1 --- masquerades --- i0 10.9.2.1 ---+-- net  198.51.100.1, TCP 443 listens
+# shellcheck disable=SC2119 # daemon takes options, or none
 . "$(dirname "$0")/lib.sh"
 
 behind() { # behind NAME NUMBER: the gateway forwards to the namespace net
@@ -81,7 +82,8 @@ same "nothing else is asked" null "$(client pod1 probe)"
 stops gwa
 same "so it does not notice" ready "$(client pod1 state)"
 ctl port set pod1 --probe-interval 200 --probe-target icmp:198.51.100.1
-soon "with a target it does" "lost path" eval 'echo "$(client pod1 state) $(client pod1 lacks)"'
+soon "with a target it does" lost client pod1 state
+same "and says what is missing" path "$(client pod1 lacks)"
 stop
 daemon
 soon "also after podswitchd has started again" "icmp:198.51.100.1 lost" eval 'client pod1 probe | jq -r "\"\(.target) \(.state)\""'
