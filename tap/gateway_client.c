@@ -2,8 +2,7 @@
 /*
  * gateway_client.c - a port as a client of its gateway: its lease, and whether the router answers
  *
- * Two packet sockets on the TAP, opened in the pod's network namespace. A socket stays in the namespace in which it was
- * made, so nobody has to enter that again.
+ * Up to three packet sockets on the TAP, opened in the pod's network namespace, which nobody has to enter again.
  *
  *    config      lease   router answers      state
  *    neither                                 CLIENT_OFF
@@ -13,6 +12,8 @@
  *                or      yes                 CLIENT_READY
  *                static  missed 3 probes     CLIENT_LOST
  *
+ * With a target behind the router, "answers" means both: the router, then the target.
+ *
  * The DHCP socket is bound to IPv4 only while an answer is expected. Otherwise it is bound to an ethertype that nobody
  * sends (IDLE), so that the pod's traffic does not run through its filter. Protocol 0 would not do: bind(2) then leaves
  * the protocol as it was. Binding waits for an RCU grace period. So it is delayed by LINGER: when many pods start at
@@ -20,8 +21,11 @@
  *
  * The router is probed by ARP requests (RFC 826), broadcast from the pod's own MAC and address. They also keep the
  * gateway's entry for its client alive (a kernel vxlan device forgets after 300 s), and their answers show the pod's
- * kernel when the router's MAC has changed. An unanswered probe is repeated every second; three misses mean lost. A
- * lost router is probed every second, and after a while every fourth, so that its return is noticed within five.
+ * kernel when the router's MAC has changed. probe_timer.h says when they are sent.
+ *
+ * A router that answers may forward nothing. With config.target, an address behind it is asked as well, by frames that
+ * look as if the pod had sent them (path_probe.h), while the router answers. The third socket is for what comes back.
+ * It is bound to IPv4 for as long as there is a target, so all that the pod receives runs through its filter.
  *
  * A new lease is checked before it is used: CHECKS ARP probes for its address. On a VXLAN network whose gateway is a
  * kernel device they reach that gateway alone, which answers for its own addresses and those it is a proxy for.
@@ -33,55 +37,39 @@
  */
 #include "tap/gateway_client.h"
 
+#include "tap/arp_probe.h"
+#include "tap/base/clock.h"
 #include "tap/base/wire.h"
+#include "tap/packet_socket.h"
+#include "tap/path_probe.h"
+#include "tap/probe_timer.h"
 
-#include <linux/filter.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SECOND 1000ULL /* ms */
 #define NEVER UINT64_MAX
-#define MISSES 3
-#define LOST_EAGER 30 /* probes of a lost router until they become rarer */
-#define LOST_WAIT (4 * SECOND)
-#define LINGER (5 * SECOND)
-#define CHECKS 2       /* ARP probes for the address of a new lease */
-#define CHECK_WAIT 50  /* ms after each; RFC 5227 has seconds, for links on which hosts sleep */
-#define BATCH 16       /* frames read from a socket in one turn */
-#define FRAME_MAX 2048 /* bytes; our ARP and DHCP frames are not longer */
-#define RECEIVE_BUFFER 32768
+#define LINGER 5000   /* ms */
+#define CHECKS 2      /* ARP probes for the address of a new lease */
+#define CHECK_WAIT 50 /* ms after each; RFC 5227 has seconds, for links on which hosts sleep */
+#define BATCH 16      /* frames read from a socket in one turn */
 
 enum {
 	IDLE = 0x88b5, /* IEEE 802, Local Experimental Ethertype 1 */
-
-	/* ARP for IPv4 over Ethernet, after the Ethernet header (RFC 826) */
-	ARP_HTYPE = 0,
-	ARP_PTYPE = 2,
-	ARP_SIZES = 4,
-	ARP_OPERATION = 6,
-	ARP_SENDER_MAC = 8,
-	ARP_SENDER = 14,
-	ARP_TARGET_MAC = 18,
-	ARP_TARGET = 24,
-	ARP_LENGTH = 28,
-	ARP_REQUEST = 1,
-	ARP_REPLY = 2,
-	ARP_SIZES_VALUE = 6 << 8 | 4,
-
 	DHCP_CLIENT_PORT = 68,
 };
 
 struct gateway_client {
 	struct gateway_client_config config;
 	int ifindex;
-	int ip_fd;  /* -1: no DHCP */
-	int arp_fd; /* -1: neither DHCP nor probes */
+	int ip_fd;   /* -1: no DHCP */
+	int arp_fd;  /* -1: neither DHCP nor probes */
+	int path_fd; /* -1: no target */
 	struct dhcp dhcp;
 	bool checking;     /* the lease is new: nobody uses it yet */
 	unsigned checks;   /* ARP probes sent for it */
@@ -92,43 +80,11 @@ struct gateway_client {
 	struct prefix own;     /* in force; family 0: no address */
 	struct address router; /* family 0: none */
 	enum gateway_client_state state;
-	bool unanswered; /* the last probe was not answered */
-	bool answered;   /* since the router last changed, or was lost */
-	unsigned misses;
-	uint64_t sent_at, probe_at, answered_at; /* ms */
-	struct mac router_mac;                   /* all zero: not known */
+	struct probe_timer arp, path;
+	struct path_probe questions; /* to the target */
+	uint64_t took;               /* us, until the target's last answer came */
+	struct mac router_mac;       /* all zero: not known */
 };
-
-static int bind_to(const struct gateway_client *client, int fd, uint16_t protocol)
-{
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = client->ifindex};
-
-	return bind(fd, (struct sockaddr *)&to, sizeof(to)) ? -errno : 0;
-}
-
-static int open_packet_socket(const struct gateway_client *client, uint16_t protocol, struct sock_filter *code,
-			      unsigned short length, int *out)
-{
-	struct sock_fprog program = {length, code};
-	int size = RECEIVE_BUFFER;
-	/* Protocol 0: nothing arrives before the filter is attached. */
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return -errno;
-	int error = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ? -errno : 0;
-	if (!error)
-		error = setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) ? -errno : 0;
-	if (!error)
-		error = bind_to(client, fd, protocol);
-	if (error) {
-		close(fd);
-		return error;
-	}
-	*out = fd;
-	return 0;
-}
 
 static int open_ip(struct gateway_client *client)
 {
@@ -140,26 +96,56 @@ static int open_ip(struct gateway_client *client)
 		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, ETH_HEADER),
 		BPF_STMT(BPF_LD | BPF_H | BPF_IND, ETH_HEADER + UDP_DST),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, DHCP_CLIENT_PORT, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, FRAME_MAX),
+		BPF_STMT(BPF_RET | BPF_K, PACKET_FRAME),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	return open_packet_socket(client, ETHERTYPE_IP4, code, sizeof(code) / sizeof(code[0]), &client->ip_fd);
+	return packet_socket_open(client->ifindex, ETHERTYPE_IP4, code, sizeof(code) / sizeof(code[0]), &client->ip_fd);
 }
 
 static int open_arp(struct gateway_client *client)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_HEADER + ARP_OPERATION),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARP_REPLY, 2, 0),
-		/* Of requests, only others' probes for an address: those have no sender. */
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_HEADER + ARP_SENDER),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, FRAME_MAX),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
+	struct sock_filter code[ARP_FILTER];
+	unsigned short length = arp_probe_filter(code);
 
-	return open_packet_socket(client, ETH_P_ARP, code, sizeof(code) / sizeof(code[0]), &client->arp_fd);
+	return packet_socket_open(client->ifindex, ETH_P_ARP, code, length, &client->arp_fd);
+}
+
+/* As the calling thread's namespace has them; the kernel's default when they cannot be read. */
+static struct path_ports free_ports(void)
+{
+	char text[64] = "", *end = text;
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	bool got = file && fgets(text, sizeof(text), file);
+
+	if (file)
+		fclose(file);
+	unsigned long low = strtoul(text, &end, 10), high = strtoul(end, NULL, 10);
+	return got && low && high ? path_ports_beside((unsigned)low, (unsigned)high) : path_ports_beside(32768, 60999);
+}
+
+static uint64_t seed_for(const struct mac *mac, uint64_t now)
+{
+	uint64_t seed = 0;
+
+	/* Early in the boot there may be no random numbers. Guessable ids are better than waiting. */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = (uint64_t)load32(mac->bytes + 2) << 32 ^ now;
+	return seed;
+}
+
+/* Opens the socket for answers of `target`; *out is -1 when there is none to ask. */
+static int open_path_socket(const struct gateway_client *client, const struct path_target *target, uint64_t now,
+			    struct path_probe *questions, int *out)
+{
+	struct sock_filter code[PATH_FILTER];
+
+	*out = -1;
+	if (target->kind == PATH_NONE)
+		return 0;
+	path_probe_init(questions, target, free_ports(), seed_for(&client->config.mac, now));
+	unsigned short length = path_probe_filter(questions, code);
+	return packet_socket_open(client->ifindex, ETHERTYPE_IP4, code, length, out);
 }
 
 /* The lease that the pod may use; NULL: none. */
@@ -175,10 +161,9 @@ static bool probes(const struct gateway_client *client)
 
 static void probe_restart(struct gateway_client *client, uint64_t now)
 {
-	client->unanswered = client->answered = false;
-	client->misses = 0;
-	client->probe_at = now;
-	client->answered_at = 0;
+	probe_timer_restart(&client->arp, now);
+	probe_timer_restart(&client->path, now);
+	path_probe_forget(&client->questions);
 	client->router_mac = (struct mac){{0}};
 }
 
@@ -206,31 +191,14 @@ static enum gateway_client_state compute_state(const struct gateway_client *clie
 		return CLIENT_WAITING;
 	if (!probes(client))
 		return client->config.dhcp ? CLIENT_READY : CLIENT_OFF;
-	if (client->misses >= MISSES)
+	if (probe_timer_is_lost(&client->arp) || probe_timer_is_lost(&client->path))
 		return CLIENT_LOST;
-	return client->answered ? CLIENT_READY : CLIENT_PROBING;
+	return client->arp.answered && (client->path_fd < 0 || client->path.answered) ? CLIENT_READY : CLIENT_PROBING;
 }
 
-static void send_frame(const struct gateway_client *client, int fd, uint16_t protocol, const uint8_t *frame,
-		       size_t length)
+static void send_ip(const struct gateway_client *client, int fd, const uint8_t *frame, size_t length)
 {
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = client->ifindex};
-
-	/* A frame that is not sent is like one that is lost on the way: it will be repeated. */
-	(void)sendto(fd, frame, length, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
-}
-
-/*
- * Reads the next frame and returns its length; -1: there is none. After an error of the interface, which went down, 0.
- */
-static ssize_t next_frame(int fd, uint8_t frame[static FRAME_MAX])
-{
-	ssize_t length = recv(fd, frame, FRAME_MAX, MSG_DONTWAIT);
-
-	if (length >= 0 || errno == EAGAIN)
-		return length;
-	return 0;
+	packet_socket_send(fd, client->ifindex, ETHERTYPE_IP4, frame, length);
 }
 
 /* DHCP */
@@ -239,13 +207,13 @@ static void listen_if_needed(struct gateway_client *client, uint64_t now)
 {
 	if (dhcp_listens(&client->dhcp)) {
 		client->idle_at = NEVER;
-		if (!client->listening && !bind_to(client, client->ip_fd, ETHERTYPE_IP4))
+		if (!client->listening && !packet_socket_bind(client->ip_fd, client->ifindex, ETHERTYPE_IP4))
 			client->listening = true;
 	} else if (client->listening && client->idle_at == NEVER) {
 		client->idle_at = now + LINGER;
 	} else if (client->listening && now >= client->idle_at) {
 		/* Fails when the interface is gone; then nothing arrives anyway. */
-		(void)bind_to(client, client->ip_fd, IDLE);
+		(void)packet_socket_bind(client->ip_fd, client->ifindex, IDLE);
 		client->listening = false;
 		client->idle_at = NEVER;
 	}
@@ -267,20 +235,20 @@ static unsigned lease_event(enum dhcp_event event)
 
 static unsigned turn_dhcp(struct gateway_client *client, uint64_t now)
 {
-	uint8_t frame[FRAME_MAX];
+	uint8_t frame[PACKET_FRAME];
 	enum dhcp_event event;
 	unsigned events = 0;
 	ssize_t length;
 	size_t n;
 
-	for (int i = 0; i < BATCH && (length = next_frame(client->ip_fd, frame)) >= 0; i++)
+	for (int i = 0; i < BATCH && (length = packet_socket_next(client->ip_fd, frame)) >= 0; i++)
 		events |= lease_event(dhcp_receive(&client->dhcp, frame, (size_t)length, now));
 	for (int i = 0; i < BATCH && dhcp_due(&client->dhcp) <= now; i++) {
 		n = dhcp_send(&client->dhcp, now, frame, &event);
 		events |= lease_event(event);
 		listen_if_needed(client, now);
 		if (n)
-			send_frame(client, client->ip_fd, ETHERTYPE_IP4, frame, n);
+			send_ip(client, client->ip_fd, frame, n);
 	}
 	listen_if_needed(client, now);
 	return events;
@@ -288,61 +256,20 @@ static unsigned turn_dhcp(struct gateway_client *client, uint64_t now)
 
 /* ARP */
 
-/* Asks who has `target`, from `sender` (RFC 826), or from nobody (NULL): a probe for an address (RFC 5227). */
 static void send_arp(const struct gateway_client *client, const uint8_t *sender, const uint8_t *target)
 {
-	uint8_t frame[ETH_HEADER + ARP_LENGTH] = {0}, *arp = frame + ETH_HEADER;
-	const uint8_t *mac = client->config.mac.bytes;
+	uint8_t frame[ARP_FRAME];
 
-	memset(frame + ETH_DST, 0xff, sizeof(client->config.mac.bytes));
-	memcpy(frame + ETH_SRC, mac, sizeof(client->config.mac.bytes));
-	store16(frame + ETH_TYPE, ETH_P_ARP);
-	store16(arp + ARP_HTYPE, 1);
-	store16(arp + ARP_PTYPE, ETHERTYPE_IP4);
-	store16(arp + ARP_SIZES, ARP_SIZES_VALUE);
-	store16(arp + ARP_OPERATION, ARP_REQUEST);
-	memcpy(arp + ARP_SENDER_MAC, mac, sizeof(client->config.mac.bytes));
-	if (sender)
-		memcpy(arp + ARP_SENDER, sender, 4);
-	memcpy(arp + ARP_TARGET, target, 4);
-	send_frame(client, client->arp_fd, ETH_P_ARP, frame, sizeof(frame));
-}
-
-static void send_probe(struct gateway_client *client, uint64_t now)
-{
-	send_arp(client, client->own.address.bytes, client->router.bytes);
-	client->unanswered = true;
-	client->sent_at = now;
+	arp_probe_write(frame, &client->config.mac, sender, target);
+	packet_socket_send(client->arp_fd, client->ifindex, ETH_P_ARP, frame, sizeof(frame));
 }
 
 static void probe_if_due(struct gateway_client *client, uint64_t now)
 {
-	if (now < client->probe_at)
+	if (now < client->arp.due)
 		return;
-	if (client->unanswered && client->misses < MISSES + LOST_EAGER)
-		client->misses++;
-	send_probe(client, now);
-	client->probe_at = now + (client->misses < MISSES + LOST_EAGER ? SECOND : LOST_WAIT);
-}
-
-static bool is_arp(const uint8_t *frame, size_t length)
-{
-	const uint8_t *arp = frame + ETH_HEADER;
-
-	return length >= ETH_HEADER + ARP_LENGTH && load16(frame + ETH_TYPE) == ETH_P_ARP &&
-	       load16(arp + ARP_HTYPE) == 1 && load16(arp + ARP_PTYPE) == ETHERTYPE_IP4 &&
-	       load16(arp + ARP_SIZES) == ARP_SIZES_VALUE;
-}
-
-/* Whether it is the router's answer to the pod. If so, *from is its MAC. */
-static bool is_answer(const struct gateway_client *client, const uint8_t *frame, struct mac *from)
-{
-	const uint8_t *arp = frame + ETH_HEADER, *mac = client->config.mac.bytes;
-
-	memcpy(from->bytes, arp + ARP_SENDER_MAC, sizeof(from->bytes));
-	return !memcmp(frame + ETH_DST, mac, 6) && load16(arp + ARP_OPERATION) == ARP_REPLY &&
-	       !memcmp(arp + ARP_SENDER, client->router.bytes, 4) && !memcmp(arp + ARP_TARGET_MAC, mac, 6) &&
-	       !memcmp(arp + ARP_TARGET, client->own.address.bytes, 4) && mac_is_unicast(from);
+	probe_timer_asked(&client->arp, client->config.probe, now);
+	send_arp(client, client->own.address.bytes, client->router.bytes);
 }
 
 static void take_arp_answer(struct gateway_client *client, const struct mac *from, uint64_t now)
@@ -350,16 +277,51 @@ static void take_arp_answer(struct gateway_client *client, const struct mac *fro
 	bool other = mac_is_unicast(&client->router_mac) && !mac_equal(&client->router_mac, from);
 
 	client->router_mac = *from;
-	client->answered = true;
-	client->answered_at = now;
-	client->misses = 0;
-	/* The pod's kernel asks, too. Those answers are just as good, but they answer no probe. */
-	if (client->unanswered)
-		client->probe_at = client->sent_at + client->config.probe * SECOND;
-	client->unanswered = false;
+	/* What is behind a router that was away is asked from the beginning. */
+	if (probe_timer_is_lost(&client->arp))
+		probe_timer_restart(&client->path, now);
+	probe_timer_answered(&client->arp, client->config.probe, 0, now);
 	/* Not during an exchange: with two routers that answer in turn it would never end. */
 	if (other && client->config.dhcp && !dhcp_listens(&client->dhcp))
 		dhcp_reboot(&client->dhcp, now);
+}
+
+/* The way behind the router */
+
+static bool path_is_asked(const struct gateway_client *client)
+{
+	return client->path_fd >= 0 && probes(client) && client->arp.answered && !probe_timer_is_lost(&client->arp);
+}
+
+static struct path_ends path_ends_of(const struct gateway_client *client)
+{
+	return (struct path_ends){client->config.mac, client->router_mac, client->own.address};
+}
+
+static void ask_path(struct gateway_client *client, uint64_t now)
+{
+	uint8_t frame[PATH_FRAME];
+	const struct path_ends ends = path_ends_of(client);
+
+	probe_timer_asked(&client->path, client->config.probe, now);
+	size_t length = path_probe_ask(&client->questions, &ends, clock_us(), frame);
+	send_ip(client, client->path_fd, frame, length);
+}
+
+static void turn_path(struct gateway_client *client, uint64_t now)
+{
+	uint8_t frame[PACKET_FRAME];
+	const struct path_ends ends = path_ends_of(client);
+	ssize_t length;
+	uint64_t took;
+
+	for (int i = 0; i < BATCH && (length = packet_socket_next(client->path_fd, frame)) >= 0; i++)
+		if (path_probe_answers(&client->questions, &ends, clock_us(), frame, (size_t)length, &took)) {
+			client->took = took;
+			probe_timer_answered(&client->path, client->config.probe, (unsigned)(took / 1000), now);
+		}
+	if (path_is_asked(client) && now >= client->path.due)
+		ask_path(client, now);
 }
 
 /* A new lease, before it is used */
@@ -371,16 +333,6 @@ static void check_begin(struct gateway_client *client, uint64_t now)
 	client->check_at = now;
 }
 
-/* Whether somebody else has the address that is checked, or is about to take it (RFC 5227, section 2.1.1). */
-static bool is_conflict(const struct gateway_client *client, const uint8_t *frame)
-{
-	const uint8_t *arp = frame + ETH_HEADER, *wanted = dhcp_lease(&client->dhcp)->address.address.bytes;
-	bool reply = load16(arp + ARP_OPERATION) == ARP_REPLY;
-
-	return memcmp(arp + ARP_SENDER_MAC, client->config.mac.bytes, 6) != 0 &&
-	       !memcmp(arp + (reply ? ARP_SENDER : ARP_TARGET), wanted, 4);
-}
-
 void gateway_client_decline(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[DHCP_FRAME_MAX];
@@ -388,7 +340,7 @@ void gateway_client_decline(struct gateway_client *client, uint64_t now)
 
 	client->checking = false;
 	if (length)
-		send_frame(client, client->ip_fd, ETHERTYPE_IP4, frame, length);
+		send_ip(client, client->ip_fd, frame, length);
 }
 
 /* Sends what is due. When nobody has answered, the lease is the pod's. */
@@ -423,17 +375,19 @@ static unsigned check_lease(struct gateway_client *client, unsigned events, uint
 /* Returns CLIENT_UNLEASED when a new lease turned out to be somebody else's address, and the pod had another one. */
 static unsigned turn_arp(struct gateway_client *client, uint64_t now)
 {
-	uint8_t frame[FRAME_MAX];
+	uint8_t frame[PACKET_FRAME];
 	struct mac from;
 	ssize_t length;
 	unsigned events = 0;
 
-	for (int i = 0; i < BATCH && (length = next_frame(client->arp_fd, frame)) >= 0; i++) {
-		if (!is_arp(frame, (size_t)length))
+	for (int i = 0; i < BATCH && (length = packet_socket_next(client->arp_fd, frame)) >= 0; i++) {
+		if (!arp_probe_is_arp(frame, (size_t)length))
 			continue;
-		if (probes(client) && is_answer(client, frame, &from))
+		if (probes(client) &&
+		    arp_probe_answers(frame, &client->config.mac, &client->own.address, &client->router, &from))
 			take_arp_answer(client, &from, now);
-		if (client->checking && is_conflict(client, frame)) {
+		if (client->checking &&
+		    arp_probe_conflicts(frame, &client->config.mac, dhcp_lease(&client->dhcp)->address.address.bytes)) {
 			gateway_client_decline(client, now);
 			events = CLIENT_UNLEASED;
 		}
@@ -454,21 +408,14 @@ unsigned gateway_client_turn(struct gateway_client *client, uint64_t now)
 		events |= check_turn(client, now);
 	update_addresses(client, now);
 	events |= turn_arp(client, now);
+	if (client->path_fd >= 0)
+		turn_path(client, now);
 	client->state = compute_state(client);
 	if (client->state != was && client->state == CLIENT_READY)
 		events |= CLIENT_IS_READY;
 	if (client->state != was && client->state == CLIENT_LOST)
 		events |= CLIENT_IS_LOST;
 	return events;
-}
-
-static void drain_frames(int fd)
-{
-	uint8_t frame[FRAME_MAX];
-
-	/* The receive buffer holds far fewer frames: what comes after that is new. */
-	for (int i = 0; fd >= 0 && i < RECEIVE_BUFFER / ETH_HEADER && next_frame(fd, frame) >= 0; i++)
-		;
 }
 
 bool gateway_client_reclaims(const struct gateway_client *client, uint64_t now)
@@ -478,8 +425,9 @@ bool gateway_client_reclaims(const struct gateway_client *client, uint64_t now)
 
 void gateway_client_moved(struct gateway_client *client, uint64_t now)
 {
-	drain_frames(client->arp_fd);
-	drain_frames(client->ip_fd);
+	packet_socket_drain(client->arp_fd);
+	packet_socket_drain(client->ip_fd);
+	packet_socket_drain(client->path_fd);
 	if (client->config.dhcp)
 		dhcp_reboot(&client->dhcp, now);
 	if (client->checking)
@@ -499,8 +447,10 @@ uint64_t gateway_client_due(const struct gateway_client *client)
 		if (client->checking && client->check_at < due)
 			due = client->check_at;
 	}
-	if (probes(client) && client->probe_at < due)
-		due = client->probe_at;
+	if (probes(client) && client->arp.due < due)
+		due = client->arp.due;
+	if (path_is_asked(client) && client->path.due < due)
+		due = client->path.due;
 	return due;
 }
 
@@ -512,6 +462,8 @@ size_t gateway_client_fds(const struct gateway_client *client, int out[static CL
 		out[n++] = client->ip_fd;
 	if (client->arp_fd >= 0)
 		out[n++] = client->arp_fd;
+	if (client->path_fd >= 0)
+		out[n++] = client->path_fd;
 	return n;
 }
 
@@ -519,7 +471,10 @@ void gateway_client_report(const struct gateway_client *client, struct gateway_c
 {
 	const struct dhcp_lease *lease = usable_lease(client);
 
-	*out = (struct gateway_client_status){.state = client->state, .answered_at = client->answered_at};
+	*out = (struct gateway_client_status){.state = client->state, .answered_at = client->arp.answered_at};
+	out->lacks_path = client->arp.answered && !probe_timer_is_lost(&client->arp);
+	out->path_answered_at = client->path.answered_at;
+	out->path_took = client->took;
 	out->address = client->own.address;
 	out->router = client->router;
 	if (lease) {
@@ -544,7 +499,7 @@ void gateway_client_release(struct gateway_client *client, uint64_t now)
 	size_t length = client->config.dhcp ? dhcp_release(&client->dhcp, now, frame) : 0;
 
 	if (length)
-		send_frame(client, client->ip_fd, ETHERTYPE_IP4, frame, length);
+		send_ip(client, client->ip_fd, frame, length);
 }
 
 static int gateway_client_check_config(const struct gateway_client_config *config, struct failure *why)
@@ -559,6 +514,8 @@ static int gateway_client_check_config(const struct gateway_client_config *confi
 		return fail(why, -EINVAL, "probe", "probe: needs dhcp, or an IPv4 address to probe from");
 	if (config->probe && !config->dhcp && !router->family)
 		return fail(why, -EINVAL, "probe", "probe: needs dhcp, or a default_via to probe");
+	if (config->target.kind != PATH_NONE && !config->probe)
+		return fail(why, -EINVAL, "probe_target", "probe_target: needs probe or probe_interval");
 	return 0;
 }
 
@@ -571,14 +528,31 @@ static int gateway_client_refuse(int error, const char *ifname, struct failure *
 	return fail(why, error, NULL, "cannot open a packet socket on %s: %s", ifname, strerror(-error));
 }
 
-static uint64_t seed_for(const struct mac *mac, uint64_t now)
+int gateway_client_retune(struct gateway_client *client, unsigned probe, const struct path_target *target, uint64_t now,
+			  struct failure *why)
 {
-	uint64_t seed = 0;
+	struct path_probe questions = {0};
+	char ifname[IF_NAMESIZE] = "?";
+	int fd = client->path_fd;
+	bool same = path_target_equal(target, &client->config.target);
+	int error = same ? 0 : open_path_socket(client, target, now, &questions, &fd);
 
-	/* Early in the boot there may be no random numbers. Guessable ids are better than waiting. */
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		seed = (uint64_t)load32(mac->bytes + 2) << 32 ^ now;
-	return seed;
+	(void)if_indextoname((unsigned)client->ifindex, ifname);
+	if (error)
+		return gateway_client_refuse(error, ifname, why);
+	if (!same) {
+		if (client->path_fd >= 0)
+			close(client->path_fd);
+		client->path_fd = fd;
+		client->questions = questions;
+		client->config.target = *target;
+		probe_timer_restart(&client->path, now);
+	}
+	if (probe < client->config.probe)
+		probe_timer_restart(&client->arp, now);
+	client->config.probe = probe;
+	client->state = compute_state(client);
+	return 0;
 }
 
 int gateway_client_open(struct gateway_client **out, const char *ifname, const struct gateway_client_config *config,
@@ -592,7 +566,7 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 	if (!client)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	*client = (struct gateway_client){
-		.config = *config, .ip_fd = -1, .arp_fd = -1, .listening = true, .idle_at = NEVER};
+		.config = *config, .ip_fd = -1, .arp_fd = -1, .path_fd = -1, .listening = true, .idle_at = NEVER};
 	client->ifindex = (int)if_nametoindex(ifname);
 	if (!client->ifindex)
 		error = -ENODEV;
@@ -600,6 +574,8 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 		error = open_ip(client);
 	if (!error && (config->dhcp || config->probe))
 		error = open_arp(client);
+	if (!error)
+		error = open_path_socket(client, &config->target, now, &client->questions, &client->path_fd);
 	if (error) {
 		gateway_client_close(client);
 		return gateway_client_refuse(error, ifname, why);
@@ -620,5 +596,7 @@ void gateway_client_close(struct gateway_client *client)
 		close(client->ip_fd);
 	if (client->arp_fd >= 0)
 		close(client->arp_fd);
+	if (client->path_fd >= 0)
+		close(client->path_fd);
 	free(client);
 }

@@ -2,9 +2,9 @@
 /*
  * gateway_client.h - a port as a client of its gateway: its lease, and whether the router answers
  *
- * Nothing of this runs in the pod. The thread that owns the client (the control thread) speaks DHCP and ARP on the
- * port's TAP, through packet sockets that were opened in the pod's network namespace and can be used from any other.
- * The caller configures addresses and routes.
+ * Nothing of this runs in the pod. The thread that owns the client (the control thread) speaks DHCP, ARP and, for a
+ * target behind the router, ICMP or TCP on the port's TAP, through packet sockets that were opened in the pod's network
+ * namespace and can be used from any other. The caller configures addresses and routes.
  *
  * A new lease is used only after an ARP probe for its address has found nobody (RFC 5227, with shorter waits): that
  * takes 0.1 s. If somebody answers, the lease is declined.
@@ -17,15 +17,17 @@
 
 #include "tap/base/failure.h"
 #include "tap/dhcp.h"
+#include "tap/path_target.h"
 
-#define CLIENT_FDS 2
+#define CLIENT_FDS 3
 
 struct gateway_client;
 
 struct gateway_client_config {
 	bool dhcp;
-	unsigned probe; /* seconds from an answered ARP probe to the next; 0: no probes */
-	struct mac mac; /* the TAP's */
+	unsigned probe;            /* ms from an answered probe to the next; 0: no probes */
+	struct path_target target; /* that must answer, too, behind the router */
+	struct mac mac;            /* the TAP's */
 	char hostname[DHCP_HOSTNAME];
 	struct prefix address; /* IPv4 address of a static port; not used with dhcp */
 	struct address router; /* IPv4; with dhcp it overrides the lease's; family 0: the lease's */
@@ -34,9 +36,9 @@ struct gateway_client_config {
 enum gateway_client_state {
 	CLIENT_OFF,     /* neither a lease nor probes: nothing to know */
 	CLIENT_WAITING, /* no lease */
-	CLIENT_PROBING, /* the router has not answered yet, and not yet missed three probes */
+	CLIENT_PROBING, /* the router, or the target, has not answered yet, and not yet missed three probes */
 	CLIENT_READY,
-	CLIENT_LOST, /* the router missed three probes */
+	CLIENT_LOST, /* one of the two missed three probes */
 };
 
 /* Returned by gateway_client_turn(), or'ed. */
@@ -51,18 +53,21 @@ enum gateway_client_event {
 struct gateway_client_status {
 	enum gateway_client_state state;
 	bool has_lease;
-	struct dhcp_lease lease; /* in the same clock; valid with has_lease */
-	struct address address;  /* from which probes are sent; family 0: none */
-	struct address router;   /* that is probed; family 0: none */
-	uint64_t answered_at;    /* when the router last answered a probe; 0: never */
+	struct dhcp_lease lease;   /* in the same clock; valid with has_lease */
+	struct address address;    /* from which probes are sent; family 0: none */
+	struct address router;     /* that is probed; family 0: none */
+	uint64_t answered_at;      /* when the router last answered a probe; 0: never */
+	bool lacks_path;           /* the router answers: if something is missing, it is the target's answer */
+	uint64_t path_answered_at; /* when the target last did; 0: never */
+	uint64_t path_took;        /* us, until its last answer came */
 };
 
 /*
  * Opens a client on the interface `ifname` of the calling thread's network namespace. `hint` is an address that DHCP
  * asks to keep, from an earlier lease; NULL: none. The first gateway_client_turn() sends the first frames. Errors:
- * -EINVAL (an address that is not IPv4, or a static port with `probe` but without address or router; key "address",
- * "default_via" or "probe"), -ENODEV (no such interface, key "ifname"), -EPERM (no CAP_NET_RAW), -ENOMEM and others of
- * socket(2).
+ * -EINVAL (an address that is not IPv4, a static port with `probe` but without address or router, or a target without
+ * `probe`; key "address", "default_via", "probe" or "probe_target"), -ENODEV (no such interface, key "ifname"), -EPERM
+ * (no CAP_NET_RAW), -ENOMEM and others of socket(2).
  */
 int gateway_client_open(struct gateway_client **out, const char *ifname, const struct gateway_client_config *config,
 			const struct address *hint, uint64_t now, struct failure *why);
@@ -92,10 +97,20 @@ void gateway_client_decline(struct gateway_client *client, uint64_t now);
  */
 void gateway_client_moved(struct gateway_client *client, uint64_t now);
 
+/*
+ * In the pod's namespace: from now on probes in other intervals, or another target (PATH_NONE: none). `probe` is not 0,
+ * and was not before. A new target, and with a shorter interval the router, are asked from the beginning: the state may
+ * become CLIENT_PROBING, without an event. The descriptors of gateway_client_fds() may change. On error nothing has
+ * changed.
+ */
+int gateway_client_retune(struct gateway_client *client, unsigned probe, const struct path_target *target, uint64_t now,
+			  struct failure *why);
+
 /* When gateway_client_turn() must be called even if nothing has arrived, ms; UINT64_MAX: never. */
 uint64_t gateway_client_due(const struct gateway_client *client);
 
-/* Fills in the descriptors to poll for reading and returns how many. They do not change until the client is closed. */
+/* Fills in the descriptors to poll for reading and returns how many. They do not change until the client
+ * is closed or retuned. */
 size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS]);
 
 /* What is known now. The state is that of the last gateway_client_turn(). */

@@ -26,6 +26,7 @@
 #include "tap/primary.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/overlap.h"
+#include "vswitch/port_config.h"
 #include "vswitch/way_out.h"
 
 #include <stdio.h>
@@ -87,7 +88,8 @@ static struct gateway_client_config client_wanted(const struct port_config *conf
 {
 	struct gateway_client_config wanted = {
 		.dhcp = config->dhcp,
-		.probe = config->probe,
+		.probe = port_probe_interval(config),
+		.target = config->probe_target,
 		.mac = config->link.mac,
 		.address = first_ip4(&config->link),
 		.router = config->link.default_via,
@@ -97,13 +99,16 @@ static struct gateway_client_config client_wanted(const struct port_config *conf
 		wanted.router = (struct address){0};
 	if (!wanted.dhcp && (!wanted.router.family || !wanted.address.length))
 		wanted.probe = 0;
+	if (!wanted.probe)
+		wanted.target = (struct path_target){.kind = PATH_NONE};
 	return wanted;
 }
 
+/* But for how often it asks, and what behind the router: that can be changed while it runs. */
 static bool is_same_client(const struct port_config *a, const struct port_config *b)
 {
 	struct gateway_client_config x = client_wanted(a), y = client_wanted(b);
-	return x.dhcp == y.dhcp && x.probe == y.probe && mac_equal(&x.mac, &y.mac) &&
+	return x.dhcp == y.dhcp && !x.probe == !y.probe && mac_equal(&x.mac, &y.mac) &&
 	       prefix_equal(&x.address, &y.address) && address_equal(&x.router, &y.router) &&
 	       !strcmp(x.hostname, y.hostname);
 }
@@ -115,6 +120,19 @@ static void watch_client(struct vswitch *vs, struct port *port)
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = port->id};
 	for (size_t i = 0; i < n; i++)
 		(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
+}
+
+/* In the pod's namespace, for the same client: what has not changed in it goes on. */
+static int retune_client(struct vswitch *vs, struct port *port, const struct port_config *config, struct failure *why)
+{
+	struct gateway_client_config wanted = client_wanted(config);
+	if (!port->gateway_client || !wanted.probe)
+		return 0;
+	int error = gateway_client_retune(port->gateway_client, wanted.probe, &wanted.target, clock_ms(), why);
+	if (!error)
+		watch_client(vs, port);
+	switch_alarm(vs, 0);
+	return error;
 }
 
 /* In the pod's namespace. A port that needs neither DHCP nor probes has no client. */
@@ -236,8 +254,8 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 		error = link_flush_neighbours(ifname, why);
 	if (!same)
 		pod_network_forget(port);
-	if (!error && !same)
-		error = start_client(vs, port, config, NULL, why);
+	if (!error)
+		error = same ? retune_client(vs, port, config, why) : start_client(vs, port, config, NULL, why);
 	return error;
 }
 
@@ -384,6 +402,21 @@ void pod_network_turn(struct vswitch *vs)
 	switch_alarm(vs, due);
 }
 
+static void report_path(const struct port *port, const struct gateway_client_status *status, uint64_t now,
+			struct port_client *out)
+{
+	bool missing = status->state == CLIENT_PROBING || status->state == CLIENT_LOST;
+	out->lacks = !missing ? NULL : status->lacks_path ? "path" : "router";
+	out->target = port->gateway_client ? port->config.probe_target : (struct path_target){.kind = PATH_NONE};
+	out->path_state = status->state == CLIENT_READY                        ? "ready"
+			  : status->state == CLIENT_LOST && status->lacks_path ? "lost"
+									       : "probing";
+	out->path_took = status->path_took;
+	out->path_has_answered = status->path_answered_at;
+	if (status->path_answered_at && now > status->path_answered_at)
+		out->path_answered = (unsigned)((now - status->path_answered_at) / 1000);
+}
+
 void pod_network_report(const struct port *port, struct port_client *out)
 {
 	struct gateway_client_status status = {0};
@@ -401,4 +434,5 @@ void pod_network_report(const struct port *port, struct port_client *out)
 	if (status.answered_at && now > status.answered_at)
 		out->answered = (unsigned)((now - status.answered_at) / 1000);
 	snprintf(out->trouble, sizeof(out->trouble), "%.150s", port->trouble);
+	report_path(port, &status, now, out);
 }

@@ -29,9 +29,20 @@ struct link_config port_wanted_link(const struct port_config *config)
 	return wanted;
 }
 
+unsigned port_probe_interval(const struct port_config *config)
+{
+	return config->probe_interval ? config->probe_interval : config->probe * 1000;
+}
+
+static bool same_probes(const struct port_config *a, const struct port_config *b)
+{
+	return a->probe == b->probe && a->probe_interval == b->probe_interval &&
+	       path_target_equal(&a->probe_target, &b->probe_target);
+}
+
 static bool same_conduct(const struct port_config *a, const struct port_config *b)
 {
-	return a->dhcp == b->dhcp && a->probe == b->probe && a->exclusive == b->exclusive && a->inbound == b->inbound &&
+	return a->dhcp == b->dhcp && same_probes(a, b) && a->exclusive == b->exclusive && a->inbound == b->inbound &&
 	       a->gateway_names == b->gateway_names && prefix_equal(&a->network, &b->network) &&
 	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
@@ -72,8 +83,14 @@ int port_check_config(const struct port_config *config, struct failure *why)
 			    "give the network namespace of the pod: a name, a path or a process id");
 	if (config->has_mac && !mac_is_unicast(&config->link.mac))
 		return fail(why, -EINVAL, "mac", "is a group address or zero; a port needs a unicast MAC");
-	if (config->probe && !config->dhcp && config->link.default_via.family != AF_INET)
-		return fail(why, -EINVAL, "probe", "there is no router to probe; give default_via (IPv4) or dhcp");
+	unsigned interval = port_probe_interval(config);
+	if (interval && !config->dhcp && config->link.default_via.family != AF_INET)
+		return fail(why, -EINVAL, config->probe_interval ? "probe_interval" : "probe",
+			    "there is no router to probe; give default_via (IPv4) or dhcp");
+	if (!interval && config->probe_target.kind != PATH_NONE)
+		return fail(why, -EINVAL, "probe_target",
+			    "says what to ask, and not how often; give probe or "
+			    "probe_interval too");
 	if (config->n_keep && !config->exclusive)
 		return fail(why, -EINVAL, "keep", "is only for an exclusive port; give exclusive too");
 	if (config->gateway_names && !config->exclusive)

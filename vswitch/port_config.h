@@ -11,6 +11,9 @@ int port_check_config(const struct port_config *config, struct failure *why);
 /* The link as it was asked for: MAC and MTU are zero where they are derived. */
 struct link_config port_wanted_link(const struct port_config *config);
 
+/* Between probes of the port's router, ms; 0: no probes. */
+unsigned port_probe_interval(const struct port_config *config);
+
 /* Whether `config` asks for the same as when the port was added or last changed. */
 bool port_is_same(const struct port *port, const struct port_config *config);
 

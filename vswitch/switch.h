@@ -102,8 +102,14 @@ struct port_client {
 	struct address router, server; /* family 0: none */
 	unsigned lease, expires_in;    /* seconds; lease 0: none */
 	bool has_answered;
-	unsigned answered; /* seconds since the router's last answer */
-	char trouble[160]; /* why the lease cannot be used, or "" */
+	unsigned answered;         /* seconds since the router's last answer */
+	char trouble[160];         /* why the lease cannot be used, or "" */
+	const char *lacks;         /* whose answer is missing, "router" or "path"; NULL: nobody's */
+	struct path_target target; /* asked behind the router; the rest is for PATH_NONE without meaning */
+	const char *path_state;    /* "probing", "ready" or "lost" */
+	bool path_has_answered;
+	unsigned path_answered; /* seconds since the target's last answer */
+	uint64_t path_took;     /* us, until it came */
 };
 
 /* An exclusive port as its pod's only way out. */

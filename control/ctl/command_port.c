@@ -33,7 +33,11 @@ static int port_print(FILE *out, json_t *port)
 	static const char *const cared[][2] = {{"state", "client"},          {"router", "router"},
 					       {"server", "dhcp server"},    {"lease", "lease seconds"},
 					       {"expires_in", "expires in"}, {"answered", "last answer"},
-					       {"trouble", "trouble"}};
+					       {"lacks", "lacks"},           {"trouble", "trouble"}};
+	static const char *const asked[][2] = {{"target", "asked behind it"},
+					       {"state", "behind it"},
+					       {"answered", "last answer from there"},
+					       {"rtt_us", "after microseconds"}};
 	static const char *const closed[][2] = {{"state", "way out"},
 						{"repairs", "repairs"},
 						{"repaired", "last repair"},
@@ -49,6 +53,8 @@ static int port_print(FILE *out, json_t *port)
 	const json_t *client = json_object_get(port, "client");
 	for (size_t i = 0; i < sizeof(cared) / sizeof(cared[0]); i++)
 		table_pair_json(&table, cared[i][1], json_object_get(client, cared[i][0]));
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		table_pair_json(&table, asked[i][1], json_object_get(json_object_get(client, "probe"), asked[i][0]));
 	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
 		table_pair_json(&table, closed[i][1], json_object_get(way_out, closed[i][0]));
 	table_pair_json(&table, "gateway silent", json_object_get(json_object_get(port, "silence"), "text"));

@@ -42,7 +42,7 @@ static json_t *routes_json(const struct link_config *link)
 /* The parameters of port.add that make this configuration. */
 static json_t *port_config_json(const struct port_config *config)
 {
-	char mac[MAC_TEXT], via[ADDRESS_TEXT], network[ADDRESS_TEXT];
+	char mac[MAC_TEXT], via[ADDRESS_TEXT], network[ADDRESS_TEXT], target[PATH_TARGET_TEXT];
 	const struct link_config *link = &config->link;
 
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", config->name, "gateway", config->gateway,
@@ -60,6 +60,11 @@ static json_t *port_config_json(const struct port_config *config)
 		json_object_set_new(object, "hostname", json_string(config->hostname));
 	if (config->probe)
 		json_object_set_new(object, "probe", json_integer(config->probe));
+	if (config->probe_interval)
+		json_object_set_new(object, "probe_interval", json_integer(config->probe_interval));
+	if (config->probe_target.kind != PATH_NONE)
+		json_object_set_new(object, "probe_target",
+				    json_string(path_target_format(&config->probe_target, target)));
 	if (config->exclusive)
 		json_object_set_new(object, "exclusive", json_true());
 	if (config->gateway_names)
@@ -80,6 +85,20 @@ static json_t *counters_json(const struct port_counters *counters)
 			 (json_int_t)counters->tx_bytes, "drops", drops_json(counters->drops));
 }
 
+/* What is asked behind the router. */
+static json_t *path_json(const struct port_client *client)
+{
+	char target[PATH_TARGET_TEXT];
+	json_t *object = json_pack("{s:s, s:s}", "target", path_target_format(&client->target, target), "state",
+				   client->path_state);
+
+	if (client->path_has_answered) {
+		json_object_set_new(object, "answered", json_integer(client->path_answered));
+		json_object_set_new(object, "rtt_us", json_integer((json_int_t)client->path_took));
+	}
+	return object;
+}
+
 /* What the port has as a client of its gateway. */
 static json_t *client_json(const struct port_client *client)
 {
@@ -96,6 +115,10 @@ static json_t *client_json(const struct port_client *client)
 	}
 	if (client->has_answered)
 		json_object_set_new(object, "answered", json_integer(client->answered));
+	if (client->lacks)
+		json_object_set_new(object, "lacks", json_string(client->lacks));
+	if (client->target.kind != PATH_NONE)
+		json_object_set_new(object, "probe", path_json(client));
 	if (client->trouble[0])
 		json_object_set_new(object, "trouble", json_string(client->trouble));
 	return object;

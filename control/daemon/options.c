@@ -252,6 +252,13 @@ static int parse_port_keep(const char *label, const char *text, void *into, stru
 	return error;
 }
 
+static int parse_probe_target(const char *label, const char *text, void *into, struct failure *why)
+{
+	if (path_target_parse(text, into))
+		return option_refuse(label, text, "a target; give icmp:ADDRESS, tcp:ADDRESS:PORT (IPv4) or none", why);
+	return 0;
+}
+
 static int parse_port_network(const char *label, const char *text, void *into, struct failure *why)
 {
 	if (strcmp(text, "none") != 0)
@@ -281,6 +288,10 @@ const struct option_spec port_options[] = {
 	OPTION_VALUE("hostname", 0, "NAME", hostname, parse_hostname, "host name for the DHCP server"),
 	OPTION_NUMBER("probe", 0, "SECONDS", probe, 0, PORT_MAX_PROBE,
 		      "how often to check by ARP that the router answers; 0: never (0)"),
+	OPTION_NUMBER("probe-interval", 0, "MS", probe_interval, PORT_LEAST_INTERVAL, PORT_MAX_PROBE * 1000,
+		      "the same in milliseconds, 100 to 250000, which wins; 0: as probe says (0)", .or_zero = true),
+	OPTION_VALUE("probe-target", 0, "TARGET", probe_target, parse_probe_target,
+		     "what must answer behind the router, too: icmp:ADDRESS or tcp:ADDRESS:PORT; none: nothing (none)"),
 	OPTION_SWITCH("exclusive", exclusive, "make it the pod's only way out: disable all other default routes (off)"),
 	OPTION_PARSED("keep", 0, "CIDR", OPTION_LIST, PORT_MAX_KEEP, parse_port_keep,
 		      "with exclusive: a network that the pod reaches by its first interface"),

@@ -44,6 +44,13 @@ void attachment_suspect(struct attachment *attachment, uint64_t now)
 	*suspect = (struct suspect){attachment->endpoint, now + ATTACHMENT_SUSPICION};
 }
 
+void attachment_trust(struct attachment *attachment)
+{
+	for (unsigned i = 0; i < ATTACHMENT_SUSPECTS; i++)
+		if (address_equal(&attachment->suspects[i].address, &attachment->endpoint))
+			attachment->suspects[i].until = 0;
+}
+
 bool attachment_suspects(const struct attachment *attachment, const struct address *address, uint64_t now)
 {
 	for (unsigned i = 0; i < ATTACHMENT_SUSPECTS; i++) {

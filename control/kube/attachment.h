@@ -44,6 +44,7 @@ struct attachment {
 	struct address endpoint;
 	bool told_not_kept; /* an Event has said that its own address is in none of the kept networks */
 	bool exists;        /* podswitchd has the port */
+	bool prober;        /* it asks for all of this node whether its endpoint forwards */
 	bool lost;          /* its router stopped answering */
 	bool counted;       /* in reconciler.seconds */
 	bool attached;      /* it has been ready at `at` */
@@ -66,6 +67,9 @@ enum attachment_state attachment_set_state(struct attachment *attachment, enum a
 
 /* Its endpoint did not answer: prefer others for ATTACHMENT_SUSPICION. */
 void attachment_suspect(struct attachment *attachment, uint64_t now);
+
+/* Its endpoint answers: it is not suspected any more. */
+void attachment_trust(struct attachment *attachment);
 bool attachment_suspects(const struct attachment *attachment, const struct address *address, uint64_t now);
 
 /* A member of "client" in podswitchd's report ("state", "router"); "" when there is none. */

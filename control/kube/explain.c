@@ -123,6 +123,15 @@ static bool explain_silence(const struct explain *e, char out[static EXPLAIN_SIZ
 	return *reason;
 }
 
+void explain_path(const struct attachment *attachment, const char *target, char out[static EXPLAIN_SIZE])
+{
+	char endpoint[ADDRESS_TEXT];
+	snprintf(out, EXPLAIN_SIZE,
+		 "gateway %s at %s answers ARP, and nothing answers behind it: %s (podswitch.io/probe of its Service); "
+		 "is its VPN up, does it forward and masquerade, and does that address answer at all?",
+		 attachment->gateway, address_format(&attachment->endpoint, endpoint), target);
+}
+
 void explain_waiting(const struct cluster *cluster, const struct attachment *attachment, const struct choice *choice,
 		     char out[static EXPLAIN_SIZE])
 {
@@ -135,11 +144,14 @@ void explain_waiting(const struct cluster *cluster, const struct attachment *att
 	};
 	const char *client = attachment_client(attachment, "state"), *state = json_text(attachment->status, "state");
 	const char *trouble = attachment_client(attachment, "trouble");
+	char target[PATH_TARGET_TEXT];
 	address_format(&attachment->endpoint, e.endpoint);
 	if (*trouble)
 		snprintf(out, EXPLAIN_SIZE, "the lease from %s cannot be used: %s", attachment->gateway, trouble);
 	else if (*state && strcmp(state, "up") != 0)
 		snprintf(out, EXPLAIN_SIZE, "the port is %s", state);
+	else if (!strcmp(attachment_client(attachment, "lacks"), "path"))
+		explain_path(attachment, path_target_format(&choice->spec->probe_target, target), out);
 	else if (explain_silence(&e, out))
 		return;
 	else if (!strcmp(client, "waiting"))

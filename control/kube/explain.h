@@ -17,6 +17,9 @@
 /* The Service has no ready endpoint: it cannot have any, selects no pod, or its pods are not ready. */
 void explain_no_endpoint(const struct cluster *cluster, const struct choice *choice, char out[static EXPLAIN_SIZE]);
 
+/* The router there answers, and what is asked behind it, `target`, does not. */
+void explain_path(const struct attachment *attachment, const char *target, char out[static EXPLAIN_SIZE]);
+
 /*
  * The port is at its gateway's endpoint, and is not ready. From podswitchd's report, attachment->status; `choice` has
  * the verdict CHOICE_GATEWAY.

@@ -65,6 +65,21 @@ static void write_watches(FILE *out, const struct cluster *cluster)
 	}
 }
 
+static void write_path(void *context, const char *gateway, const struct address *endpoint, bool up)
+{
+	char address[ADDRESS_TEXT];
+	fprintf(context, "podswitch_gateway_path_up{gateway=\"%s\",endpoint=\"%s\"} %d\n", gateway,
+		address_format(endpoint, address), up);
+}
+
+static void write_paths(FILE *out, const struct reconciler *reconciler)
+{
+	prometheus_head(
+		out, "podswitch_gateway_path_up", "gauge",
+		"Whether an endpoint of a gateway with podswitch.io/probe answers a pod of this node and forwards.");
+	reconciler_visit_paths(reconciler, write_path, out);
+}
+
 static void write_api(FILE *out, const struct kube *kube)
 {
 	struct kube_counters counters;
@@ -98,6 +113,7 @@ void metrics_write(FILE *out, const struct reconciler *reconciler, const struct 
 	prometheus_head(out, "podswitch_agent_info", "gauge", "The agent's version.");
 	prometheus_labelled(out, "podswitch_agent_info", "version", PODSWITCH_VERSION, 1);
 	write_pods(out, &counters);
+	write_paths(out, reconciler);
 	write_api(out, kube);
 	write_watches(out, cluster);
 	write_switch(out, podswitchd);

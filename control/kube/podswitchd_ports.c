@@ -104,6 +104,20 @@ static json_t *keep_list(const struct podswitchd_ports *ports, const struct gate
 	return keep;
 }
 
+/* One pod of the node asks often, and behind the router; the others see for themselves, as the agent's setting says. */
+static void put_probes(const struct podswitchd_ports *ports, const struct attachment *attachment,
+		       const struct gateway_spec *spec, json_t *params)
+{
+	char target[PATH_TARGET_TEXT] = "none";
+	unsigned interval = spec->probe_interval;
+	if (!attachment->prober && interval < ports->probe * 1000)
+		interval = 0;
+	if (attachment->prober)
+		path_target_format(&spec->probe_target, target);
+	json_object_set_new(params, "probe_interval", json_integer(interval));
+	json_object_set_new(params, "probe_target", json_string(target));
+}
+
 static json_t *port_params(const struct podswitchd_ports *ports, const struct attachment *attachment,
 			   const struct choice *choice, const char *gateway)
 {
@@ -112,6 +126,7 @@ static json_t *port_params(const struct podswitchd_ports *ports, const struct at
 				   gateway, "netns", attachment->netns, "ifname", attachment->ifname, "mac",
 				   mac_of(attachment, mac), "exclusive", true, "probe", (int)ports->probe, "keep",
 				   keep_list(ports, choice->spec), "hostname", attachment->hostname);
+	put_probes(ports, attachment, choice->spec, params);
 	json_object_set_new(params, "dhcp", json_boolean(!choice->has_address));
 	json_object_set_new(params, "dns", json_string(choice->gateway_names ? "gateway" : "cluster"));
 	json_object_set_new(params, "inbound", json_boolean(choice->inbound));

@@ -37,23 +37,65 @@ static uint64_t endpoint_rank(const struct attachment *attachment, const struct 
 	return XXH3_64bits_withSeed(text, strlen(text), XXH3_64bits(attachment->pod, strlen(attachment->pod)));
 }
 
-/* Stays at its endpoint while that is ready and answers; else the best one that is not suspected. */
+/* What is known of an endpoint, from the worst on. */
+enum standing {
+	STANDING_BAD,  /* it did not answer lately, or forwards nothing */
+	STANDING_FAIR, /* it did not answer this pod lately, and forwards for another one of this node */
+	STANDING_GOOD,
+};
+
+static enum standing endpoint_standing(const struct reconciler *reconciler, const struct attachment *attachment,
+				       const struct gateway_spec *spec, const struct address *address)
+{
+	enum path_verdict path = gateway_path_verdict(reconciler, spec, address);
+	if (path == PATH_DOWN)
+		return STANDING_BAD;
+	if (!attachment_suspects(attachment, address, reconciler->now))
+		return STANDING_GOOD;
+	return path == PATH_UP ? STANDING_FAIR : STANDING_BAD;
+}
+
+/* Stays at its endpoint while that is ready and none is better; else the best one, by its rank among equals. */
 static const struct cluster_endpoint *endpoint_pick(const struct reconciler *reconciler,
 						    const struct attachment *attachment,
+						    const struct gateway_spec *spec,
 						    const struct cluster_endpoint *list, size_t n)
 {
 	const struct cluster_endpoint *best = NULL, *present = NULL;
+	enum standing best_is = STANDING_BAD, present_is = STANDING_BAD;
 	for (size_t i = 0; i < n; i++) {
-		if (address_equal(&list[i].address, &attachment->endpoint))
+		enum standing is = endpoint_standing(reconciler, attachment, spec, &list[i].address);
+		if (address_equal(&list[i].address, &attachment->endpoint)) {
 			present = &list[i];
-		if (attachment_suspects(attachment, &list[i].address, reconciler->now))
+			present_is = is;
+		}
+		if (best && (is < best_is ||
+			     (is == best_is && endpoint_rank(attachment, &list[i]) <= endpoint_rank(attachment, best))))
 			continue;
-		if (!best || endpoint_rank(attachment, &list[i]) > endpoint_rank(attachment, best))
-			best = &list[i];
+		best = &list[i];
+		best_is = is;
 	}
-	if (present && (!best || !attachment_suspects(attachment, &present->address, reconciler->now)))
-		return present;
-	return best ? best : n ? &list[0] : NULL;
+	return present && present_is >= best_is ? present : best;
+}
+
+/* Whether the pod that asks for all of the node has no answer, so that a ready port must not be used; says why then. */
+static bool lacks_path(const struct reconciler *reconciler, const struct attachment *attachment,
+		       char out[static EXPLAIN_SIZE])
+{
+	char endpoint[ADDRESS_TEXT];
+	const struct gateway_path *path = gateway_path_find(reconciler, attachment->at);
+	if (!path || path->verdict == PATH_UP)
+		return false;
+	address_format(&attachment->endpoint, endpoint);
+	if (path->verdict == PATH_UNKNOWN)
+		snprintf(out, EXPLAIN_SIZE, "whether gateway %s at %s forwards is being asked, by %s: %s",
+			 attachment->gateway, endpoint, path->prober, path->target);
+	else if (path->lacks_router)
+		snprintf(out, EXPLAIN_SIZE, "gateway %s at %s does not answer another pod of this node, %s",
+			 attachment->gateway, endpoint, path->prober);
+	else
+		explain_path(attachment, path->target, out);
+	return true;
 }
 
 /* Derives the state from podswitchd's report of the port's client, and sends the Events that go with it. */
@@ -64,7 +106,7 @@ static enum attachment_state reconcile_status(struct reconciler *reconciler, str
 	const char *client = attachment_client(attachment, "state");
 	const char *address = json_string_value(json_array_get(json_object_get(attachment->status, "addresses"), 0));
 	address_format(&attachment->endpoint, endpoint);
-	if (!strcmp(client, "ready")) {
+	if (!strcmp(client, "ready") && !lacks_path(reconciler, attachment, text)) {
 		snprintf(text, sizeof(text), "%s %s through %s at %s (%s)%s", address ? address : "?",
 			 choice->has_address ? "as annotated" : "by DHCP", attachment->gateway, endpoint,
 			 choice->reason,
@@ -78,15 +120,20 @@ static enum attachment_state reconcile_status(struct reconciler *reconciler, str
 		attachment->lost = false;
 		return attachment_set_state(attachment, ATTACHMENT_READY, text);
 	}
-	explain_waiting(reconciler->config.cluster, attachment, choice, text);
+	if (strcmp(client, "ready") != 0)
+		explain_waiting(reconciler->config.cluster, attachment, choice, text);
 	return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
 }
 
 static void report_lost(struct reconciler *reconciler, struct attachment *attachment)
 {
-	char text[400], endpoint[ADDRESS_TEXT];
-	snprintf(text, sizeof(text), "%s at %s does not answer any more; the pod's traffic waits", attachment->gateway,
-		 address_format(&attachment->endpoint, endpoint));
+	char text[EXPLAIN_SIZE], endpoint[ADDRESS_TEXT];
+	const struct gateway_path *path = gateway_path_find(reconciler, attachment->at);
+	if (path && path->verdict == PATH_DOWN && !path->lacks_router)
+		explain_path(attachment, path->target, text);
+	else
+		snprintf(text, sizeof(text), "%s at %s does not answer any more; the pod's traffic waits",
+			 attachment->gateway, address_format(&attachment->endpoint, endpoint));
 	reconciler_report(reconciler, attachment, true, EVENT_LOST, text);
 	attachment->lost = true;
 	reconciler->lost++;
@@ -99,8 +146,12 @@ static void report_lost(struct reconciler *reconciler, struct attachment *attach
 static void check_silence(struct reconciler *reconciler, struct attachment *attachment)
 {
 	const char *client = attachment_client(attachment, "state");
-	bool lost = !strcmp(client, "lost");
+	const struct gateway_path *path = gateway_path_find(reconciler, attachment->at);
+	bool lost = !strcmp(client, "lost") || (path && path->verdict == PATH_DOWN);
 	if (!lost && strcmp(client, "waiting") != 0 && strcmp(client, "probing") != 0) {
+		/* Else it would leave an endpoint that has come back for one that is merely forgiven. */
+		if (!strcmp(client, "ready"))
+			attachment_trust(attachment);
 		attachment->silent = 0;
 		return;
 	}
@@ -108,7 +159,9 @@ static void check_silence(struct reconciler *reconciler, struct attachment *atta
 		attachment->silent = reconciler->now;
 	if (!lost && reconciler->now - attachment->silent < SILENCE_LIMIT)
 		return;
-	attachment_suspect(attachment, reconciler->now);
+	/* What was found for all pods is remembered for all, and less long. */
+	if (!path || path->verdict != PATH_DOWN)
+		attachment_suspect(attachment, reconciler->now);
 	if (attachment->attached && !attachment->lost)
 		report_lost(reconciler, attachment);
 }
@@ -120,8 +173,10 @@ static void refresh_status(struct reconciler *reconciler, struct attachment *att
 		return;
 	if (attachment->state != ATTACHMENT_READY || !attachment->status)
 		(void)podswitchd_ports_refresh(&reconciler->ports, attachment, NULL);
-	if (attachment->exists)
-		check_silence(reconciler, attachment);
+	if (!attachment->exists)
+		return;
+	gateway_path_note(reconciler, attachment);
+	check_silence(reconciler, attachment);
 }
 
 static enum attachment_state reconcile_gateway(struct reconciler *reconciler, struct attachment *attachment,
@@ -136,7 +191,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	}
 	size_t n = cluster_endpoints(reconciler->config.cluster, choice->namespace, choice->name, list);
 	refresh_status(reconciler, attachment);
-	const struct cluster_endpoint *endpoint = endpoint_pick(reconciler, attachment, list, n);
+	const struct cluster_endpoint *endpoint = endpoint_pick(reconciler, attachment, choice->spec, list, n);
 	char gateway[sizeof(attachment->gateway)], at[sizeof(attachment->at)];
 	snprintf(gateway, sizeof(gateway), "%s/%s", choice->namespace, choice->name);
 	memcpy(at, attachment->at, sizeof(at));
@@ -149,6 +204,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	}
 	bool was_lost = attachment->lost && !strcmp(attachment->gateway, gateway);
 	memcpy(attachment->gateway, gateway, sizeof(gateway));
+	attachment->prober = gateway_path_elect(reconciler, attachment, choice->spec, &endpoint->address);
 	int error = podswitchd_ports_place(&reconciler->ports, attachment, choice, endpoint, &why);
 	if (error) {
 		snprintf(text, sizeof(text), "podswitchd %s: %s", error == -EREMOTEIO ? "refuses" : "does not answer",
@@ -161,6 +217,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 		attachment->silent = 0;
 	if (!attachment->status)
 		(void)podswitchd_ports_refresh(&reconciler->ports, attachment, NULL);
+	gateway_path_note(reconciler, attachment);
 	return reconcile_status(reconciler, attachment, choice);
 }
 

@@ -45,6 +45,7 @@ void reconciler_close(struct reconciler *reconciler)
 		return;
 	while (reconciler->attachments)
 		reconciler_drop(reconciler, reconciler->attachments);
+	gateway_path_free(reconciler);
 	podswitchd_ports_close(&reconciler->ports);
 	pod_survey_close(&reconciler->first.survey);
 	gateway_lookup_free(&reconciler->lookup);
@@ -58,6 +59,16 @@ void reconciler_wake(struct reconciler *reconciler)
 	reconciler->pass_wanted = true;
 }
 
+/* What one pod has found out about its endpoint goes for the others at once, and not after the pause of a long pass. */
+static void spread_verdicts(struct reconciler *reconciler)
+{
+	char at[NAMES_SIZE];
+	while (gateway_path_next(reconciler, at))
+		for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
+			if (!strcmp(attachment->at, at))
+				(void)reconcile(reconciler, attachment);
+}
+
 /* Handles port.ready, port.lost and port.gone. */
 static void reconciler_on_event(void *context, const json_t *event)
 {
@@ -69,6 +80,7 @@ static void reconciler_on_event(void *context, const json_t *event)
 		return;
 	if (podswitchd_ports_refresh(&reconciler->ports, attachment, NULL) != -ENOENT && attachment->exists)
 		(void)reconcile(reconciler, attachment);
+	spread_verdicts(reconciler);
 }
 
 bool reconciler_waits(const struct reconciler *reconciler)
@@ -95,6 +107,7 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 	uint64_t began = clock_ms();
 	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
 		(void)reconcile(reconciler, attachment);
+	spread_verdicts(reconciler);
 	attach_running_pods(reconciler);
 	proofread_pods(reconciler);
 	if (period)

@@ -72,6 +72,11 @@ struct reconciler_counters {
 };
 void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out);
 
+/* The endpoints that are probed for all pods of the node, and have been judged. */
+void reconciler_visit_paths(const struct reconciler *reconciler,
+			    void (*visit)(void *context, const char *gateway, const struct address *endpoint, bool up),
+			    void *context);
+
 /* Whether podswitchd and the cluster are known well enough for new pods; else *reason says what is missing. */
 bool reconciler_ready(const struct reconciler *reconciler, const char **reason);
 

@@ -9,6 +9,7 @@
  *     proofread.c        annotations that mean nothing
  *     retire.c           attachments whose pod or sandbox is gone
  *     reconcile.c        one attachment: from what the cluster says to what podswitchd has
+ *     gateway_path.c     whether an endpoint forwards, as one pod of the node has found out
  *     first_interface.c  the networks that stay on pods' first interface
  *     attachments.c      the list, and what is asked about its entries
  */
@@ -40,11 +41,29 @@ struct first_interface {
 	size_t said;               /* how many are left out, as the log has it */
 };
 
+enum path_verdict { PATH_UNKNOWN, PATH_UP, PATH_DOWN };
+
+/* One endpoint of a gateway whose Service has podswitch.io/probe or probe-interval. */
+struct gateway_path {
+	struct gateway_path *next;
+	char at[NAMES_SIZE];     /* the gateway's name in podswitchd */
+	char gateway[136];       /* "NAMESPACE/NAME" */
+	char prober[NAMES_SIZE]; /* the port whose report counts */
+	char target[PATH_TARGET_TEXT];
+	struct address endpoint;
+	enum path_verdict verdict;
+	bool lacks_router; /* when it is down: not even ARP is answered */
+	bool news;         /* the verdict has changed, and not all of its pods have been told */
+	uint64_t elected;  /* ms, when the prober was */
+	uint64_t down_at;  /* ms, when it was last found down */
+};
+
 struct reconciler {
 	struct reconciler_config config;
 	struct podswitchd_ports ports;
 	struct first_interface first;
 	struct attachment *attachments;
+	struct gateway_path *paths;
 	json_t *told; /* UID of a pod and topic -> what its owner was told last */
 	struct gateway_lookup lookup;
 	char removed[RECONCILER_REMOVED][NAMES_SIZE];
@@ -122,6 +141,32 @@ bool first_interface_refuses(const struct reconciler *reconciler, const struct c
 
 /* Says once, in an Event, that the pod's own address is in none that the cluster names. */
 void first_interface_check_pod(struct reconciler *reconciler, struct attachment *attachment);
+
+/* gateway_path.c; `at` is a gateway's name in podswitchd. */
+
+/* Whether one port of the node is to probe each endpoint of that gateway. */
+bool gateway_path_is_watched(const struct gateway_spec *spec);
+
+/* NULL: nobody probes there. */
+const struct gateway_path *gateway_path_find(const struct reconciler *reconciler, const char *at);
+
+/* Whether the attachment's port, which is to be at that endpoint, is the one that probes it. */
+bool gateway_path_elect(struct reconciler *reconciler, const struct attachment *attachment,
+			const struct gateway_spec *spec, const struct address *endpoint);
+
+/* There is a report of the attachment's port, which says something if it is the one. */
+void gateway_path_note(struct reconciler *reconciler, const struct attachment *attachment);
+
+/* Fills in the next endpoint whose verdict is news to its pods. */
+bool gateway_path_next(struct reconciler *reconciler, char at[static NAMES_SIZE]);
+
+/* What was found at that endpoint; PATH_UNKNOWN: nothing lately. */
+enum path_verdict gateway_path_verdict(const struct reconciler *reconciler, const struct gateway_spec *spec,
+				       const struct address *endpoint);
+
+/* Forgets endpoints that nobody is at, and that are not suspected any more; all of them. */
+void gateway_path_sweep(struct reconciler *reconciler);
+void gateway_path_free(struct reconciler *reconciler);
 
 /* reconcile.c: applies the difference between what is wanted and what is in force. What is in force may stay. */
 enum attachment_state reconcile(struct reconciler *reconciler, struct attachment *attachment);

@@ -104,5 +104,6 @@ void reconciler_sweep(struct reconciler *reconciler)
 	}
 	(void)tombstone_each(reconciler->config.socket, remove_tombstoned, reconciler);
 	podswitchd_ports_tidy_gateways(&reconciler->ports, gateway_is_used, reconciler);
+	gateway_path_sweep(reconciler);
 	reconciler_forget_told(reconciler);
 }

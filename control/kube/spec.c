@@ -11,6 +11,8 @@
 #define MAX_VNI 0xffffff
 #define LEAST_MTU 576
 #define MAX_MTU 65000
+#define LEAST_INTERVAL 100 /* ms, as podswitchd's --probe-interval */
+#define MAX_INTERVAL 250000
 #define WORD 128 /* of a list, with its NUL */
 
 #define BLANKS ", \t\r\n" /* between the words of a list */
@@ -82,6 +84,37 @@ static int spec_parse_mtu(const char *key, const char *text, struct gateway_spec
 		return spec_refuse(why, key, text,
 				   "is no MTU; write 576 to 65000 bytes, or 0 for what the path allows");
 	spec->mtu = (unsigned)value;
+	return 0;
+}
+
+static int spec_parse_probe(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+{
+	struct path_target target = {.kind = PATH_NONE};
+
+	if (!strncmp(text, "http:", 5) || !strncmp(text, "https:", 6))
+		return spec_refuse(why, key, text,
+				   "is asked by HTTP, which podswitch cannot do yet; write tcp:ADDRESS:PORT of that "
+				   "server, icmp:ADDRESS, or arp");
+	if (strcmp(text, "arp") != 0 && (path_target_parse(text, &target) || target.kind == PATH_NONE))
+		return spec_refuse(why, key, text,
+				   "is no probe; write arp, or icmp:ADDRESS or tcp:ADDRESS:PORT with an IPv4 address "
+				   "behind the gateway, as icmp:1.1.1.1");
+	spec->probe_target = target;
+	return 0;
+}
+
+static int spec_parse_interval(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+{
+	char number[16];
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits;
+	unsigned long value, scale = !strcmp(unit, "ms") ? 1 : 1000;
+
+	snprintf(number, sizeof(number), "%.*s", (int)(digits < sizeof(number) ? digits : sizeof(number)), text);
+	if ((*unit && strcmp(unit, "s") != 0 && scale != 1) || parse_number(number, 1, MAX_INTERVAL, &value) ||
+	    value * scale < LEAST_INTERVAL || value * scale > MAX_INTERVAL)
+		return spec_refuse(why, key, text, "is no interval; write 100ms to 250s, as 500ms or 2s");
+	spec->probe_interval = (unsigned)(value * scale);
 	return 0;
 }
 
@@ -240,6 +273,8 @@ static const struct {
 	{"podswitch.io/dns", parse_names},
 	{"podswitch.io/not-routed", parse_not_routed},
 	{"podswitch.io/allow-namespaces", spec_parse_allow},
+	{"podswitch.io/probe", spec_parse_probe},
+	{"podswitch.io/probe-interval", spec_parse_interval},
 };
 
 static uint16_t port_of(const json_t *entry)
@@ -355,7 +390,8 @@ bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b)
 	bool same = !strcmp(a->namespace, b->namespace) && !strcmp(a->name, b->name) && a->vni == b->vni &&
 		    a->port == b->port && a->port_given == b->port_given && prefix_equal(&a->network, &b->network) &&
 		    a->mode == b->mode && a->mtu == b->mtu && a->underlay == b->underlay &&
-		    a->gateway_names == b->gateway_names && a->n_not_routed == b->n_not_routed;
+		    a->gateway_names == b->gateway_names && path_target_equal(&a->probe_target, &b->probe_target) &&
+		    a->probe_interval == b->probe_interval && a->n_not_routed == b->n_not_routed;
 
 	for (size_t i = 0; same && i < a->n_not_routed; i++)
 		same = prefix_equal(&a->not_routed[i], &b->not_routed[i]);

@@ -11,6 +11,7 @@
 #include "control/base/names.h"
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
+#include "tap/path_target.h"
 
 #include <jansson.h>
 
@@ -39,6 +40,8 @@ struct gateway_spec {
 	unsigned mtu;                                  /* bytes; 0: as the path allows */
 	enum spec_underlay underlay;                   /* SPEC_UNDERLAY_UNSET: the agent's setting */
 	bool gateway_names;                            /* podswitch.io/dns is "gateway" */
+	struct path_target probe_target;               /* that shows that it forwards; PATH_NONE: ARP will do */
+	unsigned probe_interval;                       /* ms; 0: the agent's setting */
 	struct prefix not_routed[SPEC_MAX_NOT_ROUTED]; /* no host bits */
 	size_t n_not_routed;
 	char *allow;      /* namespaces whose pods may use it besides its own, blanks between; NULL: every one */

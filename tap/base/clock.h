@@ -14,6 +14,14 @@ static inline uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Microseconds of CLOCK_MONOTONIC. */
+static inline uint64_t clock_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 /*
  * Seconds of CLOCK_MONOTONIC_COARSE plus one: never 0, which can so mean "no time". The coarse clock lags by up to one
  * scheduler tick and is cheap enough to be read in every round of a worker.

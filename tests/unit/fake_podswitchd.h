@@ -28,6 +28,8 @@ struct fake_podswitchd {
 	atomic_bool stop;
 	json_t *gateways, *ports; /* name -> parameters */
 	json_t *clients;          /* gateway -> state of the clients there; others are ready */
+	json_t *paths;            /* gateway -> state of the client there that asks behind it; others as `clients` */
+	json_t *lone;             /* port -> state of its client, whatever its gateway's is */
 	json_t *states;           /* port -> its state; others are up */
 	json_t *log;              /* "METHOD NAME" */
 	unsigned changes;         /* of what is in force */
@@ -42,20 +44,50 @@ static inline const char *fake_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+/* What the port's client says: its state, and what it lacks. */
+static inline json_t *fake_client(const struct fake_podswitchd *p, const json_t *port)
+{
+	const char *gateway = fake_text(port, "gateway"), *target = fake_text(port, "probe_target");
+	const char *lone = json_string_value(json_object_get(p->lone, fake_text(port, "name")));
+	const char *client = json_string_value(json_object_get(p->clients, gateway));
+	const char *path = json_string_value(json_object_get(p->paths, gateway));
+	const char *lacks = "router";
+
+	client = !strcmp(gateway, "none") ? "lost" : lone ? lone : client ? client : "ready";
+	if (!strcmp(client, "ready") && path && *target && strcmp(target, "none") != 0) {
+		client = path;
+		lacks = "path";
+	}
+	json_t *object = json_pack("{s:s, s:s}", "state", client, "router", "172.16.0.1");
+	if (!strcmp(client, "lost") || !strcmp(client, "probing"))
+		json_object_set_new(object, "lacks", json_string(lacks));
+	return object;
+}
+
+static inline json_t *fake_config(const json_t *port)
+{
+	const char *target = fake_text(port, "probe_target");
+	json_t *config = json_object();
+
+	if (*target && strcmp(target, "none") != 0)
+		json_object_set_new(config, "probe_target", json_string(target));
+	if (json_integer_value(json_object_get(port, "probe_interval")))
+		json_object_set(config, "probe_interval", json_object_get(port, "probe_interval"));
+	return config;
+}
+
 static inline json_t *fake_status(const struct fake_podswitchd *p, const json_t *port)
 {
-	const char *client = json_string_value(json_object_get(p->clients, fake_text(port, "gateway")));
 	const char *state = json_string_value(json_object_get(p->states, fake_text(port, "name")));
 	bool dhcp = json_is_true(json_object_get(port, "dhcp"));
 	bool none = !strcmp(fake_text(port, "gateway"), "none");
 
-	client = none ? "lost" : client ? client : "ready";
 	state = state ? state : none ? "detached" : "up";
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:[s], s:s, s:{s:s, s:s}}", "name", fake_text(port, "name"),
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:[s], s:s, s:o, s:o}", "name", fake_text(port, "name"),
 			 "gateway", fake_text(port, "gateway"), "netns", fake_text(port, "netns"), "ifname",
 			 fake_text(port, "ifname"), "mac", fake_text(port, "mac"), "mtu", 1400, "addresses",
-			 dhcp ? "172.16.0.57/24" : fake_text(port, "address"), "state", state, "client", "state",
-			 client, "router", "172.16.0.1");
+			 dhcp ? "172.16.0.57/24" : fake_text(port, "address"), "state", state, "client",
+			 fake_client(p, port), "config", fake_config(port));
 }
 
 static inline int fake_refuse(int code, const char *text, struct failure *why)
@@ -217,6 +249,8 @@ static inline void fake_podswitchd_open(struct fake_podswitchd *p, const char *d
 	*p = (struct fake_podswitchd){.gateways = json_object(),
 				      .ports = json_object(),
 				      .clients = json_object(),
+				      .paths = json_object(),
+				      .lone = json_object(),
 				      .states = json_object(),
 				      .log = json_array()};
 	snprintf(p->path, sizeof(p->path), "%.80s/control.sock", directory);
@@ -227,6 +261,8 @@ static inline void fake_podswitchd_close(struct fake_podswitchd *p)
 {
 	if (p->rpc)
 		podswitchd_stop(p);
+	json_decref(p->paths);
+	json_decref(p->lone);
 	json_decref(p->gateways);
 	json_decref(p->ports);
 	json_decref(p->clients);
@@ -239,6 +275,20 @@ static inline void podswitchd_client(struct fake_podswitchd *p, const char *gate
 {
 	pthread_mutex_lock(&p->lock);
 	json_object_set_new(p->clients, gateway, json_string(state));
+	pthread_mutex_unlock(&p->lock);
+}
+
+static inline void podswitchd_path(struct fake_podswitchd *p, const char *gateway, const char *state)
+{
+	pthread_mutex_lock(&p->lock);
+	json_object_set_new(p->paths, gateway, json_string(state));
+	pthread_mutex_unlock(&p->lock);
+}
+
+static inline void podswitchd_lone(struct fake_podswitchd *p, const char *port, const char *state)
+{
+	pthread_mutex_lock(&p->lock);
+	json_object_set_new(p->lone, port, json_string(state));
 	pthread_mutex_unlock(&p->lock);
 }
 

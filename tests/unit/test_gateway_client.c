@@ -9,6 +9,10 @@
  * or, for what depends on it, a vxlan device at either end; the gateway's, without a remote, knows only those it has
  * heard, and whatever it broadcasts is lost.
  *
+ * For the way behind the gateway there is one namespace more:
+ *
+ *   gw0 172.16.0.1  gateway  i0 ------------ i1  internet  198.51.100.1, TCP port 443 listens
+ *
  * The client's clock is the real one plus what a test has skipped.
  */
 #include "tap/gateway_client.c"
@@ -34,10 +38,10 @@
 #define POD_MAC "02:00:00:00:00:10"
 #define RANGE "--dhcp-range=172.16.0.20,172.16.0.255,12h"
 
-static struct netns home, gateway;
+static struct netns home, gateway, pod, internet;
 static struct failure why;
 static char directory[64];
-static pid_t server;
+static pid_t server, listener;
 static uint64_t skipped;
 static struct gateway_client *client;
 static struct gateway_client_status status;
@@ -51,12 +55,13 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + skipped;
 }
 
-/* A command on the gateway's side; G enters its namespace, D is the test's folder. */
+/* A command on the gateway's side; G enters its namespace, I the one behind it, D is the test's folder. */
 static int run(const char *command)
 {
 	char line[1024];
 
-	snprintf(line, sizeof(line), "G='nsenter --net=/proc/%d/fd/%d'; %s", getpid(), gateway.fd, command);
+	snprintf(line, sizeof(line), "F=/proc/%d/fd; G=\"nsenter --net=$F/%d\"; N=$F/%d; I=\"nsenter --net=$N\"; %s",
+		 getpid(), gateway.fd, internet.fd, command);
 	return shell_status(directory, line);
 }
 
@@ -114,10 +119,11 @@ static int set_up_namespaces(void)
 {
 	why = (struct failure){0};
 	skipped = 0;
-	config = (struct gateway_client_config){.dhcp = true, .probe = 10, .hostname = "app-0"};
+	config = (struct gateway_client_config){.dhcp = true, .probe = 10000, .hostname = "app-0"};
 	mac_parse(POD_MAC, &config.mac);
 	strcpy(directory, "/tmp/podswitch-client-XXXXXX");
-	if (!mkdtemp(directory) || unshare(CLONE_NEWNET) || netns_open_own(&gateway, &why) || unshare(CLONE_NEWNET))
+	if (!mkdtemp(directory) || unshare(CLONE_NEWNET) || netns_open_own(&gateway, &why) || unshare(CLONE_NEWNET) ||
+	    netns_open_own(&pod, &why))
 		return -1;
 	must("ip link set lo up; $G ip link set lo up");
 	return 0;
@@ -147,6 +153,43 @@ static int set_up_vxlan(void **state)
 	return 0;
 }
 
+/* A process in the namespace behind the gateway that accepts connections. */
+static void listen_behind(void)
+{
+	listener = fork();
+	if (!listener) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (setns(internet.fd, CLONE_NEWNET))
+			_exit(1);
+		execlp("socat", "socat", "TCP-LISTEN:443,fork,reuseaddr", "/dev/null", (char *)NULL);
+		_exit(1);
+	}
+	await("$I ss -Hltn 'sport = :443' | grep -q .");
+}
+
+static int set_up_behind(void **state)
+{
+	if (geteuid())
+		return 0;
+	if (set_up(state) || unshare(CLONE_NEWNET) || netns_open_own(&internet, &why) || setns(pod.fd, CLONE_NEWNET))
+		return -1;
+	must("$G ip link add i0 type veth peer name i1 netns $N; $G ip addr add 10.9.0.1/24 dev i0; $G ip link set i0 "
+	     "up");
+	must("$I ip addr add 10.9.0.2/24 dev i1; $I ip link set i1 up; $I ip link set lo up; "
+	     "$I ip addr add 198.51.100.1/32 dev lo; $I ip route add 172.16.0.0/24 via 10.9.0.1; "
+	     "$G ip route add 198.51.100.0/24 via 10.9.0.2; $G sysctl -qw net.ipv4.ip_forward=1");
+	must("ip addr add 172.16.0.9/24 dev vx0; ip route add default via 172.16.0.1");
+	listen_behind();
+	return 0;
+}
+
+static void forward(bool on)
+{
+	must(on ? "$G nft delete table ip stop"
+		: "$G nft 'add table ip stop; add chain ip stop f { type filter hook forward priority 0; policy drop; "
+		  "}'");
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
@@ -155,8 +198,15 @@ static int tear_down(void **state)
 	gateway_client_close(client);
 	client = NULL;
 	stop_serving();
+	if (listener > 0) {
+		kill(listener, SIGKILL);
+		waitpid(listener, NULL, 0);
+		netns_close(&internet);
+	}
+	listener = 0;
 	must("rm -rf \"$D\"");
 	netns_close(&gateway);
+	netns_close(&pod);
 	return setns(home.fd, CLONE_NEWNET);
 }
 
@@ -167,6 +217,14 @@ static int tear_down(void **state)
 			skip();                                                                                        \
 		}                                                                                                      \
 	} while (0)
+
+/* What deadlines are multiplied by, on slow machines and with sanitizers. */
+static unsigned long slowness(void)
+{
+	const char *text = getenv("SLOW");
+
+	return text ? strtoul(text, NULL, 10) : 1;
+}
 
 static void begin(const struct address *hint)
 {
@@ -220,7 +278,7 @@ static void wait_for_answer(void)
 	int fds[CLIENT_FDS];
 	struct pollfd polls[CLIENT_FDS];
 	size_t n = gateway_client_fds(client, fds);
-	bool asks = client->unanswered || (client->config.dhcp && dhcp_listens(&client->dhcp));
+	bool asks = client->arp.unanswered || (client->config.dhcp && dhcp_listens(&client->dhcp));
 
 	for (size_t i = 0; i < n; i++)
 		polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
@@ -260,15 +318,15 @@ static void gets_a_lease(void **state)
 	assert_string_equal(address_format(&status.router, text), "172.16.0.1");
 	assert_true(address_equal(&status.address, &status.lease.address.address));
 	assert_int_equal(status.lease.seconds, 43200);
-	assert_in_range(status.lease.renew_at, now_ms() + 18890 * SECOND, now_ms() + 21600 * SECOND);
-	assert_in_range(status.lease.expires_at, now_ms() + 43190 * SECOND, now_ms() + 43200 * SECOND);
+	assert_in_range(status.lease.renew_at, now_ms() + 18890 * 1000ULL, now_ms() + 21600 * 1000ULL);
+	assert_in_range(status.lease.expires_at, now_ms() + 43190 * 1000ULL, now_ms() + 43200 * 1000ULL);
 	must("grep -q '" POD_MAC " 172.16.0.[0-9]* app-0 01:" POD_MAC "' \"$D/leases\"");
 }
 
 /* Between exchanges no frame reaches the client; during one, only what may be an answer. */
 static void listens_only_during_an_exchange(void **state)
 {
-	uint8_t frame[FRAME_MAX];
+	uint8_t frame[PACKET_FRAME];
 
 	(void)state;
 	NEED("root and dnsmasq", has_dnsmasq());
@@ -277,19 +335,19 @@ static void listens_only_during_an_exchange(void **state)
 	must("ip addr add 172.16.0.9/24 dev vx0");
 	must("$G ping -c 3 -i 0.002 -W 1 -q 172.16.0.9 >/dev/null");
 	must("$G bash -c 'echo >/dev/udp/172.16.0.9/69'");
-	assert_int_equal(next_frame(client->ip_fd, frame), -1);
+	assert_int_equal(packet_socket_next(client->ip_fd, frame), -1);
 	must("$G bash -c 'echo >/dev/udp/172.16.0.9/68'");
-	assert_int_equal(next_frame(client->ip_fd, frame), ETH_HEADER + IP4_HEADER + UDP_HEADER + 1);
+	assert_int_equal(packet_socket_next(client->ip_fd, frame), ETH_HEADER + IP4_HEADER + UDP_HEADER + 1);
 	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 5000), 0);
 	skip_seconds(6);
 	must("ip addr add 172.16.0.9/24 dev vx0");
 	must("$G bash -c 'echo >/dev/udp/172.16.0.9/68'");
 	must("$G ping -c 1 -W 1 -q 172.16.0.9 >/dev/null");
-	assert_int_equal(next_frame(client->ip_fd, frame), -1);
+	assert_int_equal(packet_socket_next(client->ip_fd, frame), -1);
 	dhcp_reboot(&client->dhcp, now_ms());
 	turn();
 	must("$G bash -c 'echo >/dev/udp/172.16.0.9/68'");
-	assert_true(next_frame(client->ip_fd, frame) > 0);
+	assert_true(packet_socket_next(client->ip_fd, frame) > 0);
 }
 
 static void renews_at_t1(void **state)
@@ -302,19 +360,19 @@ static void renews_at_t1(void **state)
 	assert_int_equal(status.lease.seconds, 120);
 	uint64_t expires = status.lease.expires_at;
 	/* dnsmasq's T1 is half of the lease, less up to a sixteenth. */
-	assert_in_range(status.lease.renew_at, expires - 70 * SECOND, expires - 60 * SECOND);
+	assert_in_range(status.lease.renew_at, expires - 70 * 1000ULL, expires - 60 * 1000ULL);
 	assert_int_equal(skip_seconds(50), 0);
 	assert_int_equal(status.lease.expires_at, expires);
 	must("test $(grep -c DHCPACK \"$D/log\") = 1");
 	/* Unicast, from the address that it has; nothing about it changes. */
 	assert_int_equal(skip_seconds(12), 0);
-	assert_in_range(status.lease.expires_at, expires + 50 * SECOND, expires + 70 * SECOND);
+	assert_in_range(status.lease.expires_at, expires + 50 * 1000ULL, expires + 70 * 1000ULL);
 	must("test $(grep -c DHCPACK \"$D/log\") = 2 && test $(grep -c DHCPDISCOVER \"$D/log\") = 1");
 	assert_int_equal(status.state, CLIENT_READY);
 	/* Nobody answers: the lease expires, and the address goes. */
 	stop_serving();
 	expires = status.lease.expires_at;
-	while (now_ms() + 2 * SECOND < expires)
+	while (now_ms() + 2 * 1000ULL < expires)
 		assert_int_equal(skip_seconds(1), 0);
 	assert_true(status.has_lease);
 	assert_int_equal(skip_seconds(3), CLIENT_UNLEASED);
@@ -322,7 +380,7 @@ static void renews_at_t1(void **state)
 	assert_int_equal(status.state, CLIENT_WAITING);
 	/* The same address comes back. */
 	serve(RANGE, "--no-ping");
-	skipped += 20 * SECOND;
+	skipped += 20 * 1000ULL;
 	assert_int_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 20000), CLIENT_LEASE | CLIENT_IS_READY);
 }
 
@@ -387,8 +445,8 @@ static void is_ready_in_a_moment(void **state)
 	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 5000), 0);
 	uint64_t took = now_ms() - began;
 	print_message("ready after %u ms\n", (unsigned)took);
-	assert_true(took >= CHECKS * CHECK_WAIT);
-	assert_in_range(took, 0, 300 * (getenv("SLOW") ? (unsigned)atoi(getenv("SLOW")) : 1));
+	assert_true(took >= (uint64_t)CHECKS * CHECK_WAIT);
+	assert_in_range(took, 0, 300 * slowness());
 }
 
 /* The server does not look whether the address is free; so the client does, and gets another one. */
@@ -499,7 +557,7 @@ static void sees_the_router_go_and_come(void **state)
 	/* At most the interval and three seconds. */
 	must("$G ip link set gw0 arp off");
 	answered = status.answered_at;
-	while (!client->unanswered)
+	while (!client->arp.unanswered)
 		assert_int_equal(skip_seconds(1), 0);
 	assert_in_range(now_ms() - answered, 9900, 12000);
 	assert_int_equal(skip_seconds(2), 0);
@@ -511,7 +569,7 @@ static void sees_the_router_go_and_come(void **state)
 	assert_int_equal(skip_seconds(2), CLIENT_IS_READY);
 	must("$G ip link set gw0 arp off");
 	assert_int_equal(skip_seconds(100), CLIENT_IS_LOST);
-	assert_in_range(gateway_client_due(client), client->sent_at + 3000, client->sent_at + 4000);
+	assert_in_range(gateway_client_due(client), client->arp.sent_at + 3000, client->arp.sent_at + 4000);
 	must("$G ip link set gw0 arp on");
 	assert_int_equal(skip_seconds(5), CLIENT_IS_READY);
 }
@@ -570,7 +628,7 @@ static void believes_only_the_router(void **state)
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		answer(others[i]);
 		turn();
-		if (status.state == CLIENT_READY || client->answered)
+		if (status.state == CLIENT_READY || client->arp.answered)
 			fail_msg("believed %s", others[i]);
 	}
 	answer("arp()");
@@ -582,6 +640,142 @@ static void believes_only_the_router(void **state)
 	assert_int_equal(status.state, CLIENT_PROBING);
 	answer("arp()+bytes(18)");
 	assert_int_equal(turn(), CLIENT_IS_READY);
+}
+
+static void make_behind(const char *target)
+{
+	make_static();
+	config.probe = 100;
+	assert_int_equal(path_target_parse(target, &config.target), 0);
+}
+
+/* Every 100 ms; by ICMP, or by TCP. */
+static void sees_what_is_behind_go_and_come(const char *target)
+{
+	make_behind(target);
+	begin(NULL);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 3000), CLIENT_IS_READY);
+	assert_true(status.lacks_path && status.path_answered_at && status.path_took);
+	assert_int_equal(turn_until(CLIENT_IS_LOST, 1000), 0);
+	assert_int_equal(status.state, CLIENT_READY);
+	assert_in_range(now_ms() - status.path_answered_at, 0, 250);
+	/* Nothing is left open behind it: the pod's kernel has ended what it has not begun. */
+	must("test -z \"$($I ss -Htn state syn-recv)\"");
+	forward(false);
+	uint64_t began = now_ms();
+	assert_int_equal(turn_until(CLIENT_IS_LOST, 3000), CLIENT_IS_LOST);
+	uint64_t lost = now_ms() - began;
+	print_message("lost after %u ms\n", (unsigned)lost);
+	assert_in_range(lost, 150, 500 * slowness());
+	assert_true(status.lacks_path);
+	assert_in_range(now_ms() - status.answered_at, 0, 250);
+	forward(true);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 1500), CLIENT_IS_READY);
+	/* The router itself. */
+	must("$G ip link set gw0 arp off; $G ip link set gw0 down");
+	assert_int_equal(turn_until(CLIENT_IS_LOST, 3000), CLIENT_IS_LOST);
+	assert_false(status.lacks_path);
+}
+
+static void sees_icmp_go_and_come(void **state)
+{
+	(void)state;
+	NEED("root, nft and socat", !geteuid() && !run("command -v nft socat >/dev/null"));
+	sees_what_is_behind_go_and_come("icmp:198.51.100.1");
+}
+
+static void sees_tcp_go_and_come(void **state)
+{
+	(void)state;
+	NEED("root, nft and socat", !geteuid() && !run("command -v nft socat >/dev/null"));
+	sees_what_is_behind_go_and_come("tcp:198.51.100.1:443");
+}
+
+static void takes_no_refusal_for_an_answer(void **state)
+{
+	(void)state;
+	NEED("root", !geteuid());
+	make_behind("tcp:198.51.100.1:444"); /* a RST */
+	begin(NULL);
+	assert_int_equal(turn_until(CLIENT_IS_LOST, 5000), CLIENT_IS_LOST);
+	assert_true(status.lacks_path);
+	assert_int_equal(status.path_answered_at, 0);
+}
+
+static void is_not_ready_before_the_target_answers(void **state)
+{
+	(void)state;
+	NEED("root and nft", !geteuid() && !run("command -v nft >/dev/null"));
+	make_behind("icmp:198.51.100.1");
+	forward(false);
+	begin(NULL);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 1000), 0);
+	assert_int_equal(status.state, CLIENT_PROBING);
+	assert_true(status.lacks_path);
+	assert_int_equal(turn_until(CLIENT_IS_LOST, 4000), CLIENT_IS_LOST);
+	forward(true);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 1500), CLIENT_IS_READY);
+	/* Behind another gateway it is asked from the beginning. */
+	gateway_client_moved(client, now_ms());
+	gateway_client_report(client, &status);
+	assert_int_equal(status.state, CLIENT_PROBING);
+	assert_int_equal(status.path_answered_at, 0);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 1500), CLIENT_IS_READY);
+}
+
+static void retunes(unsigned probe, const char *text)
+{
+	struct path_target target;
+
+	assert_int_equal(path_target_parse(text, &target), 0);
+	if (gateway_client_retune(client, probe, &target, now_ms(), &why))
+		fail_msg("retune: %s", why.text);
+}
+
+static void gets_and_loses_a_target(void **state)
+{
+	int fds[CLIENT_FDS];
+
+	(void)state;
+	NEED("root", !geteuid());
+	make_static();
+	begin(NULL);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 3000), CLIENT_IS_READY);
+	assert_int_equal(gateway_client_fds(client, fds), 1);
+	retunes(100, "icmp:198.51.100.1");
+	assert_int_equal(gateway_client_fds(client, fds), 2);
+	gateway_client_report(client, &status);
+	assert_int_equal(status.state, CLIENT_PROBING);
+	assert_int_equal(turn_until(CLIENT_IS_READY, 1000), CLIENT_IS_READY);
+	assert_true(status.path_answered_at);
+	/* The same again changes nothing. */
+	retunes(100, "icmp:198.51.100.1");
+	turn();
+	assert_int_equal(status.state, CLIENT_READY);
+	retunes(100, "icmp:198.51.100.77");
+	assert_int_equal(turn_until(CLIENT_IS_LOST, 5000), CLIENT_IS_LOST);
+	retunes(10000, "none");
+	gateway_client_report(client, &status);
+	assert_int_equal(status.state, CLIENT_READY);
+	assert_int_equal(gateway_client_fds(client, fds), 1);
+}
+
+/* An answer may take longer than the interval, and than three of them. */
+static void waits_for_what_is_far_away(void **state)
+{
+	struct probe_timer timer = {0};
+	uint64_t now = 5000, began = now;
+
+	(void)state;
+	probe_timer_restart(&timer, now);
+	for (; now < began + 20000; now++) {
+		if (now > began + 400 && now == timer.sent_at + 400)
+			probe_timer_answered(&timer, 100, 400, now);
+		if (now >= timer.due)
+			probe_timer_asked(&timer, 100, now);
+		assert_false(probe_timer_is_lost(&timer));
+		assert_true(timer.due > now && timer.due <= now + 1000);
+	}
 }
 
 static void reboots_the_lease_for_another_mac(void **state)
@@ -664,6 +858,7 @@ static void refuses_what_it_cannot_do(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_BEHIND(name) cmocka_unit_test_setup_teardown(name, set_up_behind, tear_down)
 #define TEST_VXLAN(name)                                                                                               \
 	{                                                                                                              \
 #name "_through_a_vxlan", name, set_up_vxlan, tear_down, NULL                                          \
@@ -686,6 +881,12 @@ static const struct CMUnitTest tests[] = {
 	TEST(sees_the_router_go_and_come),
 	TEST(survives_an_interface_that_goes_down),
 	TEST(believes_only_the_router),
+	TEST_BEHIND(sees_icmp_go_and_come),
+	TEST_BEHIND(sees_tcp_go_and_come),
+	TEST_BEHIND(takes_no_refusal_for_an_answer),
+	TEST_BEHIND(is_not_ready_before_the_target_answers),
+	TEST_BEHIND(gets_and_loses_a_target),
+	cmocka_unit_test(waits_for_what_is_far_away),
 	TEST(reboots_the_lease_for_another_mac),
 	TEST(knows_nothing_without_probes),
 	TEST(is_ready_with_a_lease_without_probes),

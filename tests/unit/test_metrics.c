@@ -28,6 +28,19 @@ void reconciler_count(const struct reconciler *attach, struct reconciler_counter
 					    .seconds = &seconds};
 }
 
+void reconciler_visit_paths(const struct reconciler *attach,
+			    void (*visit)(void *context, const char *gateway, const struct address *endpoint, bool up),
+			    void *context)
+{
+	struct address endpoint;
+
+	(void)attach;
+	address_parse("10.244.2.5", &endpoint);
+	visit(context, "media/vpn", &endpoint, true);
+	address_parse("10.244.1.9", &endpoint);
+	visit(context, "media/vpn", &endpoint, false);
+}
+
 void cluster_count(const struct cluster *cluster,
 		   void (*visit)(void *context, const char *what, const struct watch_counters *counters, bool live),
 		   void *context)
@@ -85,6 +98,8 @@ static void figures(void **state)
 		"podswitch_pods{state=\"pending\"} 3\n",
 		"podswitch_pods{state=\"refused\"} 2\n",
 		"podswitch_gateway_lost_total 5\n",
+		"podswitch_gateway_path_up{gateway=\"media/vpn\",endpoint=\"10.244.2.5\"} 1\n",
+		"podswitch_gateway_path_up{gateway=\"media/vpn\",endpoint=\"10.244.1.9\"} 0\n",
 		"podswitch_agent_kept_networks 17\n",
 		"podswitch_agent_kept_networks_left_out 6\n",
 		"podswitch_agent_bypassed_pods_total 6\n",

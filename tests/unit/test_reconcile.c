@@ -10,6 +10,7 @@
 #include "control/kube/agent_methods.c"
 #include "control/kube/attachments.c"
 #include "control/kube/first_interface.c"
+#include "control/kube/gateway_path.c"
 #include "control/kube/reconcile.c"
 #include "control/kube/reconciler.c"
 #include "control/kube/retire.c"
@@ -689,12 +690,12 @@ static void keeps_as_many_networks_as_fit(void **state)
 	}
 	make_ready(f);
 	const json_t *list = json_object_get(port_of(f, TV), "keep");
-	assert_in_range(json_array_size(list), 32 + 24 + 1 + 52, PODSWITCHD_PORTS_MAX_KEEP);
+	assert_in_range(json_array_size(list), 32 + 24 + 1 + 48, PODSWITCHD_PORTS_MAX_KEEP);
 	/* What the gateway's owner asked for has the first place. */
 	assert_string_equal(json_string_value(json_array_get(list, 0)), "192.0.2.0/24");
 	reconciler_count(f->attach, &counters);
 	assert_int_equal(counters.kept_networks, json_array_size(list) - 32);
-	assert_int_equal(counters.left_out, 70 - 24 + 99 - 52);
+	assert_int_equal(counters.left_out, 70 - 24 + 99 - 48);
 }
 
 /* More is kept at once; less only after a while. */
@@ -1242,6 +1243,254 @@ static void lease_is_lost(void **state)
 	podswitchd_client(&f->p, VPN("10.244.2.7"), "ready");
 	hear_news(f, TV, "port.ready");
 	assert_string_equal(told, "GatewayAttached tv|GatewayLost tv|GatewayRecovered tv|");
+}
+
+/* ---- what is behind an endpoint, asked by one pod for all ---- */
+
+#define RADIO "media.radio@c2c2c2c2c2c2"
+#define WATCHED "'podswitch.io/probe':'icmp:198.51.100.1','podswitch.io/probe-interval':'100ms'"
+#define FIRST VPN("10.244.2.7")
+#define SECOND VPN("10.244.2.8")
+
+/* Two pods at one endpoint; radio is the later one. */
+static void make_two(struct fixture *f)
+{
+	put_service("vpn", WATCHED);
+	put_pod("media", "tv", UID, ASKS_VPN);
+	put_pod("media", "radio", "1123456789ab-cdef-0123", ASKS_VPN);
+	turn(f, 1);
+	(void)add(f, C1, "tv");
+	(void)add(f, C2, "radio");
+}
+
+static bool asks(struct fixture *f, const char *port)
+{
+	return !strcmp(fake_text(port_of(f, port), "probe_target"), "icmp:198.51.100.1") &&
+	       json_integer_value(json_object_get(port_of(f, port), "probe_interval")) == 100;
+}
+
+static unsigned ports_at(struct fixture *f, const char *gateway)
+{
+	const char *key;
+	json_t *port;
+	unsigned n = 0;
+
+	json_object_foreach(f->p.ports, key, port)
+	{
+		n += !strcmp(fake_text(port, "gateway"), gateway);
+	}
+	return n;
+}
+
+static bool asks_nothing(struct fixture *f, const char *port)
+{
+	return !strcmp(fake_text(port_of(f, port), "probe_target"), "none") &&
+	       !json_integer_value(json_object_get(port_of(f, port), "probe_interval"));
+}
+
+static void note_path(void *context, const char *gateway, const struct address *endpoint, bool up)
+{
+	char text[ADDRESS_TEXT];
+	size_t used = strlen(context);
+
+	snprintf((char *)context + used, 200 - used, "%s@%s %s|", gateway, address_format(endpoint, text),
+		 up ? "up" : "down");
+}
+
+static const char *paths_of(const struct fixture *f)
+{
+	static char text[200];
+
+	text[0] = '\0';
+	reconciler_visit_paths(f->attach, note_path, text);
+	return text;
+}
+
+static void one_pod_asks_for_all(void **state)
+{
+	struct fixture *f = *state;
+
+	make_two(f);
+	assert_true(asks(f, TV) && asks_nothing(f, RADIO));
+	assert_string_equal(check(f, C2, "radio"), "ready");
+	assert_string_equal(paths_of(f), "media/vpn@10.244.2.7 up|");
+	unsigned changes = f->p.changes;
+	turn(f, RECONCILER_PERIOD);
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(f->p.changes, changes);
+	/* The next agent finds the one that there is. */
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	turn(f, RECONCILER_PERIOD);
+	assert_true(asks(f, TV) && asks_nothing(f, RADIO));
+	assert_int_equal(f->p.changes, changes);
+	assert_int_equal(times_told("Gateway"), 2);
+	/* Another one does when it is gone. */
+	call_agent(f, "attachment.remove", question(C1, "media", "tv"));
+	turn(f, RECONCILER_PERIOD);
+	assert_true(asks(f, RADIO));
+	assert_string_equal(check(f, C2, "radio"), "ready");
+	/* And nobody, when the Service does not want it any more. */
+	put_service("vpn", "");
+	turn(f, 1);
+	assert_true(asks_nothing(f, RADIO));
+	assert_string_equal(paths_of(f), "");
+}
+
+static void pods_wait_for_the_one_that_asks(void **state)
+{
+	struct fixture *f = *state;
+
+	podswitchd_path(&f->p, FIRST, "probing");
+	make_two(f);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_non_null(strstr(reason_of(f), "answers ARP, and nothing answers behind it: icmp:198.51.100.1"));
+	assert_string_equal(add(f, C2, "radio"), "pending");
+	assert_non_null(strstr(reason_of(f), "is being asked, by " TV));
+	assert_string_equal(paths_of(f), "");
+	podswitchd_path(&f->p, FIRST, "ready");
+	hear_news(f, TV, "port.ready");
+	assert_string_equal(told, "GatewayAttached tv|GatewayAttached radio|");
+}
+
+static void all_leave_what_forwards_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char name[32], port[64], container[32];
+
+	make_two(f);
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	turn(f, 1);
+	told[0] = '\0';
+	podswitchd_path(&f->p, FIRST, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(place_of(f, TV), SECOND);
+	assert_string_equal(place_of(f, RADIO), SECOND);
+	assert_int_equal(times_told("GatewayLost"), 2);
+	assert_int_equal(times_told("GatewayRecovered"), 2);
+	assert_string_equal(check(f, C2, "radio"), "ready");
+	assert_int_equal(asks(f, TV) + asks(f, RADIO), 1);
+	assert_int_equal(asks_nothing(f, TV) + asks_nothing(f, RADIO), 1);
+	assert_non_null(strstr(paths_of(f), "media/vpn@10.244.2.7 down|"));
+	assert_non_null(strstr(paths_of(f), "media/vpn@10.244.2.8 up|"));
+	/* New pods do not begin there, either; of six some would. */
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "new%d", i);
+		snprintf(container, sizeof(container), "d%dd%dd%dd%dd%dd%d", i, i, i, i, i, i);
+		snprintf(port, sizeof(port), "media.%s@%.12s", name, container);
+		put_pod("media", name, name, ASKS_VPN);
+		turn(f, 1);
+		assert_string_equal(add(f, container, name), "ready");
+		assert_string_equal(place_of(f, port), SECOND);
+	}
+	/* Not back, when the second is lost as well: both are suspected. */
+	podswitchd_path(&f->p, SECOND, "lost");
+	hear_news(f, asks(f, TV) ? TV : RADIO, "port.lost");
+	for (int i = 0; i < 2; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), SECOND);
+	assert_string_equal(place_of(f, RADIO), SECOND);
+	assert_string_equal(check(f, C2, "radio"), "lost");
+	/* After a while one of them tries the first again; as that is no better, the others stay. */
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(ports_at(f, FIRST), 1);
+	assert_int_equal(ports_at(f, SECOND), 7);
+	/* What answers again is noticed there. */
+	podswitchd_path(&f->p, SECOND, "ready");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(check(f, C2, "radio"), "ready");
+	/* And the first is forgotten when nobody has been there for a while. */
+	for (int i = 0; i < 13; i++)
+		turn(f, RECONCILER_PERIOD);
+	assert_string_equal(paths_of(f), "media/vpn@10.244.2.8 up|");
+	assert_string_equal(place_of(f, TV), SECOND);
+}
+
+static void single_endpoint_forwards_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	make_two(f);
+	told[0] = '\0';
+	podswitchd_path(&f->p, FIRST, "lost");
+	hear_news(f, TV, "port.lost");
+	turn(f, RECONCILER_PERIOD);
+	assert_string_equal(place_of(f, TV), FIRST);
+	assert_string_equal(place_of(f, RADIO), FIRST);
+	assert_true(!strcmp(told, "GatewayLost tv|GatewayLost radio|"));
+	assert_non_null(strstr(last_message,
+			       "gateway media/vpn at 10.244.2.7 answers ARP, and nothing answers behind it: "
+			       "icmp:198.51.100.1"));
+	assert_string_equal(check(f, C2, "radio"), "lost");
+	assert_string_equal(paths_of(f), "media/vpn@10.244.2.7 down|");
+	/* Nor does a new pod start. */
+	put_pod("media", "new", "2123456789ab-cdef-0123", ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, "d3d3d3d3d3d3", "new"), "pending");
+	podswitchd_path(&f->p, FIRST, "ready");
+	hear_news(f, TV, "port.ready");
+	assert_int_equal(times_told("GatewayRecovered"), 2);
+	assert_string_equal(add(f, "d3d3d3d3d3d3", "new"), "ready");
+}
+
+/* The pod that asks has a fault of its own: another one takes over, in which all is well. */
+static void pod_that_asks_is_at_fault(void **state)
+{
+	struct fixture *f = *state;
+
+	make_two(f);
+	podswitchd_lone(&f->p, TV, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(check(f, C2, "radio"), "lost");
+	turn(f, RECONCILER_PERIOD);
+	turn(f, 1);
+	assert_true(asks(f, RADIO) && asks_nothing(f, TV));
+	assert_string_equal(check(f, C2, "radio"), "ready");
+	assert_string_equal(check(f, C1, "tv"), "lost");
+	assert_string_equal(paths_of(f), "media/vpn@10.244.2.7 up|");
+}
+
+/* What did not answer this pod a while ago, and does forward for another one, is better than what forwards nothing. */
+static void suspect_is_better_than_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	char name[32], container[32], first[NAMES_SIZE];
+
+	put_service("vpn", WATCHED);
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	make_ready(f);
+	strcpy(first, place_of(f, TV));
+	for (int i = 0; i < 9 && !ports_at(f, other_than(first)); i++) {
+		snprintf(name, sizeof(name), "new%d", i);
+		snprintf(container, sizeof(container), "d%dd%dd%dd%dd%dd%d", i, i, i, i, i, i);
+		put_pod("media", name, name, ASKS_VPN);
+		turn(f, 1);
+		assert_string_equal(add(f, container, name), "ready");
+	}
+	assert_int_equal(ports_at(f, other_than(first)), 1);
+	struct suspect *suspect = &reconciler_find(f->attach, TV)->suspects[0];
+	address_parse(strchr(other_than(first), '@') + 1, &suspect->address);
+	suspect->until = f->now + ATTACHMENT_SUSPICION;
+	podswitchd_path(&f->p, first, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(place_of(f, TV), other_than(first));
+	assert_string_equal(check(f, C1, "tv"), "ready");
+}
+
+/* A node has many pods: not even a pause after a long pass may keep them there. */
+static void pods_leave_during_a_pause(void **state)
+{
+	struct fixture *f = *state;
+
+	make_two(f);
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	turn(f, 1);
+	f->attach->paused_until = clock_ms() + 60000;
+	podswitchd_path(&f->p, FIRST, "lost");
+	hear_news(f, TV, "port.lost");
+	assert_string_equal(place_of(f, RADIO), SECOND);
 }
 
 /* ---- DEL and the end of pods ---- */
@@ -1940,6 +2189,13 @@ int main(void)
 		TEST(single_endpoint_is_lost),
 		TEST(news_is_missed),
 		TEST(lease_is_lost),
+		TEST(one_pod_asks_for_all),
+		TEST(pods_wait_for_the_one_that_asks),
+		TEST(all_leave_what_forwards_nothing),
+		TEST(single_endpoint_forwards_nothing),
+		TEST(pod_that_asks_is_at_fault),
+		TEST(suspect_is_better_than_nothing),
+		TEST(pods_leave_during_a_pause),
 		TEST(removed_before_it_is_ready),
 		TEST(removed_before_it_is_asked_for),
 		TEST(second_sandbox),

@@ -133,6 +133,37 @@ static void test_accepted(void **state)
 	}
 }
 
+static void test_probes(void **state)
+{
+	static const struct {
+		const char *annotations, *target;
+		unsigned interval;
+	} probes[] = {
+		{"", "none", 0},
+		{"'podswitch.io/probe':'arp'", "none", 0},
+		{"'podswitch.io/probe':'','podswitch.io/probe-interval':''", "none", 0},
+		{"'podswitch.io/probe':' icmp:1.1.1.1 ','podswitch.io/probe-interval':'100ms'", "icmp:1.1.1.1", 100},
+		{"'podswitch.io/probe':'tcp:9.9.9.9:853','podswitch.io/probe-interval':'2s'", "tcp:9.9.9.9:853", 2000},
+		{"'podswitch.io/probe-interval':'5'", "none", 5000},
+		{"'podswitch.io/probe-interval':'250s'", "none", 250000},
+		{"'podswitch.io/probe-interval':'250000ms'", "none", 250000},
+	};
+	struct gateway_spec spec, plain;
+	struct failure why = {0};
+
+	(void)state;
+	assert_int_equal(read_service("", "", &plain, &why), 0);
+	for (size_t i = 0; i < COUNT(probes); i++) {
+		char text[PATH_TARGET_TEXT];
+		assert_int_equal(read_service(probes[i].annotations, "", &spec, &why), 0);
+		assert_string_equal(path_target_format(&spec.probe_target, text), probes[i].target);
+		assert_int_equal(spec.probe_interval, probes[i].interval);
+		assert_int_equal(spec_equal(&spec, &plain), i < 3);
+		spec_free(&spec);
+	}
+	spec_free(&plain);
+}
+
 static void test_ports_are_guessed(void **state)
 {
 	static const char *const first = "{'port':9,'protocol':'UDP'}", *const tcp = "{'name':'vxlan','port':7}",
@@ -193,6 +224,29 @@ static const struct {
 	{"podswitch.io/network", "a.b.c", "'a.b.c'"},
 	{"podswitch.io/mode", "DHCP", "podswitch.io/mode: 'DHCP' is neither dhcp nor static; write one of them"},
 	{"podswitch.io/underlay", "node", "podswitch.io/underlay: 'node' is none of auto, host and pod"},
+	{"podswitch.io/probe", "http://1.1.1.1/",
+	 "is asked by HTTP, which podswitch cannot do yet; write tcp:ADDRESS:PORT"},
+	{"podswitch.io/probe", "https://example.org", "by HTTP"},
+	{"podswitch.io/probe", "ping",
+	 "podswitch.io/probe: 'ping' is no probe; write arp, or icmp:ADDRESS or tcp:ADDRESS:PORT"},
+	{"podswitch.io/probe", "none", "is no probe"},
+	{"podswitch.io/probe", "icmp:example.org", NULL},
+	{"podswitch.io/probe", "icmp:2606:4700::1111", NULL},
+	{"podswitch.io/probe", "icmp:1.1.1.1:80", NULL},
+	{"podswitch.io/probe", "tcp:1.1.1.1", NULL},
+	{"podswitch.io/probe", "tcp:1.1.1.1:0", NULL},
+	{"podswitch.io/probe-interval", "99ms",
+	 "podswitch.io/probe-interval: '99ms' is no interval; write 100ms to 250s"},
+	{"podswitch.io/probe-interval", "0", NULL},
+	{"podswitch.io/probe-interval", "251s", NULL},
+	{"podswitch.io/probe-interval", "250001ms", NULL},
+	{"podswitch.io/probe-interval", "1m", NULL},
+	{"podswitch.io/probe-interval", "0.5s", NULL},
+	{"podswitch.io/probe-interval", "-1s", NULL},
+	{"podswitch.io/probe-interval", "1 s", NULL},
+	{"podswitch.io/probe-interval", "s", NULL},
+	{"podswitch.io/probe-interval", "01s", NULL},
+	{"podswitch.io/probe-interval", "99999999999999999999s", NULL},
 	{"podswitch.io/not-routed", "10.0.0.0/8 x", "podswitch.io/not-routed: 'x' is no network"},
 	{"podswitch.io/not-routed", "10.0.0.0/33", "'10.0.0.0/33'"},
 	{"podswitch.io/not-routed", "10.0.0.0/8;11.0.0.0/8", NULL},
@@ -369,10 +423,15 @@ static void test_equal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepted), cmocka_unit_test(test_ports_are_guessed),
-		cmocka_unit_test(test_refused),  cmocka_unit_test(test_networks_at_most),
-		cmocka_unit_test(test_names),    cmocka_unit_test(test_allow),
-		cmocka_unit_test(test_selects),  cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_probes),
+		cmocka_unit_test(test_ports_are_guessed),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_networks_at_most),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_selects),
+		cmocka_unit_test(test_equal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "tap/base/address.h"
 #include "tap/base/failure.h"
 #include "tap/link_config.h"
+#include "tap/path_target.h"
 #include "vswitch/base/drops.h"
 
 #include <net/if.h>
@@ -23,6 +24,7 @@
 #define GATEWAY_MAX_ALLOW 32
 #define PORT_MAX_KEEP 256
 #define PORT_MAX_PROBE 250      /* seconds; a kernel gateway forgets a client after 300 seconds of silence */
+#define PORT_LEAST_INTERVAL 100 /* ms between probes */
 #define PORT_HOSTNAME 64        /* bytes, with the NUL */
 #define GATEWAY_NONE "none"     /* as the name of a gateway: the port is detached */
 #define VXLAN_DEFAULT_PORT 4789 /* RFC 7348, section 5 */
@@ -102,10 +104,12 @@ struct port_config {
 	bool has_mac; /* else link.mac is derived from the name */
 	bool has_mtu; /* else link.mtu is the gateway's */
 	struct link_config link;
-	bool dhcp;                    /* one more address, and the default route, from the gateway's DHCP server */
-	char hostname[PORT_HOSTNAME]; /* sent to the server; "": none */
-	unsigned probe;               /* seconds between probes of the router; 0: no probes */
-	bool exclusive;               /* the pod's only way out, except to `keep` and the gateway's remotes */
+	bool dhcp;                       /* one more address, and the default route, from the gateway's DHCP server */
+	char hostname[PORT_HOSTNAME];    /* sent to the server; "": none */
+	unsigned probe;                  /* seconds between probes of the router; 0: no probes */
+	unsigned probe_interval;         /* the same in ms, which wins; 0: as `probe` says */
+	struct path_target probe_target; /* behind the router, that must answer too */
+	bool exclusive;                  /* the pod's only way out, except to `keep` and the gateway's remotes */
 	struct prefix keep[PORT_MAX_KEEP];
 	size_t n_keep;
 	bool gateway_names;    /* names are asked of the gateway: what the pod sends to port 53 goes to its router */
@@ -138,10 +142,10 @@ struct switch_feature {
 
 /*
  * Events, for monitor.start. `what` is "gateway.added", "gateway.changed", "gateway.removed", "port.added",
- * "port.changed", "port.removed", "port.gone", "port.ready" (its router answers, or it has its lease), "port.lost",
- * "port.leased" (its lease has come, changed or gone), "fdb.learned" or "fdb.moved". `name` is the gateway's or port's;
- * for the FDB it is the gateway's and `mac` is set, else NULL. Called in the control thread; must not change the
- * switch.
+ * "port.changed", "port.removed", "port.gone", "port.ready" (its router, and what is asked behind it, answer, or it has
+ * its lease), "port.lost", "port.leased" (its lease has come, changed or gone), "fdb.learned" or "fdb.moved". `name` is
+ * the gateway's or port's; for the FDB it is the gateway's and `mac` is set, else NULL. Called in the control thread;
+ * must not change the switch.
  */
 typedef void switch_listener(void *context, const char *what, const char *name, const struct mac *mac);
 
