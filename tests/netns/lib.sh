@@ -235,7 +235,16 @@ counters_equal() {
 	[ "$ours" = "$kernels" ] || { echo "port.list: $ours, ip -s link: $kernels" && return 1; }
 }
 
-descriptors() { find "/proc/$DAEMON/fd" -mindepth 1 | wc -l; }
+# Once they stay the same for a moment: the connection of the last command may not have been closed yet.
+descriptors() {
+	local now='' before=none
+	until [ "$now" = "$before" ]; do
+		before=$now
+		sleep 0.2
+		now=$(find "/proc/$DAEMON/fd" -mindepth 1 2>/dev/null | wc -l)
+	done
+	echo "$now"
+}
 
 # ---- traffic --------------------------------------------------------------------------------------------------------
 
