@@ -82,8 +82,7 @@ check "after it was looked whether that is free" grep -q 'DHCPDISCOVER.*'"${addr
 same "it is the one that the pod had" "${address%/*}" "$(cut -d' ' -f3 "$TMP/leases-gwb")"
 same "and has" "$address" "$(leased pod1)"
 like "the pod did not answer for itself" '^[1-9]' "$(ctl -j port show pod1 | jq .counters.drops.address_check)"
-sleep 4
-check "later it does answer" b ping -c1 -W1 "${address%/*}"
+check "later it does answer" poll 10 b ping -c1 -W1 "${address%/*}"
 
 echo "== no address is left"
 ctl port remove pod1
