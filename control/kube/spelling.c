@@ -73,7 +73,7 @@ static int nearest_key(const char *name, unsigned *edits)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		unsigned distance = spelling_distance(name, keys[i].name);
 		/* Of three letters, two that differ are another word. */
-		if (distance >= *edits || distance * 2 > strlen(keys[i].name))
+		if (distance >= *edits || 2 * (size_t)distance > strlen(keys[i].name))
 			continue;
 		*edits = distance;
 		best = (int)i;
