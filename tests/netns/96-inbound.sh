@@ -45,8 +45,9 @@ X
 printf '#!/bin/sh\nread -r line\nwhile [ "${#line}" -gt 1 ]; do read -r line || exit; done\nprintf "HTTP/1.0 200 OK\\r\\n\\r\\npage"\n' >"$TMP/serve"
 chmod +x "$TMP/serve"
 bg pod1 socat TCP6-LISTEN:80,fork,reuseaddr,ipv6only=0 SYSTEM:"$TMP/serve"
-bg pod1 socat UDP4-LISTEN:53,bind=10.1.1.2,fork,reuseaddr SYSTEM:"printf page"
+bg pod1 socat UDP4-LISTEN:53,bind=10.1.1.2,fork,reuseaddr SYSTEM:"read -r line; printf page"
 poll 5 listening pod1 t 80
+poll 5 listening pod1 u 53
 daemon
 gateway a 1
 
