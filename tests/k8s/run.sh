@@ -59,6 +59,7 @@ start_bed() {
 	local name
 	if K get --raw /readyz >/dev/null 2>&1 && [ "$(K get nodes -o name | wc -l)" -ge 2 ]; then return; fi
 	name=$(sed -n 's/^CPNS=\([^ ]*\).*/\1/p' "$BED/lib.sh")
+	[ -z "${K8S_PREFIX:-}" ] || name=$K8S_PREFIX-cp # a bed beside another
 	[ ! -e "/run/netns/$name" ] || [ -e "$BED/pid/etcd" ] ||
 		die "another test bed is up (network namespace $name): stop it with its down.sh, or use it as TESTBED"
 	STARTED=yes
