@@ -24,5 +24,6 @@ check "a new pod starts without us" ready t-one after
 exempt t-one after
 same "what the pod left behind has met" "t-one" "$(all_answers t-one left-behind)"
 K -n t-one delete pod left-behind --wait=false >/dev/null
-check "and it is deleted like any other" gone t-one pod left-behind
+# The kubelet takes its time on a busy machine: over 60 s were seen, with nothing in its Events.
+check "and it is deleted like any other" gone t-one pod left-behind 120
 judge_captures
