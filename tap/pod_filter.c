@@ -40,6 +40,7 @@
 
 #include "tap/netlink.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -50,6 +51,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
 #define LIST "list table inet podswitch\n"
@@ -212,6 +214,30 @@ static uint64_t hash_text(const char *text)
 	return hash;
 }
 
+/* Low descriptors, see pod_filter_hold_descriptors(). The lowest free ones are what is opened next. */
+#define HELD 4
+static int held[HELD] = {-1, -1, -1, -1};
+
+void pod_filter_hold_descriptors(void)
+{
+	for (size_t i = 0; i < HELD; i++)
+		if (held[i] < 0)
+			held[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* False when none is held: then nothing was taken. */
+static bool lend_descriptors(void)
+{
+	bool some = held[0] >= 0;
+
+	for (size_t i = 0; i < HELD; i++) {
+		if (held[i] >= 0)
+			close(held[i]);
+		held[i] = -1;
+	}
+	return some;
+}
+
 /* Running them */
 
 /* The first line, as the others show where in the text it is. */
@@ -227,10 +253,14 @@ static int refuse_rules(struct nft_ctx *nft, struct failure *why)
 /* With `listing` not NULL, the hash of what was printed. */
 static int run_rules(const char *text, uint64_t *listing, struct failure *why)
 {
+	bool lent = lend_descriptors();
 	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 
-	if (!nft)
+	if (!nft) {
+		if (lent)
+			pod_filter_hold_descriptors();
 		return fail(why, -ENOMEM, NULL, "no memory for nftables");
+	}
 	nft_ctx_buffer_error(nft);
 	nft_ctx_buffer_output(nft);
 	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_ALL);
@@ -238,6 +268,8 @@ static int run_rules(const char *text, uint64_t *listing, struct failure *why)
 	if (!code && listing)
 		*listing = hash_text(nft_ctx_get_output_buffer(nft));
 	nft_ctx_free(nft);
+	if (lent)
+		pod_filter_hold_descriptors();
 	return code;
 }
 

@@ -42,6 +42,12 @@ struct pod_filter_state {
 };
 
 /*
+ * Keeps a few low descriptors back for libnftables, which waits by select(2): that ends the process when its socket's
+ * number is 1024 or more. Once, at the start, before others are opened.
+ */
+void pod_filter_hold_descriptors(void);
+
+/*
  * Puts the filter in force, in one transaction. 1 when somebody had changed what was there, else 0. -EOPNOTSUPP where
  * the kernel has no nf_tables; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can do all but that.
  */

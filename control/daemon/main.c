@@ -15,6 +15,7 @@
 #include "control/daemon/state.h"
 #include "tap/base/log.h"
 #include "tap/base/signals.h"
+#include "tap/pod_filter.h"
 #include "vswitch/switch.h"
 
 #include <poll.h>
@@ -97,6 +98,7 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	const struct config *config = &daemon->config;
 
 	raise_descriptor_limit();
+	pod_filter_hold_descriptors();
 	daemon->signals = signals_open();
 	daemon->timer = open_timer();
 	if (daemon->signals < 0 || daemon->timer < 0)
