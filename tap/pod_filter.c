@@ -53,6 +53,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
 #define LIST "list table inet podswitch\n"
 #define LAST 2147483647
@@ -207,11 +210,7 @@ static char *write_table(const struct pod_filter *filter)
 
 static uint64_t hash_text(const char *text)
 {
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-
-	for (; *text; text++)
-		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
-	return hash;
+	return XXH3_64bits(text, strlen(text));
 }
 
 /* Low descriptors, see pod_filter_hold_descriptors(). The lowest free ones are what is opened next. */

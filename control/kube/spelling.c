@@ -65,17 +65,25 @@ static unsigned spelling_distance(const char *a, const char *b)
 	return row[n % 3][m];
 }
 
-/* The index of the key that is nearest to `name`; with 0 edits, that very key. -1: none is near. */
-static int nearest_key(const char *name, unsigned *edits)
+static int find_key(const char *name)
+{
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(name, keys[i].name))
+			return (int)i;
+	return -1;
+}
+
+/* The index of the key that is nearest to `name`, which is none. -1: none is near. */
+static int nearest_key(const char *name)
 {
 	int best = -1;
-	*edits = FURTHEST + 1;
+	unsigned edits = FURTHEST + 1;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		unsigned distance = spelling_distance(name, keys[i].name);
 		/* Of three letters, two that differ are another word. */
-		if (distance >= *edits || 2 * (size_t)distance > strlen(keys[i].name))
+		if (distance >= edits || 2 * (size_t)distance > strlen(keys[i].name))
 			continue;
-		*edits = distance;
+		edits = distance;
 		best = (int)i;
 	}
 	return best;
@@ -89,15 +97,15 @@ static const char *place_of(unsigned on)
 static size_t spelling_say(enum spelling_of of, const char *name, char *out, size_t size)
 {
 	char quoted[NAME_QUOTE];
-	unsigned edits;
-	int key = nearest_key(name, &edits);
-	if (key >= 0 && !edits && keys[key].on & 1U << of)
+	int key = find_key(name);
+	if (key >= 0 && keys[key].on & 1U << of)
 		return 0;
-	name_quote(name, quoted);
-	if (key >= 0 && !edits)
+	if (key >= 0)
 		return (size_t)snprintf(out, size,
-					"the annotation " PREFIX "%s means nothing on a %s: it belongs on %s",
-					keys[key].name, kinds_of_objects[of], place_of(keys[key].on));
+					"the annotation " PREFIX "%s means nothing on a %s: it belongs on %s", name,
+					kinds_of_objects[of], place_of(keys[key].on));
+	key = nearest_key(name);
+	name_quote(name, quoted);
 	return (size_t)snprintf(out, size, "the %s has an annotation under " PREFIX " that there is not, %s%s%s%s",
 				kinds_of_objects[of], quoted, key >= 0 ? ": did you mean " PREFIX : "",
 				key >= 0 ? keys[key].name : "", key >= 0 ? "?" : "");
