@@ -16,7 +16,7 @@
 #define IPV6_RECVERR 25
 #endif
 
-int inquiry_send(const struct sockaddr_storage *to, const struct sockaddr_storage *local)
+int inquiry_send(const struct sockaddr_storage *to)
 {
 	bool ip6 = to->ss_family == AF_INET6;
 	int on = 1, fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
@@ -25,7 +25,6 @@ int inquiry_send(const struct sockaddr_storage *to, const struct sockaddr_storag
 		return -errno;
 	probe_fill(datagram, 0);
 	if (setsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof(on)) ||
-	    (local && bind(fd, (const struct sockaddr *)local, sockaddr_size(local->ss_family))) ||
 	    connect(fd, (const struct sockaddr *)to, sockaddr_size(to->ss_family)) ||
 	    send(fd, datagram, sizeof(datagram), MSG_DONTWAIT) < 0) {
 		int error = -errno;

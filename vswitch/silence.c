@@ -114,7 +114,7 @@ static void inquire(struct vswitch *vs, struct gateway *gateway, uint32_t now)
 	close_inquiry(silence);
 	if (gateway->pod_underlay && netns_enter(&port->netns, NULL))
 		return;
-	silence->inquiry = inquiry_send(&remote->to, NULL);
+	silence->inquiry = inquiry_send(&remote->to);
 	if (gateway->pod_underlay)
 		netns_return(&vs->home);
 }
