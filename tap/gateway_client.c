@@ -27,6 +27,9 @@
  * look as if the pod had sent them (path_probe.h), while the router answers. The third socket is for what comes back.
  * It is bound to IPv4 for as long as there is a target, so all that the pod receives runs through its filter.
  *
+ * While there is no lease, the router that is expected is asked in the same way, from no address (RFC 5227): a server
+ * may take its time, dnsmasq 3 s for each client in turn, and who answers ARP meanwhile is not dead.
+ *
  * A new lease is checked before it is used: CHECKS ARP probes for its address. On a VXLAN network whose gateway is a
  * kernel device they reach that gateway alone, which answers for its own addresses and those it is a proxy for.
  *
@@ -54,10 +57,11 @@
 #include <unistd.h>
 
 #define NEVER UINT64_MAX
-#define LINGER 5000   /* ms */
-#define CHECKS 2      /* ARP probes for the address of a new lease */
-#define CHECK_WAIT 50 /* ms after each; RFC 5227 has seconds, for links on which hosts sleep */
-#define BATCH 16      /* frames read from a socket in one turn */
+#define LINGER 5000          /* ms */
+#define CHECKS 2             /* ARP probes for the address of a new lease */
+#define CHECK_WAIT 50        /* ms after each; RFC 5227 has seconds, for links on which hosts sleep */
+#define BATCH 16             /* frames read from a socket in one turn */
+#define EXPECT_INTERVAL 2000 /* ms between questions to the expected router */
 
 enum {
 	IDLE = 0x88b5, /* IEEE 802, Local Experimental Ethertype 1 */
@@ -159,6 +163,14 @@ static bool probes(const struct gateway_client *client)
 	return client->config.probe && client->arp_fd >= 0 && client->own.address.family && client->router.family;
 }
 
+/* Whether the router is asked by ARP: by who has an address, or by who waits for one. */
+static bool asks_router(const struct gateway_client *client)
+{
+	bool waits = client->config.dhcp && !client->own.address.family;
+
+	return waits ? client->arp_fd >= 0 && client->router.family : probes(client);
+}
+
 static void probe_restart(struct gateway_client *client, uint64_t now)
 {
 	probe_timer_restart(&client->arp, now);
@@ -176,8 +188,8 @@ static void update_addresses(struct gateway_client *client, uint64_t now)
 
 	if (client->config.dhcp)
 		own = lease ? lease->address : (struct prefix){.length = 0};
-	if (lease && !router.family)
-		router = lease->router;
+	if (client->config.dhcp && !router.family)
+		router = lease ? lease->router : client->config.expected;
 	if (prefix_equal(&own, &client->own) && address_equal(&router, &client->router))
 		return;
 	client->own = own;
@@ -264,12 +276,18 @@ static void send_arp(const struct gateway_client *client, const uint8_t *sender,
 	packet_socket_send(client->arp_fd, client->ifindex, ETH_P_ARP, frame, sizeof(frame));
 }
 
+/* Between questions to the router, ms. */
+static unsigned arp_interval(const struct gateway_client *client)
+{
+	return client->own.address.family ? client->config.probe : EXPECT_INTERVAL;
+}
+
 static void probe_if_due(struct gateway_client *client, uint64_t now)
 {
 	if (now < client->arp.due)
 		return;
-	probe_timer_asked(&client->arp, client->config.probe, now);
-	send_arp(client, client->own.address.bytes, client->router.bytes);
+	probe_timer_asked(&client->arp, arp_interval(client), now);
+	send_arp(client, client->own.address.family ? client->own.address.bytes : NULL, client->router.bytes);
 }
 
 static void take_arp_answer(struct gateway_client *client, const struct mac *from, uint64_t now)
@@ -280,9 +298,9 @@ static void take_arp_answer(struct gateway_client *client, const struct mac *fro
 	/* What is behind a router that was away is asked from the beginning. */
 	if (probe_timer_is_lost(&client->arp))
 		probe_timer_restart(&client->path, now);
-	probe_timer_answered(&client->arp, client->config.probe, 0, now);
+	probe_timer_answered(&client->arp, arp_interval(client), 0, now);
 	/* Not during an exchange: with two routers that answer in turn it would never end. */
-	if (other && client->config.dhcp && !dhcp_listens(&client->dhcp))
+	if (other && usable_lease(client) && !dhcp_listens(&client->dhcp))
 		dhcp_reboot(&client->dhcp, now);
 }
 
@@ -383,7 +401,7 @@ static unsigned turn_arp(struct gateway_client *client, uint64_t now)
 	for (int i = 0; i < BATCH && (length = packet_socket_next(client->arp_fd, frame)) >= 0; i++) {
 		if (!arp_probe_is_arp(frame, (size_t)length))
 			continue;
-		if (probes(client) &&
+		if (asks_router(client) &&
 		    arp_probe_answers(frame, &client->config.mac, &client->own.address, &client->router, &from))
 			take_arp_answer(client, &from, now);
 		if (client->checking &&
@@ -392,7 +410,7 @@ static unsigned turn_arp(struct gateway_client *client, uint64_t now)
 			events = CLIENT_UNLEASED;
 		}
 	}
-	if (probes(client))
+	if (asks_router(client))
 		probe_if_due(client, now);
 	return events;
 }
@@ -447,11 +465,17 @@ uint64_t gateway_client_due(const struct gateway_client *client)
 		if (client->checking && client->check_at < due)
 			due = client->check_at;
 	}
-	if (probes(client) && client->arp.due < due)
+	if (asks_router(client) && client->arp.due < due)
 		due = client->arp.due;
 	if (path_is_asked(client) && client->path.due < due)
 		due = client->path.due;
 	return due;
+}
+
+void gateway_client_expect(struct gateway_client *client, const struct address *router, uint64_t now)
+{
+	client->config.expected = router->family == AF_INET ? *router : (struct address){0};
+	update_addresses(client, now);
 }
 
 size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS])

@@ -29,8 +29,9 @@ struct gateway_client_config {
 	struct path_target target; /* that must answer, too, behind the router */
 	struct mac mac;            /* the TAP's */
 	char hostname[DHCP_HOSTNAME];
-	struct prefix address; /* IPv4 address of a static port; not used with dhcp */
-	struct address router; /* IPv4; with dhcp it overrides the lease's; family 0: the lease's */
+	struct prefix address;   /* IPv4 address of a static port; not used with dhcp */
+	struct address router;   /* IPv4; with dhcp it overrides the lease's; family 0: the lease's */
+	struct address expected; /* with dhcp: whom to ask by ARP while there is no lease; family 0: nobody */
 };
 
 enum gateway_client_state {
@@ -55,7 +56,7 @@ struct gateway_client_status {
 	bool has_lease;
 	struct dhcp_lease lease;   /* in the same clock; valid with has_lease */
 	struct address address;    /* from which probes are sent; family 0: none */
-	struct address router;     /* that is probed; family 0: none */
+	struct address router;     /* that is probed; without a lease, the expected one; family 0: none */
 	uint64_t answered_at;      /* when the router last answered a probe; 0: never */
 	bool lacks_path;           /* the router answers: if something is missing, it is the target's answer */
 	uint64_t path_answered_at; /* when the target last did; 0: never */
@@ -105,6 +106,12 @@ void gateway_client_moved(struct gateway_client *client, uint64_t now);
  */
 int gateway_client_retune(struct gateway_client *client, unsigned probe, const struct path_target *target, uint64_t now,
 			  struct failure *why);
+
+/*
+ * From now on another router is expected (family 0: none). Says nothing about a lease that there is. Nothing fails:
+ * a router that is not IPv4 is nobody.
+ */
+void gateway_client_expect(struct gateway_client *client, const struct address *router, uint64_t now);
 
 /* When gateway_client_turn() must be called even if nothing has arrived, ms; UINT64_MAX: never. */
 uint64_t gateway_client_due(const struct gateway_client *client);

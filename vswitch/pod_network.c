@@ -93,6 +93,7 @@ static struct gateway_client_config client_wanted(const struct port_config *conf
 		.mac = config->link.mac,
 		.address = first_ip4(&config->link),
 		.router = config->link.default_via,
+		.expected = config->expect_router,
 	};
 	memcpy(wanted.hostname, config->hostname, sizeof(wanted.hostname));
 	if (wanted.router.family != AF_INET)
@@ -104,7 +105,7 @@ static struct gateway_client_config client_wanted(const struct port_config *conf
 	return wanted;
 }
 
-/* But for how often it asks, and what behind the router: that can be changed while it runs. */
+/* But for whom it asks, and how often: that can be changed while it runs. */
 static bool is_same_client(const struct port_config *a, const struct port_config *b)
 {
 	struct gateway_client_config x = client_wanted(a), y = client_wanted(b);
@@ -126,7 +127,10 @@ static void watch_client(struct vswitch *vs, struct port *port)
 static int retune_client(struct vswitch *vs, struct port *port, const struct port_config *config, struct failure *why)
 {
 	struct gateway_client_config wanted = client_wanted(config);
-	if (!port->gateway_client || !wanted.probe)
+	if (!port->gateway_client)
+		return 0;
+	gateway_client_expect(port->gateway_client, &wanted.expected, clock_ms());
+	if (!wanted.probe)
 		return 0;
 	int error = gateway_client_retune(port->gateway_client, wanted.probe, &wanted.target, clock_ms(), why);
 	if (!error)

@@ -44,7 +44,8 @@ static bool same_conduct(const struct port_config *a, const struct port_config *
 {
 	return a->dhcp == b->dhcp && same_probes(a, b) && a->exclusive == b->exclusive && a->inbound == b->inbound &&
 	       a->gateway_names == b->gateway_names && prefix_equal(&a->network, &b->network) &&
-	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
+	       address_equal(&a->expect_router, &b->expect_router) && !strcmp(a->hostname, b->hostname) &&
+	       prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
 
 bool port_is_same(const struct port *port, const struct port_config *config)
@@ -97,5 +98,7 @@ int port_check_config(const struct port_config *config, struct failure *why)
 		return fail(why, -EINVAL, "dns", "gateway is only for an exclusive port; give exclusive too");
 	if (config->inbound && !config->exclusive)
 		return fail(why, -EINVAL, "inbound", "is only for an exclusive port; give exclusive too");
+	if (config->expect_router.family && (!config->dhcp || config->expect_router.family != AF_INET))
+		return fail(why, -EINVAL, "expect_router", "is an IPv4 address, for a port with dhcp; give dhcp too");
 	return check_overlaps(config, why);
 }

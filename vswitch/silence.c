@@ -75,6 +75,15 @@ static bool is_on_its_underlay(const struct gateway *gateway, const struct stray
 				     : !stray->gateway && stray->port == gateway->config.port;
 }
 
+/* A late answer to a port that was there before is nobody's masquerading. */
+static bool is_another_gateway(struct vswitch *vs, const struct gateway *gateway, const struct stray *stray)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		if (gateway_at(vs, i) != gateway && gateway_find_remote(gateway_at(vs, i), &stray->source))
+			return true;
+	return false;
+}
+
 static enum silence_reason judge_stray(const struct gateway *gateway, const struct stray *stray)
 {
 	bool known = gateway_find_remote(gateway, &stray->source), same = stray->vni == gateway->config.vni;
@@ -90,7 +99,8 @@ static enum silence_reason find_stray(struct vswitch *vs, const struct gateway *
 	for (unsigned w = 0; w < vs->options.workers; w++) {
 		for (unsigned i = 0; i < STRAYS; i++) {
 			if (!stray_read(&vs->workers[w].strays, i, &stray) || stray.seen + FRESH < now ||
-			    stray.seen + EVIDENT < gateway->silence.since || !is_on_its_underlay(gateway, &stray))
+			    stray.seen + EVIDENT < gateway->silence.since || !is_on_its_underlay(gateway, &stray) ||
+			    is_another_gateway(vs, gateway, &stray))
 				continue;
 			enum silence_reason reason = judge_stray(gateway, &stray);
 			if (reason == SILENCE_NONE || (best != SILENCE_NONE && reason > best))

@@ -99,7 +99,7 @@ struct gateway_status {
 struct port_client {
 	const char *state; /* "off" (neither DHCP nor probes), "waiting" (for a lease), "probing" (for an answer),
 			      "ready" or "lost" */
-	struct address router, server; /* family 0: none */
+	struct address router, server; /* family 0: none; without a lease, the router is the one that is expected */
 	unsigned lease, expires_in;    /* seconds; lease 0: none */
 	bool has_answered;
 	unsigned answered;         /* seconds since the router's last answer */

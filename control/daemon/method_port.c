@@ -42,7 +42,7 @@ static json_t *routes_json(const struct link_config *link)
 /* The parameters of port.add that make this configuration. */
 static json_t *port_config_json(const struct port_config *config)
 {
-	char mac[MAC_TEXT], via[ADDRESS_TEXT], network[ADDRESS_TEXT], target[PATH_TARGET_TEXT];
+	char mac[MAC_TEXT], via[ADDRESS_TEXT], network[ADDRESS_TEXT], expected[ADDRESS_TEXT], target[PATH_TARGET_TEXT];
 	const struct link_config *link = &config->link;
 
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", config->name, "gateway", config->gateway,
@@ -73,6 +73,9 @@ static json_t *port_config_json(const struct port_config *config)
 		json_object_set_new(object, "inbound", json_true());
 	if (config->network.address.family)
 		json_object_set_new(object, "network", json_string(prefix_format(&config->network, network)));
+	if (config->expect_router.family)
+		json_object_set_new(object, "expect_router",
+				    json_string(address_format(&config->expect_router, expected)));
 	if (config->n_keep)
 		json_object_set_new(object, "keep", keep_json(config));
 	return object;

@@ -198,7 +198,7 @@ static int parse_port_address(const char *label, const char *text, void *into, s
 	return 0;
 }
 
-static int parse_default_via(const char *label, const char *text, void *into, struct failure *why)
+static int parse_router(const char *label, const char *text, void *into, struct failure *why)
 {
 	if (strcmp(text, "none") != 0)
 		return parse_host_address(label, text, into, why);
@@ -301,7 +301,10 @@ const struct option_spec port_options[] = {
 		      "with exclusive: answers to who connected by another interface leave by it (off)"),
 	OPTION_VALUE("network", 0, "CIDR", network, parse_port_network,
 		     "with dhcp: refuse a lease outside of this network; none: accept any (none)"),
-	OPTION_VALUE("default-via", 0, "ADDRESS", link.default_via, parse_default_via,
+	OPTION_VALUE(
+		"expect-router", 0, "ADDRESS", expect_router, parse_router,
+		"with dhcp: who is asked by ARP, while there is no lease, whether the gateway is there; none (none)"),
+	OPTION_VALUE("default-via", 0, "ADDRESS", link.default_via, parse_router,
 		     "the default route's next hop; none removes it"),
 	OPTION_PARSED("route", 0, "CIDR[,ADDRESS]", OPTION_LIST, LINK_MAX_ROUTES, parse_port_route,
 		      "a route through the interface, on link or through ADDRESS", OPTION_AT(link)),

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEARD 6 /* seconds: podswitchd asks the expected router every two */
+
 struct attachment *attachment_new(const char *namespace, const char *pod, const char *id, const char *ifname)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
@@ -65,6 +67,12 @@ const char *attachment_client(const struct attachment *attachment, const char *m
 {
 	const char *text = json_string_value(json_object_get(json_object_get(attachment->status, "client"), member));
 	return text ? text : "";
+}
+
+bool attachment_is_heard(const struct attachment *attachment)
+{
+	const json_t *answered = json_object_get(json_object_get(attachment->status, "client"), "answered");
+	return answered && json_integer_value(answered) <= HEARD;
 }
 
 enum attachment_state attachment_set_state(struct attachment *attachment, enum attachment_state state,

@@ -75,4 +75,7 @@ bool attachment_suspects(const struct attachment *attachment, const struct addre
 /* A member of "client" in podswitchd's report ("state", "router"); "" when there is none. */
 const char *attachment_client(const struct attachment *attachment, const char *member);
 
+/* Whether the router has answered lately, as podswitchd reports it. */
+bool attachment_is_heard(const struct attachment *attachment);
+
 #endif

@@ -133,6 +133,8 @@ static json_t *port_params(const struct podswitchd_ports *ports, const struct at
 	json_object_set_new(
 		params, "network",
 		json_string(choice->spec->network_given ? prefix_format(&choice->spec->network, network) : "none"));
+	json_object_set_new(params, "expect_router",
+			    json_string(choice->has_address ? "none" : address_format(&choice->spec->router, router)));
 	json_object_set_new(params, "address",
 			    json_string(choice->has_address ? prefix_format(&choice->address, address) : "none"));
 	json_object_set_new(params, "default_via",

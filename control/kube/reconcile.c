@@ -28,6 +28,7 @@
 #include <xxhash.h>
 
 #define SILENCE_LIMIT 8000 /* ms without an answer before another endpoint is tried */
+#define LEASE_LIMIT 30000  /* ms without a lease, from a gateway that answers ARP */
 
 /* Rendezvous hashing: each pod has its own order of endpoints. They share the pods, and a pod moves only if it must. */
 static uint64_t endpoint_rank(const struct attachment *attachment, const struct cluster_endpoint *endpoint)
@@ -139,6 +140,12 @@ static void report_lost(struct reconciler *reconciler, struct attachment *attach
 	reconciler->lost++;
 }
 
+/* The gateway is there. Its server may be busy: dnsmasq pings each address for 3 s before it gives it, one by one. */
+static bool waits_for_lease(const struct attachment *attachment)
+{
+	return !strcmp(attachment_client(attachment, "state"), "waiting") && attachment_is_heard(attachment);
+}
+
 /*
  * Suspects an endpoint that stopped answering, or that has been silent since the port came to it. Goes by podswitchd's
  * report and not by its events, which may be missed.
@@ -157,7 +164,7 @@ static void check_silence(struct reconciler *reconciler, struct attachment *atta
 	}
 	if (!attachment->silent)
 		attachment->silent = reconciler->now;
-	if (!lost && reconciler->now - attachment->silent < SILENCE_LIMIT)
+	if (!lost && reconciler->now - attachment->silent < (waits_for_lease(attachment) ? LEASE_LIMIT : SILENCE_LIMIT))
 		return;
 	/* What was found for all pods is remembered for all, and less long. */
 	if (!path || path->verdict != PATH_DOWN)

@@ -44,7 +44,7 @@ static inline const char *fake_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* What the port's client says: its state, and what it lacks. */
+/* What the port's client says: its state, and what it lacks. "busy": it waits for a lease, and ARP is answered. */
 static inline json_t *fake_client(const struct fake_podswitchd *p, const json_t *port)
 {
 	const char *gateway = fake_text(port, "gateway"), *target = fake_text(port, "probe_target");
@@ -58,7 +58,10 @@ static inline json_t *fake_client(const struct fake_podswitchd *p, const json_t 
 		client = path;
 		lacks = "path";
 	}
-	json_t *object = json_pack("{s:s, s:s}", "state", client, "router", "172.16.0.1");
+	bool busy = !strcmp(client, "busy");
+	json_t *object = json_pack("{s:s, s:s}", "state", busy ? "waiting" : client, "router", "172.16.0.1");
+	if (busy)
+		json_object_set_new(object, "answered", json_integer(1));
 	if (!strcmp(client, "lost") || !strcmp(client, "probing"))
 		json_object_set_new(object, "lacks", json_string(lacks));
 	return object;

@@ -323,6 +323,47 @@ static void gets_a_lease(void **state)
 	must("grep -q '" POD_MAC " 172.16.0.[0-9]* app-0 01:" POD_MAC "' \"$D/leases\"");
 }
 
+static void expect(const char *router)
+{
+	struct address address = {0};
+
+	if (*router && address_parse(router, &address))
+		fail_msg("%s is no address", router);
+	gateway_client_expect(client, &address, now_ms());
+}
+
+/* A server that gives nothing yet, or is none at all: who is there is known by ARP. */
+static void asks_whom_it_expects(void **state)
+{
+	(void)state;
+	NEED("root and dnsmasq", has_dnsmasq());
+	begin(NULL);
+	(void)skip_seconds(5);
+	assert_int_equal(status.state, CLIENT_WAITING);
+	assert_false(status.answered_at);
+	expect("172.16.0.77");
+	(void)skip_seconds(5);
+	assert_false(status.answered_at);
+	expect("172.16.0.1");
+	(void)skip_seconds(2);
+	assert_in_range(status.answered_at, now_ms() - 2000, now_ms());
+	assert_int_equal(status.state, CLIENT_WAITING);
+	/* It is gone: no news of it. */
+	must("$G ip link set gw0 arp off");
+	(void)skip_seconds(20);
+	assert_in_range(now_ms() - status.answered_at, 18000, 24000);
+	assert_int_equal(status.state, CLIENT_WAITING);
+	must("$G ip link set gw0 arp on");
+	/* Somebody else: nothing is known of that one. */
+	expect("172.16.0.77");
+	(void)skip_seconds(1);
+	assert_false(status.answered_at);
+	/* A lease says who the router is. */
+	serve(RANGE, "--no-ping");
+	assert_int_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 30000), CLIENT_LEASE | CLIENT_IS_READY);
+	assert_memory_equal(status.router.bytes, "\xac\x10\0\1", 4);
+}
+
 /* Between exchanges no frame reaches the client; during one, only what may be an answer. */
 static void listens_only_during_an_exchange(void **state)
 {
@@ -866,10 +907,12 @@ static void refuses_what_it_cannot_do(void **state)
 
 static const struct CMUnitTest tests[] = {
 	TEST(gets_a_lease),
+	TEST(asks_whom_it_expects),
 	TEST(listens_only_during_an_exchange),
 	TEST(renews_at_t1),
 	TEST(releases),
 	TEST_VXLAN(gets_a_lease),
+	TEST_VXLAN(asks_whom_it_expects),
 	TEST_VXLAN(renews_at_t1),
 	TEST_VXLAN(moves_to_another_network),
 	TEST(keeps_its_address),

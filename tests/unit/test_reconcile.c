@@ -563,6 +563,32 @@ static void silent_endpoint_is_left(void **state)
 	assert_int_equal(times_told("GatewayLost"), 0);
 }
 
+/* Its server may have others to serve first. */
+static void busy_endpoint_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	char first[NAMES_SIZE];
+
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), "busy");
+	podswitchd_client(&f->p, VPN("10.244.2.8"), "busy");
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(fake_text(port_of(f, TV), "expect_router"), "172.16.0.1");
+	strcpy(first, place_of(f, TV));
+	for (unsigned i = 0; i < LEASE_LIMIT / 200; i++) {
+		assert_string_equal(place_of(f, TV), first);
+		turn(f, 200);
+		assert_string_equal(add(f, C1, "tv"), "pending");
+	}
+	assert_non_null(strstr(reason_of(f), "answers ARP, and has given no address by DHCP yet"));
+	/* Another one may have addresses to give. */
+	turn(f, 200);
+	(void)add(f, C1, "tv");
+	assert_string_not_equal(place_of(f, TV), first);
+}
+
 /* Each one has its time, also after others had theirs. */
 static void silent_endpoints_are_left_in_turn(void **state)
 {
@@ -2158,6 +2184,7 @@ int main(void)
 		TEST(malformed),
 		TEST(silent_gateway),
 		TEST(silent_endpoint_is_left),
+		TEST(busy_endpoint_is_waited_for),
 		TEST(silent_endpoints_are_left_in_turn),
 		TEST(pod_not_seen),
 		TEST(static_pod),
