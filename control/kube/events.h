@@ -23,6 +23,7 @@
 #define EVENT_LOST "GatewayLost"              /* it stopped answering */
 #define EVENT_RECOVERED "GatewayRecovered"    /* it, or another endpoint of it, answers again */
 #define EVENT_OVERLAPS "NetworkOverlaps"      /* its gateway's network is one that stays on the first interface */
+#define EVENT_SAME_ADDRESS "AddressShared"    /* a pod of another node has the same static address */
 #define EVENT_NOT_KEPT "NetworkNotKept"       /* its own address is in none of the networks that stay there */
 
 #define EVENT_BYPASSED "GatewayBypassed"        /* the pod was started without our plugin, and attached later */

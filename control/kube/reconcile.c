@@ -117,6 +117,8 @@ static enum attachment_state reconcile_status(struct reconciler *reconciler, str
 		if (!attachment->attached || attachment->lost)
 			reconciler_report(reconciler, attachment, false,
 					  attachment->lost ? EVENT_RECOVERED : EVENT_ATTACHED, text);
+		if (!attachment->attached && choice->has_address)
+			same_address_ask(reconciler, attachment);
 		attachment->attached = true;
 		attachment->lost = false;
 		return attachment_set_state(attachment, ATTACHMENT_READY, text);

@@ -47,6 +47,7 @@ void reconciler_close(struct reconciler *reconciler)
 		reconciler_drop(reconciler, reconciler->attachments);
 	gateway_path_free(reconciler);
 	podswitchd_ports_close(&reconciler->ports);
+	same_address_close(reconciler);
 	pod_survey_close(&reconciler->first.survey);
 	gateway_lookup_free(&reconciler->lookup);
 	seen_pods_free(&reconciler->seen);

@@ -9,6 +9,7 @@
  *     proofread.c        annotations that mean nothing
  *     retire.c           attachments whose pod or sandbox is gone
  *     reconcile.c        one attachment: from what the cluster says to what podswitchd has
+ *     same_address.c     a pod elsewhere with the same static address
  *     gateway_path.c     whether an endpoint forwards, as one pod of the node has found out
  *     first_interface.c  the networks that stay on pods' first interface
  *     attachments.c      the list, and what is asked about its entries
@@ -127,6 +128,12 @@ bool pod_is_ending(const json_t *pod);
  * a Deployment's rather than its ReplicaSet's, else the pod's own; its first label.
  */
 void pod_hostname(const json_t *pod, char out[static 64]);
+
+/* same_address.c */
+
+/* Looks, once, for a pod of another node that has the attachment's static address; tells people. */
+void same_address_ask(struct reconciler *reconciler, const struct attachment *attachment);
+void same_address_close(struct reconciler *reconciler);
 
 /* first_interface.c */
 

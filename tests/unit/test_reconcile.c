@@ -15,6 +15,7 @@
 #include "control/kube/reconciler.c"
 #include "control/kube/retire.c"
 #include "control/kube/running_pods.c"
+#include "control/kube/same_address.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,13 +54,15 @@ void events_send(struct kube *kube, const char *node, const json_t *pod, bool wa
 	snprintf(last_message, sizeof(last_message), "%s", message);
 }
 
-static struct kube_request surveyed; /* the last request of a survey */
+static struct kube_request surveyed; /* the last request of a survey, or for pods with the same address */
+static char surveyed_path[512];
 
 int kube_request(struct kube *kube, const struct kube_request *request, struct failure *why)
 {
 	(void)kube;
 	(void)why;
 	surveyed = *request;
+	snprintf(surveyed_path, sizeof(surveyed_path), "%s", request->path);
 	return 0;
 }
 
@@ -875,6 +878,49 @@ static void pods_of_other_nodes_are_looked_for(void **state)
 	json_decref(answer);
 	turn(f, 1);
 	assert_true(port_keeps(f, TV, "10.42.4.0/26"));
+}
+
+/* One static address in a Deployment's template, and its pods on two nodes. */
+static void same_address_on_another_node(void **state)
+{
+	static const struct {
+		const char *other; /* what differs in it */
+		bool told;
+	} rows[] = {
+		{"'annotations':{" ASKS_VPN ",'podswitch.io/address':'172.16.0.10/24'}},'spec':{'nodeName':'n2'}",
+		 false},
+		{"'annotations':{" ASKS_VPN "}},'spec':{'nodeName':'n2'}", false},
+		{"'annotations':{'podswitch.io/gateway':'none','podswitch.io/address':'172.16.0.9'}},"
+		 "'spec':{'nodeName':'n2'}",
+		 false},
+		{"'annotations':{" ASKS_VPN ",'podswitch.io/address':'172.16.0.9'}},'spec':{}", false},
+		{"'annotations':{" ASKS_VPN ",'podswitch.io/address':'172.16.0.9'},'deletionTimestamp':'now'},"
+		 "'spec':{'nodeName':'n2'}",
+		 false},
+		{"'annotations':{" ASKS_VPN ",'podswitch.io/address':'172.16.0.9'}},'spec':{'nodeName':'n2'}", true},
+	};
+	struct fixture *f = *state;
+	char text[512];
+
+	f->config.kube = (struct kube *)f;
+	close_agent(f);
+	open_agent(f);
+	put_pod("media", "tv", UID, ASKS_VPN ",'podswitch.io/address':'172.16.0.9'");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_string_equal(surveyed_path,
+			    "/api/v1/namespaces/media/pods?limit=500&fieldSelector=spec.nodeName%21%3Dn1");
+	surveyed.done(surveyed.context, 500, NULL, "not today");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "{'items':[{'metadata':{'namespace':'media','name':'tw',%s}]}",
+			 rows[i].other);
+		json_t *answer = json_of(text);
+		surveyed.done(surveyed.context, 200, answer, "");
+		surveyed.done(surveyed.context, 200, answer, "");
+		json_decref(answer);
+		assert_int_equal(times_told("AddressShared tv|"), rows[i].told);
+	}
+	assert_non_null(strstr(last_message, "pod tw on node n2 has the address 172.16.0.9 of media/vpn, too"));
 }
 
 /* A Service's annotation does not take what is kept. */
@@ -2198,6 +2244,7 @@ int main(void)
 		TEST(own_address_is_not_kept),
 		TEST(own_address_is_only_in_a_block),
 		TEST(pods_of_other_nodes_are_looked_for),
+		TEST(same_address_on_another_node),
 		TEST(gateway_network_is_kept),
 		TEST(gateway_network_is_not_given),
 		TEST(configured_network_is_huge),
