@@ -32,6 +32,17 @@ check "as another pod" [ "$before" != "$(identity t-one stateful-0)" ]
 same "which has the same address" "$was" "$(overlay t-one stateful-0)"
 same "and is seen with it" "t-one $was" "$(fetch t-one stateful-0 172.16.0.1:8080)"
 
+# A Deployment's template gives one address to all of its pods. On one node the second does not start.
+client t-one twin "$N2" gateway=vpn address=172.16.0.12
+ready t-one twin || die "a client does not start"
+client t-one twin-far "$N1" gateway=vpn address=172.16.0.12
+client t-one twin-near "$N2" gateway=vpn address=172.16.0.12/24
+check "one static address on two nodes: an Event says who has it" poll 60 event_like t-one twin-far \
+	"pod twin on node $N2 has the address 172\.16\.0\.12 of t-one/vpn, too" AddressShared
+check "and on one node" poll 30 event_like t-one twin-near "port 't-one\.twin@.*has the address 172\.16\.0\.12"
+check "it does not start" asleep t-one twin-near
+K -n t-one delete pod twin twin-far twin-near --force --grace-period=0 >/dev/null 2>&1
+
 was=$(leases t-one | wc -l)
 K -n t-one delete pod leased leased-far --force --grace-period=0 >/dev/null 2>&1
 check "leases of deleted pods are given back" poll 20 prints $((was - 2)) lease_count t-one
