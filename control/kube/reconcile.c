@@ -27,6 +27,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define REFUSED_LIMIT 3000 /* ms until somebody is told that podswitchd refuses the port */
 #define SILENCE_LIMIT 8000 /* ms without an answer before another endpoint is tried */
 #define LEASE_LIMIT 30000  /* ms without a lease, from a gateway that answers ARP */
 
@@ -188,6 +189,19 @@ static void refresh_status(struct reconciler *reconciler, struct attachment *att
 	check_silence(reconciler, attachment);
 }
 
+/* Whoever asks for what cannot be had hears of it; not for what a sandbox that is about to go leaves for a moment. */
+static enum attachment_state reconcile_unplaced(struct reconciler *reconciler, struct attachment *attachment, int error,
+						const struct failure *why)
+{
+	char text[EXPLAIN_SIZE];
+	bool refused = error == -EREMOTEIO;
+	snprintf(text, sizeof(text), "podswitchd %s: %s", refused ? "refuses" : "does not answer", why->text);
+	if (refused && reconciler->now - attachment->began >= REFUSED_LIMIT &&
+	    !pod_is_ending(attachment_pod(reconciler, attachment)))
+		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, text);
+	return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
+}
+
 static enum attachment_state reconcile_gateway(struct reconciler *reconciler, struct attachment *attachment,
 					       const struct choice *choice)
 {
@@ -215,11 +229,8 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	memcpy(attachment->gateway, gateway, sizeof(gateway));
 	attachment->prober = gateway_path_elect(reconciler, attachment, choice->spec, &endpoint->address);
 	int error = podswitchd_ports_place(&reconciler->ports, attachment, choice, endpoint, &why);
-	if (error) {
-		snprintf(text, sizeof(text), "podswitchd %s: %s", error == -EREMOTEIO ? "refuses" : "does not answer",
-			 why.text);
-		return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
-	}
+	if (error)
+		return reconcile_unplaced(reconciler, attachment, error, &why);
 	first_interface_check_pod(reconciler, attachment);
 	attachment->lost = attachment->lost || was_lost;
 	if (strcmp(attachment->at, at) != 0)

@@ -39,7 +39,7 @@ client t-one twin-far "$N1" gateway=vpn address=172.16.0.12
 client t-one twin-near "$N2" gateway=vpn address=172.16.0.12/24
 check "one static address on two nodes: an Event says who has it" poll 60 event_like t-one twin-far \
 	"pod twin on node $N2 has the address 172\.16\.0\.12 of t-one/vpn, too" AddressShared
-check "and on one node" poll 30 event_like t-one twin-near "port 't-one\.twin@.*has the address 172\.16\.0\.12"
+check "and on one node" poll 30 event_like t-one twin-near "port 't-one\.twin@.*has the address 172\.16\.0\.12" GatewayNotReady
 check "it does not start" asleep t-one twin-near
 K -n t-one delete pod twin twin-far twin-near --force --grace-period=0 >/dev/null 2>&1
 

@@ -1976,6 +1976,13 @@ static void podswitchd_refuses(void **state)
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	assert_non_null(strstr(reason_of(f), "podswitchd refuses: not today"));
+	assert_string_equal(told, "");
+	f->now += REFUSED_LIMIT;
+	turn(f, 1);
+	for (int i = 0; i < 2; i++)
+		assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(told, "GatewayNotReady tv|");
+	assert_non_null(strstr(last_message, "podswitchd refuses: not today"));
 	f->p.refuse = "gateway.add";
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	f->p.refuse = NULL;
