@@ -5,6 +5,8 @@
 #include "tap/link.h"
 #include "vswitch/switch.h"
 
+#include <string.h>
+
 /* What the TAP has lost since the last call. A pod may put another interface in its place, with a counter of its own.
  */
 static uint64_t tap_overruns(struct port *port)
@@ -43,11 +45,12 @@ void overruns_count_host(struct vswitch *vs, struct underlay *host)
 	vs->socket_overruns += underlay_overruns(host);
 }
 
-void switch_count_overruns(struct vswitch *vs)
+void switch_count_overruns(struct vswitch *vs, const char *name)
 {
 	for (struct port *port = vs->first_port; port; port = port->next)
-		overruns_count_port(vs, port);
-	for (int i = 0; i < MAX_HOSTS; i++)
+		if (!name || !strcmp(port->config.name, name))
+			overruns_count_port(vs, port);
+	for (int i = 0; !name && i < MAX_HOSTS; i++)
 		if (vs->hosts[i].underlay)
 			overruns_count_host(vs, vs->hosts[i].underlay);
 }

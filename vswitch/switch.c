@@ -219,16 +219,19 @@ static void report_learned(struct vswitch *vs, struct worker *worker)
 	atomic_store_explicit(&worker->learned_out, out, memory_order_release);
 }
 
-static void check_ports(struct vswitch *vs)
+static void check_interfaces(struct vswitch *vs)
 {
-	for (struct port *port = vs->first_port; port; port = port->next) {
-		if (port->tap < 0)
-			continue;
-		if (atomic_exchange(&port->lost, 0))
+	for (struct port *port = vs->first_port; port; port = port->next)
+		if (port->tap >= 0 && atomic_exchange(&port->lost, 0))
 			port_gone(vs, port, "its interface was removed");
-		else if (!netns_is(port->config.netns, &port->netns))
+}
+
+/* Looks at a path for each port. Once a second: while pods start together, ticks are many. */
+static void check_namespaces(struct vswitch *vs)
+{
+	for (struct port *port = vs->first_port; port; port = port->next)
+		if (port->tap >= 0 && !netns_is(port->config.netns, &port->netns))
 			port_gone(vs, port, "its network namespace was removed");
-	}
 }
 
 /* Hubs forget remotes from which nothing came for as long as an FDB entry lasts. */
@@ -278,7 +281,9 @@ void switch_tick(struct vswitch *vs)
 	/* Drain both; an empty one returns EAGAIN. */
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups)) + read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
-	check_ports(vs);
+	check_interfaces(vs);
+	if (now != vs->ticked)
+		check_namespaces(vs);
 	pod_network_turn(vs);
 	refusals_log(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)

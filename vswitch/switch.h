@@ -179,8 +179,12 @@ struct refusal_status {
 
 void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context, const struct refusal_status *status),
 			   void *context);
-/* Reads what the kernel dropped since the last call, for the reports that follow: tap_overrun, socket_overrun. */
-void switch_count_overruns(struct vswitch *vs);
+/*
+ * Reads what the kernel dropped since the last call, for the reports that follow: tap_overrun, socket_overrun. Of the
+ * port `name`, or with NULL of everything. Each port costs a visit to its namespace, so a report of one port must not
+ * ask for all: with many pods starting at once there is a report for each of them.
+ */
+void switch_count_overruns(struct vswitch *vs, const char *name);
 
 void switch_report(const struct vswitch *vs, struct switch_status *out);
 

@@ -171,7 +171,7 @@ static int report_port(struct call *call, const char *name, struct failure *why)
 {
 	json_t *list = json_array();
 
-	switch_count_overruns(call->methods->vs);
+	switch_count_overruns(call->methods->vs, name);
 	switch_visit_ports(call->methods->vs, name, append_port_status, list);
 	call->result = json_incref(json_array_get(list, 0));
 	json_decref(list);
@@ -235,7 +235,7 @@ int method_port_list(struct call *call, struct failure *why)
 	if (error)
 		return error;
 	call->result = json_array();
-	switch_count_overruns(call->methods->vs);
+	switch_count_overruns(call->methods->vs, NULL);
 	switch_visit_ports(call->methods->vs, NULL, append_port_status, call->result);
 	return 0;
 }

@@ -33,7 +33,7 @@ int method_stats_get(struct call *call, struct failure *why)
 	if (error)
 		return error;
 	json_t *gateways = json_object();
-	switch_count_overruns(call->methods->vs);
+	switch_count_overruns(call->methods->vs, NULL);
 	switch_visit_gateways(call->methods->vs, NULL, set_gateway, gateways);
 	switch_report(call->methods->vs, &status);
 	call->result =

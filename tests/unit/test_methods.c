@@ -314,6 +314,9 @@ static void test_port(void **state)
 	expect(f, "port.show", "{'name':'p'}", "counters.rx_frames", "5000000000");
 	expect(f, "port.show", "{'name':'p'}", "counters.drops.bad_vnet", "9");
 	expect(f, "port.show", "{'name':'p'}", "counters.drops.runt", "0");
+	assert_string_equal(fake_counted, "p"); /* a visit to one pod, not to all of the node */
+	ok(f, "port.list", NULL);
+	assert_string_equal(fake_counted, "");
 	expect(f, "gateway.show", "{'name':'a'}", "ports", "1");
 
 	ok(f, "port.set", "{'name':'p','gateway':'b'}");
