@@ -38,7 +38,7 @@ struct attachment {
 	uint64_t silent;      /* ms, since when its endpoint has not answered; 0: it does */
 
 	enum attachment_state state;
-	char reason[640];    /* for people */
+	char reason[768];    /* for people */
 	char gateway[136];   /* "NAMESPACE/NAME" of the Service that it uses or waits for */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;

@@ -93,16 +93,17 @@ static void explain_icmp(const struct explain *e, char out[static EXPLAIN_SIZE])
 			   "podswitch.io/underlay=pod");
 }
 
+/* Without their number: a text that changes would be a new Event each time. */
 static void explain_nothing(const struct explain *e, char out[static EXPLAIN_SIZE])
 {
 	snprintf(out, EXPLAIN_SIZE,
-		 "gateway %s at %s: %lld datagrams sent to UDP port %u with VNI %u, none came back. Usual causes: its "
+		 "gateway %s at %s: datagrams sent to UDP port %u with VNI %u, none came back. Usual causes: its "
 		 "VXLAN has another port (pod-gateway with VXLAN_PORT=0 has 8472, whatever its Service says: annotate "
-		 "podswitch.io/port) or another VNI (podswitch.io/vni); a NetworkPolicy or firewall (gluetun's, say) "
-		 "does "
-		 "not let that port in from the %s; the network between the nodes drops that port",
-		 e->attachment->gateway, e->endpoint, explain_number(e, "sent"), e->spec->port, e->spec->vni,
-		 e->pod ? "pods" : "nodes (podswitch.io/underlay=pod sends from the pods)");
+		 "podswitch.io/port) or another VNI (podswitch.io/vni); a NetworkPolicy or firewall does not let that "
+		 "port in from the %s, and answers out to them (gluetun: FIREWALL_INPUT_PORTS, "
+		 "FIREWALL_OUTBOUND_SUBNETS); the network between the nodes drops that port",
+		 e->attachment->gateway, e->endpoint, e->spec->port, e->spec->vni,
+		 e->pod ? "pods" : "nodes, whose addresses they have (podswitch.io/underlay=pod sends from the pods)");
 }
 
 static bool explain_silence(const struct explain *e, char out[static EXPLAIN_SIZE])
@@ -162,8 +163,8 @@ void explain_waiting(const struct cluster *cluster, const struct attachment *att
 			attachment->gateway, e.endpoint);
 	else if (!strcmp(client, "waiting"))
 		snprintf(out, EXPLAIN_SIZE,
-			 "gateway %s at %s has given no address by DHCP yet: does its dnsmasq run, and has its range a "
-			 "free address?",
+			 "gateway %s at %s has given no address by DHCP yet: does its dnsmasq run, does its firewall "
+			 "let UDP port 67 in on its vxlan device, and has its range a free address?",
 			 attachment->gateway, e.endpoint);
 	else
 		snprintf(out, EXPLAIN_SIZE, "gateway %s at %s does not answer ARP for its address in the network",

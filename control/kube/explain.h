@@ -12,7 +12,7 @@
 #include "control/kube/choose.h"
 #include "control/kube/cluster.h"
 
-#define EXPLAIN_SIZE 640 /* bytes, with the NUL: attachment's `reason` */
+#define EXPLAIN_SIZE 768 /* bytes, with the NUL: attachment's `reason` */
 
 /* The Service has no ready endpoint: it cannot have any, selects no pod, or its pods are not ready. */
 void explain_no_endpoint(const struct cluster *cluster, const struct choice *choice, char out[static EXPLAIN_SIZE]);

@@ -87,7 +87,7 @@ static void no_endpoint(void **state)
 static const struct {
 	const char *status, *said[3];
 } waits[] = {
-	{CLIENT("waiting"), {"given no address by DHCP yet", "dnsmasq"}},
+	{CLIENT("waiting"), {"given no address by DHCP yet", "dnsmasq", "let UDP port 67 in"}},
 	{CLIENT("probing"), {"does not answer ARP"}},
 	{"'state':'gone','client':{'state':'off'}", {"the port is gone"}},
 	{"'state':'up','client':{'state':'waiting','trouble':'it is 10.96.0.9/28'}",
@@ -105,9 +105,10 @@ static const struct {
 	{SILENT("host", "'reason':'icmp','from':'10.100.0.12','icmp':'communication prohibited'"),
 	 {"from the nodes", "podswitch.io/underlay=pod"}},
 	{SILENT("pod", "'reason':'nothing','sent':12"),
-	 {"12 datagrams sent to UDP port 4789 with VNI 42, none came back", "podswitch.io/vni",
-	  "let that port in from the pods"}},
-	{SILENT("host", "'reason':'nothing','sent':12"), {"in from the nodes (podswitch.io/underlay=pod"}},
+	 {"datagrams sent to UDP port 4789 with VNI 42, none came back", "podswitch.io/vni",
+	  "let that port in from the pods, and answers out to them (gluetun: FIREWALL_INPUT_PORTS"}},
+	{SILENT("host", "'reason':'nothing','sent':12"),
+	 {"in from the nodes, whose addresses they have (podswitch.io/underlay=pod", "FIREWALL_OUTBOUND_SUBNETS"}},
 };
 
 static void waiting(void **state)
@@ -127,6 +128,25 @@ static void waiting(void **state)
 		json_decref(attachment.status);
 		for (size_t k = 0; k < 3 && waits[i].said[k]; k++)
 			assert_says(out, waits[i].said[k]);
+	}
+}
+
+/* An Event is sent for each text that is new: what only counts on makes none. */
+static void steady(void **state)
+{
+	const struct gateway_spec spec = {.vni = 42, .port = 4789};
+	const struct choice choice = {.spec = &spec};
+	struct attachment attachment = {.gateway = "media/vpn"};
+	char before[EXPLAIN_SIZE] = "", out[EXPLAIN_SIZE], status[200];
+
+	for (int sent = 12; sent < 14; sent++) {
+		snprintf(status, sizeof(status), "{" SILENT("pod", "'reason':'nothing','sent':%d") "}", sent);
+		attachment.status = json_of(status);
+		explain_waiting(*state, &attachment, &choice, out);
+		json_decref(attachment.status);
+		if (*before)
+			assert_string_equal(out, before);
+		memcpy(before, out, sizeof(before));
 	}
 }
 
@@ -150,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_endpoint, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(waiting, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(steady, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(longest, set_up, tear_down),
 	};
 
