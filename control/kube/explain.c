@@ -158,8 +158,7 @@ void explain_waiting(const struct cluster *cluster, const struct attachment *att
 	else if (!strcmp(client, "waiting") && attachment_is_heard(attachment))
 		snprintf(out, EXPLAIN_SIZE,
 			 "gateway %s at %s answers ARP, and has given no address by DHCP yet: does its dnsmasq run, "
-			 "does "
-			 "its firewall let UDP port 67 in on its vxlan device, and has its range a free address? "
+			 "does its firewall let UDP port 67 in on its vxlan device, and has its range a free address? "
 			 "(dnsmasq without no-ping takes 3 s for each client in turn)",
 			 attachment->gateway, e.endpoint);
 	else if (!strcmp(client, "waiting"))
