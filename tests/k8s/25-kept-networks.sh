@@ -62,12 +62,15 @@ fake_nodes 141 141 | K create -f - >/dev/null
 check "the 41st node: it stays" poll 20 goes eth0 10.141.0.9
 for address in 10.101.0.9 10.140.0.9 34.101.0.9; do check "and $address still does" goes eth0 "$address"; done
 for address in 10.101.0.10 10.99.0.9 10.7.0.9 34.101.0.10 34.99.0.9; do check "no node has $address: it goes to the gateway" goes vx0 $address; done
-hand "$N1" sh -c "timeout 6 tcpdump -Z root -lni cni0 'icmp and src host $(address t-one kept)'" >"$TMP/kept.pings" 2>/dev/null &
+hand "$N1" timeout $((30 * SLOW)) tcpdump -Z root -lni cni0 "icmp and src host $(address t-one kept)" >"$TMP/kept.pings" 2>"$TMP/kept.said" &
 capture=$!
-sleep 1
-for address in 10.101.0.9 10.141.0.9 10.101.0.10 10.7.0.9; do in_pod t-one kept ping -c 1 -W 1 "$address" >/dev/null 2>&1 || true; done
-wait $capture || true
-same "what the node's bridge has seen of four pings" "10.101.0.9 10.141.0.9" \
+poll 20 grep -q 'listening on' "$TMP/kept.said" || die "no capture: $(cat "$TMP/kept.said")"
+# The last one says that the capture has seen what came before.
+for address in 10.101.0.9 10.141.0.9 10.101.0.10 10.7.0.9 10.140.0.9; do in_pod t-one kept ping -c 1 -W 1 "$address" >/dev/null 2>&1 || true; done
+poll 10 grep -q '> 10\.140\.0\.9: ICMP' "$TMP/kept.pings" || true
+kill $capture
+wait $capture 2>/dev/null || true
+same "what the node's bridge has seen of five pings" "10.101.0.9 10.140.0.9 10.141.0.9" \
 	"$(sed -n 's/.* > \([0-9.]*\): ICMP echo request.*/\1/p' "$TMP/kept.pings" | sort -u | xargs)"
 same "nothing is left out" 0 "$(figure podswitch_agent_kept_networks_left_out)"
 
