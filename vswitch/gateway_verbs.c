@@ -139,7 +139,6 @@ static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const stru
 		gateway->host = choice->host;
 	int error = set_remotes(vs, gateway, why);
 	workers_resume(vs);
-	silence_forget(gateway);
 	/* From the last to the first: a port that moves changes places with the last one. */
 	for (unsigned i = gateway->n_ports; !error && rebind && i-- > 0;)
 		error = port_rebind(vs, gateway->ports[i], gateway, why);
@@ -148,6 +147,7 @@ static int gateway_apply(struct vswitch *vs, struct gateway *gateway, const stru
 		gateway->host = choice->host;
 		workers_resume(vs);
 	}
+	silence_forget(vs, gateway);
 	return error ? error : switch_rewire(vs, why);
 }
 

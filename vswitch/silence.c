@@ -54,9 +54,10 @@ static void silence_end(struct silence *silence)
 	silence->icmp = NULL;
 }
 
-void silence_forget(struct gateway *gateway)
+void silence_forget(const struct vswitch *vs, struct gateway *gateway)
 {
 	silence_end(&gateway->silence);
+	silence_count(vs, gateway, &gateway->silence.rx, &gateway->silence.tx);
 	gateway->silence.heard = 0;
 	gateway->silence.asked = 0;
 }

@@ -28,8 +28,11 @@ void silence_check(struct vswitch *vs, uint32_t now);
  */
 bool silence_wants_other_underlay(const struct gateway *gateway, uint32_t now);
 
-/* The gateway has another underlay, remote or VNI: what was known is about the old one. */
-void silence_forget(struct gateway *gateway);
+/*
+ * The gateway has another underlay, remote or VNI: what was known is about the old one, and so are the datagrams
+ * counted until now. Its ports have sockets of the new one.
+ */
+void silence_forget(const struct vswitch *vs, struct gateway *gateway);
 
 /* Frees what the object holds. */
 void silence_close(struct gateway *gateway);

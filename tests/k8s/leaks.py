@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """leaks.py - judges what the nodes have captured on their primary way
 
-  leaks.py --free FILE --assigned FILE --gateways FILE PCAP...
+  leaks.py --free FILE --asked FILE --assigned FILE --gateways FILE PCAP...
 
 free: addresses of the pods that have no gateway, one a line: only they may be seen talking to what is not the cluster.
+asked: lines "CLIENT ADDRESS PORT [answers]": that TCP port is asked by the client outside, and its answers may be seen
+when the line says so. The first packet of a connection (SYN alone) is no answer.
 assigned: lines "MAC GATEWAY POD": frames of that MAC may only be seen in VXLAN datagrams to an address that is the
 gateway's. gateways: lines "GATEWAY ADDRESS", all addresses that it ever had.
 
-Prints a line for each trouble, then "saw PACKETS: CONTROL of pods without a gateway, VXLAN datagrams, JUDGED of them of
-a pod with a known gateway, ARP requests for foreign addresses". Ends with 1 when there was trouble.
+Prints a line for each trouble, then "saw PACKETS: CONTROL of pods without a gateway, ANSWERS to clients outside, VXLAN
+datagrams, JUDGED of them of a pod with a known gateway, ARP requests for foreign addresses". Ends with 1 when there was trouble.
 """
 import argparse
 import collections
@@ -20,6 +22,7 @@ import sys
 VXLAN_PORTS = (4789, 8472, 8473)
 QUESTION = b"\0PSW"  # podswitchd asks a silent gateway: a VXLAN header without the I flag, and nothing of the pod's
 SLL2, PCAP_MAGIC = 276, 0xA1B2C3D4
+SYN, ACK = 2, 16
 
 
 def records(path):
@@ -48,8 +51,9 @@ def lines(path):
 
 
 class Judge:
-    def __init__(self, free, assigned, gateways):
+    def __init__(self, free, asked, assigned, gateways):
         self.free = {line[0] for line in free}
+        self.asked = {tuple(line[:3]): line[3:] == ["answers"] for line in asked}
         addresses = collections.defaultdict(set)
         for name, address in gateways:
             addresses[name].add(address)
@@ -78,8 +82,17 @@ class Judge:
             self.count["vxlan"] += 1
         elif packet[9] == 17 and len(payload) >= 30 and struct.unpack(">H", payload[2:4])[0] in VXLAN_PORTS:
             self.vxlan(source, destination, payload[16:])
-        else:
+        elif packet[9] != 6 or len(payload) < 14 or not self.inbound(str(source), str(destination), payload):
             self.plain(source, destination)
+
+    def inbound(self, source, destination, segment):
+        """Whether it belongs to what a client outside has begun, and may be seen"""
+        ports, flags = struct.unpack(">HH", segment[:4]), segment[13] & (SYN | ACK)
+        if (source, destination, str(ports[1])) in self.asked:
+            return True
+        answer = self.asked.get((destination, source, str(ports[0]))) and flags != SYN
+        self.count["answers"] += bool(answer)
+        return answer
 
     def plain(self, source, destination):
         if str(source) in self.free or str(destination) in self.free:
@@ -98,19 +111,19 @@ class Judge:
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("free", "assigned", "gateways"):
+    for name in ("free", "asked", "assigned", "gateways"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("pcap", nargs="+")
     options = parser.parse_args()
-    judge = Judge(lines(options.free), lines(options.assigned), lines(options.gateways))
+    judge = Judge(lines(options.free), lines(options.asked), lines(options.assigned), lines(options.gateways))
     for path in options.pcap:
         for ethertype, packet in records(path):
             judge.packet(ethertype, packet)
     for text, number in judge.trouble.most_common(30):
         print(f"{text}, {number} times")
     count = judge.count
-    print(f"saw {count['packets']}: {count['control']} of pods without a gateway, {count['vxlan']} VXLAN datagrams, "
-          f"{count['judged']} of them of a pod with a known gateway, {count['arp']} ARP packets about foreign addresses")
+    print(f"saw {count['packets']}: {count['control']} of pods without a gateway, {count['answers']} answers to clients "
+          f"outside, {count['vxlan']} VXLAN datagrams, {count['judged']} of them of a pod with a known gateway, {count['arp']} ARP packets about foreign addresses")
     sys.exit(bool(judge.trouble))
 
 

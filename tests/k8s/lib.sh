@@ -160,6 +160,9 @@ address() { K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; } # on the pri
 exempt() { # exempt NAMESPACE NAME: it may use the primary way
 	K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}{"\n"}' >>"$TMP/free"
 }
+asked() { # asked ADDRESS PORT [answers]: by THERE, over TCP; only with "answers" may they leave the primary way
+	echo "$THERE $*" >>"$TMP/asked"
+}
 overlay() { in_pod "$1" "$2" /usr/sbin/ip -4 -o addr show dev vx0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p'; }
 identity() { # what a restart would change
 	K -n "$1" get pod "$2" -o json |

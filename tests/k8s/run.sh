@@ -168,15 +168,16 @@ judge_captures() { # what the nodes have seen since the start, or since the last
 			hand "$node" sh -c "cat $name && rm $name" >"${own[-1]}"
 		done
 		like "it sees leaks: those of the pod without a gateway on $node" ': [1-9][0-9]* of pods without a gateway' \
-			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --assigned /dev/null --gateways /dev/null "${own[@]}" | tail -n 1)"
+			"$("$HERE/leaks.py" --free <(address $WATCH "free-$node") --asked /dev/null --assigned /dev/null --gateways /dev/null "${own[@]}" | tail -n 1)"
 		files+=("${own[@]}")
 	done
 	check "no packet of a pod with a gateway went another way" \
-		"$HERE/leaks.py" --free "$TMP/free" --assigned "$TMP/assigned" --gateways "$TMP/gateways" "${files[@]}"
+		"$HERE/leaks.py" --free "$TMP/free" --asked "$TMP/asked" --assigned "$TMP/assigned" --gateways "$TMP/gateways" "${files[@]}"
 	note "$(tail -n 1 "$TMP/check")"
 	[ -z "$BED" ] || same "and the server there has met nobody else" "$(sort -u "$TMP/free" | xargs)" \
 		"$(sort -u "$TMP/visitors" | xargs)"
 	# From here on MACs and addresses may be others', but for those of the pods that stay.
+	: >"$TMP/asked"
 	: >"$TMP/assigned"
 	: >"$TMP/gateways"
 	: >"$TMP/visitors"
@@ -201,7 +202,7 @@ keep_logs() {
 		K -n $SYSTEM logs "$pod" --all-containers --prefix --timestamps >"$folder/$(basename "$pod").log" 2>&1
 	done
 	for node in "${NODES[@]:-}"; do cp "$TMP/$node".*.pcap "$folder" 2>/dev/null; done
-	cp "$TMP"/{free,assigned,gateways} "$folder" 2>/dev/null
+	cp "$TMP"/{free,asked,assigned,gateways} "$folder" 2>/dev/null
 	echo "logs are in $folder"
 }
 
@@ -272,6 +273,7 @@ TMP=$(mktemp -d /tmp/podswitch-k8s.XXXXXX)
 TALLY=$TMP/tally
 BED='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' FINISHED='' NODES=()
 : >"$TALLY"
+: >"$TMP/asked"
 : >"$TMP/assigned"
 on_exit report
 echo "== k8s"

@@ -134,6 +134,19 @@ ctl port remove pod1
 ctl gateway remove a
 ctl gateway remove b
 
+echo "-- from an underlay that is answered to one that is not"
+policy 'ip saddr 10.9.9.9 drop'
+gateway a 1 --underlay pod
+port 1 a
+check "ping by the pod underlay" poll 5 p ping -c1 -W1 172.16.0.1
+p ping -i0.1 -c5 -W1 172.16.0.1 >/dev/null
+ctl gateway set a --underlay host
+check "what was heard by the other one does not count" poll 20 explained nothing 'firewall.*port or VNI'
+open
+check "ping, once it is let in" poll 10 p ping -c1 -W1 172.16.0.1
+ctl port remove pod1
+ctl gateway remove a
+
 echo "-- IPv6"
 FAMILY=6 gateway a 1 --port 4790
 port 1 a
