@@ -26,7 +26,7 @@ exempt t-one after
 same "what the pod left behind has met" "t-one" "$(all_answers t-one left-behind)"
 # The runtime keeps a pod's network until the DEL of all its plugins has succeeded; ours is not among them any more.
 networks() { hand "$N2" sh -c "grep -lr '\"left-behind\"' /host/var/lib/cni/results | wc -l"; }
-same "the runtime still has its network" 1 "$(networks)"
+like "the runtime still has its network" '^[1-9]' "$(networks)" # more than one when its first try was too slow
 begin
 K -n t-one delete pod left-behind --wait=false >/dev/null
 within "and takes it down without us" 30 prints 0 networks
