@@ -79,10 +79,13 @@ static json_t *ready_answer(const struct attachment *attachment)
 			 attachment_client(attachment, "router"));
 }
 
+/* podswitchd takes 6 s to say that a gateway is silent; what is said before that may mislead. */
+#define TELL_AFTER 8000 /* ms */
+
 /* The plugin has waited for a while: says in an Event, once, what it waits for. */
 static void report_silence(struct reconciler *reconciler, struct attachment *attachment)
 {
-	if (attachment->exists && *attachment->reason && reconciler->now - attachment->began > 5000 &&
+	if (attachment->exists && *attachment->reason && reconciler->now - attachment->began > TELL_AFTER &&
 	    !attachment->attached)
 		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, attachment->reason);
 }

@@ -30,8 +30,8 @@ let_ask() { # let_ask NAME: what the captures may see
 	asked "${HOST[$1]}" 18081
 }
 ask() { # ask ADDRESS PORT [FROM-PORT]: the page, for a client outside
-	printf 'GET /cgi-bin/who HTTP/1.0\r\n\r\n' | bed nsh cp timeout 5 socat -T 3 - \
-		"TCP:$1:$2,bind=$THERE:${3:-0},reuseaddr,connect-timeout=3" 2>/dev/null | tail -n 1
+	printf 'GET /cgi-bin/who HTTP/1.0\r\n\r\n' | bed nsh cp timeout 4 socat -T 2 - \
+		"TCP:$1:$2,bind=$THERE:${3:-0},reuseaddr,connect-timeout=2" 2>/dev/null | tail -n 1
 }
 answers() { # answers DIGIT NAME...: who answers a client outside, at port 808DIGIT of each and at its hostPort
 	local name
@@ -68,7 +68,7 @@ K -n t-web annotate pod web podswitch.io/inbound=on >/dev/null
 eventually 20 "on, on the pod: it is answered, and sees the client's own address" "web $THERE web $THERE" answers 0 web
 same "a pod beside it is not" "" "$(answers 1 home)"
 like "what the pod begins goes by the gateway" '^t-one ' "$(fetch t-web web)"
-ask "$(address t-web web)" 8080 40001 >/dev/null
+poll 10 prints "web $THERE" ask "$(address t-web web)" 8080 40001 || die "not answered at port 40001"
 # shellcheck disable=SC2016 # the pod's shell
 in_pod t-web web sh -c 'kill $(pidof httpd)'
 like "from the port that was asked, too" '^t-one ' "$(from_port 80)"
@@ -76,10 +76,10 @@ like "and back to the port that has asked: the gateway's side refuses" 'Connecti
 serve web
 
 K -n t-web annotate pod web podswitch.io/inbound- >/dev/null
-eventually 20 "taken back: it is not answered" "" answers 0 web
+check "taken back: it is not answered" poll 20 prints "" answers 0 web
 same "nor is a new one" "" "$(answers 1 web)"
 K annotate namespace t-web podswitch.io/inbound=on >/dev/null
 eventually 20 "on, on the namespace: all its pods are answered" "home $THERE home $THERE web $THERE web $THERE" answers 0 web home
 K -n t-web annotate pod home podswitch.io/inbound=off >/dev/null
-eventually 20 "the pod's own annotation wins" "web $THERE web $THERE" answers 0 web home
+check "the pod's own annotation wins" poll 20 prints "web $THERE web $THERE" answers 0 web home
 for pod in web home; do only "$pod has met its gateway only" t-web $pod t-one; done

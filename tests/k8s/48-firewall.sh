@@ -11,6 +11,7 @@ firewall() { # firewall PORTS NETWORKS: what the gateway's owner has opened
 	K -n t-one exec "$(gateway_pods t-one)" -c gateway -- \
 		env "FIREWALL_INPUT_PORTS=$1" "FIREWALL_OUTBOUND_SUBNETS=$2" gluetun
 }
+answers_names() { says "can't find|Name:" in_pod t-one far timeout 2 nslookup -type=a who.test 172.16.0.1; } # it knows none
 listed() { K get nodes -o json | jq -r "[.items[] | $1] | join(\",\")"; }
 PODS=$(listed '.spec.podCIDR // empty')
 NODE_ADDRESSES=$(listed '.status.addresses[] | select(.type == "InternalIP").address')
@@ -38,6 +39,9 @@ DEADLINE=60 check "opened, for the pods' networks: both start" ready t-one near 
 same "as the pods that they were" "$was" "$(uids)"
 check "from the gateway's own node it is answered" poll 10 answered t-one near t-one
 check "from another node" poll 10 answered t-one far t-one
+check "names are not: what is opened is open on eth0 alone" not answers_names
+at t-one iptables -A INPUT -i vxlan0 -p udp --dport 53 -j ACCEPT # as in gluetun's post-rules.txt
+check "with a rule for vxlan0 they are" poll 5 answers_names
 
 if [ -n "$BED" ]; then # elsewhere a network may masquerade what pods send to nodes
 	K -n t-one annotate service vpn podswitch.io/underlay=host >/dev/null
