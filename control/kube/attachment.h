@@ -36,6 +36,7 @@ struct attachment {
 	uint64_t began;       /* ms, when it was first asked for */
 	uint64_t orphaned;    /* ms, since when its pod is unknown; 0: it is known */
 	uint64_t silent;      /* ms, since when its endpoint has not answered; 0: it does */
+	uint64_t pass;        /* the reconciler's last pass that has been at it */
 
 	enum attachment_state state;
 	char reason[768];    /* for people */

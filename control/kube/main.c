@@ -202,6 +202,14 @@ static void agent_turn(struct agent *agent)
 	}
 }
 
+/* ms that the loop may sleep. */
+static int agent_nap(const struct agent *agent)
+{
+	if (reconciler_goes_on(agent->reconciler))
+		return 0;
+	return reconciler_waits(agent->reconciler) ? SHORT_NAP : NAP;
+}
+
 /* Returns the exit status. */
 static int agent_loop(struct agent *agent)
 {
@@ -214,8 +222,7 @@ static int agent_loop(struct agent *agent)
 			{.fd = chain_fd(agent->chain), .events = CURL_WAIT_POLLIN},
 			{.fd = podswitchd_events_fd(agent->podswitchd), .events = CURL_WAIT_POLLIN},
 		};
-		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]),
-				reconciler_waits(agent->reconciler) ? SHORT_NAP : NAP);
+		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]), agent_nap(agent));
 		agent_turn(agent);
 		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
 			return 0;

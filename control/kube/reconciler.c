@@ -3,8 +3,11 @@
  * reconciler.c - the turns in which attachments are reconciled
  *
  * A turn takes podswitchd's events, each of which reconciles one attachment, and then makes a pass over all of them
- * when something in the cluster changed or RECONCILER_PERIOD is over. On a node with many pods a pass takes longer than
- * SHORT_PASS; the next one then waits PAUSE_FACTOR times as long, so that the plugin's questions get their turn.
+ * when something in the cluster changed or RECONCILER_PERIOD is over. Where many pods get another gateway at once, a
+ * pass makes or moves a hundred ports, which takes seconds: it stops after SLICE and goes on in the next turn, so that
+ * the plugin, podswitchd's events and the kubelet's probes need not wait for all of them. On a node with many pods a
+ * pass takes longer than SHORT_PASS; the next one then waits PAUSE_FACTOR times as long, but not longer than
+ * LONGEST_PAUSE.
  *
  *     start -> (cluster synced) -> adopt_ports() -> first_interface_turn() -> passes
  *                                       ^                                       |
@@ -18,8 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_PASS 20  /* ms: a pass that takes no longer is made at every change */
-#define PAUSE_FACTOR 4 /* the pause after a longer pass, in multiples of what it took */
+#define SHORT_PASS 20      /* ms: a pass that takes no longer is made at every change */
+#define PAUSE_FACTOR 4     /* the pause after a longer pass, in multiples of what it took */
+#define LONGEST_PAUSE 2000 /* ms */
+#define SLICE 100          /* ms of a pass in one turn */
 
 int reconciler_open(const struct reconciler_config *config, struct reconciler **out, struct failure *why)
 {
@@ -35,6 +40,7 @@ int reconciler_open(const struct reconciler_config *config, struct reconciler **
 	reconciler->first.survey = (struct pod_survey){.kube = config->kube, .node = config->node};
 	reconciler->told = json_object();
 	reconciler->pass_wanted = true;
+	reconciler->pass.slice = SLICE;
 	*out = reconciler;
 	return 0;
 }
@@ -89,6 +95,66 @@ bool reconciler_waits(const struct reconciler *reconciler)
 	return reconciler->pass_wanted && reconciler->adopted && reconciler->paused_until > clock_ms();
 }
 
+bool reconciler_goes_on(const struct reconciler *reconciler)
+{
+	return reconciler->pass.begun;
+}
+
+/* Returns false when the slice is over. Attachments that come meanwhile are reconciled by whoever adds them. */
+static bool pass_over_attachments(struct reconciler *reconciler, uint64_t began)
+{
+	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next) {
+		if (attachment->pass == reconciler->pass.number)
+			continue;
+		attachment->pass = reconciler->pass.number;
+		(void)reconcile(reconciler, attachment);
+		if (clock_ms() - began >= reconciler->pass.slice)
+			return false;
+	}
+	return true;
+}
+
+static void pass_begin(struct reconciler *reconciler)
+{
+	reconciler->pass_wanted = false;
+	reconciler->pass.number++;
+	reconciler->pass.begun = true;
+	reconciler->pass.period = false;
+	reconciler->pass.took = 0;
+}
+
+/* What it goes by is not known any more. */
+static void pass_give_up(struct reconciler *reconciler)
+{
+	reconciler->pass_wanted = reconciler->pass_wanted || reconciler->pass.begun;
+	reconciler->pass.begun = false;
+}
+
+static void pass_end(struct reconciler *reconciler)
+{
+	uint64_t pause = PAUSE_FACTOR * reconciler->pass.took;
+	reconciler->pass.begun = false;
+	pause = pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE;
+	reconciler->paused_until = reconciler->pass.took > SHORT_PASS ? clock_ms() + pause : 0;
+}
+
+/* Goes on with the pass that has begun. */
+static void pass_turn(struct reconciler *reconciler)
+{
+	uint64_t began = clock_ms();
+	bool over = pass_over_attachments(reconciler, began);
+	if (over) {
+		spread_verdicts(reconciler);
+		attach_running_pods(reconciler);
+		proofread_pods(reconciler);
+		if (reconciler->pass.period)
+			reconciler_sweep(reconciler);
+	}
+	reconciler->pass.took += clock_ms() - began;
+	if (over)
+		pass_end(reconciler);
+}
+
 void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 {
 	reconciler->now = now;
@@ -99,23 +165,19 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now)
 		reconciler->adopted = adopt_ports(reconciler);
 	if (reconciler->adopted && synced)
 		first_interface_turn(reconciler);
-	if (!reconciler->adopted || !synced || !first_interface_is_known(reconciler))
+	if (!reconciler->adopted || !synced || !first_interface_is_known(reconciler)) {
+		pass_give_up(reconciler);
 		return;
+	}
 	podswitchd_take_events(reconciler->config.podswitchd, reconciler_on_event, reconciler);
-	if (!period && (!reconciler->pass_wanted || reconciler_waits(reconciler)))
-		return;
-	reconciler->pass_wanted = false;
-	uint64_t began = clock_ms();
-	for (struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
-		(void)reconcile(reconciler, attachment);
-	spread_verdicts(reconciler);
-	attach_running_pods(reconciler);
-	proofread_pods(reconciler);
-	if (period)
-		reconciler_sweep(reconciler);
-	reconciler->passed = period ? now : reconciler->passed;
-	uint64_t ended = clock_ms();
-	reconciler->paused_until = ended - began > SHORT_PASS ? ended + PAUSE_FACTOR * (ended - began) : 0;
+	if (!reconciler->pass.begun && (period || (reconciler->pass_wanted && !reconciler_waits(reconciler))))
+		pass_begin(reconciler);
+	if (period) {
+		reconciler->pass.period = true;
+		reconciler->passed = now;
+	}
+	if (reconciler->pass.begun)
+		pass_turn(reconciler);
 }
 
 bool reconciler_ready(const struct reconciler *reconciler, const char **reason)

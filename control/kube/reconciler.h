@@ -62,6 +62,9 @@ void reconciler_turn(struct reconciler *reconciler, uint64_t now);
 /* Whether a change waits for a turn that is due soon: then the caller must not sleep for long. */
 bool reconciler_waits(const struct reconciler *reconciler);
 
+/* Whether a pass goes on in the next turn: then the caller must not sleep at all. */
+bool reconciler_goes_on(const struct reconciler *reconciler);
+
 struct reconciler_counters {
 	unsigned attachments, ready, pending, refused;
 	uint64_t bypassed;                /* pods with a gateway that were started without the plugin */

@@ -73,7 +73,13 @@ struct reconciler {
 		uint64_t pod, until; /* hash of the UID; ms */
 	} unfound[RECONCILER_UNFOUND];
 	unsigned next_unfound;
-	bool pass_wanted;      /* something changed since the last pass */
+	bool pass_wanted; /* something changed since the last pass began */
+	struct {
+		uint64_t number; /* attachments have that of the last pass that has been at them */
+		bool begun, period;
+		uint64_t took;  /* ms, until now */
+		uint64_t slice; /* ms of it in one turn; one attachment at least */
+	} pass;
 	bool adopted;          /* podswitchd's ports have been read since it was last away */
 	unsigned epoch;        /* podswitchd_epoch() at that time */
 	uint64_t now;          /* ms, of this turn */

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 70-scale.sh - 200 pods in 200 namespaces with 50 gateways: the latency of an attachment, and the agent's memory
+# 70-scale.sh - 200 pods in 200 namespaces with 50 gateways, then all of them at once on one gateway that has just become
+# ready: the latency of an attachment, and the agent's memory
 #
 # The gateways are 25 network namespaces in each of two pods, told apart by their VNIs.
 # shellcheck source=lib.sh
@@ -33,6 +34,61 @@ running() { K get pods -A -o json | jq '[.items[] | select(.metadata.namespace |
 	| select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))] | length'; }
 all_running() { [ "$(running)" = "$PODS" ]; }
 
+# ---- all at once ----
+
+choose() { K annotate namespaces -l podswitch-test=yes --overwrite "podswitch.io/gateway=$1" >/dev/null; }
+# pods_are STATE: how many of both nodes. A node's agent may be too busy to say: then it is asked again.
+pods_are() {
+	local node some sum=0
+	for node in "${NODES[@]}"; do
+		some=$(metrics "$node" | sed -n "s/^podswitch_pods{state=\"$1\"} //p")
+		sum=$((sum + ${some:-1000000}))
+	done
+	echo $sum
+}
+# Waits on the nodes and begins before there is something to wait for: questions from here, each a process in a container,
+# would take longer than what is measured.
+waiters=()
+wait_there() {
+	local node
+	for node in "${NODES[@]}"; do
+		hand "$node" sh -c "n=900; until wget -qO- http://127.0.0.1:9470/metrics | grep -q '^podswitch_pods{state=\"ready\"} $((PODS / 2))\$'
+			do n=\$((n - 1)); [ \$n -gt 0 ] || exit 1; usleep 100000; done" &
+		waiters+=($!)
+	done
+}
+all_attached() { wait "${waiters[0]}" && wait "${waiters[1]}"; }
+# Each pod uses an address that the gateway has leased to it.
+all_leased() { # all_leased NAMESPACE
+	local node
+	leases "$1" | awk '{ print $2, $3 }' | sort >"$TMP/leased"
+	for node in "${NODES[@]}"; do
+		ctl "$node" -j port list | jq -r --arg g "$1.vpn@" '.[] | select(.gateway | startswith($g))
+			| select(.client.state == "ready") | "\(.mac) \(.addresses[0] | sub("/.*"; ""))"'
+	done | sort >"$TMP/used"
+	echo "$(wc -l <"$TMP/leased") leases, $(wc -l <"$TMP/used") ports that are ready"
+	[ "$(cut -d' ' -f2 "$TMP/leased" | sort -u | wc -l)" = "$PODS" ] && cmp "$TMP/leased" "$TMP/used"
+}
+# Until the API server says that the gateway's pod is ready, which is the moment that `within` measures from.
+until_ready() { # until_ready NAMESPACE
+	local is
+	while read -r is && [ "$is" != True ]; do :; done < <(exec timeout 60 "$KUBECTL" --kubeconfig "$CONFIG" -n "$1" \
+		get pods -w -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}{"\n"}' 2>/dev/null)
+	begin
+	kill $! 2>/dev/null || true
+	[ "${is:-}" = True ]
+}
+# The pods have no ports, and wait for a gateway without a pod, as pods in the CNI plugin do. Then that pod comes.
+at_once() { # at_once NAMESPACE
+	choose none
+	check "$PODS pods without a gateway: no port is left" poll 60 no_ports t-scale
+	choose "vpn.$1"
+	check "with one that is not there yet, all wait" poll 30 prints "$PODS" pods_are pending
+	wait_there
+	K -n "$1" scale deployment vpn --replicas=1 >/dev/null
+	check "it comes" until_ready "$1"
+}
+
 begin=$SECONDS
 space t-many
 apply many NAMESPACE=t-many NAME=low "NODE=$N1" FIRST=2000 COUNT=$half
@@ -61,6 +117,15 @@ done
 for number in 0 1 $((PODS - 1)); do
 	check "pod $number reaches its gateway" poll 12 in_pod "t-scale-$number" idle ping -c 1 -W 1 172.16.0.1
 done
+
+# Nothing of what follows is CNI's or the kubelet's: only the agents, podswitchd and the gateway.
+space t-once podswitch.io/gateway=none
+podswitch_gateway t-once "$N1" | jq 'if .kind == "Deployment" then .spec.replicas = 0 else . end' | K apply -f - >/dev/null
+at_once t-once
+within "$PODS pods at once on one gateway of ours: all are attached 5 s after it is ready" 5 all_attached
+check "each with a lease of its own" poll 10 all_leased t-once
+note "$(cat "$TMP/poll")"
+
 begin=$SECONDS
 K delete pods -A -l '!app' --field-selector metadata.name=idle --wait=false >/dev/null 2>&1 || K delete pods -A --field-selector metadata.name=idle --wait=false >/dev/null
 check "all are deleted" poll 180 prints 0 existing

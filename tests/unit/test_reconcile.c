@@ -259,7 +259,9 @@ static void turn(struct fixture *f, unsigned milliseconds)
 {
 	f->now += milliseconds;
 	f->attach->paused_until = f->attach->first.due = 0;
-	reconciler_turn(f->attach, f->now);
+	do
+		reconciler_turn(f->attach, f->now);
+	while (reconciler_goes_on(f->attach));
 }
 
 /* Turns until podswitchd's news has come, which it does by another thread. */
@@ -1568,6 +1570,26 @@ static void pods_leave_during_a_pause(void **state)
 	assert_string_equal(place_of(f, RADIO), SECOND);
 }
 
+/* Whoever else the agent's thread serves need not wait until all ports are made or moved. */
+static void a_long_pass_is_cut(void **state)
+{
+	struct fixture *f = *state;
+
+	make_two(f);
+	put_endpoints("vpn", "10.244.2.8");
+	f->attach->pass.slice = 0;
+	f->attach->paused_until = 0;
+	f->attach->pass_wanted = true;
+	reconciler_turn(f->attach, ++f->now);
+	assert_true(reconciler_goes_on(f->attach));
+	assert_int_not_equal(!strcmp(place_of(f, RADIO), SECOND), !strcmp(place_of(f, TV), SECOND));
+	reconciler_turn(f->attach, ++f->now);
+	assert_string_equal(place_of(f, RADIO), SECOND);
+	assert_string_equal(place_of(f, TV), SECOND);
+	reconciler_turn(f->attach, ++f->now);
+	assert_false(reconciler_goes_on(f->attach));
+}
+
 /* ---- DEL and the end of pods ---- */
 
 static void removed_before_it_is_ready(void **state)
@@ -2280,6 +2302,7 @@ int main(void)
 		TEST(pod_that_asks_is_at_fault),
 		TEST(suspect_is_better_than_nothing),
 		TEST(pods_leave_during_a_pause),
+		TEST(a_long_pass_is_cut),
 		TEST(removed_before_it_is_ready),
 		TEST(removed_before_it_is_asked_for),
 		TEST(second_sandbox),
