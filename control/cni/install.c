@@ -194,16 +194,29 @@ static int remove_program(const struct cni_install *all, struct failure *why)
 	return 0;
 }
 
+/*
+ * containerd deletes a pod by the list that is in force then. Multus, and CRI-O (the caller knows), delete it by a copy
+ * of the one that it was made with, and fail until every plugin of that is there.
+ */
+static bool install_is_remembered(const struct cni_install *all)
+{
+	struct conf_scan scan;
+
+	(void)conf_scan(all->conf_dir, NULL, &scan, NULL);
+	return all->keep_program || scan.multus[0];
+}
+
 int cni_uninstall(const struct cni_install *options, struct failure *why)
 {
 	struct cni_install all = install_defaults(options);
 	struct failure further;
 
+	bool remembered = install_is_remembered(&all);
 	int first = confdir_unchain(all.conf_dir, why);
 	if (first == -ENOENT)
 		first = 0; /* no directory, no entry */
 	/* While the entry is there, pods need the program. */
-	int error = first ? 0 : remove_program(&all, why);
+	int error = first || remembered ? 0 : remove_program(&all, why);
 	first = first ? first : error;
 	error = tombstone_clear(all.socket, first ? &further : why);
 	return first ? first : error;

@@ -25,6 +25,7 @@ struct cni_install {
 	const char *known; /* for the entry, the agent's file (known.h) as the node sees it */
 	bool fail_status;  /* for the entry: STATUS fails while no gateway can be given */
 	unsigned wait;     /* seconds to wait for a configuration to appear */
+	bool keep_program; /* when uninstalled: the runtime deletes pods by the plugins that they were made with */
 };
 
 /*
@@ -43,7 +44,8 @@ int cni_install_program(const struct cni_install *options, bool *put, struct fai
 int cni_install(const struct cni_install *options, struct failure *why);
 
 /*
- * Removes the entry, then the program, then the tombstones beside `socket`, a path as this process sees it. 0 also when
+ * Removes the entry, then the program, then the tombstones beside `socket`, a path as this process sees it. The program
+ * stays with keep_program, and behind Multus: pods that were made with it could not be deleted without it. 0 also when
  * there is nothing to remove; else the first error, after all that is possible has been removed.
  */
 int cni_uninstall(const struct cni_install *options, struct failure *why);

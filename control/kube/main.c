@@ -14,6 +14,7 @@
 #include "control/kube/kept_networks.h"
 #include "control/kube/known_namespaces.h"
 #include "control/kube/metrics.h"
+#include "control/kube/runtime_folders.h"
 #include "control/kube/settings.h"
 #include "tap/base/clock.h"
 #include "tap/base/signals.h"
@@ -260,12 +261,17 @@ static void clean_up(struct agent *agent)
 	struct failure why = {0};
 	if (!is_uninstalled(agent) || !settings->cni_bin_dir || !settings->cni_conf_dir)
 		return;
-	const struct cni_install config = {
-		.bin_dir = settings->cni_bin_dir, .conf_dir = settings->cni_conf_dir, .socket = settings->socket};
+	const struct cni_install config = {.bin_dir = settings->cni_bin_dir,
+					   .conf_dir = settings->cni_conf_dir,
+					   .socket = settings->socket,
+					   .keep_program = !runtime_is_containerd()};
 	if (cni_uninstall(&config, &why))
 		log_line(LOG_ERROR, "the CNI plugin is not taken out: %s", why.text);
 	else
-		log_line(LOG_INFO, "the DaemonSet is deleted: the CNI plugin is taken out of this node");
+		log_line(LOG_INFO, "the DaemonSet is deleted: the CNI plugin is taken out of this node%s",
+			 config.keep_program ? "; its program stays, as no containerd is seen: others may call it to "
+					       "delete the pods of before"
+					     : "");
 	if (agent->known.path)
 		known_namespaces_remove(&agent->known);
 	char copy[PATH_MAX];

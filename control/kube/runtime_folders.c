@@ -122,6 +122,13 @@ static bool folder_is(const struct folders *folders, const char *theirs, const c
 	return same_inode(path, ours);
 }
 
+bool runtime_is_containerd(void)
+{
+	char pid[32];
+
+	return find_containerd(pid);
+}
+
 bool runtime_folders_differ(const char *conf_dir, const char *bin_dir, char *out, size_t size)
 {
 	struct folders folders;

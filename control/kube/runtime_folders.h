@@ -17,4 +17,7 @@
  */
 bool runtime_folders_differ(const char *conf_dir, const char *bin_dir, char *out, size_t size);
 
+/* Whether a containerd is found in our network namespace: this node's. */
+bool runtime_is_containerd(void);
+
 #endif

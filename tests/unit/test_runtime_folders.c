@@ -67,7 +67,7 @@ static void compared(void **state)
 	assert_false(folder_is(&folders, bin, conf));
 	assert_false(folder_is(&folders, "/nonexistent", conf));
 	assert_int_equal(prctl(PR_SET_NAME, "containerd"), 0);
-	assert_true(find_containerd(pid));
+	assert_true(find_containerd(pid) && runtime_is_containerd());
 	assert_int_equal(prctl(PR_SET_NAME, "other"), 0);
 	assert_int_equal(shell_status(top, "rm -r $D"), 0);
 }
