@@ -206,9 +206,13 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	memcpy(attachment->gateway, gateway, sizeof(gateway));
 	attachment->prober = gateway_path_elect(reconciler, attachment, choice->spec, &endpoint->address);
 	int error = podswitchd_ports_place(&reconciler->ports, attachment, choice, endpoint, &why);
+	if (error == -EREMOTEIO) {
+		explain_refused(choice, why.text, text);
+		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, text);
+		return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
+	}
 	if (error) {
-		snprintf(text, sizeof(text), "podswitchd %s: %s", error == -EREMOTEIO ? "refuses" : "does not answer",
-			 why.text);
+		snprintf(text, sizeof(text), "podswitchd does not answer: %s", why.text);
 		return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
 	}
 	first_interface_check_pod(reconciler, attachment);

@@ -1904,6 +1904,7 @@ static void podswitchd_refuses(void **state)
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	assert_non_null(strstr(reason_of(f), "podswitchd refuses: not today"));
+	assert_string_equal(told, "GatewayNotReady tv|"); /* once */
 	f->p.refuse = "gateway.add";
 	assert_string_equal(add(f, C1, "tv"), "pending");
 	f->p.refuse = NULL;
