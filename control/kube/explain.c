@@ -133,6 +133,12 @@ void explain_path(const struct attachment *attachment, const char *target, char 
 		 attachment->gateway, address_format(&attachment->endpoint, endpoint), target);
 }
 
+void explain_refused(const struct choice *choice, const char *refusal, char out[static EXPLAIN_SIZE])
+{
+	snprintf(out, EXPLAIN_SIZE, "podswitchd refuses: %.500s%s", refusal,
+		 choice->spec->underlay == SPEC_UNDERLAY_HOST ? " (podswitch.io/underlay of the Service is host)" : "");
+}
+
 void explain_waiting(const struct cluster *cluster, const struct attachment *attachment, const struct choice *choice,
 		     char out[static EXPLAIN_SIZE])
 {

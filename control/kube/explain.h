@@ -20,6 +20,9 @@ void explain_no_endpoint(const struct cluster *cluster, const struct choice *cho
 /* The router there answers, and what is asked behind it, `target`, does not. */
 void explain_path(const struct attachment *attachment, const char *target, char out[static EXPLAIN_SIZE]);
 
+/* podswitchd does not take the gateway or the port, and says why: `refusal`. A pod that runs stays as it was. */
+void explain_refused(const struct choice *choice, const char *refusal, char out[static EXPLAIN_SIZE]);
+
 /*
  * The port is at its gateway's endpoint, and is not ready. From podswitchd's report, attachment->status; `choice` has
  * the verdict CHOICE_GATEWAY.

@@ -190,12 +190,15 @@ static void refresh_status(struct reconciler *reconciler, struct attachment *att
 }
 
 /* Whoever asks for what cannot be had hears of it; not for what a sandbox that is about to go leaves for a moment. */
-static enum attachment_state reconcile_unplaced(struct reconciler *reconciler, struct attachment *attachment, int error,
-						const struct failure *why)
+static enum attachment_state reconcile_unplaced(struct reconciler *reconciler, struct attachment *attachment,
+						const struct choice *choice, int error, const struct failure *why)
 {
 	char text[EXPLAIN_SIZE];
 	bool refused = error == -EREMOTEIO;
-	snprintf(text, sizeof(text), "podswitchd %s: %s", refused ? "refuses" : "does not answer", why->text);
+	if (refused)
+		explain_refused(choice, why->text, text);
+	else
+		snprintf(text, sizeof(text), "podswitchd does not answer: %s", why->text);
 	if (refused && reconciler->now - attachment->began >= REFUSED_LIMIT &&
 	    !pod_is_ending(attachment_pod(reconciler, attachment)))
 		reconciler_report(reconciler, attachment, true, EVENT_NOT_READY, text);
@@ -230,7 +233,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	attachment->prober = gateway_path_elect(reconciler, attachment, choice->spec, &endpoint->address);
 	int error = podswitchd_ports_place(&reconciler->ports, attachment, choice, endpoint, &why);
 	if (error)
-		return reconcile_unplaced(reconciler, attachment, error, &why);
+		return reconcile_unplaced(reconciler, attachment, choice, error, &why);
 	first_interface_check_pod(reconciler, attachment);
 	attachment->lost = attachment->lost || was_lost;
 	if (strcmp(attachment->at, at) != 0)
