@@ -6,6 +6,7 @@
 # The clients' sandboxes are made anew at the same time as the gateway's, and wait in the plugin until there is one.
 
 COUNT=40
+# shellcheck disable=SC2034 # poll's
 POLL=0.5 # to ask for forty pods takes a part of the processors that they need
 [ -n "$BED" ] || { note "no hand on the nodes: left out" && return 0; }
 
@@ -34,7 +35,11 @@ render crowd NAMESPACE=t-one COUNT=$COUNT GATEWAY=vpn PAUSE=5 | K create --dry-r
 	jq --arg node "$N1" '.spec.template.spec.nodeSelector = {"kubernetes.io/hostname": $node}' | K apply -f - >/dev/null
 poll 180 prints $COUNT K -n t-one get deployment crowd -o jsonpath='{.status.readyReplicas}' || die "the clients do not start"
 label=$(K -n t-one get deployment vpn -o json | jq -r '.spec.selector.matchLabels | to_entries[] | "\(.key)=\(.value)"')
-{ containers t-one app=crowd; containers t-one "$label"; containers t-bare app=client; } | sort >"$TMP/booted"
+{
+	containers t-one app=crowd
+	containers t-one "$label"
+	containers t-bare app=client
+} | sort >"$TMP/booted"
 captures=$(capture_runs "$N1")
 
 bed down.sh "$N1" >/dev/null
