@@ -14,8 +14,10 @@
  *     | -- attachment.add ----------> |                                   |
  *     | <-- ready, mac, addresses --- |                                   |
  *
- * An ADD ends with CNI code 11 (try again later) when the configured timeout is over, when the agent has been silent
- * for SILENCE, and on a signal; after each of these, and after a refusal, what may exist already is removed.
+ * An ADD ends with CNI code 11 (try again later) when the configured timeout is over, and on a signal; after each of
+ * these, and after a refusal, what may exist already is removed. An agent that does not answer is waited for as long as
+ * one that says "pending": on a node that boots it starts beside the pods, and a kubelet whose ADD has failed waits for
+ * ten seconds and more before the next one.
  *
  * Nothing without a gateway depends on us. Pods of the configured namespaces are let through without a question. While
  * the agent does not answer, or for UNKNOWN says that it does not know the pod, its own annotations and what is known
@@ -50,7 +52,7 @@ enum {
 	FIRST_PAUSE = 20, /* between two questions of an ADD; doubled up to LONGEST_PAUSE */
 	LONGEST_PAUSE = 200,
 	UNKNOWN = 1000,    /* for an agent that does not know the pod, or is slow, when the pod may be let through */
-	SILENCE = 10000,   /* without an answer, after which ADD, CHECK, GC and STATUS give up */
+	SILENCE = 10000,   /* without an answer, after which CHECK, GC and STATUS give up, and an ADD asks anew */
 	DEL_AGENT = 2500,  /* from the start of a DEL, until which we wait for the agent */
 	DEL_SWITCH = 4000, /* and until which we wait for podswitchd */
 	LEAST_DEL = 300,   /* for each of the two, however late it is */
@@ -80,7 +82,6 @@ static json_t *add_params(const struct attach *attach, const char *ifname)
 /* What an ADD knows so far. */
 struct waiting {
 	uint64_t deadline; /* of the whole ADD */
-	uint64_t answered; /* when the agent answered last, or when the ADD began */
 	bool pending;      /* the last answer was "not yet" */
 	bool unknown;      /* and that nothing is known of the pod */
 	bool free;         /* by what is on disk the pod has no gateway */
@@ -141,14 +142,12 @@ static enum cni_code refusal_of_agent(const struct agent_client *agent, const st
 static enum cni_code check_time(const struct attach *attach, const struct agent_client *agent,
 				const struct waiting *waiting, struct refusal *why)
 {
-	uint64_t now = clock_ms();
-
-	if (now >= waiting->deadline && waiting->pending)
+	if (clock_ms() < waiting->deadline)
+		return 0;
+	if (waiting->pending)
 		return refuse(why, CNI_TRY_AGAIN, "pod %s/%s has no connection to its gateway after %u s: %s",
 			      attach->environment->namespace, attach->environment->pod, attach->request->timeout,
 			      waiting->reason);
-	if (now < waiting->deadline && now < waiting->answered + SILENCE)
-		return 0;
 	struct failure failure = {0};
 	snprintf(failure.text, sizeof(failure.text), "%.95s%s%.150s", waiting->failure.text,
 		 waiting->known[0] ? "; " : "", waiting->known);
@@ -171,8 +170,7 @@ static enum cni_code attach_stopped(const struct attach *attach, struct refusal 
 static enum cni_code attach_ask(const struct attach *attach, struct agent_client *agent, const char *ifname,
 				struct waiting *waiting, json_t **out, struct refusal *why)
 {
-	uint64_t silence = waiting->answered + SILENCE;
-	uint64_t patience = waiting->free ? waiting->began + UNKNOWN : silence;
+	uint64_t patience = waiting->free ? waiting->began + UNKNOWN : clock_ms() + SILENCE;
 	uint64_t limit = waiting->deadline < patience ? waiting->deadline : patience;
 	struct failure failure = {0};
 	json_t *answer = NULL;
@@ -186,7 +184,6 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 	if (error) {
 		waiting->failure = failure;
 	} else {
-		waiting->answered = clock_ms();
 		code = attach_read_answer(attach, ifname, answer, waiting, out, why);
 	}
 	json_decref(answer);
@@ -210,7 +207,7 @@ static enum cni_code ask_until_ready(const struct attach *attach, struct agent_c
 				     json_t **out, struct refusal *why)
 {
 	uint64_t now = clock_ms();
-	struct waiting waiting = {.answered = now, .began = now};
+	struct waiting waiting = {.began = now};
 	int pause = FIRST_PAUSE;
 
 	waiting.free = attach_is_free(attach, &waiting);

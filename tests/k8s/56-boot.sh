@@ -65,10 +65,7 @@ check "answered by their gateway" poll 20 answered t-one by-pod t-one
 same "with the address of before" "$address" "$(overlay t-one by-pod)"
 only "the pod has met its gateway only" t-one by-pod t-one
 only "so has the other" t-asks by-space t-one
-# The pods without a gateway that stay for the whole run have other addresses now.
-stays() { K -n "$WATCH" get pods -l app=client -o json | jq -r '.items[] | select(any(.status.conditions[]; .type == "Ready" and .status == "True")).status.podIP'; }
-all_back() { [ "$(stays | wc -l)" = "$(K -n "$WATCH" get pods -l app=client -o name | wc -l)" ]; }
-poll 60 all_back || note "not all of $WATCH come back"
+poll 60 all_stay || note "not all of $WATCH come back"
 stays >>"$TMP/free"
 kill $capture && { wait $capture || true; }
 free="$(address t-bare plain)|$(stays | paste -sd '|')"

@@ -321,6 +321,9 @@ pod_at() { # pod_at NAMESPACE ADDRESS
 	K -n "$1" get pods --field-selector "status.podIP=$2" -o jsonpath='{.items[0].metadata.name}'
 }
 both_answered() { answered t-one mine t-one && answered t-one still t-one; }
+# The pods without a gateway that stay for the whole run have other addresses after their node's boot.
+stays() { K -n "$WATCH" get pods -l app=client -o json | jq -r '.items[] | select(any(.status.conditions[]; .type == "Ready" and .status == "True")).status.podIP'; }
+all_stay() { [ "$(stays | wc -l)" = "$(K -n "$WATCH" get pods -l app=client -o name | wc -l)" ]; }
 reborn() { # reborn NODE PROGRAM PID: it runs, as another process
 	local pid
 	pid=$(daemon "$1" "$2") && [ "$pid" != "$3" ]
