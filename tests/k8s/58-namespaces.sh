@@ -41,7 +41,7 @@ within "or is again, as its namespace is found by its processes" 30 heard_lately
 only "it has met its gateway only" t-one far-away t-one
 begin
 K -n t-one delete pod far-away --wait=false >/dev/null
-within "it is deleted" 30 gone t-one pod far-away
+within "its network is taken down" 30 prints 0 networks "$N1" far-away
 client t-one near "$N1" gateway=vpn
 check "another starts, with its namespace where it was" ready t-one near
 only "and has met its gateway only" t-one near t-one

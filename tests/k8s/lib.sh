@@ -169,7 +169,13 @@ identity() { # what a restart would change
 		jq -r '"\(.metadata.uid) \([.status.containerStatuses[] | "\(.containerID) \(.restartCount)"])"'
 }
 gone() { # gone NAMESPACE KIND NAME [SECONDS]
-	poll "${4:-30}" not K -n "$1" get "$2" "$3"
+	poll "${4:-90}" not K -n "$1" get "$2" "$3"
+}
+# How many networks of a pod the runtime knows, beside its loopback interface's. It forgets one when the DEL of all its
+# plugins has succeeded. The pod may still be there then: a kubelet before 1.21 can miss the end of a sandbox, has it
+# removed once a minute, and sees that within ten seconds more. It is so with pods that never had to do with us.
+networks() { # networks NODE POD
+	hand "$1" sh -c "grep -ls '\"$2\"' /host/var/lib/cni/results/*-eth0 | wc -l"
 }
 
 # ---- who answers ----------------------------------------------------------------------------------------------------

@@ -24,15 +24,11 @@ client t-one after "$N1" gateway=vpn
 check "a new pod starts without us" ready t-one after
 exempt t-one after
 same "what the pod left behind has met" "t-one" "$(all_answers t-one left-behind)"
-# The runtime keeps a pod's network until the DEL of all its plugins has succeeded; ours is not among them any more.
-networks() { hand "$N2" sh -c "grep -lr '\"left-behind\"' /host/var/lib/cni/results | wc -l"; }
-like "the runtime still has its network" '^[1-9]' "$(networks)" # more than one when its first try was too slow
+like "the runtime still has its network" '^[1-9]' "$(networks "$N2" left-behind)" # more than one when its first try was too slow
 begin
 K -n t-one delete pod left-behind --wait=false >/dev/null
-within "and takes it down without us" 30 prints 0 networks
+within "and takes it down without us" 30 prints 0 networks "$N2" left-behind
 judge_captures
 # shellcheck disable=SC2034 # judge_captures has its own
 SCENARIO=uninstall
-# A kubelet before 1.21 may miss the end of a sandbox. Then it has it removed once a minute, and sees that within ten
-# seconds more. It is so with any pod, so this comes last.
-check "the pod is deleted like any other" gone t-one pod left-behind 90
+check "the pod is deleted like any other" gone t-one pod left-behind
