@@ -23,6 +23,12 @@ anew() { # anew NUMBER NAMESPACE LABEL: so many containers are ready that were n
 own_addresses() { # of the clients, as podswitchd has them: how many
 	ctl "$N1" -j port list | jq -r '.[] | select(.name | startswith("t-one.crowd-")) | select(.client.state == "ready").addresses[0]' | sort -u | wc -l
 }
+attached_after() { # attached_after TIME: seconds until the agent had the last client attached; the bed has one clock
+	local last
+	last=$(K -n $SYSTEM logs "$(system_pod "$N1")" -c podswitch-agent --timestamps |
+		sed -n 's/^\([^ ]*\) .*t-one\/crowd-.*GatewayAttached.*/\1/p' | tail -n 1)
+	awk -v last="$(date -d "$last" +%s.%N)" -v from="$1" 'BEGIN { printf "%.1f", last - from }'
+}
 
 space t-one
 space t-bare
@@ -48,8 +54,10 @@ KUBELET_FLAGS="--kube-api-qps=50 --kube-api-burst=100" bed up.sh n1 n2 >/dev/nul
 within "the pod without a gateway runs again" 60 anew 1 t-bare app=client
 exempt t-bare dns
 check "the gateway does" poll 120 anew 2 t-one "$label"
+ready=$EPOCHREALTIME
 begin
 within "and so do all $COUNT clients, 10 s after that" 10 anew $COUNT t-one app=crowd
+note "podswitch's part: the last was attached $(attached_after "$ready") s after that; the rest is containerd's"
 same "each has an address of its own" $COUNT "$(own_addresses)"
 check "the gateway is heard by all" poll 30 prints $COUNT lease_count t-one
 note "$(K -n t-one get events --field-selector reason=FailedCreatePodSandBox -o json | jq '[.items[].count] | add // 0') sandboxes failed and were made again"
