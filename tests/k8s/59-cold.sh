@@ -25,7 +25,7 @@ own_addresses() { # of the clients, as podswitchd has them: how many
 }
 attached_after() { # attached_after TIME: seconds until the agent had the last client attached; the bed has one clock
 	local last
-	last=$(K -n $SYSTEM logs "$(system_pod "$N1")" -c podswitch-agent --timestamps |
+	last=$(K -n "$SYSTEM" logs "$(system_pod "$N1")" -c podswitch-agent --timestamps |
 		sed -n 's/^\([^ ]*\) .*t-one\/crowd-.*GatewayAttached.*/\1/p' | tail -n 1)
 	awk -v last="$(date -d "$last" +%s.%N)" -v from="$1" 'BEGIN { printf "%.1f", last - from }'
 }
@@ -61,7 +61,7 @@ note "podswitch's part: the last was attached $(attached_after "$ready") s after
 same "each has an address of its own" $COUNT "$(own_addresses)"
 check "the gateway is heard by all" poll 30 prints $COUNT lease_count t-one
 note "$(K -n t-one get events --field-selector reason=FailedCreatePodSandBox -o json | jq '[.items[].count] | add // 0') sandboxes failed and were made again"
-gateway_up t-one # its new address, for the captures
+check "at an address of its own" poll 10 gateway_up t-one # which the captures are to know
 check "the agents are ready" poll 60 agents_ready
 
 # What the rest of the run counts on.
