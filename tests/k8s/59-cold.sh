@@ -61,7 +61,7 @@ note "podswitch's part: the last was attached $(attached_after "$ready") s after
 same "each has an address of its own" $COUNT "$(own_addresses)"
 check "the gateway is heard by all" poll 30 prints $COUNT lease_count t-one
 note "$(K -n t-one get events --field-selector reason=FailedCreatePodSandBox -o json | jq '[.items[].count] | add // 0') sandboxes failed and were made again"
-gateway_up t-one # its new address, for the captures
+check "at an address of its own" poll 10 gateway_up t-one # which the captures are to know
 check "the agents are ready" poll 60 agents_ready
 
 # What the rest of the run counts on.
