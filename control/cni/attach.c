@@ -183,6 +183,7 @@ static enum cni_code attach_ask(const struct attach *attach, struct agent_client
 		return refusal_of_agent(agent, &failure, why);
 	if (error) {
 		waiting->failure = failure;
+		waiting->pending = waiting->pending && limit < patience; /* else it has said nothing for too long */
 	} else {
 		code = attach_read_answer(attach, ifname, answer, waiting, out, why);
 	}
