@@ -43,6 +43,7 @@ struct attachment {
 	char gateway[136];   /* "NAMESPACE/NAME" of the Service that it uses or waits for */
 	char at[NAMES_SIZE]; /* the gateway's name in podswitchd; "": none yet */
 	struct address endpoint;
+	char address[64];   /* its own, with the network's length, as people were told; "": not yet */
 	bool told_not_kept; /* an Event has said that its own address is in none of the kept networks */
 	bool exists;        /* podswitchd has the port */
 	bool prober;        /* it asks for all of this node whether its endpoint forwards */

@@ -100,6 +100,19 @@ static bool lacks_path(const struct reconciler *reconciler, const struct attachm
 	return true;
 }
 
+/* Says that the pod has its gateway, when that is new, and when the address is: what talks to the old one breaks. */
+static void report_ready(struct reconciler *reconciler, struct attachment *attachment, const char *address,
+			 const char *text)
+{
+	bool other = *attachment->address && strcmp(attachment->address, address) != 0;
+	char event[EXPLAIN_SIZE + 100];
+	snprintf(event, sizeof(event), other ? "%s; before, the pod had %s" : "%s", text, attachment->address);
+	if (!attachment->attached || attachment->lost || other)
+		reconciler_report(reconciler, attachment, false, attachment->lost ? EVENT_RECOVERED : EVENT_ATTACHED,
+				  event);
+	snprintf(attachment->address, sizeof(attachment->address), "%s", address);
+}
+
 /* Derives the state from podswitchd's report of the port's client, and sends the Events that go with it. */
 static enum attachment_state reconcile_status(struct reconciler *reconciler, struct attachment *attachment,
 					      const struct choice *choice)
@@ -109,15 +122,14 @@ static enum attachment_state reconcile_status(struct reconciler *reconciler, str
 	const char *address = json_string_value(json_array_get(json_object_get(attachment->status, "addresses"), 0));
 	address_format(&attachment->endpoint, endpoint);
 	if (!strcmp(client, "ready") && !lacks_path(reconciler, attachment, text)) {
-		snprintf(text, sizeof(text), "%s %s through %s at %s (%s)%s", address ? address : "?",
+		address = address ? address : "?";
+		snprintf(text, sizeof(text), "%s %s through %s at %s (%s)%s", address,
 			 choice->has_address ? "as annotated" : "by DHCP", attachment->gateway, endpoint,
 			 choice->reason,
 			 choice->spec->port_guessed && !choice->spec->port_given
 				 ? "; its Service has several UDP ports: the first is taken, call another one vxlan"
 				 : "");
-		if (!attachment->attached || attachment->lost)
-			reconciler_report(reconciler, attachment, false,
-					  attachment->lost ? EVENT_RECOVERED : EVENT_ATTACHED, text);
+		report_ready(reconciler, attachment, address, text);
 		if (!attachment->attached && choice->has_address)
 			same_address_ask(reconciler, attachment);
 		attachment->attached = true;

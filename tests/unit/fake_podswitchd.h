@@ -34,6 +34,7 @@ struct fake_podswitchd {
 	json_t *log;              /* "METHOD NAME" */
 	unsigned changes;         /* of what is in force */
 	const char *refuse;       /* a method that is refused */
+	const char *leased;       /* what ports get by DHCP; NULL: 172.16.0.57/24 */
 	atomic_bool hang;         /* answers nothing */
 };
 
@@ -89,8 +90,8 @@ static inline json_t *fake_status(const struct fake_podswitchd *p, const json_t 
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:[s], s:s, s:o, s:o}", "name", fake_text(port, "name"),
 			 "gateway", fake_text(port, "gateway"), "netns", fake_text(port, "netns"), "ifname",
 			 fake_text(port, "ifname"), "mac", fake_text(port, "mac"), "mtu", 1400, "addresses",
-			 dhcp ? "172.16.0.57/24" : fake_text(port, "address"), "state", state, "client",
-			 fake_client(p, port), "config", fake_config(port));
+			 dhcp ? p->leased ? p->leased : "172.16.0.57/24" : fake_text(port, "address"), "state", state,
+			 "client", fake_client(p, port), "config", fake_config(port));
 }
 
 static inline int fake_refuse(int code, const char *text, struct failure *why)

@@ -323,6 +323,40 @@ static void gets_a_lease(void **state)
 	must("grep -q '" POD_MAC " 172.16.0.[0-9]* app-0 01:" POD_MAC "' \"$D/leases\"");
 }
 
+/* At T1 it does not know the client any more. One that is not the only server must not say no; ours is. */
+static void renews_with_a_server_that_has_forgotten(const char *option, unsigned wanted)
+{
+	struct prefix before;
+
+	serve("--dhcp-range=172.16.0.20,172.16.0.255,2m", option);
+	begin(NULL);
+	assert_int_not_equal(turn_until(CLIENT_LEASE | CLIENT_IS_READY, 15000), 0);
+	before = status.lease.address;
+	stop_serving();
+	must("rm \"$D/leases\"");
+	serve("--dhcp-range=172.16.0.20,172.16.0.255,2m", option);
+	assert_int_equal(skip_seconds(50), 0);
+	unsigned events = skip_seconds(20) | turn_until(CLIENT_LEASE, 12000);
+	assert_int_equal(events & (CLIENT_LEASE | CLIENT_UNLEASED), wanted);
+	assert_true(status.has_lease);
+	assert_true(prefix_equal(&status.lease.address, &before));
+	must("grep -q '" POD_MAC "' \"$D/leases\"");
+}
+
+static void keeps_its_address_where_the_server_says_so(void **state)
+{
+	(void)state;
+	NEED("root and dnsmasq", has_dnsmasq());
+	renews_with_a_server_that_has_forgotten("--dhcp-authoritative", 0);
+}
+
+static void gets_a_lease_anew_where_it_does_not(void **state)
+{
+	(void)state;
+	NEED("root and dnsmasq", has_dnsmasq());
+	renews_with_a_server_that_has_forgotten("--no-ping", CLIENT_LEASE | CLIENT_UNLEASED);
+}
+
 static void expect(const char *router)
 {
 	struct address address = {0};
@@ -923,6 +957,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(asks_whom_it_expects),
 	TEST(listens_only_during_an_exchange),
 	TEST(renews_at_t1),
+	TEST(keeps_its_address_where_the_server_says_so),
+	TEST(gets_a_lease_anew_where_it_does_not),
 	TEST(releases),
 	TEST_VXLAN(gets_a_lease),
 	TEST_VXLAN(asks_whom_it_expects),

@@ -571,6 +571,25 @@ static void silent_endpoint_is_left(void **state)
 	assert_int_equal(times_told("GatewayLost"), 0);
 }
 
+/* A gateway that has lost its leases gives another address, while the pod runs. */
+static void another_address_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+	assert_null(strstr(last_message, "before"));
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_told("GatewayAttached tv|"), 1);
+	f->p.leased = "172.16.0.60/24";
+	hear_news(f, TV, "port.ready");
+	turn(f, RECONCILER_PERIOD);
+	assert_int_equal(times_told("GatewayAttached tv|"), 2);
+	assert_non_null(strstr(last_message, "172.16.0.60/24 by DHCP through media/vpn"));
+	assert_non_null(strstr(last_message, "before, the pod had 172.16.0.57/24"));
+}
+
 /* Its server may have others to serve first. */
 static void busy_endpoint_is_waited_for(void **state)
 {
@@ -2262,6 +2281,7 @@ int main(void)
 		TEST(malformed),
 		TEST(silent_gateway),
 		TEST(silent_endpoint_is_left),
+		TEST(another_address_is_told),
 		TEST(busy_endpoint_is_waited_for),
 		TEST(silent_endpoints_are_left_in_turn),
 		TEST(pod_not_seen),
