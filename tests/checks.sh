@@ -25,12 +25,18 @@ on_exit() { # on_exit FUNCTION: runs on every way out
 	trap 'exit 141' PIPE
 }
 
-selected() { # selected NAME FILTERS...: one of the filters is part of the name, or there are none
-	local name=$1 filter
+# selected NAME FILTERS...: one of the filters is part of the name, or there are none; and not one of those after a "-"
+selected() {
+	local name=$1 filter is=yes
 	shift
-	[ $# -gt 0 ] || return 0
-	for filter; do case $name in *"$filter"*) return 0 ;; esac done
-	return 1
+	for filter; do case $filter in -*) ;; *) is='' ;; esac done
+	for filter; do
+		case $filter in
+		-*) case $name in *"${filter#-}"*) return 1 ;; esac ;;
+		*) case $name in *"$filter"*) is=yes ;; esac ;;
+		esac
+	done
+	[ -n "$is" ]
 }
 
 # ---- waits ----------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@
 #   TESTBED=k8s-testbed.tar.xz tests/k8s/run.sh      its archive: unpacked to a temporary folder, removed afterwards
 #   KUBECONFIG=FILE tests/k8s/run.sh                 any cluster of two nodes or more, on which podswitch is not installed
 #
-# With names, only the scenarios with one of them in their names, and KIND=kernel or KIND=podswitch only with gateways of
-# that kind. BUILD is the folder with image/podswitch.tar (`make image`). On failures the logs are kept in BUILD/k8s.
+# With names, only the scenarios with one of them in their names; with -NAME, all but those. KIND=kernel or KIND=podswitch:
+# only with gateways of that kind. BUILD is the folder with image/podswitch.tar (`make image`). On failures the logs are kept in BUILD/k8s.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
