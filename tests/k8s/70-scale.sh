@@ -11,7 +11,7 @@ half=$((GATEWAYS / 2))
 
 objects() { # namespaces, each with its pod's gateway: 2000 + n takes turns
 	seq 0 $((PODS - 1)) | jq -n --argjson g "$GATEWAYS" '[inputs | {apiVersion: "v1", kind: "Namespace", metadata: {
-		name: "t-scale-\(.)", labels: {"podswitch-test": "yes"}, annotations: {"podswitch.io/gateway": "g\(. % $g).t-many"}}}]
+		name: "t-scale-\(.)", labels: {"podswitch-test": "yes", "podswitch-scale": "yes"}, annotations: {"podswitch.io/gateway": "g\(. % $g).t-many"}}}]
 		| {apiVersion: "v1", kind: "List", items: .}'
 }
 # shellcheck disable=SC2016 # the dollars are jq's
@@ -36,12 +36,13 @@ all_running() { [ "$(running)" = "$PODS" ]; }
 
 # ---- all at once ----
 
-choose() { K annotate namespaces -l podswitch-test=yes --overwrite "podswitch.io/gateway=$1" >/dev/null; }
+choose() { K annotate namespaces -l podswitch-scale=yes --overwrite "podswitch.io/gateway=$1" >/dev/null; }
+of_node() { metrics "$1" | sed -n "s/^podswitch_pods{state=\"$2\"} //p"; } # of_node NODE STATE: how many pods
 # pods_are STATE: how many of both nodes. A node's agent may be too busy to say: then it is asked again.
 pods_are() {
 	local node some sum=0
 	for node in "${NODES[@]}"; do
-		some=$(metrics "$node" | sed -n "s/^podswitch_pods{state=\"$1\"} //p")
+		some=$(of_node "$node" "$1")
 		sum=$((sum + ${some:-1000000}))
 	done
 	echo $sum
@@ -50,9 +51,10 @@ pods_are() {
 # would take longer than what is measured.
 waiters=()
 wait_there() {
-	local node
+	local node all
 	for node in "${NODES[@]}"; do
-		hand "$node" sh -c "n=900; until wget -qO- http://127.0.0.1:9470/metrics | grep -q '^podswitch_pods{state=\"ready\"} $((PODS / 2))\$'
+		all=$(($(of_node "$node" ready) + PODS / 2)) # with what other scenarios have left
+		hand "$node" sh -c "n=900; until wget -qO- http://127.0.0.1:9470/metrics | grep -q '^podswitch_pods{state=\"ready\"} $all\$'
 			do n=\$((n - 1)); [ \$n -gt 0 ] || exit 1; usleep 100000; done" &
 		waiters+=($!)
 	done
