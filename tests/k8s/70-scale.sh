@@ -108,8 +108,8 @@ soon() { # soon NAMESPACE SECONDS
 # The gateways that other scenarios have left are asked by the kubelet every second whether they are ready.
 lone() {
 	local namespace
-	for namespace in $(K get deployments -A -o json | jq -r '[.items[].metadata.namespace
-		| select(startswith("t-") and . != "'$WATCH'" and . != "t-many")] | unique[]'); do
+	for namespace in $(K get deployments -A -o json | jq -r --arg watch "$WATCH" '[.items[].metadata.namespace
+		| select(startswith("t-") and . != $watch and . != "t-many")] | unique[]'); do
 		K -n "$namespace" delete deployments --all --wait=false >/dev/null
 	done
 }
