@@ -212,7 +212,8 @@ cleanup() {
 	set +e
 	# It may have been stopped by us, once we had it; another's, for which ours made way, is left alone.
 	[ -z "$BED" ] || [ ${#NODES[@]} = 0 ] || [ -n "$STARTED" ] || K get --raw /readyz >/dev/null 2>&1 || bed up.sh n1 n2 >/dev/null 2>&1
-	if [ -n "$CONFIG" ] && K get --raw /readyz >/dev/null 2>&1; then
+	# What was unpacked for this is thrown away as a whole.
+	if [ -z "$UNPACKED" ] && [ -n "$CONFIG" ] && K get --raw /readyz >/dev/null 2>&1; then
 		for space in $(K get namespaces -l podswitch-test=yes -o json | jq -r '.items[].metadata.name'); do
 			K -n "$space" delete deployments,statefulsets,daemonsets --all --wait=false >/dev/null 2>&1
 			K -n "$space" delete pods --all --force --grace-period=0 --wait=false >/dev/null 2>&1
