@@ -106,10 +106,11 @@ static void report_ready(struct reconciler *reconciler, struct attachment *attac
 {
 	bool other = *attachment->address && strcmp(attachment->address, address) != 0;
 	char event[EXPLAIN_SIZE + 100];
-	snprintf(event, sizeof(event), other ? "%s; before, the pod had %s" : "%s", text, attachment->address);
-	if (!attachment->attached || attachment->lost || other)
+	if (!attachment->attached || attachment->lost || other) {
+		snprintf(event, sizeof(event), other ? "%s; before, the pod had %s" : "%s", text, attachment->address);
 		reconciler_report(reconciler, attachment, false, attachment->lost ? EVENT_RECOVERED : EVENT_ATTACHED,
 				  event);
+	}
 	snprintf(attachment->address, sizeof(attachment->address), "%s", address);
 }
 

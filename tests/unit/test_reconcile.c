@@ -536,24 +536,31 @@ static void silent_gateway(void **state)
 	assert_int_equal(f->attach->seconds.buckets[9], 1);
 }
 
+/* Both endpoints' clients are `client`. For `patience` ms the pod stays where it came first, which is put into `first`.
+ */
+static void stays_at_first(struct fixture *f, const char *client, unsigned patience, char first[static NAMES_SIZE])
+{
+	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
+	put_pod("media", "tv", UID, ASKS_VPN);
+	turn(f, 1);
+	podswitchd_client(&f->p, VPN("10.244.2.7"), client);
+	podswitchd_client(&f->p, VPN("10.244.2.8"), client);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	strcpy(first, place_of(f, TV));
+	/* Asked again and again, as the plugin does: it has its time. */
+	for (unsigned i = 0; i < patience / 200; i++) {
+		assert_string_equal(place_of(f, TV), first);
+		turn(f, 200);
+		assert_string_equal(add(f, C1, "tv"), "pending");
+	}
+}
+
 static void silent_endpoint_is_left(void **state)
 {
 	struct fixture *f = *state;
 	char first[NAMES_SIZE];
 
-	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
-	put_pod("media", "tv", UID, ASKS_VPN);
-	turn(f, 1);
-	podswitchd_client(&f->p, VPN("10.244.2.7"), "waiting");
-	podswitchd_client(&f->p, VPN("10.244.2.8"), "waiting");
-	assert_string_equal(add(f, C1, "tv"), "pending");
-	strcpy(first, place_of(f, TV));
-	/* Asked again and again, as the plugin does: it has its time. */
-	for (unsigned i = 0; i < SILENCE_LIMIT / 200; i++) {
-		assert_string_equal(place_of(f, TV), first);
-		turn(f, 200);
-		assert_string_equal(add(f, C1, "tv"), "pending");
-	}
+	stays_at_first(f, "waiting", SILENCE_LIMIT, first);
 	turn(f, 200);
 	(void)add(f, C1, "tv");
 	assert_string_not_equal(place_of(f, TV), first);
@@ -596,19 +603,8 @@ static void busy_endpoint_is_waited_for(void **state)
 	struct fixture *f = *state;
 	char first[NAMES_SIZE];
 
-	put_endpoints("vpn", "10.244.2.7 10.244.2.8");
-	put_pod("media", "tv", UID, ASKS_VPN);
-	turn(f, 1);
-	podswitchd_client(&f->p, VPN("10.244.2.7"), "busy");
-	podswitchd_client(&f->p, VPN("10.244.2.8"), "busy");
-	assert_string_equal(add(f, C1, "tv"), "pending");
+	stays_at_first(f, "busy", LEASE_LIMIT, first);
 	assert_string_equal(fake_text(port_of(f, TV), "expect_router"), "172.16.0.1");
-	strcpy(first, place_of(f, TV));
-	for (unsigned i = 0; i < LEASE_LIMIT / 200; i++) {
-		assert_string_equal(place_of(f, TV), first);
-		turn(f, 200);
-		assert_string_equal(add(f, C1, "tv"), "pending");
-	}
 	assert_non_null(strstr(reason_of(f), "answers ARP, and has given no address by DHCP yet"));
 	/* Another one may have addresses to give. */
 	turn(f, 200);
