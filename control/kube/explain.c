@@ -124,6 +124,16 @@ static bool explain_silence(const struct explain *e, char out[static EXPLAIN_SIZ
 	return *reason;
 }
 
+static void explain_no_lease(const struct explain *e, char out[static EXPLAIN_SIZE])
+{
+	bool heard = attachment_is_heard(e->attachment);
+	snprintf(out, EXPLAIN_SIZE,
+		 "gateway %s at %s %s given no address by DHCP yet: does its dnsmasq run, does its firewall let UDP "
+		 "port 67 in on its vxlan device, and has its range a free address?%s",
+		 e->attachment->gateway, e->endpoint, heard ? "answers ARP, and has" : "has",
+		 heard ? " (dnsmasq without no-ping takes 3 s for each client in turn)" : "");
+}
+
 void explain_path(const struct attachment *attachment, const char *target, char out[static EXPLAIN_SIZE])
 {
 	char endpoint[ADDRESS_TEXT];
@@ -161,17 +171,8 @@ void explain_waiting(const struct cluster *cluster, const struct attachment *att
 		explain_path(attachment, path_target_format(&choice->spec->probe_target, target), out);
 	else if (explain_silence(&e, out))
 		return;
-	else if (!strcmp(client, "waiting") && attachment_is_heard(attachment))
-		snprintf(out, EXPLAIN_SIZE,
-			 "gateway %s at %s answers ARP, and has given no address by DHCP yet: does its dnsmasq run, "
-			 "does its firewall let UDP port 67 in on its vxlan device, and has its range a free address? "
-			 "(dnsmasq without no-ping takes 3 s for each client in turn)",
-			 attachment->gateway, e.endpoint);
 	else if (!strcmp(client, "waiting"))
-		snprintf(out, EXPLAIN_SIZE,
-			 "gateway %s at %s has given no address by DHCP yet: does its dnsmasq run, does its firewall "
-			 "let UDP port 67 in on its vxlan device, and has its range a free address?",
-			 attachment->gateway, e.endpoint);
+		explain_no_lease(&e, out);
 	else
 		snprintf(out, EXPLAIN_SIZE, "gateway %s at %s does not answer ARP for its address in the network",
 			 attachment->gateway, e.endpoint);
