@@ -119,7 +119,7 @@ static inline int fake_setup(void **state)
 
 	assert_non_null(fake);
 	fake_log[0] = '\0';
-	strcpy(fake->folder, "/tmp/podswitch-api-XXXXXX");
+	strcpy(fake->folder, "/dev/shm/podswitch-api-XXXXXX");
 	assert_non_null(mkdtemp(fake->folder));
 	snprintf(fake->token_file, sizeof(fake->token_file), "%s/token", fake->folder);
 	write_file(fake->token_file, "first-token\n");

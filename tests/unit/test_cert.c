@@ -322,7 +322,7 @@ int main(void)
 	char *argv[] = {"cert", "--log-level", "error", NULL};
 
 	log_set_level(LOG_ERROR);
-	strcpy(folder, "/tmp/podswitch-cert-XXXXXX");
+	strcpy(folder, "/dev/shm/podswitch-cert-XXXXXX");
 	if (!mkdtemp(folder) || usage_read(argv, &usage, NULL))
 		return 1;
 	snprintf(token, sizeof(token), "%s/token", folder);

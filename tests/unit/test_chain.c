@@ -53,7 +53,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	strcpy(f->top, "/tmp/podswitch-chain-XXXXXX");
+	strcpy(f->top, "/dev/shm/podswitch-chain-XXXXXX");
 	assert_non_null(mkdtemp(f->top));
 	snprintf(f->bin, sizeof(f->bin), "%s/bin", f->top);
 	snprintf(f->conf, sizeof(f->conf), "%s/conf", f->top);

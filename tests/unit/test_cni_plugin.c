@@ -16,6 +16,8 @@
 #include "tests/unit/fake_peer.h"
 #include "tests/unit/shell.h"
 
+#define AT_ONCE 3000 /* ms: less than a DEL waits for somebody who hangs, and enough for a busy machine */
+
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define READY                                                                                                          \
 	("\"result\":{\"state\":\"ready\",\"name\":\"media.tv-0@0123456789ab\",\"gateway\":\"media/vpn\","             \
@@ -44,7 +46,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	strcpy(f->top, "/tmp/podswitch-cni-XXXXXX");
+	strcpy(f->top, "/dev/shm/podswitch-cni-XXXXXX");
 	assert_non_null(mkdtemp(f->top));
 	snprintf(f->socket, sizeof(f->socket), "%s/control.sock", f->top);
 	snprintf(f->agent, sizeof(f->agent), "%s/agent.sock", f->top);
@@ -257,14 +259,14 @@ static void test_add_times_out(void **state)
 	run(f, "ADD", "0.4.0", 1, ",\"prevResult\":" PREV);
 	json_t *requests = fake_peer_stop(&agent);
 	expect_refusal(f, 11, "no connection to its gateway after 1 s: no lease from media/vpn yet");
-	assert_in_range(f->took, 1000, 2500);
+	assert_in_range(f->took, 1000, 1000 + AT_ONCE);
 	/* Asked seldom enough: after 20, 40, 80, 160 and then every 200 ms; and once to take it back. */
-	assert_in_range(json_array_size(requests), 6, 10);
+	assert_in_range(json_array_size(requests), 3, 10);
 	json_decref(requests);
 	fake_peer_start(&agent, f->agent, slow);
 	run(f, "ADD", "0.4.0", 1, ",\"prevResult\":" PREV);
 	expect_refusal(f, 11, "no lease from media/vpn yet");
-	assert_in_range(f->took, 1000, 2500);
+	assert_in_range(f->took, 1000, 1000 + AT_ONCE);
 	expect_methods(fake_peer_stop(&agent), "attachment.add attachment.add attachment.remove");
 }
 
@@ -276,7 +278,7 @@ static void test_add_without_agent(void **state)
 	run(f, "ADD", "0.4.0", 1, ",\"prevResult\":" PREV);
 	expect_refusal(f, 11, "is the podswitch DaemonSet running on this node? kubectl -n podswitch get pods -o wide");
 	assert_non_null(strstr(f->out, "\"details\":\"no socket "));
-	assert_in_range(f->took, 1000, 2500);
+	assert_in_range(f->took, 1000, 1000 + AT_ONCE);
 	assert_false(exists(f, "tombstones"));
 }
 
@@ -337,7 +339,7 @@ static void test_known(void **state)
 		run_known(f, cases[i].known, cases[i].annotations);
 		if (!cases[i].piece) {
 			expect_document(f, PREV);
-			assert_in_range(f->took, 0, 500);
+			assert_in_range(f->took, 0, 950);
 			continue;
 		}
 		expect_refusal(f, 11, "podswitch-agent does not answer");
@@ -360,7 +362,7 @@ static void test_known_agent_starts(void **state)
 		run_known(f, KNOWN("\"media\":false"), "{}");
 		json_decref(fake_peer_stop(&agent));
 		expect_document(f, PREV);
-		assert_in_range(f->took, 900, 2500);
+		assert_in_range(f->took, 900, 900 + AT_ONCE);
 	}
 	/* Its word counts, when it comes: also if it falls silent after that. */
 	static const char *const knows[] = {PENDING, "?", NULL};
@@ -462,7 +464,7 @@ static void check_stop(struct fixture *f, const char *const *script, const char 
 	if (script)
 		expect_methods(fake_peer_stop(&agent), methods);
 	expect_refusal(f, 11, "stopped by a signal before pod media/tv-0 had its gateway");
-	assert_in_range(f->took, 300, 2500);
+	assert_in_range(f->took, 300, 300 + AT_ONCE);
 	close(stop[0]);
 	close(stop[1]);
 }
@@ -579,7 +581,7 @@ static void test_del_which(void **state)
 		fake_peer_start(&agent, f->agent, script);
 		f->variables.ifname = cases[i].given;
 		run(f, "DEL", "0.4.0", 10, cases[i].more);
-		expect_deleted(f, 1000);
+		expect_deleted(f, AT_ONCE);
 		json_t *requests = fake_peer_stop(&agent);
 		for (size_t j = 0; j < 2; j++) {
 			json_t *params = json_object_get(json_array_get(requests, j), "params");
@@ -601,12 +603,12 @@ static void test_del_with_podswitchd_alone(void **state)
 	fake_peer_start(&podswitchd, f->socket, script);
 	f->variables.ifname = "net1";
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	f->variables.ifname = "vx0";
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	json_t *requests = fake_peer_stop(&podswitchd);
 	expect_params(requests, 0, "{\"name\":\"media.tv-0@0123456789ab.net1\",\"closed\":true}");
 	expect_params(requests, 2, "{\"name\":\"media.tv-0@0123456789ab\",\"closed\":true}");
@@ -638,9 +640,9 @@ static void test_del_alone(void **state)
 
 	f->variables.ifname = "net1";
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	assert_int_equal(shell_status(f->top, "test $(stat -c %a $D/tombstones) = 700"), 0);
 	assert_int_equal(shell_status(f->top, "test \"$(ls -A $D/tombstones)\" = media.tv-0@0123456789ab.net1"), 0);
 	assert_int_equal(shell_status(f->top, "echo garbage >$D/tombstones/garbage; mkfifo $D/tombstones/fifo;"
@@ -667,7 +669,7 @@ static void test_del_failing(void **state)
 	fake_peer_start(&podswitchd, f->socket, script);
 	f->variables.ifname = "net1";
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	expect_methods(fake_peer_stop(&agent), "attachment.remove");
 	expect_methods(fake_peer_stop(&podswitchd), "port.remove");
 	expect_notes(f, 0, "media.tv-0@0123456789ab.net1=" ID " ");
@@ -682,8 +684,8 @@ static void test_del_hung(void **state)
 	fake_peer_start(&agent, f->agent, script);
 	fake_peer_start(&podswitchd, f->socket, script);
 	run(f, "DEL", "0.4.0", 10, "");
-	expect_deleted(f, 5000);
-	assert_in_range(f->took, 3900, 5000);
+	expect_deleted(f, 4000 + AT_ONCE);
+	assert_in_range(f->took, 3900, 4000 + AT_ONCE);
 	json_decref(fake_peer_stop(&agent));
 	json_decref(fake_peer_stop(&podswitchd));
 	assert_true(exists(f, "tombstones/media.tv-0@0123456789ab"));
@@ -710,14 +712,14 @@ static void test_del_with_nothing(void **state)
 	f->variables.ifname = "net1";
 	snprintf(input, sizeof(input), "{\"cniVersion\":\"9\",\"socket\":\"%s\",\"timeout\":\"x\"}", f->socket);
 	run_to(f, input, -1, NULL);
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	expect_notes(f, 0, "@podswitchtes.net1=podswitchtest ");
 	/* Nothing can be written. */
 	f->variables.args = "K8S_POD_NAMESPACE=media;K8S_POD_NAME=tv-0";
 	run_to(f, "{\"cniVersion\":\"0.4.0\",\"socket\":\"/proc/nothing/control.sock\"}", -1, NULL);
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	run_to(f, "{\"cniVersion\":\"0.4.0\",\"socket\":\"/dev/null/control.sock\"}", -1, NULL);
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 }
 
 static void *write_late(void *argument)
@@ -769,7 +771,7 @@ static void test_input_without_end(void **state)
 	f->variables.command = "STATUS";
 	uint64_t started = clock_ms();
 	assert_int_equal(plugin_run(&f->variables, in[0], -1, o, e), 1);
-	assert_in_range(clock_ms() - started, 5000, 6000);
+	assert_in_range(clock_ms() - started, 5000, 5000 + AT_ONCE);
 	fclose(o);
 	fclose(e);
 	assert_non_null(strstr(out, "does not end"));
@@ -805,7 +807,7 @@ static void test_check(void **state)
 		if (cases[i].code)
 			expect_refusal(f, cases[i].code, cases[i].piece);
 		else
-			expect_deleted(f, 1000);
+			expect_deleted(f, AT_ONCE);
 		expect_params(requests, 0,
 			      "{\"container_id\":\"" ID
 			      "\",\"ifname\":\"vx0\",\"namespace\":\"media\",\"pod\":\"tv-0\"}");
@@ -830,9 +832,9 @@ static void test_gc(void **state)
 	run(f, "GC", "1.1.0", 10,
 	    ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\",\"ifname\":\"eth0\"},"
 	    "{\"containerID\":\"b\",\"ifname\":\"net1\"}]");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	run(f, "GC", "1.1.0", 10, ",\"cni.dev/attachments\":[]");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	run(f, "GC", "1.1.0", 10, "");
 	expect_refusal(f, 7, "cni.dev/valid-attachments: missing");
 	run(f, "GC", "1.1.0", 10, ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\"}]");
@@ -865,7 +867,7 @@ static void test_status(void **state)
 	f->variables = (struct variables){.command = "STATUS"};
 	/* A node is not to be taken for not ready because of us, unless that is wanted. */
 	run(f, "STATUS", "1.1.0", 10, "");
-	expect_deleted(f, 1000);
+	expect_deleted(f, AT_ONCE);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const char *script[] = {cases[i].answer, NULL};
 		struct fake_peer agent;
@@ -875,7 +877,7 @@ static void test_status(void **state)
 		if (cases[i].piece)
 			expect_refusal(f, 50, cases[i].piece);
 		else
-			expect_deleted(f, 1000);
+			expect_deleted(f, AT_ONCE);
 	}
 	run(f, "STATUS", "1.0.0", 10, "");
 	expect_refusal(f, 1, "it needs 1.1.0 or later");

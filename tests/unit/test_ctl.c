@@ -94,7 +94,7 @@ static void fake_start(struct fake *fake, const char *const *script)
 {
 	bool slowly = fake->slowly;
 	*fake = (struct fake){
-		.folder = "/tmp/ctl-XXXXXX", .script = script, .requests = json_array(), .slowly = slowly};
+		.folder = "/dev/shm/ctl-XXXXXX", .script = script, .requests = json_array(), .slowly = slowly};
 	assert_non_null(mkdtemp(fake->folder));
 	snprintf(fake->path, sizeof(fake->path), "%s/s", fake->folder);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

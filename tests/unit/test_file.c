@@ -20,7 +20,7 @@ static int folder;
 static int set_up(void **state)
 {
 	(void)state;
-	strcpy(top, "/tmp/podswitch-file-XXXXXX");
+	strcpy(top, "/dev/shm/podswitch-file-XXXXXX");
 	assert_non_null(mkdtemp(top));
 	folder = open(top, O_RDONLY | O_DIRECTORY);
 	assert_true(folder >= 0);

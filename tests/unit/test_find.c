@@ -192,7 +192,7 @@ static pid_t start_runtime(const char *path)
 
 static void by_the_runtime(void **state)
 {
-	char path[] = "/tmp/podswitch-find-XXXXXX", out[256], expected[64];
+	char path[] = "/dev/shm/podswitch-find-XXXXXX", out[256], expected[64];
 
 	(void)state;
 	close(mkstemp(path));

@@ -121,7 +121,7 @@ static int set_up_namespaces(void)
 	skipped = 0;
 	config = (struct gateway_client_config){.dhcp = true, .probe = 10000, .hostname = "app-0"};
 	mac_parse(POD_MAC, &config.mac);
-	strcpy(directory, "/tmp/podswitch-client-XXXXXX");
+	strcpy(directory, "/dev/shm/podswitch-client-XXXXXX");
 	if (!mkdtemp(directory) || unshare(CLONE_NEWNET) || netns_open_own(&gateway, &why) || unshare(CLONE_NEWNET) ||
 	    netns_open_own(&pod, &why))
 		return -1;

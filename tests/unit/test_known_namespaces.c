@@ -40,7 +40,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	strcpy(f->top, "/tmp/podswitch-known-XXXXXX");
+	strcpy(f->top, "/dev/shm/podswitch-known-XXXXXX");
 	assert_non_null(mkdtemp(f->top));
 	snprintf(f->path, sizeof(f->path), "%s/deep/known.json", f->top);
 	f->policy = (struct choose_policy){.pod_annotations = true};

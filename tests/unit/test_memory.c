@@ -19,7 +19,7 @@ static char top[64], folder[96];
 static int set_up(void **state)
 {
 	(void)state;
-	strcpy(top, "/tmp/podswitch-memory-XXXXXX");
+	strcpy(top, "/dev/shm/podswitch-memory-XXXXXX");
 	assert_non_null(mkdtemp(top));
 	snprintf(folder, sizeof(folder), "%s/a/configured", top);
 	return 0;

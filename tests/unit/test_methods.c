@@ -26,7 +26,7 @@ static int set_up(void **state)
 
 	f->config = (struct config)CONFIG_DEFAULT;
 	f->methods.config = &f->config;
-	strcpy(f->directory, "/tmp/podswitch-methods-XXXXXX");
+	strcpy(f->directory, "/dev/shm/podswitch-methods-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
 	assert_int_equal(switch_open(&f->config.options, &f->methods.vs, &why), 0);
 	assert_int_equal(state_open(f->directory, &f->methods.state, &why), 0);

@@ -18,7 +18,7 @@ static char top[64];
 static int set_up(void **state)
 {
 	(void)state;
-	strcpy(top, "/tmp/podswitch-mounted-XXXXXX");
+	strcpy(top, "/dev/shm/podswitch-mounted-XXXXXX");
 	assert_non_null(mkdtemp(top));
 	return 0;
 }

@@ -29,7 +29,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	log_set_level(LOG_ERROR);
-	strcpy(f->directory, "/tmp/podswitch-daemon-XXXXXX");
+	strcpy(f->directory, "/dev/shm/podswitch-daemon-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->path, sizeof(f->path), "%s/control.sock", f->directory);
 	f->daemon = podswitchd_new(f->path);

@@ -212,7 +212,7 @@ static int set_up(void **state)
 	log_set_level(LOG_ERROR);
 	told[0] = '\0';
 	netns_answer = NULL;
-	strcpy(f->directory, "/tmp/podswitch-attach-XXXXXX");
+	strcpy(f->directory, "/dev/shm/podswitch-attach-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->tombstones, sizeof(f->tombstones), "%s/tombstones", f->directory);
 	snprintf(f->socket, sizeof(f->socket), "%s/control.sock", f->directory);

@@ -53,7 +53,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct failure why = {0};
 
-	strcpy(f->directory, "/tmp/podswitch-rpc-XXXXXX");
+	strcpy(f->directory, "/dev/shm/podswitch-rpc-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->path, sizeof(f->path), "%s/made/control.sock", f->directory);
 	log_set_level(LOG_ERROR);

@@ -53,7 +53,7 @@ static void configurations(void **state)
 /* This process plays the containerd. Its configuration is that of its own command line, so the usual one, or none. */
 static void compared(void **state)
 {
-	char top[] = "/tmp/podswitch-folders-XXXXXX", conf[64], bin[64], out[700], pid[32];
+	char top[] = "/dev/shm/podswitch-folders-XXXXXX", conf[64], bin[64], out[700], pid[32];
 	struct folders folders = {.root = "/proc/self/root"};
 
 	(void)state;

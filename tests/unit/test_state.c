@@ -28,7 +28,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct failure why = {0};
 
-	strcpy(f->top, "/tmp/podswitch-state-XXXXXX");
+	strcpy(f->top, "/dev/shm/podswitch-state-XXXXXX");
 	assert_non_null(mkdtemp(f->top));
 	snprintf(f->path, sizeof(f->path), "%s/a/b", f->top);
 	assert_int_equal(state_open(f->path, &f->state, &why), 0);

@@ -150,7 +150,7 @@ static int begin_all(void **state)
 	*slow_ms = SLOW_MS;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	signal(SIGPIPE, SIG_IGN);
-	strcpy(bed.folder, "/tmp/podswitch-webhook-XXXXXX");
+	strcpy(bed.folder, "/dev/shm/podswitch-webhook-XXXXXX");
 	assert_non_null(mkdtemp(bed.folder));
 	snprintf(bed.cert, sizeof(bed.cert), "%s/tls.crt", bed.folder);
 	snprintf(bed.key, sizeof(bed.key), "%s/tls.key", bed.folder);
