@@ -157,6 +157,11 @@ static bool asks_ipv6(const struct link_config *config)
 	return false;
 }
 
+unsigned link_config_least_mtu(const struct link_config *config)
+{
+	return asks_ipv6(config) ? IPV6_LEAST_MTU : 0;
+}
+
 int link_config_check(const struct link_config *config, struct failure *why)
 {
 	char text[MAC_TEXT];
@@ -174,7 +179,7 @@ int link_config_check(const struct link_config *config, struct failure *why)
 		struct link_route route = link_nth_route(config, i);
 		code = check_route(&route, link_route_key(config, i), why);
 	}
-	if (!code && config->mtu < IPV6_LEAST_MTU && asks_ipv6(config))
+	if (!code && config->mtu < link_config_least_mtu(config))
 		return fail(why, -EINVAL, "mtu", "mtu: IPv6 needs at least %d bytes, not %u", IPV6_LEAST_MTU,
 			    config->mtu);
 	return code;

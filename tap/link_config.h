@@ -51,6 +51,9 @@ bool link_config_has_address(const struct link_config *config, const struct pref
 /* Whether both ask for the same, in any order. */
 bool link_config_equal(const struct link_config *a, const struct link_config *b);
 
+/* What link_config_check() asks of the MTU, bytes: IPv6 needs 1280 (RFC 8200, section 5), and else any will do: 0. */
+unsigned link_config_least_mtu(const struct link_config *config);
+
 /* 0, or -EINVAL for what the kernel would accept although it is wrong, or refuse without naming the key. */
 int link_config_check(const struct link_config *config, struct failure *why);
 

@@ -226,6 +226,18 @@ static void try_super_frames(const struct vswitch *vs, struct port *port)
 					     : "UDP");
 }
 
+/*
+ * The MTU that the paths leave. An IPv6 pod has the least that IPv6 needs where they leave less: then it is told packet
+ * by packet, which IPv4 follows.
+ */
+static unsigned fitting_mtu(const struct link_config *link, const struct gateway *gateway,
+			    const struct underlay *underlay)
+{
+	unsigned mtu = gateway_mtu(gateway, underlay);
+	unsigned least = gateway->config.mtu ? 0 : link_config_least_mtu(link);
+	return mtu < least ? least : mtu;
+}
+
 /* In the pod's namespace: TAP, sockets of the pod underlay, and what the TAP is given. */
 static int port_set_up(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		       struct failure *why)
@@ -242,7 +254,8 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 	if (error)
 		return error;
 	if (!port->config.has_mtu && gateway)
-		port->config.link.mtu = gateway_mtu(gateway, port->underlay ? port->underlay : gateway->host);
+		port->config.link.mtu =
+			fitting_mtu(&port->config.link, gateway, port->underlay ? port->underlay : gateway->host);
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
 		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
 	overruns_begin(port);
@@ -423,7 +436,7 @@ void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 	if (!port->gateway || port->tap < 0)
 		return;
 	if (!now.has_mtu)
-		now.link.mtu = gateway_mtu(port->gateway, port_underlay(port));
+		now.link.mtu = fitting_mtu(&now.link, port->gateway, port_underlay(port));
 	if (now.link.mtu == port->config.link.mtu && !moved)
 		return;
 	if (pod_network_change(vs, port, &now, port->gateway, moved, &why))
@@ -517,7 +530,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (error)
 		return error;
 	if (!config->has_mtu)
-		now.link.mtu = gateway_mtu(to, port_underlay(port));
+		now.link.mtu = fitting_mtu(&now.link, to, port_underlay(port));
 	/* After the move, so that a late answer of the old gateway no longer finds the port. */
 	error = pod_network_change(vs, port, &now, to, from != to, why);
 	if (error) {

@@ -28,6 +28,7 @@
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/path/egress.h"
+#include "vswitch/paths.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/path/worker.h"
@@ -297,6 +298,7 @@ void switch_tick(struct vswitch *vs)
 	if (now != vs->ticked) {
 		vs->ticked = now;
 		check_egress(vs, now);
+		paths_check(vs, now);
 		silence_check(vs, now);
 		follow_silence(vs, now);
 	}

@@ -428,7 +428,7 @@ too_big() {
 		FAMILY=$FAMILY far gwb
 		[ $FAMILY = 4 ] || ip -n "$P-gwb" link set vxlan0 type vxlan local fd09:1::2
 		ctl gateway add a --vni 42 --remote "$to${sep}2"
-		port 1 a
+		port 1 a --mtu $MTU # else it follows the path
 		by underlay_tap a
 		told "behind a router" gwb
 		detach a 1

@@ -584,6 +584,24 @@ def slow_send(args):
         sock.recv(1)
 
 
+def forge_mtu(args):
+    """Tells `to` that its datagrams to `remote` need fragmentation, for each source port that a VTEP may have."""
+    six = ":" in args.to
+    family = socket.AF_INET6 if six else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
+    ends = socket.inet_pton(family, args.to) + socket.inet_pton(family, args.remote)
+    for source in range(49152, 65536):
+        udp = struct.pack("!HHHH", source, args.port, 1400, 0)
+        if six:
+            quote = struct.pack("!IHBB", 6 << 28, 1400, 17, 64) + ends + udp + bytes(8)
+            message = struct.pack("!BBHI", 2, 0, 0, args.mtu) + quote  # the kernel adds the checksum
+        else:
+            quote = struct.pack("!BBHHHBBH", 0x45, 0, 1420, 1, 0x4000, 64, 17, 0) + ends + udp
+            message = struct.pack("!BBHHH", 3, 4, 0, 0, args.mtu) + quote
+            message = message[:2] + struct.pack("!H", 0xFFFF ^ ones_sum(message)) + message[4:]
+        sock.sendto(message, (args.to, 0))
+
+
 def main():
     parser = argparse.ArgumentParser()
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -624,6 +642,7 @@ def main():
     verb(damaged, to, port, vni, dst, src, bind, plain, listener, cases)
     verb(lies, interface, dst)
     verb(slow_send, to, port, ("--rate", {"type": int, "default": 4 << 20}), ("file", {}))
+    verb(forge_mtu, to, ("--remote", {"required": True}), port, ("--mtu", {"type": int, "required": True}))
     args = parser.parse_args()
     try:
         args.function(args)

@@ -104,11 +104,11 @@ static unsigned descriptors(void)
 static void check_df(int fd, bool ip6)
 {
 	if (ip6) {
-		assert_int_equal(option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER), IPV6_PMTUDISC_DO);
+		assert_int_equal(option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER), IPV6_PMTUDISC_PROBE);
 		assert_int_equal(option(fd, IPPROTO_IPV6, IPV6_DONTFRAG), 1);
 		assert_int_equal(option(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
 	} else {
-		assert_int_equal(option(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_DO);
+		assert_int_equal(option(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_PROBE);
 	}
 	assert_int_equal(option(fd, SOL_SOCKET, SO_NO_CHECK), 0);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -378,6 +378,36 @@ static void test_path_mtu(void **state)
 	underlay_close(underlay);
 }
 
+static int path_to(const struct underlay *underlay, const char *text)
+{
+	struct endpoint to;
+	struct sockaddr_storage sa;
+	assert_int_equal(endpoint_parse(text, &to), 0);
+	endpoint_to_sockaddr(&to, &sa);
+	return underlay_path_mtu(underlay, &sa);
+}
+
+/* A route's MTU stands for one that ICMP has reported: both are what the kernel believes. */
+static void test_path_floor(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct ifreq request = {.ifr_mtu = 1000};
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
+	struct underlay *underlay = open_on(4789, 1, 4);
+	assert_int_equal(system("ip addr add 198.51.100.1 dev lo && ip route add 192.0.2.1 dev lo mtu 552 && "
+				"ip route add 192.0.2.2 dev lo mtu 1280 && "
+				"ip -6 route add 2001:db8::1 dev lo mtu 1280"),
+			 0);
+	assert_int_equal(path_to(underlay, "192.0.2.1:4789"), UNDERLAY_PATH_FLOOR);
+	assert_int_equal(path_to(underlay, "192.0.2.2:4789"), 1280);
+	assert_int_equal(path_to(underlay, "[2001:db8::1]:4789"), 1280);
+	/* The node's own device is no stranger. */
+	assert_return_code(ioctl(underlay->family[0].path, SIOCSIFMTU, &request), errno);
+	assert_int_equal(path_to(underlay, "192.0.2.1:4789"), 1000);
+	underlay_close(underlay);
+}
+
 static struct address source_towards(const struct underlay *underlay, const char *text)
 {
 	struct endpoint to, from = {0};
@@ -420,11 +450,11 @@ int main(void)
 {
 	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	const struct CMUnitTest tests[] = {
-		fresh(test_sockets),     fresh(test_source_ports), fresh(test_port_among_sources),
-		fresh(test_choice),      fresh(test_taken),        fresh(test_not_shared),
-		fresh(test_vtep),        fresh(test_without_ip6),  fresh(test_sending),
-		fresh(test_too_big),     fresh(test_path_mtu),     fresh(test_zero_checksum),
-		fresh(test_path_source),
+		fresh(test_sockets),       fresh(test_source_ports), fresh(test_port_among_sources),
+		fresh(test_choice),        fresh(test_taken),        fresh(test_not_shared),
+		fresh(test_vtep),          fresh(test_without_ip6),  fresh(test_sending),
+		fresh(test_too_big),       fresh(test_path_mtu),     fresh(test_path_floor),
+		fresh(test_zero_checksum), fresh(test_path_source),
 	};
 	return cmocka_run_group_tests_name("underlay", tests, NULL, NULL);
 }

@@ -14,11 +14,13 @@
 #include "tap/base/wire.h"
 
 #include <linux/sock_diag.h>
+#include <net/if.h>
 #include <netinet/udp.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -41,10 +43,10 @@ static int underlay_socket(int family)
 	if (fd < 0)
 		return -errno;
 	if (family == AF_INET) {
-		set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+		set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 	} else {
 		set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-		set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
+		set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
 		set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
 	}
 	return fd;
@@ -247,6 +249,35 @@ static int path_mtu(int fd, const struct sockaddr_storage *to)
 	return mtu;
 }
 
+/* The MTU of the device that has the IPv4 address, or 0. In the socket's network namespace, not the thread's. */
+static int device_mtu(int fd, const struct sockaddr_in *local)
+{
+	struct ifconf list = {0};
+	int mtu = 0;
+	if (ioctl(fd, SIOCGIFCONF, &list) || list.ifc_len <= 0)
+		return 0;
+	list.ifc_buf = calloc(1, (size_t)list.ifc_len);
+	if (list.ifc_buf && !ioctl(fd, SIOCGIFCONF, &list)) {
+		for (size_t i = 0; !mtu && i < (size_t)list.ifc_len / sizeof(struct ifreq); i++) {
+			struct ifreq *device = &list.ifc_req[i];
+			const struct sockaddr_in *its = (const struct sockaddr_in *)&device->ifr_addr;
+			if (its->sin_addr.s_addr == local->sin_addr.s_addr && !ioctl(fd, SIOCGIFMTU, device))
+				mtu = device->ifr_mtu;
+		}
+	}
+	free(list.ifc_buf);
+	return mtu;
+}
+
+/* Below the floor only what the node's own device says; IPv6 has the floor in the kernel (RFC 8201, section 4). */
+static int believed(int fd, int mtu, const struct sockaddr_storage *local)
+{
+	if (mtu <= 0 || mtu >= UNDERLAY_PATH_FLOOR || local->ss_family != AF_INET)
+		return mtu;
+	int device = device_mtu(fd, (const struct sockaddr_in *)local);
+	return device && device < UNDERLAY_PATH_FLOOR ? device : UNDERLAY_PATH_FLOOR;
+}
+
 int underlay_path(const struct underlay *underlay, const struct sockaddr_storage *to, struct sockaddr_storage *from)
 {
 	/* Several calls that another thread must not interrupt. */
@@ -258,6 +289,7 @@ int underlay_path(const struct underlay *underlay, const struct sockaddr_storage
 	int mtu = path_mtu(fd, to);
 	if (mtu > 0 && getsockname(fd, (struct sockaddr *)from, &size))
 		mtu = -errno;
+	mtu = believed(fd, mtu, from);
 	if (mtu > 0)
 		((struct sockaddr_in *)from)->sin_port =
 			0; /* the port differs each time; it is at the same offset in both families */

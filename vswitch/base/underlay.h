@@ -9,7 +9,8 @@
  *
  * Path: one more socket per family only asks the kernel for path MTUs.
  *
- * All of them set DF and never fragment (section 4.3), send a UDP checksum, and accept datagrams without one.
+ * All of them set DF and never fragment (section 4.3), send a UDP checksum, and accept datagrams without one. They send
+ * what the device takes, whatever path MTU the kernel has been told of: what fits the path is the sender's to ask for.
  *
  * Threads: the control thread opens and closes; any thread may use the descriptors.
  */
@@ -25,6 +26,8 @@
 
 #define UNDERLAY_HOST_SOURCES 16 /* source ports of the host underlay; pods have fewer, as each is a descriptor */
 #define UNDERLAY_POD_SOURCES 4
+
+#define UNDERLAY_PATH_FLOOR 1280 /* bytes: IPv6's least MTU, which every path in use today takes */
 
 enum { UNDERLAY_IP4, UNDERLAY_IP6, UNDERLAY_FAMILIES };
 
@@ -64,7 +67,11 @@ uint16_t underlay_source_port(const struct underlay *underlay, sa_family_t famil
  */
 uint64_t underlay_overruns(struct underlay *underlay);
 
-/* The path MTU to `to` as the kernel knows it, bytes of the outer IP packet, or a negative errno. Does not block. */
+/*
+ * The path MTU to `to`, bytes of the outer IP packet, or a negative errno: as the kernel knows it, but for IPv4 not
+ * less than UNDERLAY_PATH_FLOOR unless the node's own device takes less. ICMP that reports less may be anybody's, and
+ * stops what it is meant to keep going. Does not block.
+ */
 int underlay_path_mtu(const struct underlay *underlay, const struct sockaddr_storage *to);
 
 /* The same, and in *from (port 0) the local address from which the sockets would reach `to`. */

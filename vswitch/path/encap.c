@@ -5,6 +5,7 @@
 #include "tap/base/wire.h"
 #include "tap/tap.h"
 #include "vswitch/path/egress.h"
+#include "vswitch/path/too_big.h"
 #include "vswitch/path/train.h"
 
 _Static_assert(TAP_VNET_HEADER >= VXLAN_HEADER, "the VXLAN header takes the place of the virtio header");
@@ -30,6 +31,13 @@ void encap_send(struct worker *worker, struct port *port, const struct remote *r
 		.ecn = frame_ecn_encapsulate(frame),
 		.by_tap = !port->underlay && egress_by_tap(&remote->egress, longest),
 	};
+	unsigned room = too_big_limit(port, remote);
+	if (room && longest > room) {
+		for (unsigned i = plan ? plan->count : 1; i > 0; i--)
+			worker_drop(worker, port, NULL, DROP_TOO_BIG);
+		too_big_answer(worker, port, frame->data, frame->length, room);
+		return;
+	}
 	uint8_t *datagram = frame->data - VXLAN_HEADER;
 	encap_header(datagram, port->gateway->config.vni);
 	if (plan)

@@ -17,11 +17,11 @@
 #include "vswitch/path/deliver.h"
 #include "vswitch/path/egress.h"
 #include "vswitch/path/encap.h"
-#include "vswitch/path/icmp.h"
 #include "vswitch/path/mail.h"
 #include "vswitch/path/mss.h"
 #include "vswitch/path/refused_train.h"
 #include "vswitch/path/remote.h"
+#include "vswitch/path/too_big.h"
 #include "vswitch/path/train.h"
 
 #include <linux/icmp.h>
@@ -523,24 +523,6 @@ void forward_finish(struct worker *worker)
 
 /* Refusals */
 
-/* Keeps the ICMP error for later, as nothing may be queued while refusals are reported. */
-static void note_too_big(struct worker *worker, struct port *port, const struct remote *remote,
-			 const struct ring_tx *tx)
-{
-	int path = underlay_path_mtu(port_underlay(port), &remote->to);
-	int overhead = remote->to.ss_family == AF_INET6 ? TUNNEL_OVERHEAD_IP6 : TUNNEL_OVERHEAD_IP4;
-	struct frame frame;
-	if (path <= overhead || worker->n_replies == WORKER_REPLIES || !tx->frame)
-		return;
-	if (frame_parse(&frame, tx->frame, tx->length) != DROP_NONE)
-		return;
-	struct worker_reply *reply = &worker->replies[worker->n_replies];
-	reply->length = (uint32_t)icmp_too_big(&frame, (unsigned)(path - overhead), reply->frame, sizeof(reply->frame));
-	reply->port = port;
-	if (reply->length)
-		worker->n_replies++;
-}
-
 void forward_refused(void *context, const struct ring_tx *tx, int error)
 {
 	struct worker *worker = context;
@@ -564,8 +546,10 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 	/* EINVAL is about this frame; another one may be fine. Every other error would meet all of them. */
 	if (tx->by_tap && error != -EINVAL)
 		egress_refused(&((struct remote *)tx->remote)->egress);
-	if (reason == DROP_TOO_BIG)
-		note_too_big(worker, port, tx->remote, tx);
+	const struct remote *remote = tx->remote;
+	if (reason == DROP_TOO_BIG && tx->frame)
+		too_big_answer(worker, port, tx->frame, tx->length,
+			       too_big_room(remote, underlay_path_mtu(port_underlay(port), &remote->to)));
 }
 
 void forward_replies(struct worker *worker)

@@ -66,6 +66,7 @@ struct remote {
 	bool learned;
 	_Atomic uint32_t seen; /* seconds; learned ones */
 	struct ban train_ban;  /* of trains to it on the host underlay (refused_train.h) */
+	atomic_uint room;      /* UDP payload that fits the path of the host underlay (too_big.h); 0: not known */
 	struct egress egress;
 };
 
@@ -128,6 +129,7 @@ struct port {
 	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
 	struct ban train_ban; /* of trains by the port's own underlay (refused_train.h) */
+	atomic_uint room;     /* UDP payload that fits the paths of its own underlay (too_big.h); 0: not known */
 	/*
 	 * The addresses that the namespace had before the port was made: a hub on the pod underlay is known by them.
 	 * They are never read again, as a pod could give itself the address of another gateway and take its traffic. An

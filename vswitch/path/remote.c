@@ -31,6 +31,7 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 		remote->learned = learned;
 		egress_reset(&remote->egress);
 		ban_lift(&remote->train_ban);
+		atomic_store_explicit(&remote->room, 0, memory_order_relaxed);
 		atomic_store_explicit(&remote->seen, clock_seconds(), memory_order_relaxed);
 		gateway->remotes[n] = remote;
 		atomic_store_explicit(&gateway->n_remotes, n + 1, memory_order_release);
