@@ -7,22 +7,6 @@
 #include <net/ethernet.h>
 #include <string.h>
 
-enum {
-	/* After the Ethernet header (RFC 826) */
-	ARP_HTYPE = 0,
-	ARP_PTYPE = 2,
-	ARP_SIZES = 4,
-	ARP_OPERATION = 6,
-	ARP_SENDER_MAC = 8,
-	ARP_SENDER = 14,
-	ARP_TARGET_MAC = 18,
-	ARP_TARGET = 24,
-	ARP_LENGTH = 28,
-	ARP_REQUEST = 1,
-	ARP_REPLY = 2,
-	ARP_SIZES_VALUE = 6 << 8 | 4,
-};
-
 _Static_assert(ETH_HEADER + ARP_LENGTH == ARP_FRAME, "a request is as long as it is said to be");
 
 void arp_probe_write(uint8_t frame[static ARP_FRAME], const struct mac *own, const uint8_t *sender,

@@ -30,57 +30,13 @@
  */
 #include "tap/dhcp.h"
 
+#include "tap/base/bootp.h"
 #include "tap/base/checksum.h"
 #include "tap/base/wire.h"
 
 #include <string.h>
 
-/* The message (RFC 2131, section 2) */
-enum {
-	BOOTP_OP = 0,
-	BOOTP_HTYPE = 1,
-	BOOTP_HLEN = 2,
-	BOOTP_XID = 4,
-	BOOTP_SECS = 8,
-	BOOTP_CIADDR = 12,
-	BOOTP_YIADDR = 16,
-	BOOTP_CHADDR = 28,
-	BOOTP_SNAME = 44,
-	BOOTP_FILE = 108,
-	BOOTP_COOKIE = 236,
-	BOOTP_OPTIONS = 240,
-	BOOTP_MIN = 300, /* RFC 951; some servers drop shorter ones */
-
-	SNAME_SIZE = BOOTP_FILE - BOOTP_SNAME,
-	FILE_SIZE = BOOTP_COOKIE - BOOTP_FILE,
-	OP_REQUEST = 1,
-	OP_REPLY = 2,
-	HTYPE_ETHERNET = 1,
-	COOKIE = 0x63825363,
-	SERVER_PORT = 67,
-	CLIENT_PORT = 68,
-};
-
 enum message { DISCOVER = 1, OFFER = 2, REQUEST = 3, DECLINE = 4, ACK = 5, NAK = 6, RELEASE = 7 };
-
-enum dhcp_option {
-	OPT_PAD = 0,
-	OPT_MASK = 1,
-	OPT_ROUTER = 3,
-	OPT_HOSTNAME = 12,
-	OPT_MTU = 26,
-	OPT_REQUESTED = 50,
-	OPT_LEASE = 51,
-	OPT_OVERLOAD = 52,
-	OPT_MESSAGE = 53,
-	OPT_SERVER = 54,
-	OPT_PARAMETERS = 55,
-	OPT_MAX_SIZE = 57,
-	OPT_T1 = 58,
-	OPT_T2 = 59,
-	OPT_CLIENT = 61,
-	OPT_END = 255,
-};
 
 #define PAYLOAD (ETH_HEADER + IP4_HEADER + UDP_HEADER)
 #define DATAGRAM_MAX (DHCP_FRAME_MAX - ETH_HEADER)
@@ -265,8 +221,8 @@ static size_t dhcp_wrap(const struct dhcp *dhcp, uint8_t *frame, size_t length, 
 	store32(ip + IP4_SRC, from);
 	store32(ip + IP4_DST, from ? value4(&dhcp->lease.server) : INADDR_BROADCAST);
 	store_word(ip + IP4_CHECKSUM, checksum_finish(checksum_add(0, ip, IP4_HEADER)));
-	store16(udp + UDP_SRC, CLIENT_PORT);
-	store16(udp + UDP_DST, SERVER_PORT);
+	store16(udp + UDP_SRC, DHCP_CLIENT_PORT);
+	store16(udp + UDP_DST, DHCP_SERVER_PORT);
 	store16(udp + UDP_LENGTH, datagram);
 	uint32_t sum = checksum_pseudo4(ip + IP4_SRC, ip + IP4_DST, PROTO_UDP, datagram);
 	store_word(udp + UDP_CHECKSUM, checksum_finish_udp(checksum_add(sum, udp, datagram)));
@@ -283,14 +239,14 @@ static size_t build(const struct dhcp *dhcp, uint64_t now, uint8_t *frame, enum 
 	uint64_t secs = (now - dhcp->began) / SECOND;
 
 	memset(frame, 0, DHCP_FRAME_MAX);
-	bootp[BOOTP_OP] = OP_REQUEST;
+	bootp[BOOTP_OP] = BOOTP_REQUEST;
 	bootp[BOOTP_HTYPE] = HTYPE_ETHERNET;
 	bootp[BOOTP_HLEN] = sizeof(dhcp->mac.bytes);
 	store32(bootp + BOOTP_XID, dhcp->xid);
 	store16(bootp + BOOTP_SECS, (uint16_t)(secs < UINT16_MAX ? secs : UINT16_MAX));
 	store32(bootp + BOOTP_CIADDR, uses ? own : 0);
 	memcpy(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes));
-	store32(bootp + BOOTP_COOKIE, COOKIE);
+	store32(bootp + BOOTP_COOKIE, DHCP_COOKIE);
 	size_t length = (size_t)(build_options(dhcp, bootp + BOOTP_OPTIONS, message, requested, server) - bootp);
 	return dhcp_wrap(dhcp, frame, length < BOOTP_MIN ? BOOTP_MIN : length, unicast ? own : 0);
 }
@@ -503,7 +459,7 @@ static const uint8_t *dhcp_unwrap(const struct dhcp *dhcp, const uint8_t *frame,
 		return NULL;
 	const uint8_t *udp = ip + header;
 	uint16_t datagram = load16(udp + UDP_LENGTH);
-	if (load16(udp + UDP_SRC) != SERVER_PORT || load16(udp + UDP_DST) != CLIENT_PORT || datagram < UDP_HEADER ||
+	if (load16(udp + UDP_SRC) != DHCP_SERVER_PORT || load16(udp + UDP_DST) != DHCP_CLIENT_PORT || datagram < UDP_HEADER ||
 	    datagram > total - header || !dhcp_checksums_valid(ip, udp, datagram))
 		return NULL;
 	*inner = datagram - (size_t)UDP_HEADER;
@@ -517,17 +473,17 @@ static bool dhcp_parse(const struct dhcp *dhcp, const uint8_t *frame, size_t len
 	const uint8_t *bootp = dhcp_unwrap(dhcp, frame, length, &size);
 
 	*answer = (struct dhcp_answer){0};
-	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != OP_REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
+	if (!bootp || size < BOOTP_OPTIONS || bootp[BOOTP_OP] != BOOTP_REPLY || bootp[BOOTP_HTYPE] != HTYPE_ETHERNET ||
 	    bootp[BOOTP_HLEN] != sizeof(dhcp->mac.bytes) || load32(bootp + BOOTP_XID) != dhcp->xid ||
 	    memcmp(bootp + BOOTP_CHADDR, dhcp->mac.bytes, sizeof(dhcp->mac.bytes)) ||
-	    load32(bootp + BOOTP_COOKIE) != COOKIE)
+	    load32(bootp + BOOTP_COOKIE) != DHCP_COOKIE)
 		return false;
 	if (!take_options(answer, bootp + BOOTP_OPTIONS, size - BOOTP_OPTIONS))
 		return false;
 	uint8_t overload = answer->overload;
-	if ((overload & 1) && !take_options(answer, bootp + BOOTP_FILE, FILE_SIZE))
+	if ((overload & 1) && !take_options(answer, bootp + BOOTP_FILE, BOOTP_FILE_SIZE))
 		return false;
-	if ((overload & 2) && !take_options(answer, bootp + BOOTP_SNAME, SNAME_SIZE))
+	if ((overload & 2) && !take_options(answer, bootp + BOOTP_SNAME, BOOTP_SNAME_SIZE))
 		return false;
 	answer->yours = load32(bootp + BOOTP_YIADDR);
 	memcpy(answer->from.bytes, frame + ETH_SRC, sizeof(answer->from.bytes));

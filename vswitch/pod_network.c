@@ -26,6 +26,8 @@
 #include "tap/primary.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/overlap.h"
+#include "vswitch/path/identity.h"
+#include "vswitch/path/parking.h"
 #include "vswitch/port_config.h"
 #include "vswitch/way_out.h"
 
@@ -71,6 +73,17 @@ static struct link_config with_lease(const struct port_config *config, const str
 	if (status.lease.mtu && status.lease.mtu < live.mtu)
 		live.mtu = status.lease.mtu;
 	return live;
+}
+
+/* Before the interface has them, so that its first word is not taken for another's. */
+static void own_addresses(struct vswitch *vs, struct port *port, const struct link_config *live)
+{
+	struct identity own = identity_of(live);
+	if (!memcmp(&own, &port->identity, sizeof(own)))
+		return;
+	workers_park(vs);
+	port->identity = own;
+	workers_resume(vs);
 }
 
 /* The first IPv4 address of a list; family 0 when there is none. */
@@ -211,6 +224,7 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 	if (!error)
 		error = start_client(vs, port, config, hint.length ? &hint.address : NULL, why);
 	port->live = live;
+	port->identity = identity_of(&live);
 	if (!error && config->gateway_names)
 		error = way_out_take(vs, port, config, gateway, why);
 	if (error && config->exclusive && !adopt)
@@ -241,12 +255,16 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 	struct link_config live = with_lease(config, same ? port->gateway_client : NULL, &refusal);
 	/* Other ways out go before this one comes, and come back only after it has gone. */
 	int error = config->exclusive ? change_exclusive(vs, port, config, gateway, why) : 0;
-	if (!error)
+	if (!error) {
+		own_addresses(vs, port, &live);
 		error = link_change(ifname, &port->live, &live, why);
+	}
 	if (!error && !config->exclusive)
 		error = change_exclusive(vs, port, config, gateway, why);
-	if (error)
+	if (error) {
+		own_addresses(vs, port, &port->live);
 		return error;
+	}
 	if (live.mtu != port->live.mtu)
 		pod_network_limit_gso(ifname, live.mtu);
 	port->live = live;
@@ -341,11 +359,14 @@ static void follow_lease(struct vswitch *vs, struct port *port)
 	struct link_config live = with_lease(&port->config, port->gateway_client, &refusal);
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
+		own_addresses(vs, port, &live);
 		error = link_change(port->config.ifname, &port->live, &live, &why);
 		if (!error && live.mtu != port->live.mtu)
 			pod_network_limit_gso(port->config.ifname, live.mtu);
 		if (!error)
 			port->live = live;
+		else
+			own_addresses(vs, port, &port->live);
 		if (!error && port->config.gateway_names)
 			error = way_out_take(vs, port, &port->config, port->gateway, &why);
 		netns_return(&vs->home);

@@ -71,6 +71,8 @@ static json_t *port_config_json(const struct port_config *config)
 		json_object_set_new(object, "dns", json_string("gateway"));
 	if (config->inbound)
 		json_object_set_new(object, "inbound", json_true());
+	if (config->own_addresses)
+		json_object_set_new(object, "own_addresses", json_true());
 	if (config->network.address.family)
 		json_object_set_new(object, "network", json_string(prefix_format(&config->network, network)));
 	if (config->expect_router.family)

@@ -299,6 +299,8 @@ const struct option_spec port_options[] = {
 		      "with exclusive: what the pod asks at port 53 goes where it is sent, or to the router (cluster)"),
 	OPTION_SWITCH("inbound", inbound,
 		      "with exclusive: answers to who connected by another interface leave by it (off)"),
+	OPTION_SWITCH("own-addresses", own_addresses,
+		      "drop what the pod sends in the name of addresses that are not the port's (off)"),
 	OPTION_VALUE("network", 0, "CIDR", network, parse_port_network,
 		     "with dhcp: refuse a lease outside of this network; none: accept any (none)"),
 	OPTION_VALUE(

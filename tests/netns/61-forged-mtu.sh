@@ -42,14 +42,14 @@ for FAMILY in 4 6; do
 		[ $mode = host ] && at=node || at=pod1
 		tiny=$([ "$FAMILY" = 4 ] && echo 552 || echo 1280) # the least that Linux believes
 		forge $mode "$tiny"
-		check "the kernel believes it" poll 5 says "mtu $tiny" ns $at ip route get "$(underlay 1)"
+		check "the kernel believes it" poll 5 says "mtu $tiny" ns "$at" ip route get "$(underlay 1)"
 		check "what the floor leaves passes at once" ping_of $LEAST
 		soon "the interface's MTU follows, down to the floor" 1280 mtu pod1
 		check "and the pod is told what passes" says "mtu ?= ?$LEAST" ping_of 1280
 		check "TCP passes" transfer pod1 gwa 172.16.0.1 "$(random_file 1)"
 		port 2 a
 		[ $mode = pod ] || same "a port made meanwhile has it, too" 1280 "$(mtu pod2)"
-		forget $at
+		forget "$at"
 		soon "what is forgotten is forgotten: the MTU comes back" $FULL mtu pod1
 		soon "also that of the other port" $FULL mtu pod2
 		check "a full packet passes again" poll 5 ping_of $FULL
@@ -61,7 +61,7 @@ for FAMILY in 4 6; do
 		ctl port remove pod1
 		ctl port remove pod2
 		ctl gateway remove a
-		forget $at
+		forget "$at"
 	done
 done
 

@@ -584,6 +584,106 @@ def slow_send(args):
         sock.recv(1)
 
 
+def in_the_name_of(case, own, mac_of_own, other):
+    """One frame of the pod with address `own`. It speaks in the name of `other`, unless `case` begins with "own-"."""
+    whose = own if case.startswith("own-") else other
+    theirs = mac_of_own if case.startswith("own-") else b"\x02\0\0\0\0\x99"
+    v4 = socket.inet_aton("172.16.0." + str(whose))
+    v6 = socket.inet_pton(socket.AF_INET6, "fd42::" + str(whose))
+    mine4 = socket.inet_aton("172.16.0." + str(own))
+    mine6 = socket.inet_pton(socket.AF_INET6, "fd42::" + str(own))
+    router4, router6 = socket.inet_aton("172.16.0.1"), socket.inet_pton(socket.AF_INET6, "fd42::1")
+    nodes, none6 = socket.inet_pton(socket.AF_INET6, "ff02::1"), bytes(16)
+    kind = case.removeprefix("own-")
+
+    def arp(sender, link, operation=2):
+        return 0x0806, struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + link + sender + bytes(6) + router4
+
+    def ip4(source, to, protocol, body, fragment=0):
+        head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, fragment, 64, protocol, 0) + source + to
+        return 0x0800, head[:10] + struct.pack("!H", 0xFFFF ^ ones_sum(head)) + head[12:] + body
+
+    def ip6(source, to, protocol, body, hops=255):
+        return 0x86DD, struct.pack("!IHBB", 6 << 28, len(body), protocol, hops) + source + to + body
+
+    def icmp6(source, to, body, before=b"", first=58):
+        pseudo = source + to + struct.pack("!II", len(body), 58)
+        body = body[:2] + struct.pack("!H", 0xFFFF ^ ones_sum(pseudo + body)) + body[4:]
+        return ip6(source, to, first, before + body)
+
+    def udp(source, to, body):
+        return struct.pack("!HHHH", source, to, 8 + len(body), 0) + body
+
+    def bootp(link, options, op=1, relay=bytes(4), client=bytes(4)):
+        return struct.pack("!BBBBIHH", op, 1, 6, 0, 7, 0, 0) + client + bytes(8) + relay + link + bytes(10 + 192) + \
+            b"\x63\x82\x53\x63" + b"\x35\x01" + options + b"\xff"
+
+    def discover(link=mac_of_own, more=b"", relay=bytes(4), fragment=0):
+        return ip4(bytes(4), b"\xff" * 4, 17, udp(68, 67, bootp(link, b"\x01" + more, relay=relay)), fragment)
+
+    def neighbour(source, kind_of, target, link, option=2, before=b"", first=58):
+        return icmp6(source, nodes, struct.pack("!BBHI", kind_of, 0, 0, 0x20000000) + target +
+                     struct.pack("!BB", option, 1) + link, before, first)
+
+    fragment_header = struct.pack("!BBHI", 58, 0, 1, 7)  # the first of several
+    return {
+        "arp": lambda: arp(v4, mac_of_own),
+        "arp-mac": lambda: arp(mine4, theirs),
+        "arp-request": lambda: arp(v4, mac_of_own, 1),
+        "arp-probe": lambda: arp(bytes(4), mac_of_own, 1),
+        "ip4": lambda: ip4(v4, router4, 253, MARK),
+        "ip6": lambda: ip6(v6, router6, 253, MARK),
+        "broken4": lambda: (0x0800, b"\x4f" + bytes(40)),
+        "redirect4": lambda: ip4(mine4, router4, 1, b"\x05\x01" + bytes(6) + bytes(28)),
+        "advertisement": lambda: neighbour(mine6, 136, v6, mac_of_own),
+        "advertisement-mac": lambda: neighbour(mine6, 136, mine6, theirs),
+        "advertisement-fragment": lambda: neighbour(mine6, 136, v6, mac_of_own, before=fragment_header, first=44),
+        "advertisement-behind": lambda: neighbour(mine6, 136, v6, mac_of_own, before=b"\x3a\0\1\4" + bytes(4), first=60),
+        "solicitation": lambda: neighbour(mine6, 135, router6, theirs, 1),
+        "dad": lambda: icmp6(none6, nodes, struct.pack("!BBHI", 135, 0, 0, 0) + v6),
+        "router": lambda: icmp6(mine6, nodes, struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)),
+        "redirect6": lambda: icmp6(mine6, nodes, struct.pack("!BBHI", 137, 0, 0, 0) + router6 + router6),
+        "query": lambda: icmp6(mine6, nodes, struct.pack("!BBHHH", 130, 0, 0, 100, 0) + bytes(16)),
+        "discover": lambda: discover(theirs),
+        "identifier": lambda: discover(more=b"\x3d\x07\x01" + theirs),
+        "two-identifiers": lambda: discover(more=2 * (b"\x3d\x07\x01" + mac_of_own)),
+        "overload": lambda: discover(more=b"\x34\x01\x01"),
+        "relay": lambda: discover(relay=mine4),
+        "relay-option": lambda: discover(more=b"\x52\x03\x01\x01x"),
+        "dhcp-fragment": lambda: discover(fragment=0x2000),
+        "release": lambda: ip4(mine4, router4, 17, udp(68, 67, bootp(theirs, b"\x07", client=v4))),
+        "offer": lambda: ip4(mine4, b"\xff" * 4, 17, udp(67, 68, bootp(theirs, b"\x02", 2))),
+        "offer-port": lambda: ip4(mine4, b"\xff" * 4, 17, udp(9, 68, bootp(theirs, b"\x02", 2))),
+        "dhcp6": lambda: ip6(mine6, nodes, 17, udp(546, 547, b"\x01\0\0\1")),
+        "dhcp6-server": lambda: ip6(mine6, nodes, 17, udp(547, 546, b"\x07\0\0\1")),
+        "rarp": lambda: (0x8035, bytes(28)),
+        "llc": lambda: (38, b"\x42\x42\x03" + bytes(35)),
+    }[kind]()
+
+
+def impersonate(args):
+    """Writes frames of a pod in the names of others, a case each, or in its own: "own-CASE"."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((args.interface, 0))
+    mine = sock.getsockname()[4]
+    for case in args.cases:
+        kind, body = in_the_name_of(case, args.own, mine, args.other)
+        sock.send((b"\xff" * 6 + mine + struct.pack("!H", kind) + body).ljust(60, b"\0"))
+
+
+def starve(args):
+    """Asks for a lease with `count` hardware addresses."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((args.interface, 0))
+    mine = sock.getsockname()[4]
+    for i in range(args.count):
+        head = b"\xff" * 6 + mine + struct.pack("!H", 0x0800)
+        link = b"\x06\0" + struct.pack("!I", i)
+        body = in_the_name_of("discover", 0, mine, 0)[1]
+        sock.send(head + body.replace(b"\x02\0\0\0\0\x99", link))
+        time.sleep(0.002)
+
+
 def forge_mtu(args):
     """Tells `to` that its datagrams to `remote` need fragmentation, for each source port that a VTEP may have."""
     six = ":" in args.to
@@ -642,6 +742,9 @@ def main():
     verb(damaged, to, port, vni, dst, src, bind, plain, listener, cases)
     verb(lies, interface, dst)
     verb(slow_send, to, port, ("--rate", {"type": int, "default": 4 << 20}), ("file", {}))
+    verb(impersonate, interface, ("--own", {"type": int, "required": True}), ("--other", {"type": int, "required": True}),
+         cases)
+    verb(starve, interface, count)
     verb(forge_mtu, to, ("--remote", {"required": True}), port, ("--mtu", {"type": int, "required": True}))
     args = parser.parse_args()
     try:

@@ -114,6 +114,7 @@ struct port_config {
 	size_t n_keep;
 	bool gateway_names;    /* names are asked of the gateway: what the pod sends to port 53 goes to its router */
 	bool inbound;          /* exclusive, but for answers to connections that came in by another interface */
+	bool own_addresses;    /* frames of the pod pass only in the name of the port's own addresses (identity.h) */
 	struct prefix network; /* in which leases must be; family 0: anywhere */
 	struct address expect_router; /* with dhcp, asked by ARP while there is no lease (IPv4); family 0: nobody */
 };

@@ -317,6 +317,8 @@ static enum drop forward_check_frame(const struct port *port, uint8_t *data, siz
 	if (is_loop(port, frame))
 		return DROP_LOOP;
 	reason = segment_plan(frame, &packet->vnet, &packet->plan, &packet->super);
+	if (reason == DROP_NONE && port->config.own_addresses)
+		reason = identity_check(&port->identity, frame, packet->super);
 	/* Its checksum is complete now, so every receiver gets a complete frame. */
 	if (!packet->super)
 		packet->vnet = (struct virtio_net_hdr){0};

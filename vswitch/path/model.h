@@ -29,6 +29,7 @@
 #include "vswitch/base/underlay.h"
 #include "vswitch/path/ban.h"
 #include "vswitch/path/coalesce.h"
+#include "vswitch/path/identity.h"
 #include "vswitch/path/stray.h"
 #include "vswitch/path/underlay_tap.h"
 
@@ -108,6 +109,7 @@ struct port {
 	struct port_config config; /* config.link is complete: with derived MAC and MTU, without the lease */
 	struct link_config wanted; /* config.link as it was asked for: zero where MAC or MTU are derived */
 	struct link_config live;   /* what the interface has: config.link and the lease */
+	struct identity identity;  /* its addresses, as the workers look at them */
 	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
 	bool stays_closed;  /* being removed: an exclusive port's pod does not get its own default route back */
 	char trouble[160];  /* why the lease could not be used, or "" */

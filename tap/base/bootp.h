@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bootp.h - where the fields of a DHCP message are (RFC 2131, section 2), and its options (RFC 2132) */
+#ifndef PODSWITCH_BOOTP_H
+#define PODSWITCH_BOOTP_H
+
+enum {
+	BOOTP_OP = 0,
+	BOOTP_HTYPE = 1,
+	BOOTP_HLEN = 2,
+	BOOTP_XID = 4,
+	BOOTP_SECS = 8,
+	BOOTP_CIADDR = 12,
+	BOOTP_YIADDR = 16,
+	BOOTP_GIADDR = 24,
+	BOOTP_CHADDR = 28,
+	BOOTP_SNAME = 44,
+	BOOTP_FILE = 108,
+	BOOTP_COOKIE = 236,
+	BOOTP_OPTIONS = 240,
+	BOOTP_MIN = 300, /* RFC 951; some servers drop shorter ones */
+
+	BOOTP_SNAME_SIZE = BOOTP_FILE - BOOTP_SNAME,
+	BOOTP_FILE_SIZE = BOOTP_COOKIE - BOOTP_FILE,
+	BOOTP_REQUEST = 1,
+	BOOTP_REPLY = 2,
+	HTYPE_ETHERNET = 1,
+	DHCP_COOKIE = 0x63825363,
+	DHCP_SERVER_PORT = 67,
+	DHCP_CLIENT_PORT = 68,
+};
+
+enum dhcp_option {
+	OPT_PAD = 0,
+	OPT_MASK = 1,
+	OPT_ROUTER = 3,
+	OPT_HOSTNAME = 12,
+	OPT_MTU = 26,
+	OPT_REQUESTED = 50,
+	OPT_LEASE = 51,
+	OPT_OVERLOAD = 52,
+	OPT_MESSAGE = 53,
+	OPT_SERVER = 54,
+	OPT_PARAMETERS = 55,
+	OPT_MAX_SIZE = 57,
+	OPT_T1 = 58,
+	OPT_T2 = 59,
+	OPT_CLIENT = 61,
+	OPT_RELAY = 82,
+	OPT_END = 255,
+};
+
+#endif
