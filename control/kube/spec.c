@@ -2,6 +2,7 @@
 /* spec.c - what a gateway's Service says about its VXLAN network */
 #include "control/kube/spec.h"
 
+#include "tap/base/breadth.h"
 #include "tap/base/text.h"
 
 #include <stdio.h>
@@ -227,7 +228,12 @@ static int add_not_routed(const char *key, const char *word, struct gateway_spec
 				   "podswitch.io/gateway: none");
 	if (spec->n_not_routed == SPEC_MAX_NOT_ROUTED)
 		return spec_refuse(why, key, word, "is one network too many; write 32 at most, larger ones instead");
-	spec->not_routed[spec->n_not_routed++] = prefix_network(&network);
+	spec->not_routed[spec->n_not_routed] = prefix_network(&network);
+	if (breadth_exceeds(spec->not_routed, spec->n_not_routed + 1, 1))
+		return spec_refuse(why, key, word,
+				   "is too much: more than an eighth of IPv4, or than a /12 of IPv6, would go around "
+				   "the gateway; write smaller networks");
+	spec->n_not_routed++;
 	return 0;
 }
 
