@@ -12,6 +12,7 @@
  *     same_address.c     a pod elsewhere with the same static address
  *     gateway_path.c     whether an endpoint forwards, as one pod of the node has found out
  *     first_interface.c  the networks that stay on pods' first interface
+ *     guard.c            whose allow list an endpoint is under, whichever Service names it
  *     attachments.c      the list, and what is asked about its entries
  */
 #ifndef PODSWITCH_RECONCILER_INTERNAL_H
@@ -19,6 +20,7 @@
 
 #include "control/kube/attachment.h"
 #include "control/kube/gateway_lookup.h"
+#include "control/kube/guard.h"
 #include "control/kube/pod_survey.h"
 #include "control/kube/podswitchd_ports.h"
 #include "control/kube/reconciler.h"
@@ -67,6 +69,7 @@ struct reconciler {
 	struct gateway_path *paths;
 	json_t *told; /* UID of a pod and topic -> what its owner was told last */
 	struct gateway_lookup lookup;
+	struct guards guards;
 	char removed[RECONCILER_REMOVED][NAMES_SIZE];
 	unsigned next_removed;
 	struct unfound {

@@ -253,6 +253,7 @@ static int spec_parse_allow(const char *key, const char *text, struct gateway_sp
 	char word[WORD];
 	bool all = false;
 
+	spec->allow_given = true;
 	while (spec_next_word(&rest, word)) {
 		if (!strcmp(word, "*"))
 			all = true;
@@ -401,7 +402,7 @@ bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b)
 
 	for (size_t i = 0; same && i < a->n_not_routed; i++)
 		same = prefix_equal(&a->not_routed[i], &b->not_routed[i]);
-	if (!same || !a->allow != !b->allow || !a->selector != !b->selector)
+	if (!same || a->allow_given != b->allow_given || !a->allow != !b->allow || !a->selector != !b->selector)
 		return false;
 	return (!a->allow || !strcmp(a->allow, b->allow)) && (!a->selector || json_equal(a->selector, b->selector));
 }

@@ -497,6 +497,32 @@ static void not_allowed(void **state)
 	assert_int_equal(counters.refused, 1);
 }
 
+/* By a Service of its own namespace, with an EndpointSlice made by hand: the list of the gateway's Service holds. */
+static void not_allowed_by_another_service(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("games", "quake", UID, "'podswitch.io/gateway':'mine'");
+	watch_say("services", "{'metadata':{'namespace':'games','name':'mine'},'spec':{'clusterIP':'None'}}");
+	watch_say("endpointslices",
+		  "{'metadata':{'namespace':'games','name':'mine-1','labels':{'kubernetes.io/service-name':'mine'}},"
+		  "'endpoints':[{'addresses':['10.244.2.7']}],'ports':[{'protocol':'UDP','port':8472}]}");
+	turn(f, 1);
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "ready");
+	told[0] = '\0';
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office'");
+	turn(f, 1);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), "none");
+	assert_string_equal(told, "GatewayNotAllowed quake|");
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "refused");
+	assert_string_equal(f->why.text,
+			    "the endpoint 10.244.2.7 of games/mine belongs to the gateway media/vpn, which does not "
+			    "take pods of namespace games: name it in that Service's podswitch.io/allow-namespaces");
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office games'");
+	turn(f, 1);
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "ready");
+}
+
 static void malformed(void **state)
 {
 	struct fixture *f = *state;
@@ -2274,6 +2300,7 @@ int main(void)
 		TEST(unknown_gateway_appears),
 		TEST(malformed_service_waits),
 		TEST(not_allowed),
+		TEST(not_allowed_by_another_service),
 		TEST(malformed),
 		TEST(silent_gateway),
 		TEST(silent_endpoint_is_left),
