@@ -413,6 +413,11 @@ bool cluster_watches_namespaces(const struct cluster *cluster)
 	       !watch_live(cluster->stores[CLUSTER_PODS].watch);
 }
 
+bool cluster_watches_pods(const struct cluster *cluster)
+{
+	return watch_live(cluster->stores[CLUSTER_PODS].watch);
+}
+
 static const json_t *cluster_find(const struct cluster *cluster, enum cluster_kind kind, const char *namespace,
 				  const char *name)
 {

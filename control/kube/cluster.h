@@ -58,6 +58,9 @@ bool cluster_synced(const struct cluster *cluster);
  */
 bool cluster_watches_namespaces(const struct cluster *cluster);
 
+/* Whether changes of pods arrive: the API server is there. */
+bool cluster_watches_pods(const struct cluster *cluster);
+
 /* The kind of object that is not synced yet, for people; "" when all are. */
 const char *cluster_missing(const struct cluster *cluster);
 
