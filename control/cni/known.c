@@ -15,7 +15,7 @@
 
 static bool opts_out(const char *text)
 {
-	return text && (!*text || !strcmp(text, "none"));
+	return text && !strcmp(text, "none");
 }
 
 bool known_asks(const json_t *annotations)
@@ -28,7 +28,9 @@ bool known_asks(const json_t *annotations)
 	{
 		if (strncmp(key, OUR_PREFIX, strlen(OUR_PREFIX)) != 0)
 			continue;
-		asks = asks || strcmp(key, OUR_GATEWAY) != 0 || !opts_out(json_string_value(value));
+		/* An empty one, as a template leaves it, says nothing: what the namespace says counts. */
+		const char *text = json_string_value(value);
+		asks = asks || strcmp(key, OUR_GATEWAY) != 0 || !text || (*text && !opts_out(text));
 	}
 	return asks;
 }
@@ -76,7 +78,7 @@ static const char *known_reason(const json_t *known, const char *namespace, cons
 		return "the namespace is not known there";
 	if (!json_is_false(asks))
 		return "the namespace has annotations podswitch.io/";
-	if (json_is_false(json_object_get(known, "default_gateway")) || says_no(annotations))
+	if (json_is_false(json_object_get(known, "default_gateway")) || (choose && says_no(annotations)))
 		return NULL;
 	return "there is a default gateway, and the pod may have the label setGateway";
 }

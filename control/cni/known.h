@@ -7,7 +7,8 @@
  *   {"version": 1, "pods_choose": true, "default_gateway": false, "namespaces": {"default": false, "media": true}}
  *
  * namespaces: whether its annotations ask for anything of ours. pods_choose: whether a pod's own podswitch.io/gateway
- * counts. default_gateway: there is one, so a pod's setGateway counts, of which the label is not handed to plugins.
+ * and setGateway may opt it out. default_gateway: there is one, so a pod's setGateway counts, of which the label is not
+ * handed to plugins.
  *
  * Any thread.
  */
@@ -20,7 +21,8 @@
 
 #define KNOWN_VERSION 1
 
-/* Whether annotations (an object; NULL: none) ask for anything of ours. podswitch.io/gateway: none does not. */
+/* Whether annotations (an object; NULL: none) ask for anything of ours. podswitch.io/gateway: none or empty does not.
+ */
 bool known_asks(const json_t *annotations);
 
 /*

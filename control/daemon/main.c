@@ -147,6 +147,7 @@ static void daemon_tick(struct daemon *daemon)
 	if (read(daemon->timer, &expired, sizeof(expired)) != sizeof(expired))
 		return;
 	switch_tick(daemon->vs);
+	methods_retry(&daemon->methods);
 	rpc_tick(daemon->rpc);
 }
 

@@ -31,6 +31,9 @@ method method_stats_get, method_status_get, method_monitor_start, method_version
 int call_keep(struct call *call, enum state_kind kind, const char *name, json_t *params, struct failure *why);
 int call_forget(struct call *call, enum state_kind kind, const char *name, struct failure *why);
 
+/* Whether an object that the switch does not have is in the state directory and waits to be brought back. */
+bool call_waits(const struct call *call, enum state_kind kind, const char *name);
+
 /* Removes the files of static entries that went with their gateway or port. */
 int call_forget_entries(struct call *call, struct failure *why);
 

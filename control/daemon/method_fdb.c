@@ -93,12 +93,15 @@ int method_fdb_remove(struct call *call, struct failure *why)
 	char file[SWITCH_NAME + MAC_TEXT];
 
 	int error = option_read_json(fdb_key_options, call->params, true, &params, why);
-	if (!error)
-		error = switch_fdb_remove(call->methods->vs, params.gateway, &params.mac, why);
+	if (error)
+		return error;
+	entry_file(&params, file);
+	error = switch_fdb_remove(call->methods->vs, params.gateway, &params.mac, why);
+	if (error == -ENOENT && call_waits(call, STATE_FDB, file))
+		error = 0;
 	if (error)
 		return error;
 	call->result = entry_json(&params);
-	entry_file(&params, file);
 	return call_forget(call, STATE_FDB, file, why);
 }
 

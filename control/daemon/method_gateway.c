@@ -161,6 +161,8 @@ int method_gateway_remove(struct call *call, struct failure *why)
 	int error = option_read_json(gateway_removal_options, call->params, true, &removal, why);
 	if (!error)
 		error = switch_gateway_remove(call->methods->vs, removal.name, removal.force, why);
+	if (error == -ENOENT && call_waits(call, STATE_GATEWAY, removal.name))
+		error = 0;
 	if (error)
 		return error;
 	call->result = json_pack("{s:s}", "name", removal.name);

@@ -257,6 +257,8 @@ int method_port_remove(struct call *call, struct failure *why)
 	int error = option_read_json(port_removal_options, call->params, true, &removal, why);
 	if (!error)
 		error = switch_port_remove(call->methods->vs, removal.name, removal.closed, why);
+	if (error == -ENOENT && call_waits(call, STATE_PORT, removal.name))
+		error = 0;
 	if (error)
 		return error;
 	call->result = json_pack("{s:s}", "name", removal.name);

@@ -117,6 +117,11 @@ int call_forget(struct call *call, enum state_kind kind, const char *name, struc
 	return error;
 }
 
+bool call_waits(const struct call *call, enum state_kind kind, const char *name)
+{
+	return call->methods->state && state_waits(call->methods->state, kind, name);
+}
+
 static void note_static(void *context, const struct fdb_status *entry)
 {
 	char name[SWITCH_NAME + MAC_TEXT], text[MAC_TEXT];
@@ -162,12 +167,24 @@ static int check_file_name(enum state_kind kind, const char *name, const json_t 
 	return fail(why, -EINVAL, NULL, "holds another object than its name says");
 }
 
+/* A port or an entry comes behind its gateway: without it, the port would be detached for good. */
+static int check_gateway_waits(const struct methods *m, enum state_kind kind, const json_t *params, struct failure *why)
+{
+	const char *gateway = json_string_value(json_object_get(params, "gateway"));
+
+	if (kind == STATE_GATEWAY || !gateway || !state_waits(m->state, STATE_GATEWAY, gateway))
+		return 0;
+	return fail(why, -EAGAIN, "gateway", "gateway: '%.64s' cannot be taken up yet", gateway);
+}
+
 static int restore_one(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why)
 {
 	static method *const add[STATE_KINDS] = {method_gateway_add, method_port_add, method_fdb_add};
 	struct call call = {.methods = context, .params = params, .restoring = true};
 
 	int error = check_file_name(kind, name, params, why);
+	if (!error)
+		error = check_gateway_waits(context, kind, params, why);
 	if (!error)
 		error = add[kind](&call, why);
 	json_decref(call.result);
@@ -177,6 +194,15 @@ static int restore_one(void *context, enum state_kind kind, const char *name, js
 unsigned methods_restore(struct methods *m)
 {
 	return m->state ? state_load(m->state, restore_one, m) : 0;
+}
+
+void methods_retry(struct methods *m)
+{
+	unsigned count = m->state ? state_retry(m->state, restore_one, m) : 0;
+
+	if (count)
+		log_line(LOG_INFO, "took up %u object%s that could not be taken up before", count,
+			 count == 1 ? "" : "s");
 }
 
 /* ---- what several methods need ---- */

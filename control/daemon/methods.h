@@ -36,6 +36,9 @@ jsonrpc_call methods_call;
 /* Brings back what the state directory holds; warnings go to the log. How many objects were taken up. */
 unsigned methods_restore(struct methods *methods);
 
+/* Tries again what could not be brought back for a reason that may have passed. Cheap when there is nothing. */
+void methods_retry(struct methods *methods);
+
 /* Passes an event of the switch on to the clients that monitor; `context` is a struct methods. */
 switch_listener methods_event;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* options.c - the options of gateways, ports and FDB entries */
 #include "control/daemon/options.h"
+#include "tap/base/breadth.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -247,6 +248,11 @@ static int parse_port_keep(const char *label, const char *text, void *into, stru
 {
 	struct port_config *config = into;
 	int error = text ? option_parse_network(label, text, &config->keep[config->n_keep], why) : 0;
+	if (text && !error && breadth_exceeds(config->keep, config->n_keep + 1, BREADTH_ALL))
+		error = fail(why, -EINVAL, label,
+			     "%s: '%.64s' is too much: more than half of IPv4, or than four /12 of IPv6, would go "
+			     "around the gateway; give smaller networks, or make the port not exclusive",
+			     label, text);
 	if (!error)
 		config->n_keep = text ? config->n_keep + 1 : 0;
 	return error;

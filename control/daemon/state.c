@@ -4,10 +4,13 @@
  *
  *   state_put     .NAME.tmp --write, fsync--> rename to NAME.json --fsync of the directory--> done
  *   state_load    NAME.json --parse--> restore() --refused or damaged--> NAME.json.bad
+ *                                               '--anything else--> waiting --> state_retry
  *
  * Invariants: a file is complete or not there, also after a power cut; when state_put() returns, the object is on disk.
- * One bad file costs one object: it is set aside for a person to look at, and the others are restored. Leftover .tmp
- * files are removed at the next load.
+ * One bad file costs one object: it is set aside for a person to look at, and the others are restored. What fails for
+ * a reason that may pass, as for want of memory, is not bad: its file stays, and it is tried again, so that a shortage
+ * at the start does not cost the configuration. What is missing (-ENOENT), as an entry's gateway, may be waiting
+ * itself. Leftover .tmp files are removed at the next load.
  *
  * The lock is flock(2) on a file in the directory: the kernel releases it however the process ends. The id in it is
  * only for the message.
@@ -32,14 +35,61 @@
 #define SUFFIX ".json"
 #define MAX_FILE (1 << 20) /* bytes; ours have a few thousand */
 
+struct names {
+	char **list;
+	size_t count;
+};
+
 struct state {
 	int directory;
 	int lock;
 	char path[PATH_MAX];
+	struct names waiting[STATE_KINDS]; /* to be restored */
+	bool unread[STATE_KINDS];          /* the directory could not be read: all of it is */
 };
 
 static const char *const kinds[] = {"gateways", "ports", "fdb"};
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == STATE_KINDS, "a directory for every kind");
+
+/* ---- names ---- */
+
+static int state_compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void names_add(struct names *names, const char *file, size_t length)
+{
+	char **list = realloc(names->list, (names->count + 1) * sizeof(*list));
+
+	if (!list)
+		return;
+	names->list = list;
+	list[names->count] = strndup(file, length);
+	if (list[names->count])
+		names->count++;
+}
+
+static void names_drop(struct names *names, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->count; i++) {
+		if (strcmp(names->list[i], name) != 0)
+			names->list[n++] = names->list[i];
+		else
+			free(names->list[i]);
+	}
+	names->count = n;
+}
+
+static void names_free(struct names *names)
+{
+	while (names->count)
+		free(names->list[--names->count]);
+	free(names->list);
+	names->list = NULL;
+}
 
 /* ---- opening ---- */
 
@@ -104,6 +154,8 @@ void state_close(struct state *state)
 		close(state->lock);
 	if (state->directory >= 0)
 		close(state->directory);
+	for (int kind = 0; kind < STATE_KINDS; kind++)
+		names_free(&state->waiting[kind]);
 	free(state);
 }
 
@@ -140,6 +192,7 @@ int state_put(struct state *state, enum state_kind kind, const char *name, const
 	if (directory >= 0)
 		close(directory);
 	free(text);
+	names_drop(&state->waiting[kind], name);
 	if (!error)
 		return 0;
 	return fail(why, error, "state_dir",
@@ -153,6 +206,7 @@ int state_remove(struct state *state, enum state_kind kind, const char *name, st
 	int directory = open_kind(state, kind);
 	int error = directory < 0 ? directory : 0;
 
+	names_drop(&state->waiting[kind], name);
 	snprintf(file, sizeof(file), "%.230s" SUFFIX, name);
 	if (!error && unlinkat(directory, file, 0) && errno != ENOENT)
 		error = -errno;
@@ -169,56 +223,29 @@ int state_remove(struct state *state, enum state_kind kind, const char *name, st
 
 /* ---- reading ---- */
 
-struct names {
-	char **list;
-	size_t count;
-};
-
-static int state_compare_names(const void *a, const void *b)
+/* The names of all objects of a kind, sorted. Removes leftovers of killed writes. 0 or a negative errno. */
+static int list_names(const struct state *state, enum state_kind kind, struct names *names)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void names_add(struct names *names, const char *file, size_t length)
-{
-	char **list = realloc(names->list, (names->count + 1) * sizeof(*list));
-
-	if (!list)
-		return;
-	names->list = list;
-	list[names->count] = strndup(file, length);
-	if (list[names->count])
-		names->count++;
-}
-
-static void names_free(struct names *names)
-{
-	while (names->count)
-		free(names->list[--names->count]);
-	free(names->list);
-}
-
-/* The names of all objects of a kind, sorted. Removes leftovers of killed writes. Takes over `directory`. */
-static struct names list_names(int directory)
-{
-	struct names names = {0};
-	DIR *stream = fdopendir(directory);
+	int directory = open_kind(state, kind);
+	DIR *stream = directory < 0 ? NULL : fdopendir(directory);
 
 	if (!stream) {
-		close(directory);
-		return names;
+		int error = directory < 0 ? directory : -errno;
+		if (directory >= 0)
+			close(directory);
+		return error;
 	}
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		const char *name = entry->d_name;
 		if (*name == '.' && text_ends_with(name, ".tmp"))
 			unlinkat(directory, name, 0);
 		else if (*name != '.' && text_ends_with(name, SUFFIX))
-			names_add(&names, name, strlen(name) - strlen(SUFFIX));
+			names_add(names, name, strlen(name) - strlen(SUFFIX));
 	}
 	closedir(stream);
-	if (names.count)
-		qsort(names.list, names.count, sizeof(*names.list), state_compare_names);
-	return names;
+	if (names->count)
+		qsort(names->list, names->count, sizeof(*names->list), state_compare_names);
+	return 0;
 }
 
 static int state_read(int directory, const char *name, json_t **out, struct failure *why)
@@ -253,31 +280,68 @@ static void state_set_aside(int directory, const char *kind, const char *name, c
 		 error ? strerror(error) : "");
 }
 
-static unsigned load_kind(struct state *state, enum state_kind kind, state_restore *restore, void *context)
+/* What cannot be understood, now or later: damaged, no file of ours, or refused for what it says. */
+static bool is_bad(const struct state *state, int error)
+{
+	bool waiting = false;
+
+	for (int kind = 0; kind < STATE_KINDS; kind++)
+		waiting = waiting || state->waiting[kind].count || state->unread[kind];
+	return error == -EINVAL || error == -EFBIG || error == -ELOOP || error == -EISDIR ||
+	       (error == -ENOENT && !waiting);
+}
+
+/* 0: it is restored, or its file is gone. */
+static int restore_file(struct state *state, enum state_kind kind, const char *name, state_restore *restore,
+			void *context, struct failure *why)
+{
+	int directory = open_kind(state, kind);
+	json_t *params = NULL;
+
+	if (directory < 0)
+		return fail(why, directory, NULL, "cannot be read: %s", strerror(-directory));
+	int error = state_read(directory, name, &params, why);
+	if (!error)
+		error = restore(context, kind, name, params, why);
+	json_decref(params);
+	if (error && is_bad(state, error))
+		state_set_aside(directory, kinds[kind], name, why);
+	close(directory);
+	return error;
+}
+
+/* Takes over the list. What fails and is not bad goes to `waiting`; the log has it the first time. */
+static unsigned restore_names(struct state *state, enum state_kind kind, struct names *names, bool again,
+			      state_restore *restore, void *context)
 {
 	unsigned count = 0;
-	int directory = open_kind(state, kind);
 
-	if (directory < 0) {
-		log_line(LOG_WARNING, "state: cannot open %s/%s: %s", state->path, kinds[kind], strerror(-directory));
-		return 0;
-	}
-	struct names names = list_names(dup(directory));
-	for (size_t i = 0; i < names.count; i++) {
+	for (size_t i = 0; i < names->count; i++) {
 		struct failure why = {0};
-		json_t *params = NULL;
-		int error = state_read(directory, names.list[i], &params, &why);
-		if (!error)
-			error = restore(context, kind, names.list[i], params, &why);
-		json_decref(params);
-		if (error)
-			state_set_aside(directory, kinds[kind], names.list[i], &why);
-		else
+		const char *name = names->list[i];
+		int error = restore_file(state, kind, name, restore, context, &why);
+		if (error && !is_bad(state, error)) {
+			names_add(&state->waiting[kind], name, strlen(name));
+			log_line(again ? LOG_DEBUG : LOG_WARNING,
+				 "state: %s/%s" SUFFIX " cannot be taken up yet: %s; it stays, and is tried again",
+				 kinds[kind], name, why.text);
+		} else if (!error) {
 			count++;
+		}
 	}
-	names_free(&names);
-	close(directory);
+	names_free(names);
 	return count;
+}
+
+static unsigned load_kind(struct state *state, enum state_kind kind, state_restore *restore, void *context)
+{
+	struct names names = {0};
+	int error = list_names(state, kind, &names);
+
+	if (error && !state->unread[kind])
+		log_line(LOG_WARNING, "state: cannot open %s/%s: %s", state->path, kinds[kind], strerror(-error));
+	state->unread[kind] = error && error != -ENOENT && error != -ENOTDIR && error != -ELOOP;
+	return restore_names(state, kind, &names, false, restore, context);
 }
 
 unsigned state_load(struct state *state, state_restore *restore, void *context)
@@ -289,17 +353,41 @@ unsigned state_load(struct state *state, state_restore *restore, void *context)
 	return count;
 }
 
+unsigned state_retry(struct state *state, state_restore *restore, void *context)
+{
+	unsigned count = 0;
+
+	for (int kind = 0; kind < STATE_KINDS; kind++) {
+		struct names names = state->waiting[kind];
+		state->waiting[kind] = (struct names){0};
+		count += state->unread[kind]
+				 ? load_kind(state, (enum state_kind)kind, restore, context)
+				 : restore_names(state, (enum state_kind)kind, &names, true, restore, context);
+		if (names.list)
+			names_free(&names);
+	}
+	return count;
+}
+
+bool state_waits(const struct state *state, enum state_kind kind, const char *name)
+{
+	for (size_t i = 0; i < state->waiting[kind].count; i++)
+		if (!strcmp(state->waiting[kind].list[i], name))
+			return true;
+	return state->unread[kind];
+}
+
 int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name), void *context,
 		struct failure *why)
 {
+	struct names names = {0};
 	int first = 0;
-	int directory = open_kind(state, kind);
 
-	if (directory < 0)
+	if (list_names(state, kind, &names))
 		return 0;
-	struct names names = list_names(directory);
 	for (size_t i = 0; i < names.count; i++) {
-		int error = keep(context, names.list[i]) ? 0 : state_remove(state, kind, names.list[i], why);
+		bool stays = state_waits(state, kind, names.list[i]) || keep(context, names.list[i]);
+		int error = stays ? 0 : state_remove(state, kind, names.list[i], why);
 		first = first ? first : error;
 	}
 	names_free(&names);

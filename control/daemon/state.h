@@ -36,13 +36,23 @@ int state_remove(struct state *state, enum state_kind kind, const char *name, st
 
 /*
  * Calls `restore` for every object: gateways first, then ports, then FDB entries, each kind sorted by name. A file that
- * cannot be read, or that `restore` refuses, is renamed to NAME.json.bad with a warning. Returns how many were
- * restored.
+ * cannot be understood (damaged, or `restore` says -EINVAL) is renamed to NAME.json.bad with a warning. One that fails
+ * for any other reason, as for want of memory, of descriptors or of a port that somebody else has, stays and waits for
+ * state_retry(). Returns how many were restored.
  */
 typedef int state_restore(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why);
 unsigned state_load(struct state *state, state_restore *restore, void *context);
 
-/* Removes the objects of a kind for which `keep` returns false. 0 or the first error. */
+/*
+ * Tries those again that wait, in the same order. Writing or removing an object takes it off the list. Returns how many
+ * were restored.
+ */
+unsigned state_retry(struct state *state, state_restore *restore, void *context);
+
+/* Whether an object waits to be restored. */
+bool state_waits(const struct state *state, enum state_kind kind, const char *name);
+
+/* Removes the objects of a kind for which `keep` returns false, but for those that wait. 0 or the first error. */
 int state_prune(struct state *state, enum state_kind kind, bool (*keep)(void *context, const char *name), void *context,
 		struct failure *why);
 

@@ -105,6 +105,9 @@ static int answer_none(struct reconciler *reconciler, struct attachment *attachm
 {
 	if (!cluster_watches_namespaces(reconciler->config.cluster))
 		return answer_pending(reconciler, "podswitch-agent's watch of namespaces is interrupted", result);
+	if (!namespace_check_none(reconciler, attachment))
+		return answer_pending(reconciler, "the API server is asked whether the namespace has a gateway by now",
+				      result);
 	memory_drop(reconciler->config.memory, attachment->port);
 	reconciler_drop(reconciler, attachment);
 	*result = json_pack("{s:s}", "state", "none");

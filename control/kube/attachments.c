@@ -92,18 +92,25 @@ void reconciler_forget_told(struct reconciler *reconciler)
 	json_decref(uids);
 }
 
-void reconciler_choose(struct reconciler *reconciler, const json_t *pod, const char *namespace, const char *configured,
-		       struct choice *out)
+void reconciler_choose_in(struct reconciler *reconciler, const json_t *pod, const json_t *namespace,
+			  const char *configured, struct choice *out)
 {
 	const struct choose_input input = {
 		.pod = pod,
-		.namespace = cluster_namespace(reconciler->config.cluster, namespace),
+		.namespace = namespace,
 		.configured = configured,
 		.lookup = gateway_lookup_find,
 		.context = &reconciler->lookup,
 		.policy = reconciler->config.policy,
 	};
 	choose(&input, out);
+}
+
+void reconciler_choose(struct reconciler *reconciler, const json_t *pod, const char *namespace, const char *configured,
+		       struct choice *out)
+{
+	reconciler_choose_in(reconciler, pod, cluster_namespace(reconciler->config.cluster, namespace), configured,
+			     out);
 }
 
 const char *pod_uid(const json_t *pod)

@@ -94,7 +94,10 @@ static const char *find_pod_gateway(const json_t *pod)
 	return found ? found : find_container(pod, "containers", "gateway-sidecar");
 }
 
-/* Whether the pod is one of those; then the choice is made. */
+/*
+ * Whether the pod is one of those; then the choice is made. A container's name is the pod's author's word like an
+ * annotation: where pods may not choose, it opts none out.
+ */
 static bool is_untouchable(struct choosing *q)
 {
 	const json_t *pod = q->in->pod;
@@ -102,7 +105,7 @@ static bool is_untouchable(struct choosing *q)
 
 	if (json_is_true(json_object_get(json_object_get(pod, "spec"), "hostNetwork")))
 		choose_settle(q, CHOICE_NONE, SOURCE_POD, "the pod is in the node's own network (hostNetwork)");
-	else if (container)
+	else if (container && q->in->policy->pod_annotations)
 		choose_settle(q, CHOICE_NONE, SOURCE_POD, "the pod has pod-gateway's own container %s", container);
 	else
 		return false;
@@ -201,6 +204,22 @@ static void settle_missing(struct choosing *q, enum choice_source source, const 
 			      out->namespace, source_text(source));
 }
 
+/* Labels are the pod's author's words: where pods may not choose, it takes the administrator's to opt such a pod out.
+ */
+static void settle_own_gateway(struct choosing *q, enum choice_source source)
+{
+	const struct choice *out = q->out;
+
+	if (q->in->policy->pod_annotations)
+		choose_settle(q, CHOICE_NONE, source, "the pod is itself an endpoint of the gateway %s/%s",
+			      out->namespace, out->name);
+	else
+		choose_settle(q, CHOICE_NOT_ALLOWED, source,
+			      "the pod would be its own gateway %s/%s, and pods may not opt out here: put " GATEWAY_KEY
+			      ": none on its namespace",
+			      out->namespace, out->name);
+}
+
 static void settle_service(struct choosing *q, enum choice_source source)
 {
 	struct choice *out = q->out;
@@ -210,8 +229,7 @@ static void settle_service(struct choosing *q, enum choice_source source)
 	if (!spec) {
 		settle_missing(q, source, error);
 	} else if (spec_selects(spec, q->namespace, metadata_of(q->in->pod, "labels"))) {
-		choose_settle(q, CHOICE_NONE, source, "the pod is itself an endpoint of the gateway %s/%s",
-			      out->namespace, out->name);
+		settle_own_gateway(q, source);
 	} else if (!spec_allows(spec, q->namespace)) {
 		choose_settle(q, CHOICE_NOT_ALLOWED, source,
 			      "the gateway %s/%s does not take pods of namespace %s: its annotation "
@@ -278,6 +296,7 @@ static int parse_bool(const char *text, bool *out)
 	return -EINVAL;
 }
 
+/* What setGateway says: where pods may not choose, it may add the default gateway and never takes it away. */
 static void settle_set_gateway(struct choosing *q)
 {
 	const struct choose_policy *policy = q->in->policy;
@@ -295,6 +314,8 @@ static void settle_set_gateway(struct choosing *q)
 		     SET_GATEWAY_KEY ": %s in the pod's %s is neither yes nor no; write \"true\" or \"false\"",
 		     name_quote(text, quoted), annotation ? "annotation" : "label");
 		settle_malformed(q, source, &why);
+	} else if (text && !on && policy->set_gateway_default && !policy->pod_annotations) {
+		settle_name(q, policy->default_gateway, NULL, SOURCE_DEFAULT, "default-gateway");
 	} else if (on) {
 		settle_name(q, policy->default_gateway, NULL, source, "default-gateway");
 	} else if (text) {

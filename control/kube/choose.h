@@ -32,7 +32,7 @@ enum choice_source {
 struct choose_policy {
 	const char *default_gateway; /* NAME.NAMESPACE, for setGateway; NULL: setGateway is not looked at */
 	bool set_gateway_default;    /* what a pod without setGateway gets */
-	bool pod_annotations;        /* whether pods may choose, or opt out, by podswitch.io/gateway */
+	bool pod_annotations;        /* whether pods may choose, or opt out, by anything their author writes */
 	bool inbound;                /* of pods that neither their own nor their namespace's annotation gives it */
 	const char *cluster_domain;  /* "cluster.local" */
 };
@@ -71,6 +71,9 @@ struct choice {
  * as if it were not there. Pods in the
  * host's network namespace, pods with pod-gateway's own containers, and the gateway's own pods are left alone. *out is
  * filled whatever the input looks like.
+ *
+ * Without policy->pod_annotations, what a pod's author writes may add a gateway (setGateway) and never takes one away:
+ * neither an annotation, nor a container's name, nor labels that make it an endpoint of its gateway, which is refused.
  */
 void choose(const struct choose_input *in, struct choice *out);
 

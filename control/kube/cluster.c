@@ -56,7 +56,7 @@ struct store {
 
 struct cluster {
 	struct store stores[CLUSTER_KINDS];
-	unsigned networks_version;
+	unsigned networks_version, endpoints_version;
 	char daemonset[256]; /* its key */
 	bool saw_daemonset, uninstalled;
 	void (*changed)(void *context);
@@ -83,7 +83,7 @@ static const struct {
 	[CLUSTER_SERVICES] = {.paths = {"/api/v1/services"},
 			      .what = "services",
 			      .keep = {"metadata", "spec.ports", "spec.selector", "spec.clusterIP", "spec.clusterIPs",
-				       "spec.type"},
+				       "spec.type", "spec.externalIPs", "status.loadBalancer"},
 			      .choosing = true,
 			      .networks = true},
 	[CLUSTER_SLICES] = {.paths = {"/apis/discovery.k8s.io/v1/endpointslices",
@@ -282,6 +282,7 @@ static bool store_has_networks(const struct store *store, const char *key)
 static void store_notify(struct store *store, const char *key)
 {
 	store->cluster->networks_version += store_has_networks(store, key);
+	store->cluster->endpoints_version += store->kind == CLUSTER_SERVICES || store->kind == CLUSTER_SLICES;
 	if (store->kind == CLUSTER_DAEMONSETS)
 		note_daemonset(store->cluster);
 	store->cluster->changed(store->cluster->context);
@@ -410,6 +411,11 @@ bool cluster_watches_namespaces(const struct cluster *cluster)
 {
 	return watch_live(cluster->stores[CLUSTER_NAMESPACES].watch) ||
 	       !watch_live(cluster->stores[CLUSTER_PODS].watch);
+}
+
+bool cluster_watches_pods(const struct cluster *cluster)
+{
+	return watch_live(cluster->stores[CLUSTER_PODS].watch);
 }
 
 static const json_t *cluster_find(const struct cluster *cluster, enum cluster_kind kind, const char *namespace,
@@ -569,6 +575,26 @@ size_t cluster_count_endpoints(const struct cluster *cluster, const char *namesp
 	size_t n = 0;
 	each_slice(cluster, namespace, service, count_all, &n);
 	return n;
+}
+
+unsigned cluster_endpoints_version(const struct cluster *cluster)
+{
+	return cluster->endpoints_version;
+}
+
+void cluster_each_slice(const struct cluster *cluster,
+			void (*visit)(void *context, const json_t *slice, const char *namespace, const char *service,
+				      uint16_t port),
+			void *context)
+{
+	const char *key;
+	json_t *slice;
+	json_object_foreach(cluster->stores[CLUSTER_SLICES].objects, key, slice)
+	{
+		const json_t *metadata = json_object_get(slice, "metadata");
+		visit(context, slice, json_text(metadata, "namespace"),
+		      text_at(metadata, "labels", "kubernetes.io/service-name"), udp_port(slice));
+	}
 }
 
 /* ---- nodes ---- */

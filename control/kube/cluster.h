@@ -58,6 +58,9 @@ bool cluster_synced(const struct cluster *cluster);
  */
 bool cluster_watches_namespaces(const struct cluster *cluster);
 
+/* Whether changes of pods arrive: the API server is there. */
+bool cluster_watches_pods(const struct cluster *cluster);
+
 /* The kind of object that is not synced yet, for people; "" when all are. */
 const char *cluster_missing(const struct cluster *cluster);
 
@@ -84,6 +87,15 @@ size_t cluster_endpoints(const struct cluster *cluster, const char *namespace, c
 
 /* How many endpoints a Service has, ready or not. */
 size_t cluster_count_endpoints(const struct cluster *cluster, const char *namespace, const char *service);
+
+/* Changes whenever a Service or an EndpointSlice did. */
+unsigned cluster_endpoints_version(const struct cluster *cluster);
+
+/* Calls `visit` for each EndpointSlice of a Service; `port`: its UDP port, host order, or 0. */
+void cluster_each_slice(const struct cluster *cluster,
+			void (*visit)(void *context, const json_t *slice, const char *namespace, const char *service,
+				      uint16_t port),
+			void *context);
 
 /* The name of the node that has this address; NULL when none has. */
 const char *cluster_node_at(const struct cluster *cluster, const struct address *address);

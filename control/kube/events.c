@@ -8,17 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-#define COMPONENT "podswitch-agent"
-#define MESSAGE 1024 /* bytes that the API server takes, with a NUL */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
-/* A pod that is being created may only have a generateName, "web-7d4b9-". A name must not end in '-' or '.'. */
-static void name_of(const json_t *metadata, char out[static 254])
-{
-	const char *name = json_text(metadata, "name");
-	size_t length = (size_t)snprintf(out, 254, "%s", *name ? name : json_text(metadata, "generateName"));
-	for (length = length < 254 ? length : 253; length && strchr("-.", out[length - 1]); length--)
-		out[length - 1] = '\0';
-}
+#define COMPONENT "podswitch-agent"
+#define EVENT_PREFIX 220 /* bytes of an object's name in that of its Event; a hash of 9 and a time of 17 follow */
+#define MESSAGE 1024     /* bytes that the API server takes, with a NUL */
 
 /* What an Event is about, and who says it. */
 struct event_subject {
@@ -26,17 +21,48 @@ struct event_subject {
 	const char *component, *instance;
 };
 
+/* A name must not end in '-' or '.'. Returns the length. */
+static size_t event_trim(char *name, size_t length)
+{
+	for (; length && strchr("-.", name[length - 1]); length--)
+		name[length - 1] = '\0';
+	return length;
+}
+
+/* A pod that is being created may only have a generateName, "web-7d4b9-". */
+static void name_of(const json_t *metadata, char out[static 254])
+{
+	const char *name = json_text(metadata, "name");
+	size_t length = (size_t)snprintf(out, 254, "%s", *name ? name : json_text(metadata, "generateName"));
+	event_trim(out, length < 254 ? length : 253);
+}
+
+/*
+ * As client-go does it: NAME.TIME, unique, and sorted by time. It is a DNS subdomain of at most 253 bytes, or the API
+ * server refuses the Event: a long name is cut so that it still ends in a letter or digit, and a hash of all of it
+ * keeps it apart from others that begin alike.
+ */
+static void event_name(const struct event_subject *about, const struct timespec *clock, char out[static 254])
+{
+	unsigned long long time = (unsigned long long)clock->tv_sec * 1000000000u + (unsigned long long)clock->tv_nsec;
+	size_t whole = strlen(about->name);
+	char cut[EVENT_PREFIX + 1], hash[12] = "";
+	snprintf(cut, sizeof(cut), "%s", about->name);
+	size_t length = event_trim(cut, strlen(cut));
+	if (whole > EVENT_PREFIX)
+		snprintf(hash, sizeof(hash), "-%08x", (unsigned)XXH3_64bits(about->name, whole));
+	snprintf(out, 254, "%s%s.%llx", length ? cut : "unnamed", hash, time);
+}
+
 static json_t *event_body(const struct event_subject *about, const char *type, const char *reason, const char *message)
 {
-	char now[32], id[320];
+	char now[32], id[254];
 	struct timespec clock;
 	struct tm utc;
 	clock_gettime(CLOCK_REALTIME, &clock);
 	gmtime_r(&clock.tv_sec, &utc);
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	/* Named as client-go does it: unique, and sorted by time. A name has at most 253 bytes. */
-	snprintf(id, sizeof(id), "%.230s.%llx", about->name,
-		 (unsigned long long)clock.tv_sec * 1000000000u + (unsigned long long)clock.tv_nsec);
+	event_name(about, &clock, id);
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:i, "
 			 "s:s, s:s}",
 			 "apiVersion", "v1", "kind", "Event", "metadata", "name", id, "namespace", about->namespace,

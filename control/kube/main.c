@@ -13,6 +13,7 @@
 #include "control/kube/health.h"
 #include "control/kube/kept_networks.h"
 #include "control/kube/known_namespaces.h"
+#include "control/kube/leftovers.h"
 #include "control/kube/metrics.h"
 #include "control/kube/runtime_folders.h"
 #include "control/kube/settings.h"
@@ -20,7 +21,6 @@
 #include "tap/base/signals.h"
 
 #include <assert.h>
-#include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -248,16 +248,6 @@ static bool is_uninstalled(struct agent *agent)
 	return cluster_uninstalled(agent->cluster);
 }
 
-/* Removes what is in our directory on the node. */
-static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *walk)
-{
-	(void)stat;
-	(void)type;
-	if (walk->level > 0)
-		(void)remove(path);
-	return 0;
-}
-
 /*
  * Uninstalls. Pods that have a gateway keep their interface, which is dead, and get no other way out: they must not
  * leak. Recreate them to run them without a gateway.
@@ -281,9 +271,7 @@ static void clean_up(struct agent *agent)
 					     : "");
 	if (agent->known.path)
 		known_namespaces_remove(&agent->known);
-	char copy[PATH_MAX];
-	snprintf(copy, sizeof(copy), "%s", settings->socket);
-	(void)nftw(dirname(copy), remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	leftovers_remove(settings->socket, agent->socket);
 }
 
 int main(int argc, char **argv)

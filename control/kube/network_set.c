@@ -19,11 +19,6 @@
 static_assert(32 - NETWORK_SET_LEVELS == NETWORK_SET_LEAST4 && 128 - 4 * NETWORK_SET_LEVELS == NETWORK_SET_LEAST6,
 	      "the last level makes the shortest covers");
 
-static const struct prefix private_space[] = {{{{10}, AF_INET}, 8},          {{{172, 16}, AF_INET}, 12},
-					      {{{192, 168}, AF_INET}, 16},   {{{100, 64}, AF_INET}, 10},
-					      {{{169, 254}, AF_INET}, 16},   {{{0xfc}, AF_INET6}, 7},
-					      {{{0xfe, 0x80}, AF_INET6}, 10}};
-
 bool network_holds(const struct prefix *outer, const struct prefix *inner)
 {
 	return outer->length <= inner->length && prefix_contains(outer, &inner->address);
@@ -32,14 +27,6 @@ bool network_holds(const struct prefix *outer, const struct prefix *inner)
 bool networks_overlap(const struct prefix *a, const struct prefix *b)
 {
 	return network_holds(a, b) || network_holds(b, a);
-}
-
-bool network_is_private(const struct prefix *network)
-{
-	for (size_t i = 0; i < sizeof(private_space) / sizeof(private_space[0]); i++)
-		if (network_holds(&private_space[i], network))
-			return true;
-	return false;
 }
 
 struct prefix network_of_address(const struct address *address)

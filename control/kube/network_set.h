@@ -7,7 +7,7 @@
 #ifndef PODSWITCH_NETWORK_SET_H
 #define PODSWITCH_NETWORK_SET_H
 
-#include "tap/base/address.h"
+#include "tap/base/breadth.h"
 
 #define NETWORK_SET_LEAST4 12 /* bits; no cover is made that is shorter */
 #define NETWORK_SET_LEAST6 48
@@ -44,9 +44,6 @@ void networks_sort(struct prefix *list, size_t n);
 
 /* Whether a sorted list has exactly this network. */
 bool networks_have(const struct prefix *list, size_t n, const struct prefix *network);
-
-/* Whether all of it is for private use: RFC 1918, 100.64.0.0/10, 169.254.0.0/16, fc00::/7, fe80::/10. */
-bool network_is_private(const struct prefix *network);
 
 /* Whether `outer` has all addresses of `inner`. */
 bool network_holds(const struct prefix *outer, const struct prefix *inner);

@@ -92,6 +92,10 @@ static const char *mac_of(const struct attachment *attachment, char out[static M
 	return mac_format(&mac, out);
 }
 
+/*
+ * Of breadth.h's shares, the Service has one and the setting one; what is found of the cluster has less than two: 48
+ * ranges of a /8 or a /32, and single addresses. So podswitchd never refuses a list for its breadth.
+ */
 static json_t *keep_list(const struct podswitchd_ports *ports, const struct gateway_spec *spec)
 {
 	char text[ADDRESS_TEXT];

@@ -218,6 +218,17 @@ static enum attachment_state reconcile_unplaced(struct reconciler *reconciler, s
 	return attachment_set_state(attachment, ATTACHMENT_PENDING, text);
 }
 
+/* The list of the gateway, or of another Service that leads to it, does not name the pod's namespace. */
+static enum attachment_state reconcile_not_allowed(struct reconciler *reconciler, struct attachment *attachment,
+						   const char *text)
+{
+	struct failure why = {0};
+	reconciler_report(reconciler, attachment, true, EVENT_NOT_ALLOWED, text);
+	if (podswitchd_ports_cut_off(&reconciler->ports, attachment, &why))
+		log_line(LOG_ERROR, "%s: cannot be cut off: %s", attachment->port, why.text);
+	return attachment_set_state(attachment, ATTACHMENT_REFUSED, text);
+}
+
 static enum attachment_state reconcile_gateway(struct reconciler *reconciler, struct attachment *attachment,
 					       const struct choice *choice)
 {
@@ -228,7 +239,12 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 		reconciler_report(reconciler, attachment, true, EVENT_OVERLAPS, text);
 		return attachment_set_state(attachment, ATTACHMENT_REFUSED, text);
 	}
-	size_t n = cluster_endpoints(reconciler->config.cluster, choice->namespace, choice->name, list);
+	const struct cluster *cluster = reconciler->config.cluster;
+	size_t n = cluster_endpoints(cluster, choice->namespace, choice->name, list);
+	n = guards_filter(&reconciler->guards, cluster, choice->spec, attachment->namespace, list, n, text,
+			  sizeof(text));
+	if (*text)
+		return reconcile_not_allowed(reconciler, attachment, text);
 	refresh_status(reconciler, attachment);
 	const struct cluster_endpoint *endpoint = endpoint_pick(reconciler, attachment, choice->spec, list, n);
 	char gateway[sizeof(attachment->gateway)], at[sizeof(attachment->at)];
@@ -288,13 +304,9 @@ static enum attachment_state reconcile_stay(struct reconciler *reconciler, struc
 static enum attachment_state reconcile_refusal(struct reconciler *reconciler, struct attachment *attachment,
 					       const struct choice *choice)
 {
-	struct failure why = {0};
 	switch (choice->verdict) {
 	case CHOICE_NOT_ALLOWED:
-		reconciler_report(reconciler, attachment, true, EVENT_NOT_ALLOWED, choice->reason);
-		if (podswitchd_ports_cut_off(&reconciler->ports, attachment, &why))
-			log_line(LOG_ERROR, "%s: cannot be cut off: %s", attachment->port, why.text);
-		return attachment_set_state(attachment, ATTACHMENT_REFUSED, choice->reason);
+		return reconcile_not_allowed(reconciler, attachment, choice->reason);
 	case CHOICE_MALFORMED:
 		reconciler_report(reconciler, attachment, true, EVENT_MALFORMED, choice->reason);
 		return attachment_set_state(attachment, ATTACHMENT_REFUSED, choice->reason);

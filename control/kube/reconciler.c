@@ -56,6 +56,8 @@ void reconciler_close(struct reconciler *reconciler)
 	same_address_close(reconciler);
 	pod_survey_close(&reconciler->first.survey);
 	gateway_lookup_free(&reconciler->lookup);
+	guards_free(&reconciler->guards);
+	namespace_checks_close(reconciler);
 	seen_pods_free(&reconciler->seen);
 	json_decref(reconciler->told);
 	free(reconciler);

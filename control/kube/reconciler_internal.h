@@ -12,6 +12,8 @@
  *     same_address.c     a pod elsewhere with the same static address
  *     gateway_path.c     whether an endpoint forwards, as one pod of the node has found out
  *     first_interface.c  the networks that stay on pods' first interface
+ *     namespace_check.c  what the API server says of a namespace now, before a pod starts without a gateway
+ *     guard.c            whose allow list an endpoint is under, whichever Service names it
  *     attachments.c      the list, and what is asked about its entries
  */
 #ifndef PODSWITCH_RECONCILER_INTERNAL_H
@@ -19,6 +21,7 @@
 
 #include "control/kube/attachment.h"
 #include "control/kube/gateway_lookup.h"
+#include "control/kube/guard.h"
 #include "control/kube/pod_survey.h"
 #include "control/kube/podswitchd_ports.h"
 #include "control/kube/reconciler.h"
@@ -67,6 +70,8 @@ struct reconciler {
 	struct gateway_path *paths;
 	json_t *told; /* UID of a pod and topic -> what its owner was told last */
 	struct gateway_lookup lookup;
+	struct guards guards;
+	struct namespace_check *checks;
 	char removed[RECONCILER_REMOVED][NAMES_SIZE];
 	unsigned next_removed;
 	struct unfound {
@@ -122,6 +127,10 @@ void reconciler_forget_told(struct reconciler *reconciler);
 void reconciler_choose(struct reconciler *reconciler, const json_t *pod, const char *namespace, const char *configured,
 		       struct choice *out);
 
+/* The same with a namespace (a v1 Namespace) as it is given. */
+void reconciler_choose_in(struct reconciler *reconciler, const json_t *pod, const json_t *namespace,
+			  const char *configured, struct choice *out);
+
 /* The pod that the attachment is of, and not an earlier or later one of its name; NULL: it is not known. */
 const json_t *attachment_pod(const struct reconciler *reconciler, const struct attachment *attachment);
 
@@ -140,6 +149,15 @@ void pod_hostname(const json_t *pod, char out[static 64]);
 /* Looks, once, for a pod of another node that has the attachment's static address; tells people. */
 void same_address_ask(struct reconciler *reconciler, const struct attachment *attachment);
 void same_address_close(struct reconciler *reconciler);
+
+/* namespace_check.c */
+
+/*
+ * Whether the attachment's pod, which has no gateway by what the cluster's streams have said, has none by what the API
+ * server says now, either. False: not known yet, or it has one; ask again.
+ */
+bool namespace_check_none(struct reconciler *reconciler, const struct attachment *attachment);
+void namespace_checks_close(struct reconciler *reconciler);
 
 /* first_interface.c */
 

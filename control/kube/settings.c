@@ -3,6 +3,7 @@
 #include "control/kube/settings.h"
 #include "control/base/option.h"
 #include "control/cni/request.h"
+#include "tap/base/breadth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,11 @@ static int parse_keep(const char *label, const char *text, void *into, struct fa
 {
 	struct settings *settings = into;
 	int error = text ? option_parse_network(label, text, &settings->keep[settings->n_keep], why) : 0;
+	if (text && !error && breadth_exceeds(settings->keep, settings->n_keep + 1, 1))
+		error = fail(why, -EINVAL, label,
+			     "%s: '%.64s' is too much: more than an eighth of IPv4, or than a /12 of IPv6, would go "
+			     "around all gateways; give smaller networks",
+			     label, text);
 	if (!error)
 		settings->n_keep = text ? settings->n_keep + 1 : 0;
 	return error;

@@ -2,6 +2,7 @@
 /* spec.c - what a gateway's Service says about its VXLAN network */
 #include "control/kube/spec.h"
 
+#include "tap/base/breadth.h"
 #include "tap/base/text.h"
 
 #include <stdio.h>
@@ -227,7 +228,12 @@ static int add_not_routed(const char *key, const char *word, struct gateway_spec
 				   "podswitch.io/gateway: none");
 	if (spec->n_not_routed == SPEC_MAX_NOT_ROUTED)
 		return spec_refuse(why, key, word, "is one network too many; write 32 at most, larger ones instead");
-	spec->not_routed[spec->n_not_routed++] = prefix_network(&network);
+	spec->not_routed[spec->n_not_routed] = prefix_network(&network);
+	if (breadth_exceeds(spec->not_routed, spec->n_not_routed + 1, 1))
+		return spec_refuse(why, key, word,
+				   "is too much: more than an eighth of IPv4, or than a /12 of IPv6, would go around "
+				   "the gateway; write smaller networks");
+	spec->n_not_routed++;
 	return 0;
 }
 
@@ -247,6 +253,7 @@ static int spec_parse_allow(const char *key, const char *text, struct gateway_sp
 	char word[WORD];
 	bool all = false;
 
+	spec->allow_given = true;
 	while (spec_next_word(&rest, word)) {
 		if (!strcmp(word, "*"))
 			all = true;
@@ -395,7 +402,7 @@ bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b)
 
 	for (size_t i = 0; same && i < a->n_not_routed; i++)
 		same = prefix_equal(&a->not_routed[i], &b->not_routed[i]);
-	if (!same || !a->allow != !b->allow || !a->selector != !b->selector)
+	if (!same || a->allow_given != b->allow_given || !a->allow != !b->allow || !a->selector != !b->selector)
 		return false;
 	return (!a->allow || !strcmp(a->allow, b->allow)) && (!a->selector || json_equal(a->selector, b->selector));
 }

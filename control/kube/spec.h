@@ -44,6 +44,7 @@ struct gateway_spec {
 	unsigned probe_interval;                       /* ms; 0: the agent's setting */
 	struct prefix not_routed[SPEC_MAX_NOT_ROUTED]; /* no host bits */
 	size_t n_not_routed;
+	bool allow_given; /* by the annotation, be it "*" */
 	char *allow;      /* namespaces whose pods may use it besides its own, blanks between; NULL: every one */
 	json_t *selector; /* of the gateway's own pods, labels and their values; NULL: none */
 };

@@ -284,7 +284,7 @@ static int set_limits(struct transfer *transfer, const struct transfer_request *
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_PIPEWAIT, 1L); /* requests that start together share one connection */
 	SET(CURLOPT_OPENSOCKETFUNCTION, transport_open_socket);
-	SET(CURLOPT_FRESH_CONNECT, transfer->transport->failures ? 1L : 0L);
+	SET(CURLOPT_FRESH_CONNECT, transfer->transport->failures || request->fresh ? 1L : 0L);
 	if (request->idle_seconds) {
 		SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
 		SET(CURLOPT_LOW_SPEED_TIME, (long)request->idle_seconds);
@@ -364,6 +364,12 @@ void transfer_stop(struct transfer *transfer)
 {
 	transfer_detach(transfer);
 	buffer_free(&transfer->in);
+}
+
+void transfer_give_up(struct transfer *transfer, const char *text)
+{
+	transport_failed(transfer->transport, text);
+	transfer_stop(transfer);
 }
 
 /* ---- one transfer: its end ---- */

@@ -60,6 +60,7 @@ struct transfer_request {
 	const char *content_type;
 	unsigned timeout_ms;   /* of the whole */
 	unsigned idle_seconds; /* without a byte; 0: not watched */
+	bool fresh;            /* over a connection of its own, as those that are there may lead nowhere */
 };
 
 /* 0 or -EINVAL ("server"), -ENOMEM, and what credentials_open returns. Strings are copied. */
@@ -87,5 +88,8 @@ long transfer_status(const struct transfer *transfer);
 
 /* Ends it without calling `done`, and drops what it received. Between libcurl's calls only. */
 void transfer_stop(struct transfer *transfer);
+
+/* The same when the server has not even begun to answer, which counts as a failure to reach it. */
+void transfer_give_up(struct transfer *transfer, const char *text);
 
 #endif

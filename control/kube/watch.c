@@ -19,6 +19,12 @@
  *             and delivered when the last one is there; the stream begins at the version of the first page.
  *   stream    From `version`, which each event and each bookmark advances. It is never taken from the items of a list.
  *
+ *   silence   A proxy whose backend has died keeps its side of the connection, and a stream then says nothing for ever.
+ *             Servers send a bookmark about once a minute. Without a word for WATCH_IDLE_MS a stream is opened anew at
+ *             the last version, which costs a server that is well next to nothing: over the same connection, without a
+ *             list, at a random time. One that is not accepted within WATCH_ACCEPT_MS has found the connection dead:
+ *             the next one gets a connection of its own.
+ *
  * What follows a failure is decided in failed_status(), with client-go's rules: no answer: retry the same; 410, or an
  * ERROR event with that code: list again; 429: rest as long as the server says; a stream that ends as it should
  * continues at once, one that ends within SHORT_STREAM_MS backs off.
@@ -70,7 +76,7 @@ struct watch {
 	char *paths[2], *selectors, *what;
 	struct watch_callbacks callbacks;
 	void *context;
-	unsigned max_objects, stream_seconds;
+	unsigned max_objects, stream_seconds, idle_ms, accept_ms;
 	size_t max_line;
 
 	enum watch_phase phase;
@@ -87,6 +93,10 @@ struct watch {
 
 	struct event_reader reader;
 	uint64_t accepted;        /* ms; when the server accepted the stream; 0: not yet */
+	uint64_t patience;        /* ms without an event until it is made anew */
+	uint64_t heard;           /* ms; when the last event came, or the stream was accepted */
+	bool lasting;             /* for SHORT_STREAM_MS: all is well */
+	bool unheard;             /* the last one was not accepted: the next needs a connection of its own */
 	uint64_t stream_events;   /* of this stream, bookmarks included */
 	unsigned short_streams;   /* in a row */
 	unsigned stream_failures; /* in a row: answers other than 200 */
@@ -423,7 +433,7 @@ static bool stream_event(struct watch *watch, const struct event *event)
 	}
 	watch->stream_events++;
 	watch->stream_failures = 0;
-	watch->counters.last_news_ms = clock_ms();
+	watch->heard = watch->counters.last_news_ms = clock_ms();
 	deliver_event(watch, event);
 	return !watch->stopped;
 }
@@ -454,18 +464,46 @@ static void stream_lasts(struct watch *watch)
 	log_recovery(watch);
 }
 
+/* A connection that leads nowhere, most likely: the server says nothing at all. */
+static void stream_is_unheard(struct watch *watch)
+{
+	watch->counters.errors++;
+	watch->unheard = true;
+	transfer_give_up(&watch->transfer, "a watch is not accepted");
+	watch_back_off(watch);
+}
+
+static void stream_is_silent(struct watch *watch)
+{
+	log_line(LOG_DEBUG, "nothing is heard of %s, not even a bookmark: asking again", watch->what);
+	watch->counters.silent++;
+	watch_rest(watch, 0);
+}
+
+static void stream_accepted(struct watch *watch, uint64_t now)
+{
+	watch->accepted = watch->heard = now;
+	watch->unheard = false;
+	watch->task.due = now + SHORT_STREAM_MS;
+}
+
 static void stream_turn(struct watch *watch, uint64_t now)
 {
-	if (transfer_status(&watch->transfer) != 200)
+	long status = transfer_status(&watch->transfer);
+	if (!status && now >= watch->task.due)
+		stream_is_unheard(watch);
+	if (status != 200)
 		return;
-	if (!watch->accepted) {
-		watch->accepted = now;
-		watch->task.due = now + SHORT_STREAM_MS;
-	}
+	if (!watch->accepted)
+		stream_accepted(watch, now);
 	if (!deliver_events(watch) || now < watch->task.due)
 		return;
-	watch->task.due = KUBE_NEVER;
-	stream_lasts(watch);
+	if (!watch->lasting)
+		stream_lasts(watch);
+	watch->lasting = true;
+	watch->task.due = watch->heard + watch->patience;
+	if (now >= watch->task.due)
+		stream_is_silent(watch);
 }
 
 /* The server had accepted it; the reason of its end does not matter. */
@@ -623,6 +661,9 @@ static void watch_prepare(struct watch *watch)
 		return;
 	watch->reader = (struct event_reader){.max_line = watch->max_line};
 	watch->accepted = watch->stream_events = 0;
+	watch->lasting = false;
+	watch->patience = watch->idle_ms + kube_random(watch->kube, watch->idle_ms / 4 + 1);
+	watch->task.due = clock_ms() + watch->accept_ms;
 	watch->counters.restarts += watch->streamed;
 	watch->streamed = true;
 }
@@ -638,6 +679,7 @@ static void watch_begin(struct watch *watch)
 		struct transfer_request request = {.method = "GET", .path = buffer_bytes(&path)};
 		request.timeout_ms = watch->need_list ? LIST_TIMEOUT_MS : (seconds + WATCH_GRACE_SECONDS) * 1000;
 		request.idle_seconds = watch->need_list ? LIST_IDLE_SECONDS : 0;
+		request.fresh = !watch->need_list && watch->unheard;
 		error = transfer_start(&watch->kube->transport, &watch->transfer, &request, clock_ms());
 	}
 	buffer_free(&path);
@@ -713,6 +755,8 @@ int watch_start(struct kube *kube, const struct watch_config *config, struct wat
 	watch->max_objects = config->max_objects ? config->max_objects : WATCH_MAX_OBJECTS;
 	watch->max_line = config->max_line ? config->max_line : WATCH_MAX_LINE;
 	watch->stream_seconds = config->stream_seconds;
+	watch->idle_ms = config->idle_ms ? config->idle_ms : WATCH_IDLE_MS;
+	watch->accept_ms = config->accept_ms ? config->accept_ms : WATCH_ACCEPT_MS;
 	watch->optional = config->optional;
 	watch->need_list = true;
 	watch->transfer.done = transfer_ended;

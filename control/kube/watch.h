@@ -19,6 +19,8 @@
 #define WATCH_PAGE 500              /* objects per page, where the server pages at all */
 #define WATCH_MIN_SECONDS 300       /* each stream is asked to end after a random time between these two */
 #define WATCH_MAX_SECONDS 600
+#define WATCH_IDLE_MS 80000   /* a stream without a word for so long, and up to a quarter more, is made anew */
+#define WATCH_ACCEPT_MS 20000 /* the server has this long to accept a stream; it may have to queue it */
 #define WATCH_OPTIONAL_MS                                                                                              \
 	300000                 /* an optional collection that was refused is asked for again after this, or twice it */
 #define WATCH_GRACE_SECONDS 30 /* after which we end a stream that should have ended */
@@ -55,6 +57,7 @@ struct watch_config {
 	unsigned max_objects;
 	size_t max_line;
 	unsigned stream_seconds; /* timeoutSeconds of each stream */
+	unsigned idle_ms, accept_ms;
 };
 
 /* Copies the strings. The next kube_turn() requests the first list. 0, -EINVAL ("paths"), or -ENOMEM. */
@@ -78,6 +81,7 @@ struct watch_counters {
 	uint64_t bookmarks;    /* received */
 	uint64_t errors;       /* failed tries, of any kind */
 	uint64_t restarts;     /* streams opened after the first */
+	uint64_t silent;       /* of these, after one that was given up as nothing had come for WATCH_IDLE_MS */
 	uint64_t last_news_ms; /* CLOCK_MONOTONIC of the last list, change or bookmark; 0: none yet */
 	unsigned objects;      /* in the last complete list */
 };

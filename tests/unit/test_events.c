@@ -89,6 +89,56 @@ static void long_name(void **state)
 	json_decref(pod);
 }
 
+/* RFC 1123, as the API server checks it: labels of small letters and digits, with '-' inside, dots between. */
+static bool is_subdomain(const char *name)
+{
+	const char *ends = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (const char *c = name; *c; c++) {
+		bool first = c == name || c[-1] == '.', last = !c[1] || c[1] == '.';
+		if (*c == '.' ? first : !strchr(ends, *c) && (*c != '-' || first || last))
+			return false;
+	}
+	return *name && name[strlen(name) - 1] != '.' && strlen(name) <= 253;
+}
+
+static void name_for(const char *pod, char out[static 254])
+{
+	json_t *object = json_pack("{s:{s:s, s:s}}", "metadata", "namespace", "media", "name", pod);
+
+	events_send(NULL, "n1", object, true, EVENT_LOST, "x");
+	snprintf(out, 254, "%s", at("metadata", "name"));
+	assert_string_equal(at("involvedObject", "name"), pod);
+	json_decref(object);
+}
+
+/* Wherever a long name is cut, what is left is a name, and another pod's is another one. */
+static void names_that_are_cut(void **state)
+{
+	static const char *const breaks[] = {"-", ".", "--", "-a-", "a.b-c.d-"};
+	char pod[254], name[254], other[254];
+
+	(void)state;
+	for (size_t at_byte = 200; at_byte < 250; at_byte++)
+		for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]) && strlen(breaks[i]) + at_byte < 253; i++) {
+			memset(pod, 'a', 253);
+			memcpy(pod + at_byte, breaks[i], strlen(breaks[i]));
+			pod[253] = '\0';
+			name_for(pod, name);
+			if (!is_subdomain(name))
+				assert_string_equal(name, "a DNS subdomain");
+			pod[252] = 'b';
+			name_for(pod, other);
+			assert_int_not_equal(strncmp(name, other, strrchr(name, '.') - name), 0);
+		}
+	memset(pod, 'a', 253);
+	memset(pod + 100, '-', 140);
+	name_for(pod, name);
+	assert_true(is_subdomain(name));
+	name_for("tv", name);
+	assert_true(is_subdomain(name));
+}
+
 static void nonsense(void **state)
 {
 	json_t *pod = json_pack("{s:i}", "metadata", 7);
@@ -96,6 +146,7 @@ static void nonsense(void **state)
 	(void)state;
 	events_send(NULL, "n1", pod, true, EVENT_LOST, "x");
 	assert_non_null(sent);
+	assert_true(is_subdomain(at("metadata", "name")));
 	json_decref(pod);
 	/* What was cut in the middle of a character, or is none, is told all the same. */
 	pod = json_pack("{s:{s:s, s:s}}", "metadata", "namespace", "media", "name", "tv");
@@ -111,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(all_of_it, tear_down),
 		cmocka_unit_test_teardown(long_name, tear_down),
+		cmocka_unit_test_teardown(names_that_are_cut, tear_down),
 		cmocka_unit_test_teardown(nonsense, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

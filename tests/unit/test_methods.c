@@ -375,6 +375,11 @@ static void test_port_refused(void **state)
 		{"'netns':'n','exclusive':'yes'", "exclusive", "exclusive: "},
 		{"'netns':'n','exclusive':true,'keep':'0.0.0.0/0'", "keep", "not a network"},
 		{"'netns':'n','exclusive':true,'keep':'10.0.0.0'", "keep", "ADDRESS/LENGTH"},
+		{"'netns':'n','exclusive':true,'keep':['0.0.0.0/1','128.0.0.0/1']", "keep",
+		 "keep: '128.0.0.0/1' is too much"},
+		{"'netns':'n','exclusive':true,'keep':['0.0.0.0/2','64.0.0.0/2','128.0.0.0/2','192.0.0.0/2']", "keep",
+		 "more than half of IPv4"},
+		{"'netns':'n','exclusive':true,'keep':['::/1','8000::/1']", "keep", "or than four /12 of IPv6"},
 		{"'netns':'n','mtu':100", "mtu", "give 576 to 65000, or 0"},
 		{"'netns':'n','default-via':'10.0.0.1'", "default-via", "no such key"},
 		{"'ifname':'vx1'", "netns", "missing"},
@@ -578,6 +583,39 @@ static void test_restart_with_damage(void **state)
 	expect(f, "port.show", "{'name':'p'}", "state", "'up'");
 }
 
+/* Somebody else has the UDP port when podswitchd starts: the gateway is not lost, and its port and entry wait for it.
+ */
+static void test_restart_with_a_shortage(void **state)
+{
+	struct fixture *f = *state;
+
+	ok(f, "gateway.add", "{'name':'a','vni':1,'remote':'10.0.0.1'}");
+	ok(f, "port.add", "{'name':'p','gateway':'a','netns':'n'}");
+	ok(f, "fdb.add", "{'gateway':'a','mac':'02:00:00:00:00:01','remote':'10.0.0.1'}");
+	ok(f, "gateway.add", "{'name':'b','vni':1}");
+	fake_refuse = -EADDRINUSE; /* once: the first one, a */
+	restart(f);
+	assert_true(kept(f, "gateways/a.json"));
+	assert_true(kept(f, "fdb/a,02:00:00:00:00:01.json"));
+	expect(f, "gateway.list", NULL, "0.name", "'b'");
+	refused(f, "port.show", "{'name':'p'}", JSONRPC_NOT_FOUND, "name", "p");
+	methods_retry(&f->methods);
+	expect(f, "gateway.show", "{'name':'a'}", "vni", "1");
+	expect(f, "port.show", "{'name':'p'}", "state", "'up'");
+	expect(f, "fdb.list", NULL, "0.kind", "'static'");
+	/* What waits can be removed. */
+	fake_refuse = -EMFILE;
+	restart(f);
+	ok(f, "port.remove", "{'name':'p'}");
+	ok(f, "fdb.remove", "{'gateway':'a','mac':'02:00:00:00:00:01'}");
+	ok(f, "gateway.remove", "{'name':'a'}");
+	assert_false(kept(f, "ports/p.json") || kept(f, "fdb/a,02:00:00:00:00:01.json"));
+	assert_false(kept(f, "gateways/a.json"));
+	refused(f, "gateway.remove", "{'name':'a'}", JSONRPC_NOT_FOUND, "name", "a");
+	methods_retry(&f->methods);
+	refused(f, "gateway.show", "{'name':'a'}", JSONRPC_NOT_FOUND, "name", "a");
+}
+
 static void test_detached_port_stays(void **state)
 {
 	struct fixture *f = *state;
@@ -632,6 +670,7 @@ int main(void)
 		TEST(test_events),
 		TEST(test_restart),
 		TEST(test_restart_with_damage),
+		TEST(test_restart_with_a_shortage),
 		TEST(test_detached_port_stays),
 		TEST(test_state_not_written),
 	};

@@ -11,6 +11,7 @@
 #include "control/kube/attachments.c"
 #include "control/kube/first_interface.c"
 #include "control/kube/gateway_path.c"
+#include "control/kube/namespace_check.c"
 #include "control/kube/reconcile.c"
 #include "control/kube/reconciler.c"
 #include "control/kube/retire.c"
@@ -497,6 +498,32 @@ static void not_allowed(void **state)
 	assert_int_equal(counters.refused, 1);
 }
 
+/* By a Service of its own namespace, with an EndpointSlice made by hand: the list of the gateway's Service holds. */
+static void not_allowed_by_another_service(void **state)
+{
+	struct fixture *f = *state;
+
+	put_pod("games", "quake", UID, "'podswitch.io/gateway':'mine'");
+	watch_say("services", "{'metadata':{'namespace':'games','name':'mine'},'spec':{'clusterIP':'None'}}");
+	watch_say("endpointslices",
+		  "{'metadata':{'namespace':'games','name':'mine-1','labels':{'kubernetes.io/service-name':'mine'}},"
+		  "'endpoints':[{'addresses':['10.244.2.7']}],'ports':[{'protocol':'UDP','port':8472}]}");
+	turn(f, 1);
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "ready");
+	told[0] = '\0';
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office'");
+	turn(f, 1);
+	assert_string_equal(place_of(f, "games.quake@c1c1c1c1c1c1"), "none");
+	assert_string_equal(told, "GatewayNotAllowed quake|");
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "refused");
+	assert_string_equal(f->why.text,
+			    "the endpoint 10.244.2.7 of games/mine belongs to the gateway media/vpn, which does not "
+			    "take pods of namespace games: name it in that Service's podswitch.io/allow-namespaces");
+	put_service("vpn", "'podswitch.io/allow-namespaces':'office games'");
+	turn(f, 1);
+	assert_string_equal(call_agent(f, "attachment.add", question(C1, "games", "quake")), "ready");
+}
+
 static void malformed(void **state)
 {
 	struct fixture *f = *state;
@@ -698,6 +725,114 @@ static void namespaces_are_not_heard(void **state)
 	assert_string_equal(add(f, C1, "tv"), "ready");
 	/* With the API server away altogether nothing is newer, and life goes on. */
 	put_pod("games", "quake", UID "2", "");
+	watch_of("namespaces")->live = watch_of(PODS)->live = false;
+	assert_string_equal(call_agent(f, "attachment.add", question(C2, "games", "quake")), "none");
+}
+
+static void read_namespace(long status, const char *annotations)
+{
+	char text[256];
+
+	assert_non_null(surveyed.done);
+	snprintf(text, sizeof(text), "{'metadata':{'name':'media','annotations':{%s}}}", annotations);
+	json_t *answer = status == 200 ? json_of(text) : NULL;
+	struct kube_request request = surveyed;
+	surveyed = (struct kube_request){0};
+	request.done(request.context, status, answer, "");
+	json_decref(answer);
+}
+
+static void open_with_kube(struct fixture *f)
+{
+	f->config.kube = (struct kube *)f;
+	close_agent(f);
+	open_agent(f);
+	turn(f, 1);
+	surveyed = (struct kube_request){0};
+}
+
+/* The annotation is older than the pod, and comes later: the namespaces' stream trails, and is up. */
+static void namespaces_trail(void **state)
+{
+	struct fixture *f = *state;
+
+	open_with_kube(f);
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(surveyed_path, "/api/v1/namespaces/media");
+	assert_string_equal(add(f, C1, "tv"), "pending"); /* asked once */
+	read_namespace(200, ASKS_VPN);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_false(json_is_true(json_object_get(f->result, "unknown"))); /* what the plugin has on disk is older */
+	assert_null(surveyed.done);
+	put_namespace("media", ASKS_VPN);
+	assert_string_equal(add(f, C1, "tv"), "ready");
+}
+
+/* It was annotated, and is not any more when the stream has said neither. */
+static void annotation_comes_and_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	open_with_kube(f);
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	read_namespace(200, ASKS_VPN);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	turn(f, CHECK_AGAIN);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	read_namespace(200, "");
+	assert_string_equal(add(f, C1, "tv"), "none");
+}
+
+/* An answer serves all pods that were there when it was asked for, and none that comes later. */
+static void answer_serves_earlier_pods(void **state)
+{
+	struct fixture *f = *state;
+
+	open_with_kube(f);
+	put_pod("media", "tv", UID, "");
+	put_pod("media", "radio", UID "2", "");
+	put_pod("media", "own", UID "3", "'podswitch.io/gateway':'none'");
+	turn(f, 1);
+	assert_string_equal(add(f, "c3c3c3c3c3c3", "own"), "none"); /* whatever its namespace says */
+	assert_null(surveyed.done);
+	assert_string_equal(add(f, C1, "tv"), "pending");
+	assert_string_equal(add(f, C2, "radio"), "pending");
+	read_namespace(200, "");
+	assert_string_equal(add(f, C1, "tv"), "none");
+	assert_string_equal(add(f, C2, "radio"), "none");
+	put_pod("media", "late", UID "4", "");
+	turn(f, 1);
+	assert_string_equal(add(f, "c4c4c4c4c4c4", "late"), "pending");
+	assert_non_null(surveyed.done);
+	read_namespace(404, "");
+	assert_string_equal(add(f, "c4c4c4c4c4c4", "late"), "none");
+	turn(f, CHECK_LIFE);
+	turn(f, 1);
+	put_pod("media", "later", UID "5", "");
+	assert_string_equal(add(f, "c5c5c5c5c5c5", "later"), "pending");
+}
+
+/* A server that does not answer this question while it sends pods is waited for, and not for ever. */
+static void namespace_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+
+	open_with_kube(f);
+	put_pod("media", "tv", UID, "");
+	turn(f, 1);
+	for (unsigned waited = 0; waited < CHECK_PATIENCE; waited += 1000) {
+		assert_string_equal(add(f, C1, "tv"), "pending");
+		read_namespace(waited % 2000 ? -ETIMEDOUT : 500, "");
+		turn(f, 1000);
+	}
+	assert_string_equal(add(f, C1, "tv"), "none");
+	/* When the server is away altogether, nobody waits. */
+	put_pod("games", "quake", UID "2", "");
+	turn(f, 1);
 	watch_of("namespaces")->live = watch_of(PODS)->live = false;
 	assert_string_equal(call_agent(f, "attachment.add", question(C2, "games", "quake")), "none");
 }
@@ -2274,6 +2409,7 @@ int main(void)
 		TEST(unknown_gateway_appears),
 		TEST(malformed_service_waits),
 		TEST(not_allowed),
+		TEST(not_allowed_by_another_service),
 		TEST(malformed),
 		TEST(silent_gateway),
 		TEST(silent_endpoint_is_left),
@@ -2284,6 +2420,10 @@ int main(void)
 		TEST(static_pod),
 		TEST(namespace_decides),
 		TEST(namespaces_are_not_heard),
+		TEST(namespaces_trail),
+		TEST(annotation_comes_and_goes),
+		TEST(answer_serves_earlier_pods),
+		TEST(namespace_cannot_be_read),
 		TEST(keeps_as_many_networks_as_fit),
 		TEST(networks_come_and_go),
 		TEST(pods_in_a_block),

@@ -61,6 +61,8 @@ static void put(struct fixture *f, enum state_kind kind, const char *name)
 	json_decref(params);
 }
 
+static int transient; /* why what is called "busy..." fails; 0: it does not */
+
 /* Writes down what is loaded; refuses what is called "refused". */
 static int note(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why)
 {
@@ -68,6 +70,8 @@ static int note(void *context, enum state_kind kind, const char *name, json_t *p
 
 	if (!strcmp(name, "refused"))
 		return fail(why, -EINVAL, "name", "name: is refused");
+	if (!strncmp(name, "busy", 4) && transient)
+		return fail(why, transient, "remote", "remote: not now");
 	assert_string_equal(json_string_value(json_object_get(params, "name")), name);
 	sprintf(notes + strlen(notes), "%d%s ", kind, name);
 	return 0;
@@ -175,6 +179,99 @@ static void test_damaged(void **state)
 	assert_false(exists(f, "ports/.half.tmp"));
 	assert_true(exists(f, "ports/other"));
 	expect_load(f, "1good ", 1);
+}
+
+static void expect_retry(struct fixture *f, const char *expected, unsigned count)
+{
+	char notes[1024] = "";
+
+	assert_int_equal(state_retry(f->state, note, notes), count);
+	assert_string_equal(notes, expected);
+}
+
+/* A shortage costs nothing: what could not be restored stays, and is, later. */
+static void test_shortage(void **state)
+{
+	static const int reasons[] = {-EADDRINUSE, -EMFILE, -ENFILE, -ENOMEM,        -ENOSPC, -ENOBUFS,
+				      -EBUSY,      -EPERM,  -EAGAIN, -EADDRNOTAVAIL, -ENODEV, -EEXIST};
+	struct fixture *f = *state;
+
+	put(f, STATE_GATEWAY, "busy");
+	put(f, STATE_GATEWAY, "good");
+	put(f, STATE_PORT, "busy-1");
+	put(f, STATE_PORT, "refused");
+	put(f, STATE_FDB, "busy,x");
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		transient = reasons[i];
+		expect_load(f, "0good ", 1);
+		assert_true(exists(f, "gateways/busy.json") && exists(f, "ports/busy-1.json"));
+		assert_true(state_waits(f->state, STATE_PORT, "busy-1"));
+		expect_retry(f, "", 0);
+		transient = 0;
+		expect_retry(f, "0busy 1busy-1 2busy,x ", 3);
+		assert_false(state_waits(f->state, STATE_PORT, "busy-1"));
+		expect_retry(f, "", 0);
+	}
+	assert_true(exists(f, "ports/refused.json.bad"));
+	assert_false(exists(f, "gateways/busy.json.bad"));
+}
+
+/* What waits goes for good when it is removed, and is not brought back over what was written since. */
+static void test_waiting_is_changed(void **state)
+{
+	struct fixture *f = *state;
+	struct failure why = {0};
+
+	put(f, STATE_PORT, "busy-1");
+	put(f, STATE_PORT, "busy-2");
+	put(f, STATE_FDB, "busy,x");
+	transient = -ENOMEM;
+	expect_load(f, "", 0);
+	assert_int_equal(state_prune(f->state, STATE_FDB, keep_a, NULL, &why), 0);
+	assert_int_equal(state_remove(f->state, STATE_PORT, "busy-1", &why), 0);
+	put(f, STATE_PORT, "busy-2");
+	transient = 0;
+	expect_retry(f, "2busy,x ", 1);
+	expect_load(f, "1busy-2 2busy,x ", 2);
+}
+
+/* What is missing may be waiting itself; else it is missing for good. */
+static void test_missing(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, STATE_GATEWAY, "good");
+	put(f, STATE_FDB, "busy,x");
+	assert_int_equal(mkdirat(f->state->directory, "ports", 0700), 0);
+	transient = -ENOMEM;
+	put(f, STATE_GATEWAY, "busy");
+	expect_load(f, "0good ", 1);
+	assert_true(exists(f, "fdb/busy,x.json"));
+	assert_int_equal(state_remove(f->state, STATE_GATEWAY, "busy", NULL), 0);
+	transient = -ENOENT;
+	expect_retry(f, "", 0);
+	assert_true(exists(f, "fdb/busy,x.json.bad"));
+	transient = 0;
+}
+
+/* Without descriptors not even the directories can be read. */
+static void test_no_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, few;
+
+	put(f, STATE_GATEWAY, "a");
+	put(f, STATE_PORT, "b");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){.rlim_cur = 0, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	char notes[64] = "";
+	unsigned loaded = state_load(f->state, note, notes);
+	unsigned again = state_retry(f->state, note, notes);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(loaded + again, 0);
+	expect_retry(f, "0a 1b ", 2);
+	expect_retry(f, "", 0);
 }
 
 static void expect_no_put(struct fixture *f, int error)
@@ -387,6 +484,8 @@ int main(void)
 		TEST(test_put_load_remove), TEST(test_order),
 		TEST(test_prune),           TEST(test_longest_name),
 		TEST(test_damaged),         TEST(test_write_failures),
+		TEST(test_shortage),        TEST(test_waiting_is_changed),
+		TEST(test_missing),         TEST(test_no_descriptors),
 		TEST(test_read_only),       TEST(test_second_is_refused),
 		TEST(test_bad_directories), TEST(test_config),
 		TEST(test_config_refused),  TEST(test_config_file),

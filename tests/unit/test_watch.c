@@ -452,6 +452,74 @@ static void test_silent_stream_is_given_up(void **state)
 	assert_int_equal(counters().lists, 1);
 }
 
+/* As behind a proxy whose backend has died: the connection is there, and nothing comes. */
+static void test_unheard_of_stream_is_made_anew(void **state)
+{
+	struct fake *fake = *state;
+	struct watch_config config = config_of(PODS, NULL);
+
+	config.idle_ms = 1500; /* longer than SHORT_STREAM_MS */
+	start(fake, &config);
+	answer_list(fake, PODS, LIST("100", ""));
+	struct fake_conn *conn = open_stream(fake, "&resourceVersion=100 ");
+	fake_chunk(fake, conn, BOOKMARK("104"));
+	uint64_t began = clock_ms();
+	conn = open_stream(fake, "&resourceVersion=104 ");
+	assert_in_range(clock_ms() - began, 1400, 1000000);
+	fake_chunk(fake, conn, EVENT("ADDED", "a", "105"));
+	told(fake, "=+a");
+	assert_int_equal(counters().lists, 1);
+	assert_int_equal(counters().silent, 1);
+	assert_int_equal(counters().errors, 0);
+	assert_int_equal(logged_lines(), logged("not even a bookmark"));
+}
+
+/* Bookmarks are enough: a quiet collection keeps its stream. */
+static void test_bookmarks_keep_a_stream(void **state)
+{
+	struct fake *fake = *state;
+	struct watch_config config = config_of(PODS, NULL);
+
+	config.idle_ms = FAKE_PATIENCE_MS;
+	start(fake, &config);
+	answer_list(fake, PODS, LIST("100", ""));
+	struct fake_conn *conn = open_stream(fake, "&resourceVersion=100 ");
+	fake_until(fake, watch->lasting);
+	for (unsigned i = 1; i <= 3; i++) {
+		watch->heard -= 2 * FAKE_PATIENCE_MS; /* time passes, and just before it is noticed: */
+		fake_chunk(fake, conn, BOOKMARK("104"));
+		fake_until(fake, counters().bookmarks == i);
+		watch->task.due = 0;
+		fake_until(fake, watch->task.due);
+	}
+	assert_int_equal(counters().silent, 0);
+	watch->heard -= 2 * FAKE_PATIENCE_MS;
+	watch->task.due = 0;
+	resumes_from(fake, "104");
+	assert_int_equal(counters().silent, 1);
+}
+
+/* The new stream is not even accepted: another connection, and no list. */
+static void test_stream_that_is_not_accepted(void **state)
+{
+	struct fake *fake = *state;
+	struct watch_config config = config_of(PODS, NULL);
+
+	config.accept_ms = 300;
+	start(fake, &config);
+	answer_list(fake, PODS, LIST("100", ""));
+	assert_non_null(fake_asked(fake, "&resourceVersion=100 "));
+	fake_until(fake, watch->unheard);
+	assert_false(watch_live(watch));
+	assert_int_equal(fake->kube->transport.failures, 1);
+	watch->accept_ms = 10 * FAKE_PATIENCE_MS; /* however busy the machine is */
+	open_stream(fake, "&resourceVersion=100 ");
+	fake_until(fake, watch_live(watch));
+	assert_false(watch->unheard);
+	assert_int_equal(counters().errors, 1);
+	assert_int_equal(counters().lists, 1);
+}
+
 /* ---- answers that refuse ---- */
 
 static void test_busy_server(void **state)
@@ -976,6 +1044,9 @@ int main(void)
 		TEST(test_short_streams_back_off),
 		TEST(test_short_streams_with_events),
 		TEST(test_silent_stream_is_given_up),
+		TEST(test_unheard_of_stream_is_made_anew),
+		TEST(test_bookmarks_keep_a_stream),
+		TEST(test_stream_that_is_not_accepted),
 		TEST(test_busy_server),
 		TEST(test_busy_server_without_a_wish),
 		TEST(test_failing_server),
