@@ -18,6 +18,7 @@
 #define ADDRESS_KEY "podswitch.io/address"
 #define DNS_KEY "podswitch.io/dns"
 #define INBOUND_KEY "podswitch.io/inbound"
+#define OWN_ADDRESSES_KEY "podswitch.io/own-addresses"
 #define SET_GATEWAY_KEY "setGateway"
 #define ANNOTATION_WORD 512 /* bytes, with the NUL: more than a full Service name has */
 
@@ -185,6 +186,13 @@ static bool take_switches(struct choosing *q, const struct gateway_spec *spec, e
 		if (!q->out->inbound && strcmp(word, "off") != 0)
 			fail(&why, -EINVAL, INBOUND_KEY, INBOUND_KEY ": %s is neither on nor off; write one of them",
 			     name_quote(word, quoted));
+	}
+	/* Not the pod's to say: it is the others at its gateway who are protected. */
+	const char *own = annotation_of(q->in->namespace, OWN_ADDRESSES_KEY);
+	q->out->own_addresses = !spec->foreign_addresses;
+	if (!why.code && own) {
+		trim_annotation(own, word);
+		(void)spec_parse_own_addresses(OWN_ADDRESSES_KEY, word, &q->out->own_addresses, &why);
 	}
 	if (why.code)
 		settle_malformed(q, source, &why);

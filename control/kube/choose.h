@@ -62,6 +62,7 @@ struct choice {
 	struct prefix address;
 	bool gateway_names; /* what it asks at port 53 goes to the gateway: podswitch.io/dns */
 	bool inbound;       /* who connects by its first interface gets answers by it: podswitch.io/inbound */
+	bool own_addresses; /* what it sends in the name of others is dropped: podswitch.io/own-addresses */
 	char key[32];       /* what is malformed, as the user spells it; else "" */
 	char reason[256];   /* one sentence for a person, without full stop: an Event's and the CNI error's text */
 };

@@ -134,6 +134,7 @@ static json_t *port_params(const struct podswitchd_ports *ports, const struct at
 	json_object_set_new(params, "dhcp", json_boolean(!choice->has_address));
 	json_object_set_new(params, "dns", json_string(choice->gateway_names ? "gateway" : "cluster"));
 	json_object_set_new(params, "inbound", json_boolean(choice->inbound));
+	json_object_set_new(params, "own_addresses", json_boolean(choice->own_addresses));
 	json_object_set_new(
 		params, "network",
 		json_string(choice->spec->network_given ? prefix_format(&choice->spec->network, network) : "none"));

@@ -203,6 +203,24 @@ static int parse_names(const char *key, const char *text, struct gateway_spec *s
 	return spec_parse_dns(key, text, &spec->gateway_names, why);
 }
 
+int spec_parse_own_addresses(const char *key, const char *text, bool *out, struct failure *why)
+{
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+		return spec_refuse(why, key, text,
+				   "is neither on nor off; off lets pods send in the name of other addresses");
+	*out = !strcmp(text, "on");
+	return 0;
+}
+
+static int parse_foreign(const char *key, const char *text, struct gateway_spec *spec, struct failure *why)
+{
+	bool own = true;
+	int code = spec_parse_own_addresses(key, text, &own, why);
+
+	spec->foreign_addresses = !own;
+	return code;
+}
+
 /* Takes the next word off the list at *text, cut if it is too long. False at the end. */
 static bool spec_next_word(const char **text, char out[static WORD])
 {
@@ -282,6 +300,7 @@ static const struct {
 	{"podswitch.io/allow-namespaces", spec_parse_allow},
 	{"podswitch.io/probe", spec_parse_probe},
 	{"podswitch.io/probe-interval", spec_parse_interval},
+	{"podswitch.io/own-addresses", parse_foreign},
 };
 
 static uint16_t port_of(const json_t *entry)
@@ -397,8 +416,9 @@ bool spec_equal(const struct gateway_spec *a, const struct gateway_spec *b)
 	bool same = !strcmp(a->namespace, b->namespace) && !strcmp(a->name, b->name) && a->vni == b->vni &&
 		    a->port == b->port && a->port_given == b->port_given && prefix_equal(&a->network, &b->network) &&
 		    a->mode == b->mode && a->mtu == b->mtu && a->underlay == b->underlay &&
-		    a->gateway_names == b->gateway_names && path_target_equal(&a->probe_target, &b->probe_target) &&
-		    a->probe_interval == b->probe_interval && a->n_not_routed == b->n_not_routed;
+		    a->gateway_names == b->gateway_names && a->foreign_addresses == b->foreign_addresses &&
+		    path_target_equal(&a->probe_target, &b->probe_target) && a->probe_interval == b->probe_interval &&
+		    a->n_not_routed == b->n_not_routed;
 
 	for (size_t i = 0; same && i < a->n_not_routed; i++)
 		same = prefix_equal(&a->not_routed[i], &b->not_routed[i]);

@@ -40,6 +40,7 @@ struct gateway_spec {
 	unsigned mtu;                                  /* bytes; 0: as the path allows */
 	enum spec_underlay underlay;                   /* SPEC_UNDERLAY_UNSET: the agent's setting */
 	bool gateway_names;                            /* podswitch.io/dns is "gateway" */
+	bool foreign_addresses;                        /* podswitch.io/own-addresses is "off" */
 	struct path_target probe_target;               /* that shows that it forwards; PATH_NONE: ARP will do */
 	unsigned probe_interval;                       /* ms; 0: the agent's setting */
 	struct prefix not_routed[SPEC_MAX_NOT_ROUTED]; /* no host bits */
@@ -75,6 +76,9 @@ bool spec_selects(const struct gateway_spec *spec, const char *namespace, const 
 
 /* Parses a value of podswitch.io/dns. -EINVAL with `key` and a text that says what to write. */
 int spec_parse_dns(const char *key, const char *text, bool *out, struct failure *why);
+
+/* The same for podswitch.io/own-addresses: on or off. */
+int spec_parse_own_addresses(const char *key, const char *text, bool *out, struct failure *why);
 
 /*
  * Parses a pod's static address, with or without "/LENGTH", for this gateway: a host of its network that is not the

@@ -25,6 +25,7 @@ static const struct {
 	{"address", ON_POD},
 	{"inbound", ON_POD | ON_NAMESPACE},
 	{"dns", ON_POD | ON_NAMESPACE | ON_SERVICE},
+	{"own-addresses", ON_NAMESPACE | ON_SERVICE},
 	{"vni", ON_SERVICE},
 	{"port", ON_SERVICE},
 	{"network", ON_SERVICE},

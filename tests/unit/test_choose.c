@@ -430,11 +430,11 @@ static void test_table(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-/* podswitch.io/dns and inbound: who says what, and what comes of it. */
+/* podswitch.io/dns, inbound and own-addresses: who says what, and what comes of it. */
 static const struct {
 	const char *pod, *namespace, *service; /* annotations */
 	bool pods_may_not, setting;
-	const char *names; /* "dns inbound", or the key that is malformed */
+	const char *names; /* "dns inbound[ foreign]", or the key that is malformed */
 } switches[] = {
 	{"", "", "", false, false, "cluster off"},
 	{"", "", "'podswitch.io/dns':'gateway'", false, false, "gateway off"},
@@ -451,6 +451,13 @@ static const struct {
 	{"'podswitch.io/inbound':'on'", "", "", true, false, "cluster off"},
 	{"", "", "", false, true, "cluster on"},
 	{"'podswitch.io/inbound':'yes'", "", "", false, false, "podswitch.io/inbound"},
+	{"'podswitch.io/own-addresses':'off'", "", "", false, false, "cluster off"},
+	{"", "'podswitch.io/own-addresses':' off '", "", false, false, "cluster off foreign"},
+	{"", "", "'podswitch.io/own-addresses':'off'", true, false, "cluster off foreign"},
+	{"", "'podswitch.io/own-addresses':'on'", "'podswitch.io/own-addresses':'off'", false, false, "cluster off"},
+	{"", "'podswitch.io/own-addresses':''", "'podswitch.io/own-addresses':'off'", false, false,
+	 "cluster off foreign"},
+	{"", "'podswitch.io/own-addresses':'none'", "", false, false, "podswitch.io/own-addresses"},
 };
 
 static const struct gateway_spec *lookup_one(const char *namespace, const char *name, const char **error, void *context)
@@ -482,8 +489,8 @@ static void test_switches(void **state)
 			 *switches[i].namespace ? "," : "", switches[i].namespace);
 		in.namespace = json_of(text);
 		choose(&in, &out);
-		snprintf(text, sizeof(text), "%s %s", out.gateway_names ? "gateway" : "cluster",
-			 out.inbound ? "on" : "off");
+		snprintf(text, sizeof(text), "%s %s%s", out.gateway_names ? "gateway" : "cluster",
+			 out.inbound ? "on" : "off", out.own_addresses ? "" : " foreign");
 		assert_string_equal(out.verdict == CHOICE_GATEWAY ? text : out.key, switches[i].names);
 		json_decref(service);
 		json_decref((json_t *)in.pod);

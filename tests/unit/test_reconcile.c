@@ -408,6 +408,7 @@ static void with_gateway(void **state)
 	assert_string_equal(fake_text(port, "hostname"), "tv");
 	assert_string_equal(fake_text(port, "dns"), "cluster");
 	assert_false(json_is_true(json_object_get(port, "inbound")));
+	assert_true(json_is_true(json_object_get(port, "own_addresses")));
 	assert_string_equal(fake_text(port, "network"), "none");
 	assert_string_equal(fake_text(port, "gateway"), VPN("10.244.2.7"));
 	assert_string_equal(fake_text(port, "mac"), fake_text(f->result, "mac"));
