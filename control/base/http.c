@@ -69,7 +69,7 @@ enum MHD_Result http_respond(struct MHD_Connection *connection, const struct htt
 }
 
 int http_open(const char *listen, const char *example, unsigned flags, const struct MHD_OptionItem *options,
-	      MHD_AccessHandlerCallback handler, void *context, struct MHD_Daemon **out, int *fd, struct failure *why)
+	      MHD_AccessHandlerCallback handler, void *context, struct MHD_Daemon **out, struct failure *why)
 {
 	struct endpoint endpoint = {0};
 	struct sockaddr_storage address;
@@ -86,6 +86,5 @@ int http_open(const char *listen, const char *example, unsigned flags, const str
 		int error = errno ? -errno : -EIO;
 		return fail(why, error, "listen", "listen: cannot serve HTTP on %.64s: %s", listen, strerror(-error));
 	}
-	*fd = MHD_get_daemon_info(*out, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	return 0;
 }

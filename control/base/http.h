@@ -41,11 +41,11 @@ struct http_answer http_page(const struct http_pages *pages, const char *path);
 enum MHD_Result http_respond(struct MHD_Connection *connection, const struct http_answer *answer);
 
 /*
- * Opens a server on `listen`, "ADDRESS:PORT" or "[ADDRESS]:PORT"; `example` is one for the text of a refusal. Its
- * epoll descriptor is in *fd. Flags for IPv6 (MHD_USE_IPv6, MHD_USE_DUAL_STACK) are dropped where the address is none.
+ * Opens a server on `listen`, "ADDRESS:PORT" or "[ADDRESS]:PORT"; `example` is one for the text of a refusal.
+ * Flags for IPv6 (MHD_USE_IPv6, MHD_USE_DUAL_STACK) are dropped where the address is none.
  * `options` end with MHD_OPTION_END. 0, or -EINVAL ("listen"), -EADDRINUSE and what else bind(2) says.
  */
 int http_open(const char *listen, const char *example, unsigned flags, const struct MHD_OptionItem *options,
-	      MHD_AccessHandlerCallback handler, void *context, struct MHD_Daemon **out, int *fd, struct failure *why);
+	      MHD_AccessHandlerCallback handler, void *context, struct MHD_Daemon **out, struct failure *why);
 
 #endif

@@ -3,6 +3,7 @@
  * health.h - the agent over HTTP: /healthz, /readyz and /metrics
  *
  * Served by the caller's own thread, between its other work, so an answer of /healthz shows that the loop turns.
+ * Clients that are silent, slow or too many do not keep others from it: http_clients.h.
  */
 #ifndef PODSWITCH_HEALTH_H
 #define PODSWITCH_HEALTH_H
@@ -10,6 +11,7 @@
 #include "tap/base/failure.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct health;
@@ -27,8 +29,14 @@ struct health_config {
 int health_open(const struct health_config *config, struct health **out, struct failure *why);
 void health_close(struct health *health);
 
-/* Poll it for reading; call health_turn() then, and after every sleep. */
+/* Poll it for reading; call health_turn() then, and after every sleep. `now` in ms. */
 int health_fd(const struct health *health);
-void health_turn(struct health *health);
+void health_turn(struct health *health, uint64_t now);
+
+struct health_counters {
+	unsigned clients;       /* connected */
+	uint64_t slow, crowded; /* connections ended for being slow, and to make room for newer ones */
+};
+void health_count(const struct health *health, struct health_counters *out);
 
 #endif

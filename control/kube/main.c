@@ -88,9 +88,12 @@ static void write_metrics(void *context, FILE *out)
 {
 	const struct agent *agent = context;
 	struct chain_counters chain;
+	struct health_counters health;
 	chain_count(agent->chain, &chain);
+	health_count(agent->health, &health);
 	metrics_write(out, agent->reconciler, agent->cluster, agent->kube, agent->podswitchd);
 	metrics_write_chain(out, &chain);
+	metrics_write_health(out, &health);
 }
 
 static int agent_open_cluster(struct agent *agent, struct failure *why)
@@ -193,7 +196,7 @@ static void agent_turn(struct agent *agent)
 	if (agent->known.path)
 		known_namespaces_turn(&agent->known, now);
 	if (agent->health)
-		health_turn(agent->health);
+		health_turn(agent->health, now);
 	if (!cluster_uninstalled(agent->cluster))
 		chain_turn(agent->chain, now);
 	if (now - agent->ticked >= 1000) {

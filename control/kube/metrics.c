@@ -137,3 +137,13 @@ void metrics_write_chain(FILE *out, const struct chain_counters *counters)
 	prometheus_counter(out, "podswitch_agent_cni_programs_total", "Times podswitch-cni's program was put back.",
 			   (long long)counters->programs);
 }
+
+void metrics_write_health(FILE *out, const struct health_counters *counters)
+{
+	prometheus_gauge(out, "podswitch_agent_http_clients", "Connections to /healthz, /readyz and /metrics.",
+			 counters->clients);
+	prometheus_head(out, "podswitch_agent_http_cut_total", "counter",
+			"Connections ended for being slow, or to make room for newer ones.");
+	prometheus_labelled(out, "podswitch_agent_http_cut_total", "reason", "slow", (long long)counters->slow);
+	prometheus_labelled(out, "podswitch_agent_http_cut_total", "reason", "crowded", (long long)counters->crowded);
+}

@@ -4,6 +4,7 @@
 #define PODSWITCH_METRICS_H
 
 #include "control/kube/chain.h"
+#include "control/kube/health.h"
 #include "control/kube/reconciler.h"
 
 #include <stdio.h>
@@ -14,5 +15,8 @@ void metrics_write(FILE *out, const struct reconciler *reconciler, const struct 
 
 /* How the plugin's place on the node is; nothing where there is none to keep. */
 void metrics_write_chain(FILE *out, const struct chain_counters *counters);
+
+/* Who is connected to what serves this. */
+void metrics_write_health(FILE *out, const struct health_counters *counters);
 
 #endif

@@ -16,20 +16,18 @@
  * Memory: bodies over SERVER_SMALL share SERVER_BUDGET; a slow writer costs a connection, and its share of that until
  * it is cut off.
  *
- * Slow clients: idle connections must stay open, since the API server reuses them and a request on one that is just
- * being closed fails. So we cut off clients that have sent bytes but have not completed a request for SERVER_SLOW.
+ * Slow and too many clients: http_clients.c. A review that waits for news while its place is needed is answered as if
+ * its patience were over.
  *
  * Everything runs in the caller's thread, inside server_turn().
  */
 #include "control/webhook/server.h"
+#include "control/base/http_clients.h"
 #include "control/webhook/review.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #define MEMORY 32768 /* bytes per connection for the head of a request and a piece of its body */
@@ -37,15 +35,6 @@
 #define TURNS 32     /* of libmicrohttpd in one of ours */
 #define JSON "application/json"
 #define PRIORITIES "SECURE128:%PROFILE_MEDIUM:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3"
-
-struct http_client {
-	struct http_client *next;
-	struct MHD_Connection *connection;
-	int fd;
-	uint64_t opened, finished; /* ms; finished: the last request; 0: there was none */
-	uint64_t begun;            /* ms; the present request; 0: none */
-	uint64_t suspected;        /* ms; since when there are bytes but no request; 0: there are none */
-};
 
 struct http_request {
 	struct http_request *next;
@@ -56,16 +45,14 @@ struct http_request {
 	size_t length, received;
 	size_t share;     /* of the budget */
 	unsigned refusal; /* the status to answer with when its body has been read; 0: none */
-	bool admitted, suspended;
+	bool admitted;
 	double complete;   /* seconds of CLOCK_MONOTONIC; 0: not yet */
 	uint64_t deadline; /* ms */
 };
 
 struct server {
 	struct server_config config;
-	struct MHD_Daemon *daemon;
-	int fd;
-	struct http_client *clients;
+	struct http_clients clients;
 	struct http_request *suspended;
 	struct server_counters counters;
 	size_t used; /* of the budget */
@@ -104,10 +91,15 @@ static enum MHD_Result request_suspend(struct http_request *request)
 {
 	struct server *server = request->server;
 	MHD_suspend_connection(request->connection);
-	request->suspended = true;
+	http_client_wait(&server->clients, request->client, true);
 	request->next = server->suspended;
 	server->suspended = request;
 	return MHD_YES;
+}
+
+static bool request_is_hurried(const struct http_request *request)
+{
+	return request->client && request->client->hurried;
 }
 
 static bool request_find_room(struct http_request *request)
@@ -122,6 +114,7 @@ static bool request_find_room(struct http_request *request)
 	request->share = share;
 	server->used += share;
 	request->admitted = true;
+	http_client_go_on(&server->clients, request->client);
 	return true;
 }
 
@@ -154,6 +147,8 @@ static const char *refusal_text(unsigned status)
 		return "the Content-Type must be application/json\n";
 	case MHD_HTTP_LENGTH_REQUIRED:
 		return "a Content-Length is needed\n";
+	case MHD_HTTP_SERVICE_UNAVAILABLE:
+		return "too many large reviews at once; try again\n";
 	case 413:
 		return "too large for a review\n";
 	default:
@@ -183,6 +178,7 @@ static enum MHD_Result request_take(struct http_request *request, const char *by
 		return MHD_NO; /* libmicrohttpd checks the length, so this does not happen */
 	memcpy(request->body + request->received, bytes, *length);
 	request->received += *length;
+	http_client_progress(request->client, *length);
 	*length = 0;
 	return MHD_YES;
 }
@@ -199,13 +195,14 @@ static enum MHD_Result request_finish(struct http_request *request)
 {
 	struct server *server = request->server;
 	char *text = NULL;
+	http_client_wait(&server->clients, request->client, false);
 	if (!request->complete) {
 		request->complete = server_seconds();
 		request->deadline = server->now + server->config.patience;
 	}
 	request->body[request->received] = '\0';
 	unsigned status = server->config.review(server->config.context, request->body, request->received,
-						server->now >= request->deadline, &text);
+						server->now >= request->deadline || request_is_hurried(request), &text);
 	if (!status)
 		return request_suspend(request);
 	histogram_add(&server->counters.seconds, server_seconds() - request->complete);
@@ -217,20 +214,18 @@ static enum MHD_Result request_continue(struct http_request *request, const char
 {
 	if (request->refusal)
 		return request_refuse(request, length);
-	if (!request->admitted && !request_find_room(request))
-		return request_suspend(request);
+	if (!request->admitted && !request_find_room(request)) {
+		if (!request_is_hurried(request))
+			return request_suspend(request);
+		request->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
+		return request_refuse(request, length);
+	}
 	if (*length)
 		return request_take(request, bytes, length);
 	return request->received == request->length ? request_finish(request) : MHD_YES;
 }
 
 /* ---- libmicrohttpd's callbacks ---- */
-
-static struct http_client *http_client_of(struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	return info ? info->socket_context : NULL;
-}
 
 static struct http_request *request_new(struct server *server, struct MHD_Connection *connection)
 {
@@ -240,10 +235,7 @@ static struct http_request *request_new(struct server *server, struct MHD_Connec
 	request->server = server;
 	request->connection = connection;
 	request->client = http_client_of(connection);
-	if (request->client) {
-		request->client->begun = server->now;
-		request->client->suspected = 0;
-	}
+	http_client_begin(&server->clients, request->client);
 	server->counters.requests++;
 	return request;
 }
@@ -283,10 +275,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	(void)how;
 	if (!request)
 		return;
-	if (request->client) {
-		request->client->begun = 0;
-		request->client->finished = server->now;
-	}
+	http_client_finish(&server->clients, request->client);
 	server->used -= request->share;
 	server->freed = server->freed || request->share;
 	server->counters.requests--;
@@ -295,63 +284,31 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	*state = NULL;
 }
 
-static void http_client_open(struct server *server, struct MHD_Connection *connection, void **state)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct http_client *client = calloc(1, sizeof(*client));
-	*state = client;
-	if (!client)
-		return; /* it is served, but not watched for slowness */
-	client->connection = connection;
-	client->fd = info->connect_fd;
-	client->opened = server->now;
-	client->next = server->clients;
-	server->clients = client;
-	server->counters.clients++;
-}
-
-static void http_client_close(struct server *server, struct http_client *client)
-{
-	struct http_client **at = &server->clients;
-	if (!client)
-		return;
-	while (*at != client)
-		at = &(*at)->next;
-	*at = client->next;
-	server->counters.clients--;
-	free(client);
-}
-
-static void on_connection(void *context, struct MHD_Connection *connection, void **state,
-			  enum MHD_ConnectionNotificationCode code)
-{
-	struct server *server = context;
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		http_client_open(server, connection, state);
-	else
-		http_client_close(server, *state);
-}
-
 /* ---- opening and closing ---- */
 
 static int server_start(struct server *server, struct failure *why)
 {
 	bool encrypted = server->config.keypair;
+	struct MHD_OptionItem clients[HTTP_CLIENTS_OPTIONS + 1] = {[HTTP_CLIENTS_OPTIONS] = {MHD_OPTION_END, 0, NULL}};
 	const struct MHD_OptionItem options[] = {
-		{MHD_OPTION_CONNECTION_LIMIT, SERVER_CLIENTS, NULL},
+		{MHD_OPTION_ARRAY, 0, clients},
 		{MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE, NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY, NULL},
-		{MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server},
-		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
 		{encrypted ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, (void *)keypair_retrieve},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};
 	unsigned flags = MHD_USE_DUAL_STACK | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0);
 
-	return http_open(server->config.listen, "0.0.0.0:8443", flags, options, server_handle, server, &server->daemon,
-			 &server->fd, why);
+	server->clients.room = SERVER_CLIENTS;
+	http_clients_options(&server->clients, clients);
+	struct MHD_Daemon *daemon = NULL;
+	int error =
+		http_open(server->config.listen, "0.0.0.0:8443", flags, options, server_handle, server, &daemon, why);
+	if (!error && http_clients_start(&server->clients, daemon))
+		error = fail(why, -EMFILE, NULL, "listen: out of descriptors");
+	return error;
 }
 
 int server_open(const struct server_config *config, struct server **out, struct failure *why)
@@ -373,12 +330,12 @@ static void server_resume(struct server *server, bool all)
 {
 	for (struct http_request **at = &server->suspended, *request; (request = *at);) {
 		bool due = request->admitted ? server->woken || server->now >= request->deadline : server->freed;
-		if (!due && !all) {
+		if (!due && !all && !request_is_hurried(request)) {
 			at = &request->next;
 			continue;
 		}
 		*at = request->next;
-		request->suspended = false;
+		http_client_wait(&server->clients, request->client, false);
 		MHD_resume_connection(request->connection);
 	}
 	server->woken = server->freed = false;
@@ -389,75 +346,54 @@ void server_close(struct server *server)
 	if (!server)
 		return;
 	server_resume(server, true);
-	MHD_stop_daemon(server->daemon);
+	http_clients_stop(&server->clients);
 	free(server);
 }
 
 /* ---- the loop ---- */
 
-/* Whether the client has sent anything since its last request. The kernel knows when data came last. */
-static bool has_sent(const struct http_client *client, uint64_t now)
-{
-	struct tcp_info info;
-	socklen_t size = sizeof(info);
-	if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size))
-		return false;
-	return now - client->finished > (uint64_t)info.tcpi_last_data_recv + 100;
-}
-
-static bool is_slow(struct http_client *client, uint64_t now)
-{
-	if (client->begun)
-		return now - client->begun > SERVER_SLOW;
-	if (!client->finished)
-		return now - client->opened > SERVER_SLOW;
-	if (!client->suspected && has_sent(client, now))
-		client->suspected = now;
-	return client->suspected && now - client->suspected > SERVER_SLOW;
-}
-
-/* Only shut down: the socket is libmicrohttpd's, which sees the end and closes it. */
-static void server_sweep(struct server *server)
-{
-	for (struct http_client *client = server->clients; client; client = client->next) {
-		if (!is_slow(client, server->now))
-			continue;
-		shutdown(client->fd, SHUT_RDWR);
-		server->counters.cut++;
-	}
-	server->swept = server->now;
-}
-
 int server_fd(const struct server *server)
 {
-	return server->fd;
+	return server->clients.fd;
 }
 
 int server_timeout(const struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG timeout = SWEEP;
-	if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES || timeout > SWEEP)
+	if (MHD_get_timeout(server->clients.daemon, &timeout) != MHD_YES || timeout > SWEEP)
 		timeout = SWEEP;
 	for (const struct http_request *request = server->suspended; request; request = request->next) {
 		uint64_t left = request->deadline > server->now ? request->deadline - server->now : 0;
-		if (request->admitted && left < timeout)
+		if (request_is_hurried(request))
+			timeout = 0;
+		else if (request->admitted && left < timeout)
 			timeout = left;
 	}
 	return (int)timeout;
 }
 
+static void server_recount(struct server *server)
+{
+	struct server_counters *counters = &server->counters;
+	counters->clients = server->clients.n;
+	counters->cut = server->clients.slow;
+	counters->crowded = server->clients.crowded;
+	counters->waiting = 0;
+	for (const struct http_request *request = server->suspended; request; request = request->next)
+		counters->waiting++;
+}
+
+/* The sweep comes last: what has been sent in time has been read by then. */
 void server_turn(struct server *server, uint64_t now)
 {
-	MHD_UNSIGNED_LONG_LONG timeout = 0;
-	server->now = now;
+	server->now = server->clients.now = now;
 	server_resume(server, false);
-	if (now - server->swept >= SWEEP)
-		server_sweep(server);
-	for (int i = 0; i < TURNS && (!i || (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && !timeout)); i++)
-		MHD_run(server->daemon);
-	server->counters.waiting = 0;
-	for (const struct http_request *request = server->suspended; request; request = request->next)
-		server->counters.waiting++;
+	http_clients_run(&server->clients, TURNS, now);
+	if (now - server->swept >= SWEEP) {
+		http_clients_sweep(&server->clients, SERVER_SLOW);
+		server->swept = now;
+	}
+	server_recount(server);
 }
 
 void server_wake(struct server *server)

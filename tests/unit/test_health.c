@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ struct fixture {
 	uint16_t port;
 	const char *reason;
 	unsigned asked;
+	uint64_t now, ahead; /* ms; `ahead`: how far its clock is before ours */
 };
 
 static bool is_ready(void *context, const char **reason)
@@ -106,6 +108,15 @@ static time_t seconds(void)
 	return time(NULL);
 }
 
+static void turn(struct fixture *f)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	f->now = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + f->ahead;
+	health_turn(f->health, f->now);
+}
+
 /* All that comes until the connection ends, by the owner's loop as it should be: after its descriptor says so. */
 static const char *hear(struct fixture *f, int fd)
 {
@@ -116,7 +127,7 @@ static const char *hear(struct fixture *f, int fd)
 	while (seconds() < end) {
 		struct pollfd fds[] = {{.fd = health_fd(f->health), .events = POLLIN}, {.fd = fd, .events = POLLIN}};
 		poll(fds, 2, 1000);
-		health_turn(f->health);
+		turn(f);
 		ssize_t got = recv(fd, text + used, sizeof(text) - 1 - used, MSG_DONTWAIT);
 		if (got <= 0 && errno != EAGAIN)
 			break;
@@ -236,6 +247,145 @@ static void slow_clients(void **state)
 	expect(hear(f, slow), "HTTP/1.1 200 ", "ok\n");
 }
 
+/* ---- crowds ---- */
+
+#define CROWD 1500
+#define PROBES 20
+
+struct crowd {
+	const char *words; /* what each says, and then no more; it reads what it is answered */
+	int fds[CROWD];
+	unsigned cut;
+};
+
+static void crowd_join(struct fixture *f, struct crowd *crowd, size_t i)
+{
+	const struct linger none = {.l_onoff = 1}; /* hundreds of thousands of them leave no state in the kernel */
+
+	crowd->fds[i] = dial(f);
+	(void)setsockopt(crowd->fds[i], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	if (*crowd->words)
+		(void)!send(crowd->fds[i], crowd->words, strlen(crowd->words), MSG_NOSIGNAL);
+}
+
+/* Who has been cut comes again at once. */
+static void crowd_renew(struct fixture *f, struct crowd *crowd)
+{
+	char scrap[512];
+
+	for (size_t i = 0; i < CROWD; i++) {
+		ssize_t got = recv(crowd->fds[i], scrap, sizeof(scrap), MSG_DONTWAIT);
+		if (got > 0 || (got < 0 && errno == EAGAIN))
+			continue;
+		close(crowd->fds[i]);
+		crowd_join(f, crowd, i);
+		crowd->cut++;
+	}
+}
+
+static void crowd_gather(struct fixture *f, struct crowd *crowd)
+{
+	for (size_t i = 0; i < CROWD; i++) {
+		crowd_join(f, crowd, i);
+		if (i % 50 == 0)
+			turn(f);
+	}
+}
+
+static double elapsed(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) / 1e9;
+}
+
+/* Probes come while the crowd is there and comes again; returns the longest time that one took, in seconds. */
+static double probe_amid(struct fixture *f, const char *words)
+{
+	static struct crowd crowd;
+	double longest = 0;
+
+	crowd = (struct crowd){.words = words};
+	crowd_gather(f, &crowd);
+	for (int i = 0; i < PROBES; i++) {
+		struct timespec begun;
+		crowd_renew(f, &crowd);
+		clock_gettime(CLOCK_MONOTONIC, &begun);
+		expect(ASK(f, "GET", "/healthz"), "HTTP/1.1 200 ", "ok\n");
+		longest = elapsed(&begun) > longest ? elapsed(&begun) : longest;
+		assert_true(f->health->clients.n <= CLIENTS);
+	}
+	assert_true(crowd.cut > 5 * CROWD);
+	for (size_t i = 0; i < CROWD; i++)
+		close(crowd.fds[i]);
+	for (time_t end = seconds() + 20; f->health->clients.n;) {
+		turn(f);
+		assert_true(seconds() < end);
+	}
+	print_message("%d probes beside %u connections: %.1f ms at most\n", PROBES, crowd.cut + CROWD, 1e3 * longest);
+	return longest;
+}
+
+static void crowds(void **state)
+{
+	static const char *const words[] = {
+		"", "GET /heal", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345",
+		"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", /* idle from then on */
+	};
+	struct fixture *f = *state;
+	struct health_counters counters;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		(void)probe_amid(f, words[i]);
+	health_count(f->health, &counters);
+	assert_true(counters.crowded > 4 * 5 * CROWD);
+	assert_int_equal(counters.slow, 0);
+}
+
+/* A crowd that has never asked for anything does not end the connection of one that has. */
+static void crowd_and_one_that_stays(void **state)
+{
+	static struct crowd crowd = {.words = "GET"};
+	struct fixture *f = *state;
+	int kept = dial(f);
+	char answer[512] = "";
+
+	say(kept, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (time_t end = seconds() + 20; recv(kept, answer, sizeof(answer) - 1, MSG_DONTWAIT) < 0;) {
+		turn(f);
+		assert_true(seconds() < end);
+	}
+	expect(answer, "HTTP/1.1 200 ", "ok\n");
+	crowd_gather(f, &crowd);
+	say(kept, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	expect(hear(f, kept), "HTTP/1.1 200 ", "ok\n");
+	for (size_t i = 0; i < CROWD; i++)
+		close(crowd.fds[i]);
+}
+
+/* A byte now and then does not keep a connection for ever, which libmicrohttpd's own limit would allow. */
+static void dripping_clients(void **state)
+{
+	struct fixture *f = *state;
+	struct health_counters counters;
+	int fd = dial(f);
+
+	for (unsigned i = 0; i <= SLOW / 1000; i++) {
+		(void)!send(fd, "G", 1, MSG_NOSIGNAL);
+		turn(f);
+		f->ahead += 1000;
+	}
+	for (time_t end = seconds() + 20; seconds() < end && !f->health->clients.slow;) {
+		f->ahead += SWEEP;
+		turn(f);
+	}
+	assert_string_equal(hear(f, fd), "");
+	health_count(f->health, &counters);
+	assert_int_equal(counters.slow, 1);
+	assert_int_equal(counters.clients, 0);
+}
+
 static void wrong_addresses(void **state)
 {
 	struct fixture *f = *state;
@@ -274,9 +424,21 @@ static void ipv6(void **state)
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+	struct rlimit limit; /* the usual soft limit is 1024 descriptors */
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
 	const struct CMUnitTest tests[] = {
-		TEST(answers), TEST(metrics_are_whole), TEST(body_is_refused),
-		TEST(garbage), TEST(slow_clients),      TEST(wrong_addresses),
+		TEST(answers),
+		TEST(metrics_are_whole),
+		TEST(body_is_refused),
+		TEST(garbage),
+		TEST(slow_clients),
+		TEST(crowds),
+		TEST(crowd_and_one_that_stays),
+		TEST(dripping_clients),
+		TEST(wrong_addresses),
 		TEST(ipv6),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

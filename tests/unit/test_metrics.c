@@ -87,6 +87,7 @@ static char *write_all(void)
 	metrics_write(out, NULL, NULL, NULL, NULL);
 	metrics_write_chain(out, &chain);
 	metrics_write_chain(out, &(struct chain_counters){0});
+	metrics_write_health(out, &(struct health_counters){.clients = 51, .slow = 52, .crowded = 53});
 	fclose(out);
 	return text;
 }
@@ -109,6 +110,9 @@ static void figures(void **state)
 		"podswitch_agent_cni_astray 0\n",
 		"podswitch_agent_cni_rewrites_total 41\n",
 		"podswitch_agent_cni_programs_total 42\n",
+		"podswitch_agent_http_clients 51\n",
+		"podswitch_agent_http_cut_total{reason=\"slow\"} 52\n",
+		"podswitch_agent_http_cut_total{reason=\"crowded\"} 53\n",
 		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.1\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.25\"} 2\n",

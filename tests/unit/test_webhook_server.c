@@ -38,6 +38,7 @@ int webhook_main(int argc, char **argv);
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -143,11 +144,16 @@ static void start_child(void)
 static int begin_all(void **state)
 {
 	struct authority authority;
+	struct rlimit limit;
 	(void)state;
 
 	slow_ms = mmap(NULL, sizeof(*slow_ms), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(slow_ms, MAP_FAILED);
 	*slow_ms = SLOW_MS;
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) { /* the usual soft one is 1024 descriptors */
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	signal(SIGPIPE, SIG_IGN);
 	strcpy(bed.folder, "/dev/shm/podswitch-webhook-XXXXXX");
@@ -640,6 +646,248 @@ static void test_slow(void **state)
 	call_close(&kept);
 }
 
+/* ---- crowds ---- */
+
+#define CROWD 1500
+#define PROBES 20
+
+/* How far each of the crowd comes, to say nothing more from then on. */
+enum manner { SILENT, HANDSHAKE, HEAD, BODY, WAITING, ANSWERED };
+
+struct crowd {
+	enum manner manner;
+	int fds[CROWD];
+	char hello[2048];   /* a TLS client's first words */
+	char request[4096]; /* what it says when the handshake is done */
+	size_t hello_size;
+	gnutls_certificate_credentials_t trust; /* it takes whom it meets */
+	pthread_t thread;
+	_Atomic bool stop;
+	_Atomic unsigned came; /* connections ever */
+};
+
+static ssize_t keep_hello(gnutls_transport_ptr_t context, const void *bytes, size_t size)
+{
+	struct crowd *crowd = context;
+
+	assert(crowd->hello_size + size <= sizeof(crowd->hello));
+	memcpy(crowd->hello + crowd->hello_size, bytes, size);
+	crowd->hello_size += size;
+	return (ssize_t)size;
+}
+
+static ssize_t hear_nothing(gnutls_transport_ptr_t context, void *bytes, size_t size)
+{
+	(void)context, (void)bytes, (void)size;
+	errno = EAGAIN;
+	return -1;
+}
+
+static gnutls_session_t session_new(struct crowd *crowd)
+{
+	gnutls_session_t session;
+
+	assert(!gnutls_init(&session, GNUTLS_CLIENT));
+	assert(!gnutls_set_default_priority(session));
+	assert(!gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, crowd->trust));
+	return session;
+}
+
+#define POST "POST " SERVER_REVIEWS " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+
+static void crowd_prepare_request(struct crowd *crowd)
+{
+	size_t size = sizeof(crowd->request);
+	char *review = review_of("plain", "nosuch.g", 0, true);
+
+	if (crowd->manner == HEAD)
+		snprintf(crowd->request, size, POST);
+	else if (crowd->manner == BODY)
+		snprintf(crowd->request, size, POST "Content-Length: 9\r\n\r\n{");
+	else if (crowd->manner == WAITING) /* for a Service that does not come */
+		snprintf(crowd->request, size, POST "Content-Length: %zu\r\n\r\n%s", strlen(review), review);
+	else
+		snprintf(crowd->request, size, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+	free(review);
+}
+
+static void crowd_prepare(struct crowd *crowd)
+{
+	crowd_prepare_request(crowd);
+	assert_int_equal(gnutls_certificate_allocate_credentials(&crowd->trust), 0);
+	gnutls_session_t session = session_new(crowd);
+	gnutls_transport_set_ptr(session, crowd);
+	gnutls_transport_set_push_function(session, keep_hello);
+	gnutls_transport_set_pull_function(session, hear_nothing);
+	assert_int_equal(gnutls_handshake(session), GNUTLS_E_AGAIN);
+	gnutls_deinit(session);
+	assert_true(crowd->hello_size > 100);
+}
+
+/* Its socket gives up after a moment: the server may have cut it already. */
+static void crowd_speak(struct crowd *crowd, int fd)
+{
+	gnutls_session_t session = session_new(crowd);
+	char answer[1024];
+	int error;
+
+	gnutls_transport_set_int(session, fd);
+	while ((error = gnutls_handshake(session)) == GNUTLS_E_INTERRUPTED)
+		;
+	if (!error && gnutls_record_send(session, crowd->request, strlen(crowd->request)) > 0 &&
+	    crowd->manner == ANSWERED)
+		(void)gnutls_record_recv(session, answer, sizeof(answer));
+	gnutls_deinit(session);
+}
+
+static void crowd_join(struct crowd *crowd, size_t i)
+{
+	const struct timeval patience = {.tv_sec = 1};
+	const struct linger none = {.l_onoff = 1}; /* it leaves nothing in the kernel */
+	const int on = 1;
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(bed.port)};
+	int fd = crowd->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert(fd >= 0);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (!connect(fd, (struct sockaddr *)&at, sizeof(at)) && crowd->manner == HANDSHAKE)
+		(void)!send(fd, crowd->hello, crowd->hello_size, MSG_NOSIGNAL);
+	else if (crowd->manner > HANDSHAKE)
+		crowd_speak(crowd, fd);
+	crowd->came++;
+}
+
+static bool has_left(int fd)
+{
+	char scrap[4096]; /* the server's part of the handshake */
+	ssize_t got;
+
+	while ((got = recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT)) > 0)
+		;
+	return !got || (errno != EAGAIN && errno != EINPROGRESS);
+}
+
+/* Whoever is cut comes again at once. */
+static void *crowd_run(void *context)
+{
+	struct crowd *crowd = context;
+
+	for (size_t i = 0; !crowd->stop; i = (i + 1) % CROWD) {
+		if (crowd->fds[i] >= 0 && !has_left(crowd->fds[i]))
+			continue;
+		if (crowd->fds[i] >= 0)
+			close(crowd->fds[i]);
+		crowd_join(crowd, i);
+	}
+	for (size_t i = 0; i < CROWD; i++)
+		if (crowd->fds[i] >= 0)
+			close(crowd->fds[i]);
+	return NULL;
+}
+
+/* As a kubelet asks: a new connection each time, and three failures in a row are one too many. */
+static double probe(const char *path, const char *body)
+{
+	for (int attempt = 0; attempt < 3; attempt++) {
+		struct call call;
+		call_open(&call);
+		long status = call_make(&call, path, body);
+		double seconds = call.seconds;
+		if (status == 200 && body)
+			assert_gateway(&call, "gw9.g.svc.cluster.local");
+		call_close(&call);
+		if (status == 200)
+			return seconds;
+	}
+	fail_msg("%s: not answered, three times", path);
+	return 0;
+}
+
+/* Nothing but the crowd itself may end its connections here: nobody is slow. */
+static void check_amid(enum manner manner, const char *what)
+{
+	static struct crowd crowd;
+	static double probes[PROBES], reviews[PROBES];
+	char *body = review_of("n9", NULL, 4096, false);
+	struct call kept;
+	long connects = -1;
+
+	*slow_ms = NEVER_SLOW_MS;
+	call_open(&kept);
+	check_review(&kept, "n1", NULL, "gw1.g.svc.cluster.local");
+	double before = metric("podswitch_webhook_crowded_total");
+	crowd = (struct crowd){.manner = manner};
+	memset(crowd.fds, -1, sizeof(crowd.fds));
+	crowd_prepare(&crowd);
+	assert_int_equal(pthread_create(&crowd.thread, NULL, crowd_run, &crowd), 0);
+	until(crowd.came >= CROWD);
+	for (size_t i = 0; i < PROBES; i++) {
+		probes[i] = probe("/healthz", NULL);
+		reviews[i] = probe(SERVER_REVIEWS, body);
+	}
+	check_review(&kept, "n1", NULL, "gw1.g.svc.cluster.local");
+	curl_easy_getinfo(kept.curl, CURLINFO_NUM_CONNECTS, &connects);
+	crowd.stop = true;
+	pthread_join(crowd.thread, NULL);
+	gnutls_certificate_free_credentials(crowd.trust);
+	print_message("%s: %u connections\n", what, crowd.came);
+	print_quantiles("  probes", probes, PROBES);
+	print_quantiles("  reviews", reviews, PROBES);
+	until(metric("podswitch_webhook_clients") <= 2);
+	assert_true(metric("podswitch_webhook_crowded_total") >= before + CROWD - SERVER_CLIENTS - HTTP_CLIENTS_SPARE);
+	if (manner < WAITING) /* those become of its own kind, and younger */
+		assert_int_equal(connects, 0);
+	call_close(&kept);
+	free(body);
+	*slow_ms = SLOW_MS;
+}
+
+static double seconds_of_processor(void)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(bed.child, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &used), 0);
+	return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+/* One that has stopped within its handshake is waited for, not asked again and again. */
+static void test_idle_handshake(void **state)
+{
+	(void)state;
+	static struct crowd crowd = {.manner = HANDSHAKE};
+	const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+	char answer[4096];
+
+	*slow_ms = NEVER_SLOW_MS;
+	crowd_prepare(&crowd);
+	crowd_join(&crowd, 0);
+	setsockopt(crowd.fds[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_true(recv(crowd.fds[0], answer, sizeof(answer), 0) > 0); /* now it is the client's turn */
+	double before = seconds_of_processor();
+	usleep(1000000);
+	assert_true(seconds_of_processor() - before < 0.3);
+	close(crowd.fds[0]);
+	gnutls_certificate_free_credentials(crowd.trust);
+	*slow_ms = SLOW_MS;
+}
+
+static void test_crowds(void **state)
+{
+	(void)state;
+	check_amid(SILENT, "silent");
+	check_amid(HANDSHAKE, "within the handshake");
+	check_amid(HEAD, "within the head");
+	check_amid(BODY, "within the body");
+	check_amid(WAITING, "waiting for an answer");
+	check_amid(ANSWERED, "idle after an answer");
+}
+
 /* The end of a request on a connection that has had one is watched, too. */
 static void test_slow_later(void **state)
 {
@@ -858,6 +1106,8 @@ int main(void)
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_slow_later),
+		cmocka_unit_test(test_idle_handshake),
+		cmocka_unit_test(test_crowds),
 		cmocka_unit_test(test_certificate),
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_patience),
