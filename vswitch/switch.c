@@ -12,9 +12,11 @@
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
  *       what the kernel refused somewhere        refusals_log()
+ *       hubs that are short of remotes           hub_make_room()
+ *       claims to a hub's table entries          claims_ask()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
- *       once a second                            egress_check()
+ *       once a second                            egress_check(), hub_log(), claims_log()
  *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
  *
  * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick: it is
@@ -25,8 +27,10 @@
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
 #include "vswitch/base/kernel.h"
+#include "vswitch/claims.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/hub.h"
 #include "vswitch/path/egress.h"
 #include "vswitch/paths.h"
 #include "vswitch/path/parking.h"
@@ -287,6 +291,8 @@ void switch_tick(struct vswitch *vs)
 		check_namespaces(vs);
 	pod_network_turn(vs);
 	refusals_log(vs, now);
+	hub_make_room(vs, now, clock_ms());
+	claims_ask(vs, now, clock_ms());
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {
@@ -301,6 +307,8 @@ void switch_tick(struct vswitch *vs)
 		paths_check(vs, now);
 		silence_check(vs, now);
 		follow_silence(vs, now);
+		hub_log(vs, now);
+		claims_log(vs, now);
 	}
 	uint32_t pause = vs->options.ageing / 10 + 1;
 	if (now - vs->expired_at < pause)

@@ -120,6 +120,39 @@ static void forward_report_learned(struct worker *worker, const struct gateway *
 	atomic_store_explicit(&worker->learned_in, in + 1, memory_order_release);
 }
 
+static void forward_note_claim(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
+			       uint16_t remote)
+{
+	unsigned in = atomic_load_explicit(&worker->claims_in, memory_order_relaxed);
+	struct worker_claim *claim = &worker->claims[in % WORKER_CLAIMS];
+	*claim = (struct worker_claim){.gateway = gateway->id, .from = worker->vs->remotes[remote].endpoint.address};
+	memcpy(claim->mac.bytes, frame_src(frame), sizeof(claim->mac.bytes));
+	atomic_store_explicit(&worker->claims_in, in + 1, memory_order_release);
+	mail_wake_control(worker);
+}
+
+/*
+ * Anybody may be a remote of a hub, so there an address moves only when its owner is silent. Its frames are delivered
+ * all the same: they are a client's that has moved, or that has two addresses; a stranger could send them with a MAC of
+ * its own. A claim begins only when the control thread can be told to ask the owner.
+ */
+static enum fdb_outcome forward_learn_place(struct worker *worker, const struct gateway *gateway,
+					    const struct frame *frame, struct fdb_place place)
+{
+	struct fdb *fdb = worker->vs->fdb;
+	if (!gateway->is_hub || place.is_port)
+		return fdb_learn(fdb, gateway->id, frame_src(frame), place, worker->now);
+	unsigned waiting = atomic_load_explicit(&worker->claims_in, memory_order_relaxed) -
+			   atomic_load_explicit(&worker->claims_out, memory_order_acquire);
+	enum fdb_outcome outcome =
+		fdb_claim(fdb, gateway->id, frame_src(frame), place, worker->now, waiting < WORKER_CLAIMS);
+	if (outcome == FDB_CLAIMED)
+		forward_note_claim(worker, gateway, frame, place.index);
+	if (outcome == FDB_CLAIMED || outcome == FDB_HELD)
+		count(&gateway->counters[worker->index].held_moves, 1);
+	return outcome;
+}
+
 /* Learns that the frame's source is at `place`. A reason to drop it when it cannot be there. */
 static enum drop forward_learn(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
 			       struct fdb_place place)
@@ -133,7 +166,7 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 		       : entry.kind == FDB_STATIC ? DROP_STATIC_MOVED
 						  : DROP_NONE;
 	}
-	enum fdb_outcome outcome = fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now);
+	enum fdb_outcome outcome = forward_learn_place(worker, gateway, frame, place);
 	if (outcome != FDB_KNOWN && fdb_crowded(worker->vs->fdb))
 		mail_wake_control(worker);
 	switch (outcome) {
@@ -149,9 +182,21 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 		break;
 	case FDB_KNOWN:
 	case FDB_REFUSED:
+	case FDB_CLAIMED:
+	case FDB_HELD:
 		break;
 	}
 	return DROP_NONE;
+}
+
+/* Wakes the control thread when a hub is short of remotes. To be asked after a new one came; a known one costs nothing.
+ */
+static void forward_watch_crowd(struct worker *worker, const struct gateway *gateway)
+{
+	if (atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) < GATEWAY_CROWDED)
+		return;
+	atomic_store(&worker->vs->crowded, true);
+	mail_wake_control(worker);
 }
 
 /*
@@ -175,6 +220,7 @@ static struct remote *hub_remote(struct worker *worker, struct gateway *gateway,
 		if (!remote)
 			remote = remote_claim(vs, gateway, &endpoint, true);
 		atomic_flag_clear_explicit(&vs->learning, memory_order_release);
+		forward_watch_crowd(worker, gateway);
 	}
 	if (remote && atomic_load_explicit(&remote->seen, memory_order_relaxed) != worker->now)
 		atomic_store_explicit(&remote->seen, worker->now, memory_order_relaxed);
@@ -273,8 +319,11 @@ static void forward_unicast(struct worker *worker, struct port *from, const stru
 		return;
 	}
 	if (!entry.place.is_port) {
+		struct remote *remote = &worker->vs->remotes[entry.place.index];
+		if (!atomic_load_explicit(&remote->answered, memory_order_relaxed))
+			atomic_store_explicit(&remote->answered, true, memory_order_relaxed);
 		count_encap(worker, gateway, &packet->frame);
-		forward_to_remote(worker, from, &worker->vs->remotes[entry.place.index], packet);
+		forward_to_remote(worker, from, remote, packet);
 		return;
 	}
 	struct port *to = worker->vs->ports[entry.place.index];
@@ -395,22 +444,34 @@ static enum drop match_host(struct worker *worker, const struct underlay *underl
 	return DROP_NONE;
 }
 
+/* `port` is the UDP port at which it arrived. */
+static void forward_note_stray(struct worker *worker, uint16_t port, const struct origin *origin)
+{
+	const struct stray stray = {
+		.source = origin->source,
+		.vni = origin->vni,
+		.port = port,
+		.gateway = origin->owner ? origin->owner->gateway->id : 0,
+		.seen = worker->now,
+	};
+	stray_note(&worker->strays, &stray);
+}
+
 static enum drop find_origin(struct worker *worker, const struct underlay *underlay, struct origin *origin,
 			     uint32_t vni)
 {
 	origin->vni = vni;
 	enum drop reason = origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
-	if (reason == DROP_UNKNOWN_REMOTE || reason == DROP_UNKNOWN_VNI) {
-		const struct stray stray = {
-			.source = origin->source,
-			.vni = vni,
-			.port = underlay->port,
-			.gateway = origin->owner ? origin->owner->gateway->id : 0,
-			.seen = worker->now,
-		};
-		stray_note(&worker->strays, &stray);
-	}
+	if (reason == DROP_UNKNOWN_REMOTE || reason == DROP_UNKNOWN_VNI)
+		forward_note_stray(worker, underlay->port, origin);
 	return reason;
+}
+
+/* What would be answered to a remote that it cannot remember, it would send to all that it does. */
+static bool is_full_hub(const struct gateway *gateway)
+{
+	return gateway->config.learning &&
+	       atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) >= GATEWAY_MAX_LEARNED;
 }
 
 /* Whether the frame may come from there. If so, learns it. */
@@ -420,11 +481,13 @@ static enum drop check_source(struct worker *worker, struct origin *origin, cons
 	if (frame_is_link_local(frame))
 		return DROP_RESERVED_MAC;
 	if (!origin->remote) {
-		if (!gateway_allows(&gateway->config, &origin->source))
+		if (!gateway_allows(&gateway->config, &origin->source)) {
+			forward_note_stray(worker, gateway->config.port, origin);
 			return DROP_UNKNOWN_REMOTE;
+		}
 		origin->remote = hub_remote(worker, gateway, &origin->source, frame);
 		if (!origin->remote)
-			return DROP_NONE;
+			return is_full_hub(gateway) ? DROP_TOO_MANY_REMOTES : DROP_NONE;
 	}
 	return forward_learn(worker, gateway, frame, (struct fdb_place){.index = origin->remote->id});
 }

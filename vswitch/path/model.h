@@ -38,6 +38,7 @@
 
 #define SECRET_SIZE 192
 #define GATEWAY_MAX_LEARNED 256 /* remotes that a hub remembers, so also the copies of one broadcast */
+#define GATEWAY_CROWDED 224     /* from so many on, a hub makes room (hub.h) before a new client finds none */
 #define MAX_GATEWAYS FDB_MAX_GATEWAYS
 #define MAX_PORTS FDB_MAX_PLACES
 #define MAX_REMOTES FDB_MAX_PLACES
@@ -65,10 +66,28 @@ struct remote {
 	uint16_t gateway;   /* whose remote it is */
 	uint16_t local_hub; /* the hub on this node that it stands for, served without the network; 0: none */
 	bool learned;
+	bool leaving;          /* chosen to be released (remote_release_leaving) */
+	atomic_bool answered;  /* a frame for one address behind it was sent to it; copies of broadcasts do not count */
+	uint32_t turn;         /* how many the switch had claimed before it, as an order; wraps */
+	uint32_t since;        /* seconds, when it was claimed */
 	_Atomic uint32_t seen; /* seconds; learned ones */
 	struct ban train_ban;  /* of trains to it on the host underlay (refused_train.h) */
 	atomic_uint room;      /* UDP payload that fits the path of the host underlay (too_big.h); 0: not known */
 	struct egress egress;
+};
+
+/*
+ * What a hub has done about strangers, and what was last logged about it: the told_ ones are the counters of then, and
+ * the seconds, 0 for never (hub.h, claims.h). Control thread.
+ */
+struct hub {
+	uint64_t evicted;      /* remotes that made room for others */
+	uint64_t made_room_at; /* ms of the monotonic clock; 0: never */
+	struct address last;   /* the last one that was evicted */
+	uint64_t told_evicted, told_refused, told_barred, told_held;
+	uint32_t told_at, told_barred_at, told_held_at;
+	struct address claimant, owner; /* of the last claim; family 0: unknown */
+	struct mac claimed;
 };
 
 /* A gateway that sends nothing back (silence.h). Control thread. */
@@ -102,6 +121,7 @@ struct gateway {
 	unsigned n_peers;
 	struct gateway_counters *counters; /* one a worker */
 	struct silence silence;
+	struct hub hub;
 };
 
 struct port {
@@ -193,6 +213,7 @@ struct trains {
 #define WORKER_IDLE_SPINS 8
 #define WORKER_GROUPS 8   /* flows that are coalesced */
 #define WORKER_LEARNED 64 /* learned MACs that wait */
+#define WORKER_CLAIMS 64  /* claims that wait */
 
 /* The upper half of an event's tag: what the descriptor belongs to. The lower half is the id of that object. */
 enum tag_kind { TAG_TAP, TAG_HOST, TAG_POD, TAG_MAIL };
@@ -206,6 +227,14 @@ struct worker_learned {
 	uint16_t gateway;
 	bool moved;
 	struct mac mac;
+};
+
+/* A remote of a hub that sends with the MAC of another remote's client, which must be asked whether it is there
+ * (claims.h). */
+struct worker_claim {
+	uint16_t gateway;
+	struct mac mac;
+	struct address from;
 };
 
 /* The ICMP error for a frame that was too big for the path, kept until it can be queued. */
@@ -237,6 +266,8 @@ struct worker {
 	struct worker_learned learned[WORKER_LEARNED];
 	atomic_uint learned_in, learned_out;
 	atomic_bool listening;
+	struct worker_claim claims[WORKER_CLAIMS]; /* in the same way */
+	atomic_uint claims_in, claims_out;
 	/* Mail: one call of the control thread at a time. */
 	int mail; /* eventfd */
 	pthread_mutex_t mailbox;
@@ -285,6 +316,9 @@ struct vswitch {
 	unsigned n_ports, next_port;
 	struct remote *remotes; /* by id, MAX_REMOTES; pages are touched as they are used */
 	uint16_t next_remote;   /* where the search for a free slot begins; under `learning` */
+	uint32_t next_turn;     /* of the next remote; under `learning`, too */
+	uint64_t asked_at;      /* ms, when owners of claimed addresses were last asked (claims.h) */
+	atomic_bool crowded;    /* set by a worker whose hub is short of remotes, until the control thread looks */
 	atomic_flag learning;
 	struct host hosts[MAX_HOSTS];
 	struct worker *workers; /* options.workers of them */

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hub.c - what the control thread does for hubs: room for new remotes, and lines about those who are none
+ *
+ *    worker:  a new remote, and GATEWAY_CROWDED or more are there: vs->crowded = true, wakes the control thread
+ *    here:    ranks the remotes, parks the workers, marks the first ones as leaving, releases them together
+ *
+ * A pass forgets several at a time, and hubs wait a moment between passes: a flood of forged sources must not make the
+ * workers wait all the time.
+ */
+#include "vswitch/hub.h"
+
+#include "tap/base/log.h"
+#include "vswitch/path/parking.h"
+#include "vswitch/path/remote.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define ROOMY (GATEWAY_CROWDED - 32) /* remotes that a pass leaves, if so many may be forgotten */
+#define ROOMY_ANSWERED (GATEWAY_MAX_LEARNED - 16)
+#define FRESH 16        /* of those that were not answered, the newest, which are kept for FRESH_SECONDS */
+#define FRESH_SECONDS 2 /* in a clock of whole ones; an answer takes milliseconds, or a second when ARP asks again */
+#define SILENT 30       /* seconds; clients of ours ask their gateway every 10 */
+#define PASS_PAUSE 10   /* ms between two passes of a hub */
+#define TELL_PAUSE 60   /* seconds between two lines about a hub */
+
+/* Who goes first. Static entries' remotes are not among them. */
+static int compare_worth(const void *left, const void *right)
+{
+	const struct remote *a = *(struct remote *const *)left, *b = *(struct remote *const *)right;
+	bool answered = atomic_load(&a->answered);
+	if (answered != atomic_load(&b->answered))
+		return answered ? 1 : -1;
+	int32_t later = (int32_t)(answered ? atomic_load(&a->seen) - atomic_load(&b->seen) : a->turn - b->turn);
+	return later > 0 ? 1 : later < 0 ? -1 : 0;
+}
+
+/* The learned remotes, in that order; how many of them were never answered in *unanswered. */
+static unsigned rank_remotes(const struct gateway *gateway, struct remote **out, unsigned *unanswered)
+{
+	unsigned n = 0, total = atomic_load(&gateway->n_remotes);
+	*unanswered = 0;
+	for (unsigned i = 0; i < total; i++) {
+		if (!gateway->remotes[i]->learned)
+			continue;
+		out[n++] = gateway->remotes[i];
+		*unanswered += !atomic_load(&gateway->remotes[i]->answered);
+	}
+	qsort(out, n, sizeof(*out), compare_worth);
+	return n;
+}
+
+/* Marks the remotes that make room for new ones, and returns how many. Workers only append to the list meanwhile. */
+static unsigned hub_choose_leaving(struct gateway *gateway, uint32_t now)
+{
+	struct remote *ranked[GATEWAY_MAX_LEARNED];
+	unsigned unanswered, left = atomic_load(&gateway->n_remotes), before = left;
+	unsigned n = rank_remotes(gateway, ranked, &unanswered);
+	for (unsigned i = 0; i < unanswered && left > ROOMY; i++) {
+		bool fresh = i + FRESH >= unanswered && (int32_t)(now - ranked[i]->since) < FRESH_SECONDS;
+		ranked[i]->leaving = !fresh;
+		left -= !fresh;
+	}
+	if (left == GATEWAY_MAX_LEARNED)
+		for (unsigned i = unanswered; i < n && left > ROOMY_ANSWERED; i++, left--) {
+			if ((int32_t)(now - atomic_load(&ranked[i]->seen)) < SILENT)
+				break;
+			ranked[i]->leaving = true;
+		}
+	for (unsigned i = 0; i < n; i++)
+		if (ranked[i]->leaving)
+			gateway->hub.last = ranked[i]->endpoint.address;
+	return before - left;
+}
+
+static void hub_evict(struct vswitch *vs, struct gateway *gateway, uint32_t now)
+{
+	unsigned n = hub_choose_leaving(gateway, now);
+	if (!n)
+		return;
+	workers_park(vs);
+	remote_release_leaving(vs, gateway);
+	workers_resume(vs);
+	gateway->hub.evicted += n;
+}
+
+void hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
+{
+	if (!atomic_exchange(&vs->crowded, false))
+		return;
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		struct gateway *gateway = gateway_at(vs, i);
+		if (!gateway->is_hub || atomic_load(&gateway->n_remotes) < GATEWAY_CROWDED)
+			continue;
+		if (now_ms - gateway->hub.made_room_at < PASS_PAUSE) {
+			atomic_store(&vs->crowded,
+				     true); /* the next frame of a new remote wakes us, or the next second */
+			continue;
+		}
+		gateway->hub.made_room_at = now_ms;
+		hub_evict(vs, gateway, now);
+	}
+}
+
+/* Datagrams to the hub that were dropped for this reason. With the pod underlay they are counted at the port. */
+static uint64_t hub_dropped(const struct vswitch *vs, const struct gateway *gateway, enum drop reason)
+{
+	uint64_t dropped = 0;
+	for (unsigned w = 0; w < vs->options.workers; w++) {
+		dropped += counted(&gateway->counters[w].drops[reason]);
+		for (unsigned i = 0; i < gateway->n_ports; i++)
+			dropped += counted(&gateway->ports[i]->counters[w].drops[reason]);
+	}
+	return dropped;
+}
+
+static void log_crowd(const struct vswitch *vs, struct gateway *gateway, uint32_t now)
+{
+	struct hub *hub = &gateway->hub;
+	char last[ADDRESS_TEXT];
+	uint64_t refused = hub_dropped(vs, gateway, DROP_TOO_MANY_REMOTES);
+	if (refused < hub->told_refused)
+		hub->told_refused = refused; /* a port that was removed took its counters with it */
+	if (hub->evicted == hub->told_evicted && refused == hub->told_refused)
+		return;
+	if (hub->told_at && now - hub->told_at < TELL_PAUSE)
+		return;
+	log_line(LOG_WARNING,
+		 "gateway %s has too many remotes: %" PRIu64 " forgotten to make room (the last is %s), %" PRIu64
+		 " datagrams of others dropped; if these are no clients, name the clients' networks with --allow",
+		 gateway->config.name, hub->evicted - hub->told_evicted,
+		 hub->evicted ? address_format(&hub->last, last) : "nobody", refused - hub->told_refused);
+	hub->told_at = now;
+	hub->told_evicted = hub->evicted;
+	hub->told_refused = refused;
+}
+
+/* Who was barred last, or false when no worker remembers. */
+static bool find_barred(const struct vswitch *vs, const struct gateway *gateway, struct stray *out)
+{
+	struct stray stray;
+	out->seen = 0;
+	for (unsigned i = 0; i < vs->options.workers * STRAYS; i++)
+		if (stray_read(&vs->workers[i / STRAYS].strays, i % STRAYS, &stray) && stray.seen > out->seen &&
+		    stray.port == gateway->config.port && stray.vni == gateway->config.vni &&
+		    !gateway_allows(&gateway->config, &stray.source))
+			*out = stray;
+	return out->seen != 0;
+}
+
+/* Without this line a client whose network was forgotten in --allow would be hard to tell from one that sends nothing.
+ */
+static void log_barred(const struct vswitch *vs, struct gateway *gateway, uint32_t now)
+{
+	struct hub *hub = &gateway->hub;
+	struct stray last;
+	char text[ADDRESS_TEXT];
+	uint64_t barred = hub_dropped(vs, gateway, DROP_UNKNOWN_REMOTE);
+	if (barred < hub->told_barred)
+		hub->told_barred = barred; /* as above */
+	if (barred == hub->told_barred || (hub->told_barred_at && now - hub->told_barred_at < TELL_PAUSE) ||
+	    !find_barred(vs, gateway, &last))
+		return;
+	log_line(LOG_WARNING,
+		 "gateway %s: %" PRIu64
+		 " datagrams dropped whose senders --allow does not let in, the last %s; if that is a "
+		 "client, add its network",
+		 gateway->config.name, barred - hub->told_barred, address_format(&last.source, text));
+	hub->told_barred = barred;
+	hub->told_barred_at = now;
+}
+
+void hub_log(struct vswitch *vs, uint32_t now)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		struct gateway *gateway = gateway_at(vs, i);
+		if (!gateway->is_hub)
+			continue;
+		log_crowd(vs, gateway, now);
+		log_barred(vs, gateway, now);
+	}
+}
