@@ -459,8 +459,8 @@ static const uint8_t *dhcp_unwrap(const struct dhcp *dhcp, const uint8_t *frame,
 		return NULL;
 	const uint8_t *udp = ip + header;
 	uint16_t datagram = load16(udp + UDP_LENGTH);
-	if (load16(udp + UDP_SRC) != DHCP_SERVER_PORT || load16(udp + UDP_DST) != DHCP_CLIENT_PORT || datagram < UDP_HEADER ||
-	    datagram > total - header || !dhcp_checksums_valid(ip, udp, datagram))
+	if (load16(udp + UDP_SRC) != DHCP_SERVER_PORT || load16(udp + UDP_DST) != DHCP_CLIENT_PORT ||
+	    datagram < UDP_HEADER || datagram > total - header || !dhcp_checksums_valid(ip, udp, datagram))
 		return NULL;
 	*inner = datagram - (size_t)UDP_HEADER;
 	return udp + UDP_HEADER;

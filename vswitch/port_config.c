@@ -43,9 +43,9 @@ static bool same_probes(const struct port_config *a, const struct port_config *b
 static bool same_conduct(const struct port_config *a, const struct port_config *b)
 {
 	return a->dhcp == b->dhcp && same_probes(a, b) && a->exclusive == b->exclusive && a->inbound == b->inbound &&
-	       a->gateway_names == b->gateway_names && a->own_addresses == b->own_addresses && prefix_equal(&a->network, &b->network) &&
-	       address_equal(&a->expect_router, &b->expect_router) && !strcmp(a->hostname, b->hostname) &&
-	       prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
+	       a->gateway_names == b->gateway_names && a->own_addresses == b->own_addresses &&
+	       prefix_equal(&a->network, &b->network) && address_equal(&a->expect_router, &b->expect_router) &&
+	       !strcmp(a->hostname, b->hostname) && prefix_lists_equal(a->keep, a->n_keep, b->keep, b->n_keep);
 }
 
 bool port_is_same(const struct port *port, const struct port_config *config)
