@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/shell.h"
+
 #define NEED_ROOT()                                                                                                    \
 	do {                                                                                                           \
 		if (geteuid()) {                                                                                       \
@@ -395,9 +397,10 @@ static void test_path_floor(void **state)
 	struct ifreq request = {.ifr_mtu = 1000};
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
 	struct underlay *underlay = open_on(4789, 1, 4);
-	assert_int_equal(system("ip addr add 198.51.100.1 dev lo && ip route add 192.0.2.1 dev lo mtu 552 && "
-				"ip route add 192.0.2.2 dev lo mtu 1280 && "
-				"ip -6 route add 2001:db8::1 dev lo mtu 1280"),
+	assert_int_equal(shell_status("/",
+				      "ip addr add 198.51.100.1 dev lo && ip route add 192.0.2.1 dev lo mtu 552 && "
+				      "ip route add 192.0.2.2 dev lo mtu 1280 && "
+				      "ip -6 route add 2001:db8::1 dev lo mtu 1280"),
 			 0);
 	assert_int_equal(path_to(underlay, "192.0.2.1:4789"), UNDERLAY_PATH_FLOOR);
 	assert_int_equal(path_to(underlay, "192.0.2.2:4789"), 1280);

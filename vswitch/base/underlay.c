@@ -270,9 +270,9 @@ static int device_mtu(int fd, const struct sockaddr_in *local)
 }
 
 /* Below the floor only what the node's own device says; IPv6 has the floor in the kernel (RFC 8201, section 4). */
-static int believed(int fd, int mtu, const struct sockaddr_storage *local)
+static int believed(int fd, int mtu, sa_family_t family, const struct sockaddr_storage *local)
 {
-	if (mtu <= 0 || mtu >= UNDERLAY_PATH_FLOOR || local->ss_family != AF_INET)
+	if (mtu <= 0 || mtu >= UNDERLAY_PATH_FLOOR || family != AF_INET)
 		return mtu;
 	int device = device_mtu(fd, (const struct sockaddr_in *)local);
 	return device && device < UNDERLAY_PATH_FLOOR ? device : UNDERLAY_PATH_FLOOR;
@@ -286,10 +286,11 @@ int underlay_path(const struct underlay *underlay, const struct sockaddr_storage
 	socklen_t size = sizeof(*from);
 	while (atomic_flag_test_and_set_explicit(&asking, memory_order_acquire))
 		sched_yield();
+	*from = (struct sockaddr_storage){0};
 	int mtu = path_mtu(fd, to);
 	if (mtu > 0 && getsockname(fd, (struct sockaddr *)from, &size))
 		mtu = -errno;
-	mtu = believed(fd, mtu, from);
+	mtu = believed(fd, mtu, to->ss_family, from);
 	if (mtu > 0)
 		((struct sockaddr_in *)from)->sin_port =
 			0; /* the port differs each time; it is at the same offset in both families */
