@@ -12,9 +12,10 @@
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
  *       what the kernel refused somewhere        refusals_log()
+ *       hubs that are short of remotes           hub_make_room()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
- *       once a second                            egress_check()
+ *       once a second                            egress_check(), hub_log()
  *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
  *
  * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick: it is
@@ -27,6 +28,7 @@
 #include "vswitch/base/kernel.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
+#include "vswitch/hub.h"
 #include "vswitch/path/egress.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/remote.h"
@@ -286,6 +288,7 @@ void switch_tick(struct vswitch *vs)
 		check_namespaces(vs);
 	pod_network_turn(vs);
 	refusals_log(vs, now);
+	hub_make_room(vs, now, clock_ms());
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {
@@ -299,6 +302,7 @@ void switch_tick(struct vswitch *vs)
 		check_egress(vs, now);
 		silence_check(vs, now);
 		follow_silence(vs, now);
+		hub_log(vs, now);
 	}
 	uint32_t pause = vs->options.ageing / 10 + 1;
 	if (now - vs->expired_at < pause)

@@ -129,6 +129,15 @@ def set_tos(sock, tos):
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
 
 
+def strangers(args):
+    """Sends one VXLAN datagram each from many addresses, the first of which is given, and from as many MACs."""
+    first = struct.unpack("!I", socket.inet_aton(args.source))[0]
+    for i in range(args.count):
+        args.source, args.src = socket.inet_ntoa(struct.pack("!I", first + i)), "0602%08x" % i
+        with underlay_socket(args) as sock:
+            sock.sendto(vxlan(args.vni) + ethernet(args, "stranger"), (args.to, args.port))
+
+
 def inject(args):
     """Sends VXLAN datagrams from the namespace's own address."""
     sock = underlay_socket(args)
@@ -603,6 +612,7 @@ def main():
     cases = ("cases", {"nargs": "+"})
     plain = ("--no-checksum", {"action": "store_true"})
     verb(inject, to, port, vni, dst, src, bind, plain, cases)
+    verb(strangers, to, port, vni, dst, bind, plain, count)
     verb(noise, to, port, vni, dst, src, bind, plain, count, seed)
     verb(noise_frames, interface, count, seed)
     verb(frames, interface, dst, ("--src", {"default": ""}), cases)

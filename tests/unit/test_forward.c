@@ -14,7 +14,7 @@
 #include "tests/unit/fake_ring.h"
 #include "tests/unit/tunnel.h"
 
-enum { GATEWAYS = 4, PORTS = 5, REMOTES = 8, FIRST_SOURCE = 200, SOURCES = 4 };
+enum { GATEWAYS = 4, PORTS = 5, REMOTES = 10, FIRST_SOURCE = 200, SOURCES = 4 };
 
 static struct vswitch vs;
 static struct worker worker;
@@ -24,7 +24,7 @@ static struct remote remotes[REMOTES], *remote_table[GATEWAYS][REMOTES];
 static struct gateway_counters gateway_counters[GATEWAYS];
 static struct port_counters port_counters[PORTS];
 static struct underlay host;
-static unsigned n_claimed;
+static unsigned n_claimed, n_woken;
 static struct test_packet packet;
 static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 
@@ -33,6 +33,7 @@ static uint8_t buffer[TAP_VNET_HEADER + 4 * PACKET_ROOM];
 void mail_wake_control(const struct worker *waker)
 {
 	(void)waker;
+	n_woken++;
 }
 
 struct remote *remote_claim(struct vswitch *in, struct gateway *gateway, const struct endpoint *endpoint, bool learned)
@@ -40,6 +41,8 @@ struct remote *remote_claim(struct vswitch *in, struct gateway *gateway, const s
 	unsigned n = atomic_load(&gateway->n_remotes);
 	uint16_t id = (uint16_t)(4 + n_claimed++);
 	assert_ptr_equal(in, &vs);
+	if (n >= GATEWAY_MAX_LEARNED)
+		return NULL;
 	assert_true(id < REMOTES);
 	struct remote *remote = &remotes[id];
 	*remote = (struct remote){.endpoint = *endpoint, .id = id, .gateway = gateway->id, .learned = learned};
@@ -125,7 +128,7 @@ static int build_world(void **state)
 	}
 	host.family[0].path = host.family[1].path = -1;
 	fake_forget();
-	n_claimed = 0;
+	n_claimed = n_woken = 0;
 	vs.offloads = (struct switch_offloads){
 		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	if (fdb_open(&vs.fdb, &limits, vs.secret, sizeof(vs.secret)))
@@ -709,6 +712,53 @@ static void test_hub_allows(void **state)
 	assert_int_equal(n_sent, 1);
 }
 
+/* Only what is for one address behind it says that a remote is a client: anybody hears broadcasts. */
+static void test_hub_answers(void **state)
+{
+	(void)state;
+	frame_between(0xf1, 4);
+	receive_packet("192.0.2.7:50000", 7);
+	broadcast_from(4);
+	send_from(4);
+	assert_int_equal(n_sent, 1);
+	frame_between(4, 0xf2); /* an address that is not known goes everywhere, too */
+	send_from(4);
+	assert_int_equal(n_sent, 1);
+	assert_false(atomic_load(&remotes[7].answered));
+	frame_between(4, 0xf1);
+	send_from(4);
+	assert_true(atomic_load(&remotes[7].answered));
+}
+
+/* The control thread is woken before there is no room, and a remote that finds none is dropped by name. */
+static void test_hub_is_crowded(void **state)
+{
+	(void)state;
+	static struct remote *crowd[GATEWAY_MAX_LEARNED];
+	for (unsigned i = 0; i < GATEWAY_MAX_LEARNED; i++)
+		crowd[i] = &remotes[1];
+	gateways[3].remotes = crowd;
+	atomic_store(&gateways[3].n_remotes, GATEWAY_CROWDED - 2);
+	frame_between(0xf1, 4);
+	receive_packet("192.0.2.7:50000", 7);
+	assert_int_equal(n_woken, 0);
+	frame_between(0xf2, 4);
+	receive_packet("192.0.2.8:50000", 7);
+	assert_int_equal(n_woken, 1);
+	assert_true(atomic_load(&vs.crowded));
+	receive_packet("192.0.2.8:50000", 7);
+	assert_int_equal(n_woken, 1);
+	atomic_store(&gateways[3].n_remotes, GATEWAY_MAX_LEARNED);
+	frame_between(0xf3, 4);
+	receive_packet("192.0.2.9:50000", 7);
+	assert_gateway_dropped(3, DROP_TOO_MANY_REMOTES);
+	assert_int_equal(n_woken, 2);
+	/* With learning off nobody is remembered, and nobody is too many. */
+	gateways[3].config.learning = false;
+	receive_packet("192.0.2.9:50000", 7);
+	assert_int_equal(n_sent, 1);
+}
+
 /* What the kernel refused */
 
 static void test_refusals(void **state)
@@ -991,34 +1041,16 @@ static void test_back_on_sockets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_unknown_unicast),
-		in_world(test_broadcast),
-		in_world(test_known_unicast),
-		in_world(test_pod_to_pod),
-		in_world(test_bad_frames),
-		in_world(test_bad_virtio_headers),
-		in_world(test_to_pod),
-		in_world(test_without_learning),
-		in_world(test_gateways_apart),
-		in_world(test_strangers),
-		in_world(test_bad_inner_frames),
-		in_world(test_ecn_to_pod),
-		in_world(test_trains),
-		in_world(test_super_frame),
-		in_world(test_hub_learns),
-		in_world(test_hub_allows),
-		in_world(test_refusals),
-		in_world(test_super_to_remote),
-		in_world(test_super_to_all),
-		in_world(test_super_to_pod),
-		in_world(test_super_hostile),
-		in_world(test_segments_to_pod),
-		in_world(test_dropped_train),
-		in_world(test_refused_train),
-		in_world(test_refused_altogether),
-		in_world(test_refused_in_pod),
-		in_world(test_not_judged),
-		in_world(test_refused_by_tap),
+		in_world(test_unknown_unicast), in_world(test_broadcast),        in_world(test_known_unicast),
+		in_world(test_pod_to_pod),      in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
+		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
+		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
+		in_world(test_trains),          in_world(test_super_frame),      in_world(test_hub_learns),
+		in_world(test_hub_allows),      in_world(test_hub_answers),      in_world(test_hub_is_crowded),
+		in_world(test_refusals),        in_world(test_super_to_remote),  in_world(test_super_to_all),
+		in_world(test_super_to_pod),    in_world(test_super_hostile),    in_world(test_segments_to_pod),
+		in_world(test_dropped_train),   in_world(test_refused_train),    in_world(test_refused_altogether),
+		in_world(test_refused_in_pod),  in_world(test_not_judged),       in_world(test_refused_by_tap),
 		in_world(test_back_on_sockets),
 	};
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);

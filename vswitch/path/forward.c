@@ -154,6 +154,16 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	return DROP_NONE;
 }
 
+/* Wakes the control thread when a hub is short of remotes. To be asked after a new one came; a known one costs nothing.
+ */
+static void forward_watch_crowd(struct worker *worker, const struct gateway *gateway)
+{
+	if (atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) < GATEWAY_CROWDED)
+		return;
+	atomic_store(&worker->vs->crowded, true);
+	mail_wake_control(worker);
+}
+
 /*
  * A hub's remote for this source. Usually the FDB finds it by the frame's MAC. A new one is claimed unless another
  * worker is claiming one just now, or there are too many: then NULL, and the sender's next frame tries again.
@@ -175,6 +185,7 @@ static struct remote *hub_remote(struct worker *worker, struct gateway *gateway,
 		if (!remote)
 			remote = remote_claim(vs, gateway, &endpoint, true);
 		atomic_flag_clear_explicit(&vs->learning, memory_order_release);
+		forward_watch_crowd(worker, gateway);
 	}
 	if (remote && atomic_load_explicit(&remote->seen, memory_order_relaxed) != worker->now)
 		atomic_store_explicit(&remote->seen, worker->now, memory_order_relaxed);
@@ -273,8 +284,11 @@ static void forward_unicast(struct worker *worker, struct port *from, const stru
 		return;
 	}
 	if (!entry.place.is_port) {
+		struct remote *remote = &worker->vs->remotes[entry.place.index];
+		if (!atomic_load_explicit(&remote->answered, memory_order_relaxed))
+			atomic_store_explicit(&remote->answered, true, memory_order_relaxed);
 		count_encap(worker, gateway, &packet->frame);
-		forward_to_remote(worker, from, &worker->vs->remotes[entry.place.index], packet);
+		forward_to_remote(worker, from, remote, packet);
 		return;
 	}
 	struct port *to = worker->vs->ports[entry.place.index];
@@ -411,6 +425,13 @@ static enum drop find_origin(struct worker *worker, const struct underlay *under
 	return reason;
 }
 
+/* What would be answered to a remote that it cannot remember, it would send to all that it does. */
+static bool is_full_hub(const struct gateway *gateway)
+{
+	return gateway->config.learning &&
+	       atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) >= GATEWAY_MAX_LEARNED;
+}
+
 /* Whether the frame may come from there. If so, learns it. */
 static enum drop check_source(struct worker *worker, struct origin *origin, const struct frame *frame)
 {
@@ -422,7 +443,7 @@ static enum drop check_source(struct worker *worker, struct origin *origin, cons
 			return DROP_UNKNOWN_REMOTE;
 		origin->remote = hub_remote(worker, gateway, &origin->source, frame);
 		if (!origin->remote)
-			return DROP_NONE;
+			return is_full_hub(gateway) ? DROP_TOO_MANY_REMOTES : DROP_NONE;
 	}
 	return forward_learn(worker, gateway, frame, (struct fdb_place){.index = origin->remote->id});
 }

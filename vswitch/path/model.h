@@ -37,6 +37,7 @@
 
 #define SECRET_SIZE 192
 #define GATEWAY_MAX_LEARNED 256 /* remotes that a hub remembers, so also the copies of one broadcast */
+#define GATEWAY_CROWDED 224     /* from so many on, a hub makes room (hub.h) before a new client finds none */
 #define MAX_GATEWAYS FDB_MAX_GATEWAYS
 #define MAX_PORTS FDB_MAX_PLACES
 #define MAX_REMOTES FDB_MAX_PLACES
@@ -64,9 +65,22 @@ struct remote {
 	uint16_t gateway;   /* whose remote it is */
 	uint16_t local_hub; /* the hub on this node that it stands for, served without the network; 0: none */
 	bool learned;
+	bool leaving;          /* chosen to be released (remote_release_leaving) */
+	atomic_bool answered;  /* a frame for one address behind it was sent to it; copies of broadcasts do not count */
+	uint32_t turn;         /* how many the switch had claimed before it, as an order; wraps */
+	uint32_t since;        /* seconds, when it was claimed */
 	_Atomic uint32_t seen; /* seconds; learned ones */
 	struct ban train_ban;  /* of trains to it on the host underlay (refused_train.h) */
 	struct egress egress;
+};
+
+/* What a hub has done about too many remotes (hub.h), and when that was last logged. Control thread. */
+struct hub {
+	uint64_t evicted;                    /* remotes that made room for others */
+	uint64_t made_room_at;               /* ms of the monotonic clock; 0: never */
+	uint64_t told_evicted, told_refused; /* what the last line has reported */
+	uint32_t told_at;                    /* seconds; 0: never */
+	struct address last;                 /* the last one that was evicted */
 };
 
 /* A gateway that sends nothing back (silence.h). Control thread. */
@@ -100,6 +114,7 @@ struct gateway {
 	unsigned n_peers;
 	struct gateway_counters *counters; /* one a worker */
 	struct silence silence;
+	struct hub hub;
 };
 
 struct port {
@@ -281,6 +296,8 @@ struct vswitch {
 	unsigned n_ports, next_port;
 	struct remote *remotes; /* by id, MAX_REMOTES; pages are touched as they are used */
 	uint16_t next_remote;   /* where the search for a free slot begins; under `learning` */
+	uint32_t next_turn;     /* of the next remote; under `learning`, too */
+	atomic_bool crowded;    /* set by a worker whose hub is short of remotes, until the control thread looks */
 	atomic_flag learning;
 	struct host hosts[MAX_HOSTS];
 	struct worker *workers; /* options.workers of them */

@@ -29,9 +29,13 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 		remote->gateway = gateway->id;
 		remote->local_hub = 0;
 		remote->learned = learned;
+		remote->leaving = false;
+		atomic_store_explicit(&remote->answered, false, memory_order_relaxed);
+		remote->turn = vs->next_turn++;
+		remote->since = clock_seconds();
 		egress_reset(&remote->egress);
 		ban_lift(&remote->train_ban);
-		atomic_store_explicit(&remote->seen, clock_seconds(), memory_order_relaxed);
+		atomic_store_explicit(&remote->seen, remote->since, memory_order_relaxed);
 		gateway->remotes[n] = remote;
 		atomic_store_explicit(&gateway->n_remotes, n + 1, memory_order_release);
 		return remote;
@@ -39,23 +43,29 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 	return NULL;
 }
 
-static bool is_behind(void *context, const struct fdb_entry *entry)
+static bool is_behind_leaving(void *context, const struct fdb_entry *entry)
 {
-	const struct remote *remote = context;
-	return !entry->place.is_port && entry->place.index == remote->id;
+	const struct vswitch *vs = context;
+	return !entry->place.is_port && vs->remotes[entry->place.index].leaving;
+}
+
+/* One walk through the table for all of them: it is long, and the workers wait. */
+void remote_release_leaving(struct vswitch *vs, struct gateway *gateway)
+{
+	fdb_purge(vs->fdb, is_behind_leaving, vs);
+	for (unsigned n = atomic_load(&gateway->n_remotes), i = n; i-- > 0;) {
+		struct remote *remote = gateway->remotes[i];
+		if (!remote->leaving)
+			continue;
+		gateway->remotes[i] = gateway->remotes[--n];
+		atomic_store(&gateway->n_remotes, n);
+		remote->to_length = 0;
+		remote->leaving = false;
+	}
 }
 
 void remote_release(struct vswitch *vs, struct remote *remote)
 {
-	struct gateway *gateway = vs->gateways[remote->gateway];
-	unsigned n = atomic_load(&gateway->n_remotes);
-	fdb_purge(vs->fdb, is_behind, remote);
-	for (unsigned i = 0; i < n; i++) {
-		if (gateway->remotes[i] == remote) {
-			gateway->remotes[i] = gateway->remotes[n - 1];
-			atomic_store(&gateway->n_remotes, n - 1);
-			break;
-		}
-	}
-	remote->to_length = 0;
+	remote->leaving = true;
+	remote_release_leaving(vs, vs->gateways[remote->gateway]);
 }

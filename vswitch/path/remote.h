@@ -15,4 +15,7 @@ struct remote *remote_claim(struct vswitch *vs, struct gateway *gateway, const s
 /* Takes the remote off its gateway, with every FDB entry behind it, and frees the slot. Workers parked. */
 void remote_release(struct vswitch *vs, struct remote *remote);
 
+/* The same for all remotes of `gateway` that are `leaving`. Workers parked. */
+void remote_release_leaving(struct vswitch *vs, struct gateway *gateway);
+
 #endif
