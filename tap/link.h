@@ -51,6 +51,13 @@ int link_tx_dropped(const char *ifname, uint64_t *dropped, struct failure *why);
 int link_flush_neighbours(const char *ifname, struct failure *why);
 
 /*
+ * Lets the kernel ask every neighbour of `ifname` that has one of the `n` MACs whether it is still there: by ARP or ND,
+ * at once and to it alone, and twice more a second apart while it does not answer. Those set by hand are not asked.
+ * Returns how many are asked, or a negative errno.
+ */
+int link_ask_neighbours(const char *ifname, const struct mac *macs, size_t n, struct failure *why);
+
+/*
  * 1 when a vxlan device of this namespace, up or down, has the UDP destination port `port` (host order), with its name
  * in `device` (IFNAMSIZ bytes); 0 when none has; or a negative errno.
  */

@@ -10,6 +10,7 @@
 #include <netlink/route/link/vxlan.h>
 #include <netlink/route/neighbour.h>
 #include <stdio.h>
+#include <string.h>
 
 /* NUD_NOARP entries of multicast addresses are not learned: they follow from the address itself. */
 static bool is_learned_neighbour(struct rtnl_neigh *neighbour, int ifindex)
@@ -52,6 +53,66 @@ int link_flush_neighbours(const char *ifname, struct failure *why)
 close:
 	netlink_close(&t.nl);
 	return code ? fail(why, code, "ifname", "cannot flush the neighbours of %s: %s", ifname, t.nl.text) : 0;
+}
+
+static bool has_mac_of(struct rtnl_neigh *neighbour, const struct mac *macs, size_t n)
+{
+	const struct nl_addr *lladdr = rtnl_neigh_get_lladdr(neighbour);
+
+	if (!lladdr || nl_addr_get_len(lladdr) != sizeof(macs->bytes))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!memcmp(nl_addr_get_binary_addr(lladdr), macs[i].bytes, sizeof(macs[i].bytes)))
+			return true;
+	return false;
+}
+
+/*
+ * NUD_PROBE, set by hand, is what the kernel does itself when it begins to doubt a neighbour. The request is made anew,
+ * as libnl adds a state to those that an object has.
+ */
+static int ask_neighbour(struct link_target *t, struct rtnl_neigh *neighbour)
+{
+	struct rtnl_neigh *fresh = rtnl_neigh_alloc();
+	struct nl_msg *msg = NULL;
+	int code = -ENOMEM;
+
+	if (!fresh)
+		return code;
+	rtnl_neigh_set_ifindex(fresh, t->ifindex);
+	rtnl_neigh_set_lladdr(fresh, rtnl_neigh_get_lladdr(neighbour));
+	rtnl_neigh_set_state(fresh, NUD_PROBE);
+	code = netlink_code(&t->nl, rtnl_neigh_set_dst(fresh, rtnl_neigh_get_dst(neighbour)));
+	if (!code)
+		code = netlink_code(&t->nl, rtnl_neigh_build_add_request(fresh, NLM_F_REPLACE, &msg));
+	rtnl_neigh_put(fresh);
+	return code ? code : netlink_request(&t->nl, msg);
+}
+
+int link_ask_neighbours(const char *ifname, const struct mac *macs, size_t n, struct failure *why)
+{
+	struct nl_cache *cache;
+	struct link_target t;
+	int asked = 0, code = link_target_open(&t, ifname, why);
+
+	if (code)
+		return code;
+	code = netlink_code(&t.nl, rtnl_neigh_alloc_cache(t.nl.sock, &cache));
+	if (code)
+		goto close;
+	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
+		struct rtnl_neigh *neighbour = (struct rtnl_neigh *)o;
+		bool dynamic =
+			is_learned_neighbour(neighbour, t.ifindex) && rtnl_neigh_get_state(neighbour) != NUD_NOARP;
+		if (!dynamic || !has_mac_of(neighbour, macs, n))
+			continue;
+		code = ask_neighbour(&t, neighbour);
+		asked++;
+	}
+	nl_cache_free(cache);
+close:
+	netlink_close(&t.nl);
+	return code ? fail(why, code, "ifname", "cannot ask the neighbours of %s: %s", ifname, t.nl.text) : asked;
 }
 
 static bool is_vxlan_on(struct rtnl_link *link, uint16_t port)

@@ -13,9 +13,10 @@
  *       gateway clients                          pod_network_turn()
  *       what the kernel refused somewhere        refusals_log()
  *       hubs that are short of remotes           hub_make_room()
+ *       claims to a hub's table entries          claims_ask()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
- *       once a second                            egress_check(), hub_log()
+ *       once a second                            egress_check(), hub_log(), claims_log()
  *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
  *
  * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick: it is
@@ -26,6 +27,7 @@
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
 #include "vswitch/base/kernel.h"
+#include "vswitch/claims.h"
 #include "vswitch/gateway.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/hub.h"
@@ -289,6 +291,7 @@ void switch_tick(struct vswitch *vs)
 	pod_network_turn(vs);
 	refusals_log(vs, now);
 	hub_make_room(vs, now, clock_ms());
+	claims_ask(vs, now, clock_ms());
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {
@@ -303,6 +306,7 @@ void switch_tick(struct vswitch *vs)
 		silence_check(vs, now);
 		follow_silence(vs, now);
 		hub_log(vs, now);
+		claims_log(vs, now);
 	}
 	uint32_t pause = vs->options.ageing / 10 + 1;
 	if (now - vs->expired_at < pause)

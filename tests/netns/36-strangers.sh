@@ -44,9 +44,58 @@ suite() { # suite UNDERLAY
 	check "the hub has no more remotes than it keeps" test "$(remote_count)" -le 256
 	check "the log says so, and what to do" poll 5 grep -q 'gateway own has too many remotes: .* --allow' "$LOG"
 	same "in one line" 1 "$(grep -c 'own has too many remotes' "$LOG")"
+
+	echo "-- $1 underlay: a stranger with the client's MAC"
+	local mac begun
+	mac=$(mac gwa vxlan0)
+	same "the client is where it is" "$CLIENT" "$(whereabouts "$mac")"
+	thief "$mac"
+	check "a datagram with its MAC is counted" poll 5 above held_moves 0
+	same "and moves nothing" "$CLIENT" "$(whereabouts "$mac")"
+	check "what is sent to the client arrives" p ping -c3 -i0.1 -W3 172.16.0.21
+	check "it can be idle for longer than a claim is looked at, while the stranger goes on: it is asked, and stays" stays "$mac"
+	check "what is sent to it still arrives" p ping -c3 -i0.1 -W3 172.16.0.21
+	check "10 MB of TCP to it, while the stranger goes on" robbed "$mac"
+	check "the log says whose MAC is claimed by whom" poll 5 grep -q "$mac, at $CLIENT, by 10.9.1.1: it moves" "$LOG"
+
+	echo "-- $1 underlay: the client moves"
+	ip -n "$P-gwa" link del vxlan0
+	client gwb "$mac"
+	begun=${EPOCHREALTIME/./}
+	check "it is served again soon" poll 10 b ping -c1 -W1 172.16.0.1
+	note "after $(((${EPOCHREALTIME/./} - begun) / 1000)) ms"
+	same "its entry is where it is" 10.0.2.2 "$(whereabouts "$mac")"
+	check "and what is sent to it arrives" p ping -c3 -i0.1 -W3 172.16.0.21
+	ip -n "$P-gwb" link del vxlan0
 	ctl port remove pod1
 	ctl gateway remove own
 	: >"$LOG"
+}
+
+CLIENT=10.0.1.2
+# shellcheck disable=SC2016 # the dollar is jq's
+whereabouts() { fdb --arg m "$1" '.[] | select(.mac == $m).remote | split(":")[0]'; }
+thief() { pkt gwb inject --to "$VTEP" --source 10.9.1.1 --src "$1" good:claim; }
+
+# Every claim of the stranger's finds an owner that has not spoken for a while, and is asked. That it stays is seen over
+# twice the time after which one that is silent loses its address.
+stays() {
+	local until=$((SECONDS + 8))
+	while [ $SECONDS -lt $until ]; do
+		thief "$1"
+		[ "$(whereabouts "$1")" = "$CLIENT" ] || { echo "it is at $(whereabouts "$1")" && return 1; }
+	done
+}
+
+robbed() {
+	local status=0 robber
+	while thief "$1"; do continue; done &
+	robber=$!
+	PIDS+=("$robber")
+	transfer pod1 gwa 172.16.0.21 "$(random_file 10)" || status=$?
+	kill $robber
+	wait $robber 2>/dev/null || true
+	return $status
 }
 
 meanwhile() {

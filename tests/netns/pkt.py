@@ -130,10 +130,10 @@ def set_tos(sock, tos):
 
 
 def strangers(args):
-    """Sends one VXLAN datagram each from many addresses, the first of which is given, and from as many MACs."""
+    """Sends one VXLAN datagram each from many addresses, the first of which is given, each with a MAC of its own."""
     first = struct.unpack("!I", socket.inet_aton(args.source))[0]
     for i in range(args.count):
-        args.source, args.src = socket.inet_ntoa(struct.pack("!I", first + i)), "0602%08x" % i
+        args.source, args.src = socket.inet_ntoa(struct.pack("!I", first + i)), "0602%08x" % (first + i)
         with underlay_socket(args) as sock:
             sock.sendto(vxlan(args.vni) + ethernet(args, "stranger"), (args.to, args.port))
 

@@ -192,6 +192,60 @@ static void test_clock_behind(void **state)
 	fdb_close(fdb);
 }
 
+/* Claims: an address stays with an owner that answers, and moves when it is silent. */
+static enum fdb_outcome claim_from(struct fdb *fdb, uint16_t place, uint32_t now)
+{
+	return fdb_claim(fdb, 1, mac_of(1), remote(place), now, true);
+}
+
+static void test_claims(void **state)
+{
+	(void)state;
+	struct fdb *fdb = open_table(&wide);
+	assert_int_equal(claim_from(fdb, 1, LATE), FDB_NEW);
+	assert_int_equal(claim_from(fdb, 1, LATE), FDB_KNOWN);
+	/* The owner spoke in this second, or nobody can ask it. */
+	assert_int_equal(claim_from(fdb, 2, LATE), FDB_HELD);
+	assert_int_equal(fdb_claim(fdb, 1, mac_of(1), remote(2), LATE + 1, false), FDB_HELD);
+	assert_int_equal(claim_from(fdb, 2, LATE + 9), FDB_CLAIMED);
+	for (uint32_t i = 0; i < FDB_PATIENCE; i++)
+		assert_int_equal(claim_from(fdb, 2, LATE + 9 + i), FDB_HELD);
+	/* The owner answers, at the last moment and in the same second: the next claim begins from nothing. */
+	assert_int_equal(claim_from(fdb, 1, LATE + 11), FDB_KNOWN);
+	assert_int_equal(claim_from(fdb, 2, LATE + 12), FDB_CLAIMED);
+	/* Another worker's clock may be behind. */
+	assert_int_equal(claim_from(fdb, 2, LATE + 11), FDB_HELD);
+	/* Whoever comes when the time is over. */
+	assert_int_equal(claim_from(fdb, 3, LATE + 12 + FDB_PATIENCE), FDB_MOVED);
+	assert_int_equal(claim_from(fdb, 3, LATE + 12 + FDB_PATIENCE), FDB_KNOWN);
+	assert_int_equal(claim_from(fdb, 1, LATE + 12 + FDB_PATIENCE), FDB_HELD);
+	/* An aged entry has no owner, and a plain move asks nobody. */
+	assert_int_equal(claim_from(fdb, 1, LATE + 900), FDB_MOVED);
+	assert_int_equal(fdb_learn(fdb, 1, mac_of(1), port(1), LATE + 900), FDB_MOVED);
+	assert_int_equal(fdb_set(fdb, 1, mac_of(1), FDB_STATIC, remote(1)), 0);
+	assert_int_equal(claim_from(fdb, 2, LATE + 901), FDB_FIXED);
+	fdb_close(fdb);
+}
+
+/* At every second of the clock that is cut, also where it begins anew. */
+static void test_claim_clock(void **state)
+{
+	(void)state;
+	for (uint32_t at = LATE; at < LATE + CLAIM_CLOCK; at++) {
+		struct fdb *fdb = open_table(&wide);
+		struct fdb_entry entry;
+		assert_int_equal(claim_from(fdb, 1, at - 100), FDB_NEW);
+		assert_int_equal(claim_from(fdb, 2, at), FDB_CLAIMED);
+		assert_int_equal(claim_from(fdb, 2, at + FDB_PATIENCE - 1), FDB_HELD);
+		assert_true(fdb_lookup(fdb, 1, mac_of(1), at, &entry));
+		assert_true(same_place(entry.place, remote(1)));
+		assert_int_equal(entry.kind, FDB_LEARNED);
+		assert_int_equal(entry.seen, at - 100);
+		assert_int_equal(claim_from(fdb, 2, at + FDB_PATIENCE), FDB_MOVED);
+		fdb_close(fdb);
+	}
+}
+
 /* A pod may send to any destination: 00:00:00:00:00:00 has no entry and must not match a removed one. */
 static void test_zero_mac(void **state)
 {
@@ -773,6 +827,8 @@ int main(void)
 		cmocka_unit_test(test_gateways_apart),
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_ageing),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_claim_clock),
 		cmocka_unit_test(test_clock_behind),
 		cmocka_unit_test(test_zero_mac),
 		cmocka_unit_test(test_limits),

@@ -759,6 +759,49 @@ static void test_hub_is_crowded(void **state)
 	assert_int_equal(n_sent, 1);
 }
 
+static void assert_client_at(const char *to)
+{
+	frame_between(4, 0xf1);
+	send_from(4);
+	assert_int_equal(n_sent, 1);
+	assert_datagram(&sent[0], to, 7);
+	frame_between(0xf1, 4);
+}
+
+/* A client's MAC does not move to a stranger while its owner may answer; its frames arrive all the same. */
+static void test_hub_holds(void **state)
+{
+	(void)state;
+	frame_between(0xf1, 4);
+	receive_packet("192.0.2.7:50000", 7);
+	worker.now += 10;
+	for (unsigned i = 1; i <= 2; i++) {
+		receive_packet("192.0.2.8:50000", 7);
+		assert_int_equal(n_sent, 1);
+		assert_int_equal(gateway_counters[3].held_moves, i);
+		assert_int_equal(atomic_load(&worker.claims_in), 1);
+		assert_int_equal(n_woken, 1);
+	}
+	assert_int_equal(worker.claims[0].gateway, 3);
+	assert_memory_equal(worker.claims[0].mac.bytes, packet.bytes + 6, 6);
+	assert_true(address_equal(&worker.claims[0].from, &remotes[8].endpoint.address));
+	assert_client_at("192.0.2.7:4789");
+	/* The owner speaks. The next claim begins anew, but not while the control thread has too many to ask for. */
+	receive_packet("192.0.2.7:50000", 7);
+	worker.now += FDB_PATIENCE;
+	atomic_store(&worker.claims_in, WORKER_CLAIMS);
+	receive_packet("192.0.2.8:50000", 7);
+	atomic_store(&worker.claims_out, WORKER_CLAIMS);
+	receive_packet("192.0.2.8:50000", 7);
+	assert_int_equal(atomic_load(&worker.claims_in), WORKER_CLAIMS + 1);
+	assert_client_at("192.0.2.7:4789");
+	/* It does not. */
+	worker.now += FDB_PATIENCE;
+	receive_packet("192.0.2.8:50000", 7);
+	assert_client_at("192.0.2.8:4789");
+	assert_int_equal(gateway_counters[3].held_moves, 4);
+}
+
 /* What the kernel refused */
 
 static void test_refusals(void **state)
@@ -1041,17 +1084,22 @@ static void test_back_on_sockets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_unknown_unicast), in_world(test_broadcast),        in_world(test_known_unicast),
-		in_world(test_pod_to_pod),      in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
-		in_world(test_to_pod),          in_world(test_without_learning), in_world(test_gateways_apart),
-		in_world(test_strangers),       in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
-		in_world(test_trains),          in_world(test_super_frame),      in_world(test_hub_learns),
-		in_world(test_hub_allows),      in_world(test_hub_answers),      in_world(test_hub_is_crowded),
-		in_world(test_refusals),        in_world(test_super_to_remote),  in_world(test_super_to_all),
-		in_world(test_super_to_pod),    in_world(test_super_hostile),    in_world(test_segments_to_pod),
-		in_world(test_dropped_train),   in_world(test_refused_train),    in_world(test_refused_altogether),
-		in_world(test_refused_in_pod),  in_world(test_not_judged),       in_world(test_refused_by_tap),
-		in_world(test_back_on_sockets),
+		in_world(test_unknown_unicast),  in_world(test_broadcast),
+		in_world(test_known_unicast),    in_world(test_pod_to_pod),
+		in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
+		in_world(test_to_pod),           in_world(test_without_learning),
+		in_world(test_gateways_apart),   in_world(test_strangers),
+		in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
+		in_world(test_trains),           in_world(test_super_frame),
+		in_world(test_hub_learns),       in_world(test_hub_allows),
+		in_world(test_hub_answers),      in_world(test_hub_is_crowded),
+		in_world(test_hub_holds),        in_world(test_refusals),
+		in_world(test_super_to_remote),  in_world(test_super_to_all),
+		in_world(test_super_to_pod),     in_world(test_super_hostile),
+		in_world(test_segments_to_pod),  in_world(test_dropped_train),
+		in_world(test_refused_train),    in_world(test_refused_altogether),
+		in_world(test_refused_in_pod),   in_world(test_not_judged),
+		in_world(test_refused_by_tap),   in_world(test_back_on_sockets),
 	};
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <net/ethernet.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/timerfd.h>
@@ -870,6 +871,44 @@ static void test_link_flush(void **state)
 	assert_refused(link_flush_neighbours("vx0", &why), ENODEV, "ifname");
 }
 
+/* The MAC to which the next question by ARP goes that the kernel sends; its last byte, or -1 after five seconds. */
+static int next_asked(int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	uint8_t bytes[2048];
+	while (poll(&wait, 1, 5000) > 0) {
+		const struct ether_header *ether = (const struct ether_header *)(bytes + TAP_VNET_HEADER);
+		ssize_t length = read(fd, bytes, sizeof(bytes));
+		if (length > (ssize_t)(TAP_VNET_HEADER + sizeof(*ether)) && ether->ether_type == htons(ETHERTYPE_ARP))
+			return ether->ether_dhost[5];
+	}
+	return -1;
+}
+
+static void test_link_ask(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	int fd = make_tap("vx0");
+	const struct mac macs[] = {{{0x02, 0, 0, 0, 9, 9}}, {{0x02, 0, 0, 0, 2, 0}}};
+	assert_done(link_setup("vx0", &plain, &why));
+	assert_int_equal(link_ask_neighbours("vx0", macs, 2, &why), 0);
+	add_neighbour("vx0", &(struct address)ADDRESS4(172, 16, 0, 3), NUD_PERMANENT);
+	add_neighbour("vx0", &(struct address)ADDRESS4(172, 16, 0, 4), NUD_NOARP);
+	assert_int_equal(link_ask_neighbours("vx0", macs, 2, &why), 0);
+	/* One that the kernel does not doubt, one that it does, and one with another MAC. */
+	add_neighbour("vx0", &(struct address)ADDRESS4(172, 16, 0, 5), NUD_REACHABLE);
+	add_neighbour("vx0", &(struct address)ADDRESS4(172, 16, 0, 6), NUD_STALE);
+	add_neighbour("vx0", &(struct address)ADDRESS6(0x16, 1), NUD_REACHABLE);
+	assert_int_equal(link_ask_neighbours("vx0", macs, 1, &why), 0);
+	assert_int_equal(link_ask_neighbours("vx0", macs, 2, &why), 2);
+	assert_int_equal(next_asked(fd), 0);
+	assert_int_equal(next_asked(fd), 0);
+	assert_int_equal(count_neighbours("vx0", AF_INET), 3);
+	tap_destroy(fd);
+	assert_refused(link_ask_neighbours("vx0", macs, 2, &why), ENODEV, "ifname");
+}
+
 static bool add_vxlan(const char *ifname, uint32_t vni, uint16_t port)
 {
 	struct rtnl_link *link = rtnl_link_vxlan_alloc();
@@ -1052,6 +1091,7 @@ int main(void)
 		FRESH(test_link_route_of_address),
 		FRESH(test_link_without_ipv6),
 		FRESH(test_link_flush),
+		FRESH(test_link_ask),
 		FRESH(test_link_vxlan),
 		FRESH(test_link_has_address),
 		FRESH(test_trial_frame),

@@ -42,9 +42,13 @@
 #define NEVER_USED 0
 #define TOMBSTONE UINT64_MAX
 
-/* A value word: seen (32) | unused (13) | kind (2) | is_port (1) | index (16). */
+/* A value word: seen (32) | claimed at (12, cut) | claimed (1) | kind (2) | is_port (1) | index (16). */
 #define VALUE_PORT (1ULL << 16)
 #define VALUE_KIND_SHIFT 17
+#define VALUE_CLAIMED (1ULL << 19)
+#define VALUE_CLAIM_SHIFT 20
+#define CLAIM_CLOCK 4096 /* seconds, after which the cut clock begins anew */
+#define CLAIM_BEHIND 16  /* seconds of it that are the future: another worker's clock is ahead of ours */
 #define VALUE_SEEN_SHIFT 32
 #define VALUE_PLACE ((1ULL << 17) - 1)
 
@@ -478,6 +482,45 @@ enum fdb_outcome fdb_learn(struct fdb *fdb, uint16_t gateway, const uint8_t mac[
 	if (outcome == FDB_REFUSED)
 		atomic_fetch_add_explicit(&fdb->refusals, 1, memory_order_relaxed);
 	return outcome;
+}
+
+enum claim { CLAIM_FREE, CLAIM_BEGINS, CLAIM_WAITS };
+
+/* What becomes of a claim to the entry with this value. */
+static enum claim judge_claim(const struct fdb *fdb, uint64_t value, struct fdb_place place, uint32_t now)
+{
+	bool elsewhere = (value ^ make_value(FDB_LEARNED, place, 0)) & VALUE_PLACE;
+	if (value_kind(value) != FDB_LEARNED || !elsewhere || !value_live(fdb, value, now))
+		return CLAIM_FREE;
+	if (!(value & VALUE_CLAIMED))
+		return (int32_t)(now - value_seen(value)) > 0 ? CLAIM_BEGINS : CLAIM_WAITS;
+	uint32_t waited = (now - (uint32_t)(value >> VALUE_CLAIM_SHIFT)) % CLAIM_CLOCK;
+	return waited >= FDB_PATIENCE && waited < CLAIM_CLOCK - CLAIM_BEHIND ? CLAIM_FREE : CLAIM_WAITS;
+}
+
+/* False when the owner spoke just now: it has the address, and nobody need ask. */
+static bool begin_claim(struct slot *slot, uint64_t value, uint32_t now)
+{
+	uint64_t claimed = value & ~((uint64_t)(CLAIM_CLOCK - 1) << VALUE_CLAIM_SHIFT);
+	claimed |= VALUE_CLAIMED | (uint64_t)(now % CLAIM_CLOCK) << VALUE_CLAIM_SHIFT;
+	return atomic_compare_exchange_strong_explicit(&slot->value, &value, claimed, memory_order_release,
+						       memory_order_relaxed);
+}
+
+enum fdb_outcome fdb_claim(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], struct fdb_place place,
+			   uint32_t now, bool may_begin)
+{
+	struct slot *slot = fdb_find(fdb, fdb_make_key(gateway, mac));
+	uint64_t value = slot ? atomic_load_explicit(&slot->value, memory_order_acquire) : 0;
+	switch (slot ? judge_claim(fdb, value, place, now) : CLAIM_FREE) {
+	case CLAIM_BEGINS:
+		return may_begin && begin_claim(slot, value, now) ? FDB_CLAIMED : FDB_HELD;
+	case CLAIM_WAITS:
+		return FDB_HELD;
+	case CLAIM_FREE:
+		break;
+	}
+	return fdb_learn(fdb, gateway, mac, place, now);
 }
 
 int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum fdb_kind kind, struct fdb_place place)

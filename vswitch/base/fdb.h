@@ -7,6 +7,18 @@
  * flood of source addresses can neither grow the table without end nor push anything else out: beyond a bound nothing
  * new is learned.
  *
+ * Where anybody may be a remote (a hub), an address does not move at once, lest one datagram of a stranger take it:
+ *
+ *    a frame with the address comes from elsewhere: fdb_claim()
+ *       |
+ *    the owner spoke in this second? ---yes---> FDB_HELD: the entry stays
+ *       |
+ *    the first such claim? -------------yes---> FDB_CLAIMED: the entry stays, and the caller asks the owner
+ *       |
+ *    FDB_PATIENCE seconds ago? ---------no----> FDB_HELD
+ *       |
+ *    FDB_MOVED                                  every frame of the owner's refutes the claim, and all begins anew
+ *
  * Threads: any worker may look up and learn. Writers exclude each other by a lock that a worker only tries: it is
  * needed for a new or moved address, never for a known one, and a worker that does not get it learns from the next
  * frame. fdb_reserve() moves the table and needs the workers parked. All the rest is for the control thread.
@@ -53,7 +65,15 @@ enum fdb_outcome {
 	FDB_FIXED,   /* a static entry says that it is elsewhere */
 	FDB_OURS,    /* the MAC of a local port */
 	FDB_REFUSED, /* a bound is reached, or the table is full */
+	FDB_CLAIMED, /* stays elsewhere, and is claimed from now on; only of fdb_claim(), like the next */
+	FDB_HELD,    /* stays elsewhere for now */
 };
+
+/*
+ * Whole seconds for which an owner must be silent after a claim. It is asked thrice in that time, a second apart, so
+ * one lost answer does not cost it its address; and a client that has moved is served a few seconds later.
+ */
+#define FDB_PATIENCE 3
 
 /* 0 or -ENOMEM. `secret` is copied; at least XXH3_SECRET_SIZE_MIN bytes. */
 int fdb_open(struct fdb **out, const struct fdb_limits *limits, const uint8_t *secret, size_t secret_size);
@@ -66,6 +86,13 @@ bool fdb_lookup(const struct fdb *fdb, uint16_t gateway, const uint8_t mac[stati
 /* Learns from a frame with source `mac` that came from `place`. */
 enum fdb_outcome fdb_learn(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], struct fdb_place place,
 			   uint32_t now);
+
+/*
+ * The same, but an address that was learned elsewhere moves only when its owner is silent, see above. With `may_begin`
+ * false no claim begins, as the caller cannot ask the owner now.
+ */
+enum fdb_outcome fdb_claim(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], struct fdb_place place,
+			   uint32_t now, bool may_begin);
 
 /* Sets a static or local entry, in place of any other. -ENOSPC when the table is full: call fdb_reserve(). */
 int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum fdb_kind kind, struct fdb_place place);

@@ -120,6 +120,39 @@ static void forward_report_learned(struct worker *worker, const struct gateway *
 	atomic_store_explicit(&worker->learned_in, in + 1, memory_order_release);
 }
 
+static void forward_note_claim(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
+			       uint16_t remote)
+{
+	unsigned in = atomic_load_explicit(&worker->claims_in, memory_order_relaxed);
+	struct worker_claim *claim = &worker->claims[in % WORKER_CLAIMS];
+	*claim = (struct worker_claim){.gateway = gateway->id, .from = worker->vs->remotes[remote].endpoint.address};
+	memcpy(claim->mac.bytes, frame_src(frame), sizeof(claim->mac.bytes));
+	atomic_store_explicit(&worker->claims_in, in + 1, memory_order_release);
+	mail_wake_control(worker);
+}
+
+/*
+ * Anybody may be a remote of a hub, so there an address moves only when its owner is silent. Its frames are delivered
+ * all the same: they are a client's that has moved, or that has two addresses; a stranger could send them with a MAC of
+ * its own. A claim begins only when the control thread can be told to ask the owner.
+ */
+static enum fdb_outcome forward_learn_place(struct worker *worker, const struct gateway *gateway,
+					    const struct frame *frame, struct fdb_place place)
+{
+	struct fdb *fdb = worker->vs->fdb;
+	if (!gateway->is_hub || place.is_port)
+		return fdb_learn(fdb, gateway->id, frame_src(frame), place, worker->now);
+	unsigned waiting = atomic_load_explicit(&worker->claims_in, memory_order_relaxed) -
+			   atomic_load_explicit(&worker->claims_out, memory_order_acquire);
+	enum fdb_outcome outcome =
+		fdb_claim(fdb, gateway->id, frame_src(frame), place, worker->now, waiting < WORKER_CLAIMS);
+	if (outcome == FDB_CLAIMED)
+		forward_note_claim(worker, gateway, frame, place.index);
+	if (outcome == FDB_CLAIMED || outcome == FDB_HELD)
+		count(&gateway->counters[worker->index].held_moves, 1);
+	return outcome;
+}
+
 /* Learns that the frame's source is at `place`. A reason to drop it when it cannot be there. */
 static enum drop forward_learn(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
 			       struct fdb_place place)
@@ -133,7 +166,7 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 		       : entry.kind == FDB_STATIC ? DROP_STATIC_MOVED
 						  : DROP_NONE;
 	}
-	enum fdb_outcome outcome = fdb_learn(worker->vs->fdb, gateway->id, frame_src(frame), place, worker->now);
+	enum fdb_outcome outcome = forward_learn_place(worker, gateway, frame, place);
 	if (outcome != FDB_KNOWN && fdb_crowded(worker->vs->fdb))
 		mail_wake_control(worker);
 	switch (outcome) {
@@ -149,6 +182,8 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 		break;
 	case FDB_KNOWN:
 	case FDB_REFUSED:
+	case FDB_CLAIMED:
+	case FDB_HELD:
 		break;
 	}
 	return DROP_NONE;

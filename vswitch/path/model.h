@@ -81,6 +81,10 @@ struct hub {
 	uint64_t told_evicted, told_refused; /* what the last line has reported */
 	uint32_t told_at;                    /* seconds; 0: never */
 	struct address last;                 /* the last one that was evicted */
+	uint64_t told_held; /* frames, as above; about claims (claims.h) there are lines of their own */
+	uint32_t told_held_at;
+	struct address claimant, owner; /* of the last claim; family 0: unknown */
+	struct mac claimed;
 };
 
 /* A gateway that sends nothing back (silence.h). Control thread. */
@@ -204,6 +208,7 @@ struct trains {
 #define WORKER_IDLE_SPINS 8
 #define WORKER_GROUPS 8   /* flows that are coalesced */
 #define WORKER_LEARNED 64 /* learned MACs that wait */
+#define WORKER_CLAIMS 64  /* claims that wait */
 
 /* The upper half of an event's tag: what the descriptor belongs to. The lower half is the id of that object. */
 enum tag_kind { TAG_TAP, TAG_HOST, TAG_POD, TAG_MAIL };
@@ -217,6 +222,14 @@ struct worker_learned {
 	uint16_t gateway;
 	bool moved;
 	struct mac mac;
+};
+
+/* A remote of a hub that sends with the MAC of another remote's client, which must be asked whether it is there
+ * (claims.h). */
+struct worker_claim {
+	uint16_t gateway;
+	struct mac mac;
+	struct address from;
 };
 
 /* The ICMP error for a frame that was too big for the path, kept until it can be queued. */
@@ -248,6 +261,8 @@ struct worker {
 	struct worker_learned learned[WORKER_LEARNED];
 	atomic_uint learned_in, learned_out;
 	atomic_bool listening;
+	struct worker_claim claims[WORKER_CLAIMS]; /* in the same way */
+	atomic_uint claims_in, claims_out;
 	/* Mail: one call of the control thread at a time. */
 	int mail; /* eventfd */
 	pthread_mutex_t mailbox;
@@ -297,6 +312,7 @@ struct vswitch {
 	struct remote *remotes; /* by id, MAX_REMOTES; pages are touched as they are used */
 	uint16_t next_remote;   /* where the search for a free slot begins; under `learning` */
 	uint32_t next_turn;     /* of the next remote; under `learning`, too */
+	uint64_t asked_at;      /* ms, when owners of claimed addresses were last asked (claims.h) */
 	atomic_bool crowded;    /* set by a worker whose hub is short of remotes, until the control thread looks */
 	atomic_flag learning;
 	struct host hosts[MAX_HOSTS];
