@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hub.c - what the control thread does for hubs: room for new remotes, and a line about who took it
+ * hub.c - what the control thread does for hubs: room for new remotes, and lines about those who are none
  *
  *    worker:  a new remote, and GATEWAY_CROWDED or more are there: vs->crowded = true, wakes the control thread
  *    here:    ranks the remotes, parks the workers, marks the first ones as leaving, releases them together
@@ -117,23 +117,23 @@ void hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
 	}
 }
 
-/* Datagrams of remotes that found no room. With the pod underlay they are counted at the port. */
-static uint64_t hub_refused(const struct vswitch *vs, const struct gateway *gateway)
+/* Datagrams to the hub that were dropped for this reason. With the pod underlay they are counted at the port. */
+static uint64_t hub_dropped(const struct vswitch *vs, const struct gateway *gateway, enum drop reason)
 {
-	uint64_t refused = 0;
+	uint64_t dropped = 0;
 	for (unsigned w = 0; w < vs->options.workers; w++) {
-		refused += counted(&gateway->counters[w].drops[DROP_TOO_MANY_REMOTES]);
+		dropped += counted(&gateway->counters[w].drops[reason]);
 		for (unsigned i = 0; i < gateway->n_ports; i++)
-			refused += counted(&gateway->ports[i]->counters[w].drops[DROP_TOO_MANY_REMOTES]);
+			dropped += counted(&gateway->ports[i]->counters[w].drops[reason]);
 	}
-	return refused;
+	return dropped;
 }
 
 static void log_crowd(const struct vswitch *vs, struct gateway *gateway, uint32_t now)
 {
 	struct hub *hub = &gateway->hub;
 	char last[ADDRESS_TEXT];
-	uint64_t refused = hub_refused(vs, gateway);
+	uint64_t refused = hub_dropped(vs, gateway, DROP_TOO_MANY_REMOTES);
 	if (refused < hub->told_refused)
 		hub->told_refused = refused; /* a port that was removed took its counters with it */
 	if (hub->evicted == hub->told_evicted && refused == hub->told_refused)
@@ -150,11 +150,48 @@ static void log_crowd(const struct vswitch *vs, struct gateway *gateway, uint32_
 	hub->told_refused = refused;
 }
 
+/* Who was barred last, or false when no worker remembers. */
+static bool find_barred(const struct vswitch *vs, const struct gateway *gateway, struct stray *out)
+{
+	struct stray stray;
+	out->seen = 0;
+	for (unsigned i = 0; i < vs->options.workers * STRAYS; i++)
+		if (stray_read(&vs->workers[i / STRAYS].strays, i % STRAYS, &stray) && stray.seen > out->seen &&
+		    stray.port == gateway->config.port && stray.vni == gateway->config.vni &&
+		    !gateway_allows(&gateway->config, &stray.source))
+			*out = stray;
+	return out->seen != 0;
+}
+
+/* Without this line a client whose network was forgotten in --allow would be hard to tell from one that sends nothing.
+ */
+static void log_barred(const struct vswitch *vs, struct gateway *gateway, uint32_t now)
+{
+	struct hub *hub = &gateway->hub;
+	struct stray last;
+	char text[ADDRESS_TEXT];
+	uint64_t barred = hub_dropped(vs, gateway, DROP_UNKNOWN_REMOTE);
+	if (barred < hub->told_barred)
+		hub->told_barred = barred; /* as above */
+	if (barred == hub->told_barred || (hub->told_barred_at && now - hub->told_barred_at < TELL_PAUSE) ||
+	    !find_barred(vs, gateway, &last))
+		return;
+	log_line(LOG_WARNING,
+		 "gateway %s: %" PRIu64
+		 " datagrams dropped whose senders --allow does not let in, the last %s; if that is a "
+		 "client, add its network",
+		 gateway->config.name, barred - hub->told_barred, address_format(&last.source, text));
+	hub->told_barred = barred;
+	hub->told_barred_at = now;
+}
+
 void hub_log(struct vswitch *vs, uint32_t now)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		struct gateway *gateway = gateway_at(vs, i);
-		if (gateway->is_hub)
-			log_crowd(vs, gateway, now);
+		if (!gateway->is_hub)
+			continue;
+		log_crowd(vs, gateway, now);
+		log_barred(vs, gateway, now);
 	}
 }

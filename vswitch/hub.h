@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hub.h - what the control thread does for hubs: room for new remotes, and a line about who took it
+ * hub.h - what the control thread does for hubs: room for new remotes, and lines about those who are none
  *
  * Anybody whose datagrams arrive becomes a remote of a hub (but for --allow), and a hub keeps GATEWAY_MAX_LEARNED. So
  * that strangers cannot keep clients out, room is made before it is needed, in this order:
@@ -23,7 +23,11 @@
  */
 void hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms);
 
-/* Logs, at most once a minute for each hub, what was forgotten and refused since the last time. Once a second. */
+/*
+ * Logs, at most once a minute for each hub and of each kind, what was forgotten and refused since the last time, and
+ * what
+ * --allow did not let in. Once a second.
+ */
 void hub_log(struct vswitch *vs, uint32_t now);
 
 #endif

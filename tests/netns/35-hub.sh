@@ -58,6 +58,8 @@ suite() { # suite UNDERLAY
 	pkt gwb inject --to $vtep_b --src 02:00:00:00:00:b1 good:one good:two good:three
 	soon "each datagram of gwb, which is not, is dropped as unknown_remote" '{"unknown_remote":3}' grown "$before"
 	same "and it is no remote" "$far_a learned" "$(remotes)"
+	check "the log says who, and what to do" poll 5 grep -q "gateway own: .* --allow .* the last $far_b; " "$LOG"
+	: >"$LOG"
 	same "nor is its MAC learnt" "" "$(fdb '.[] | select(.mac == "02:00:00:00:00:b1").mac')"
 	client gwb 22 $vtep_b
 	check "gwb cannot ping" not b ping -c1 -W1 172.16.0.11

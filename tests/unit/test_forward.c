@@ -708,6 +708,10 @@ static void test_hub_allows(void **state)
 	receive_packet("192.0.2.8:50000", 7);
 	assert_gateway_dropped(3, DROP_UNKNOWN_REMOTE);
 	assert_int_equal(n_claimed, 3);
+	struct stray barred;
+	assert_true(stray_read(&worker.strays, 0, &barred));
+	assert_int_equal(barred.source.bytes[3], 8);
+	assert_int_equal(barred.vni, 7);
 	receive_packet("192.0.2.7:50000", 7);
 	assert_int_equal(n_sent, 1);
 }

@@ -214,13 +214,49 @@ static void test_a_line_a_minute(void **state)
 	assert_int_equal(lines, 2);
 }
 
+static void test_barred(void **state)
+{
+	(void)state;
+	struct worker worker = {0};
+	struct stray stray = {
+		.vni = 42, .port = 8473, .seen = NOW, .source = {.family = AF_INET, .bytes = {10, 1, 2, 3}}};
+	vs.workers = &worker;
+	gateway.config.vni = 42;
+	gateway.config.port = 8473;
+	gateway.config.n_allow = 1;
+	assert_int_equal(prefix_parse("10.0.0.0/8", &gateway.config.allow[0]), 0);
+	counters[0].drops[DROP_UNKNOWN_REMOTE] = 3;
+	/* Whoever is allowed, or sends elsewhere, is not meant. */
+	stray_note(&worker.strays, &stray);
+	stray.source.bytes[0] = 11;
+	stray.vni = 43;
+	stray_note(&worker.strays, &stray);
+	hub_log(&vs, NOW);
+	assert_int_equal(lines, 0);
+	stray.vni = 42;
+	stray_note(&worker.strays, &stray);
+	hub_log(&vs, NOW);
+	hub_log(&vs, NOW + TELL_PAUSE);
+	assert_int_equal(lines, 1);
+	counters[0].drops[DROP_UNKNOWN_REMOTE]++;
+	hub_log(&vs, NOW + TELL_PAUSE - 1);
+	assert_int_equal(lines, 1);
+	hub_log(&vs, NOW + TELL_PAUSE);
+	assert_int_equal(lines, 2);
+}
+
 #define in_hub(test) cmocka_unit_test_setup_teardown(test, build_hub, end_hub)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_hub(test_unanswered_go_first),  in_hub(test_fresh_ones_are_kept), in_hub(test_silent_ones_when_full),
-		in_hub(test_table_entries_go_too), in_hub(test_passes_are_apart),    in_hub(test_a_line_a_minute),
+		in_hub(test_unanswered_go_first),
+		in_hub(test_fresh_ones_are_kept),
+		in_hub(test_silent_ones_when_full),
+		in_hub(test_table_entries_go_too),
+		in_hub(test_passes_are_apart),
+		in_hub(test_a_line_a_minute),
+		in_hub(test_barred),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -442,21 +442,26 @@ static enum drop match_host(struct worker *worker, const struct underlay *underl
 	return DROP_NONE;
 }
 
+/* `port` is the UDP port at which it arrived. */
+static void forward_note_stray(struct worker *worker, uint16_t port, const struct origin *origin)
+{
+	const struct stray stray = {
+		.source = origin->source,
+		.vni = origin->vni,
+		.port = port,
+		.gateway = origin->owner ? origin->owner->gateway->id : 0,
+		.seen = worker->now,
+	};
+	stray_note(&worker->strays, &stray);
+}
+
 static enum drop find_origin(struct worker *worker, const struct underlay *underlay, struct origin *origin,
 			     uint32_t vni)
 {
 	origin->vni = vni;
 	enum drop reason = origin->owner ? match_owner(origin, vni) : match_host(worker, underlay, origin, vni);
-	if (reason == DROP_UNKNOWN_REMOTE || reason == DROP_UNKNOWN_VNI) {
-		const struct stray stray = {
-			.source = origin->source,
-			.vni = vni,
-			.port = underlay->port,
-			.gateway = origin->owner ? origin->owner->gateway->id : 0,
-			.seen = worker->now,
-		};
-		stray_note(&worker->strays, &stray);
-	}
+	if (reason == DROP_UNKNOWN_REMOTE || reason == DROP_UNKNOWN_VNI)
+		forward_note_stray(worker, underlay->port, origin);
 	return reason;
 }
 
@@ -474,8 +479,10 @@ static enum drop check_source(struct worker *worker, struct origin *origin, cons
 	if (frame_is_link_local(frame))
 		return DROP_RESERVED_MAC;
 	if (!origin->remote) {
-		if (!gateway_allows(&gateway->config, &origin->source))
+		if (!gateway_allows(&gateway->config, &origin->source)) {
+			forward_note_stray(worker, gateway->config.port, origin);
 			return DROP_UNKNOWN_REMOTE;
+		}
 		origin->remote = hub_remote(worker, gateway, &origin->source, frame);
 		if (!origin->remote)
 			return is_full_hub(gateway) ? DROP_TOO_MANY_REMOTES : DROP_NONE;

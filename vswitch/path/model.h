@@ -74,15 +74,16 @@ struct remote {
 	struct egress egress;
 };
 
-/* What a hub has done about too many remotes (hub.h), and when that was last logged. Control thread. */
+/*
+ * What a hub has done about strangers, and what was last logged about it: the told_ ones are the counters of then, and
+ * the seconds, 0 for never (hub.h, claims.h). Control thread.
+ */
 struct hub {
-	uint64_t evicted;                    /* remotes that made room for others */
-	uint64_t made_room_at;               /* ms of the monotonic clock; 0: never */
-	uint64_t told_evicted, told_refused; /* what the last line has reported */
-	uint32_t told_at;                    /* seconds; 0: never */
-	struct address last;                 /* the last one that was evicted */
-	uint64_t told_held; /* frames, as above; about claims (claims.h) there are lines of their own */
-	uint32_t told_held_at;
+	uint64_t evicted;      /* remotes that made room for others */
+	uint64_t made_room_at; /* ms of the monotonic clock; 0: never */
+	struct address last;   /* the last one that was evicted */
+	uint64_t told_evicted, told_refused, told_barred, told_held;
+	uint32_t told_at, told_barred_at, told_held_at;
 	struct address claimant, owner; /* of the last claim; family 0: unknown */
 	struct mac claimed;
 };
