@@ -99,22 +99,24 @@ static void hub_evict(struct vswitch *vs, struct gateway *gateway, uint32_t now)
 	gateway->hub.evicted += n;
 }
 
-void hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
+uint64_t hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
 {
+	uint64_t again = UINT64_MAX;
 	if (!atomic_exchange(&vs->crowded, false))
-		return;
+		return again;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		struct gateway *gateway = gateway_at(vs, i);
 		if (!gateway->is_hub || atomic_load(&gateway->n_remotes) < GATEWAY_CROWDED)
 			continue;
 		if (now_ms - gateway->hub.made_room_at < PASS_PAUSE) {
-			atomic_store(&vs->crowded,
-				     true); /* the next frame of a new remote wakes us, or the next second */
+			atomic_store(&vs->crowded, true);
+			again = now_ms + PASS_PAUSE;
 			continue;
 		}
 		gateway->hub.made_room_at = now_ms;
 		hub_evict(vs, gateway, now);
 	}
+	return again;
 }
 
 /* Datagrams to the hub that were dropped for this reason. With the pod underlay they are counted at the port. */
