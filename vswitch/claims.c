@@ -71,19 +71,26 @@ static void ask_owners(const struct vswitch *vs, struct gateway *gateway, const 
 		ask_behind(vs, gateway->ports[i], macs, n);
 }
 
-void claims_ask(struct vswitch *vs, uint32_t now, uint64_t now_ms)
+static bool has_claims(struct worker *worker)
+{
+	return atomic_load(&worker->claims_in) != atomic_load(&worker->claims_out);
+}
+
+uint64_t claims_ask(struct vswitch *vs, uint32_t now, uint64_t now_ms)
 {
 	struct claim_batch batch;
-	if (now_ms - vs->asked_at < ASK_PAUSE)
-		return;
+	bool early = now_ms - vs->asked_at < ASK_PAUSE, left = false;
 	for (unsigned w = 0; w < vs->options.workers; w++) {
-		take_claims(&vs->workers[w], &batch);
-		if (!batch.n)
-			continue;
-		vs->asked_at = now_ms;
-		for (unsigned i = 0; i < vs->n_gateways; i++)
-			ask_owners(vs, gateway_at(vs, i), &batch, now);
+		struct worker *worker = &vs->workers[w];
+		if (!early && has_claims(worker)) {
+			take_claims(worker, &batch);
+			vs->asked_at = now_ms;
+			for (unsigned i = 0; i < vs->n_gateways; i++)
+				ask_owners(vs, gateway_at(vs, i), &batch, now);
+		}
+		left |= has_claims(worker); /* came meanwhile, or must wait */
 	}
+	return left ? now_ms + ASK_PAUSE : UINT64_MAX;
 }
 
 static uint64_t hub_held(const struct vswitch *vs, const struct gateway *gateway)

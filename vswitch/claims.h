@@ -18,7 +18,7 @@
 #include "vswitch/path/model.h"
 
 /* Asks the owners of what workers have noted, unless the last time is too short ago. Times as hub_make_room()'s. */
-void claims_ask(struct vswitch *vs, uint32_t now, uint64_t now_ms);
+uint64_t claims_ask(struct vswitch *vs, uint32_t now, uint64_t now_ms);
 
 /* Logs, at most once a minute for each hub, what was claimed since the last time. Once a second. */
 void claims_log(struct vswitch *vs, uint32_t now);

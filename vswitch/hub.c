@@ -25,52 +25,66 @@
 #define PASS_PAUSE 10   /* ms between two passes of a hub */
 #define TELL_PAUSE 60   /* seconds between two lines about a hub */
 
-/* Who goes first. Static entries' remotes are not among them. */
-static int compare_worth(const void *left, const void *right)
+/* A remote that may be forgotten, as it was when the pass began: workers go on meanwhile. */
+struct candidate {
+	struct remote *remote;
+	bool answered;
+	uint32_t order; /* `seen` of one that was answered, else `turn`; wraps */
+};
+
+/* Who goes first. */
+static int compare_candidates(const void *left, const void *right)
 {
-	const struct remote *a = *(struct remote *const *)left, *b = *(struct remote *const *)right;
-	bool answered = atomic_load(&a->answered);
-	if (answered != atomic_load(&b->answered))
-		return answered ? 1 : -1;
-	int32_t later = (int32_t)(answered ? atomic_load(&a->seen) - atomic_load(&b->seen) : a->turn - b->turn);
+	const struct candidate *a = left, *b = right;
+	if (a->answered != b->answered)
+		return a->answered ? 1 : -1;
+	int32_t later = (int32_t)(a->order - b->order);
 	return later > 0 ? 1 : later < 0 ? -1 : 0;
 }
 
-/* The learned remotes, in that order; how many of them were never answered in *unanswered. */
-static unsigned rank_remotes(const struct gateway *gateway, struct remote **out, unsigned *unanswered)
+/* The learned remotes, in that order, not those of static entries; how many were never answered in *unanswered. */
+static unsigned rank_remotes(const struct gateway *gateway, struct candidate *out, unsigned *unanswered)
 {
 	unsigned n = 0, total = atomic_load(&gateway->n_remotes);
 	*unanswered = 0;
 	for (unsigned i = 0; i < total; i++) {
-		if (!gateway->remotes[i]->learned)
+		struct remote *remote = gateway->remotes[i];
+		bool answered = atomic_load(&remote->answered);
+		if (!remote->learned)
 			continue;
-		out[n++] = gateway->remotes[i];
-		*unanswered += !atomic_load(&gateway->remotes[i]->answered);
+		out[n++] = (struct candidate){remote, answered, answered ? atomic_load(&remote->seen) : remote->turn};
+		*unanswered += !answered;
 	}
-	qsort(out, n, sizeof(*out), compare_worth);
+	if (n)
+		qsort(out, n, sizeof(*out), compare_candidates);
 	return n;
+}
+
+static void mark_leaving(struct gateway *gateway, struct remote *remote)
+{
+	remote->leaving = true;
+	gateway->hub.last = remote->endpoint.address;
 }
 
 /* Marks the remotes that make room for new ones, and returns how many. Workers only append to the list meanwhile. */
 static unsigned hub_choose_leaving(struct gateway *gateway, uint32_t now)
 {
-	struct remote *ranked[GATEWAY_MAX_LEARNED];
+	struct candidate ranked[GATEWAY_MAX_LEARNED] = {0};
 	unsigned unanswered, left = atomic_load(&gateway->n_remotes), before = left;
 	unsigned n = rank_remotes(gateway, ranked, &unanswered);
 	for (unsigned i = 0; i < unanswered && left > ROOMY; i++) {
-		bool fresh = i + FRESH >= unanswered && (int32_t)(now - ranked[i]->since) < FRESH_SECONDS;
-		ranked[i]->leaving = !fresh;
-		left -= !fresh;
+		if (i + FRESH >= unanswered && (int32_t)(now - ranked[i].remote->since) < FRESH_SECONDS)
+			continue;
+		mark_leaving(gateway, ranked[i].remote);
+		left--;
 	}
-	if (left == GATEWAY_MAX_LEARNED)
-		for (unsigned i = unanswered; i < n && left > ROOMY_ANSWERED; i++, left--) {
-			if ((int32_t)(now - atomic_load(&ranked[i]->seen)) < SILENT)
-				break;
-			ranked[i]->leaving = true;
-		}
-	for (unsigned i = 0; i < n; i++)
-		if (ranked[i]->leaving)
-			gateway->hub.last = ranked[i]->endpoint.address;
+	if (left < GATEWAY_MAX_LEARNED)
+		return before - left;
+	for (unsigned i = unanswered; i < n && left > ROOMY_ANSWERED; i++, left--) {
+		if ((int32_t)(now - ranked[i].order) < SILENT)
+			break;
+		mark_leaving(gateway, ranked[i].remote);
+	}
 	return before - left;
 }
 
@@ -85,22 +99,24 @@ static void hub_evict(struct vswitch *vs, struct gateway *gateway, uint32_t now)
 	gateway->hub.evicted += n;
 }
 
-void hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
+uint64_t hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
 {
+	uint64_t again = UINT64_MAX;
 	if (!atomic_exchange(&vs->crowded, false))
-		return;
+		return again;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		struct gateway *gateway = gateway_at(vs, i);
 		if (!gateway->is_hub || atomic_load(&gateway->n_remotes) < GATEWAY_CROWDED)
 			continue;
 		if (now_ms - gateway->hub.made_room_at < PASS_PAUSE) {
-			atomic_store(&vs->crowded,
-				     true); /* the next frame of a new remote wakes us, or the next second */
+			atomic_store(&vs->crowded, true);
+			again = now_ms + PASS_PAUSE;
 			continue;
 		}
 		gateway->hub.made_room_at = now_ms;
 		hub_evict(vs, gateway, now);
 	}
+	return again;
 }
 
 /* Datagrams to the hub that were dropped for this reason. With the pod underlay they are counted at the port. */

@@ -19,9 +19,10 @@
 
 /*
  * Makes room in the hubs that workers found crowded. Parks the workers when there is something to forget. `now` is that
- * of clock_seconds(), `now_ms` that of clock_ms().
+ * of clock_seconds(), `now_ms` that of clock_ms(). Returns when to call it again, ms; UINT64_MAX: when a worker wakes
+ * us.
  */
-void hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms);
+uint64_t hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms);
 
 /*
  * Logs, at most once a minute for each hub and of each kind, what was forgotten and refused since the last time, and

@@ -278,6 +278,15 @@ static void follow_silence(struct vswitch *vs, uint32_t now)
 	}
 }
 
+/* What strangers cause is done in steps that are apart, so that they cannot keep this thread busy. */
+static void tick_hubs(struct vswitch *vs, uint32_t now)
+{
+	uint64_t room = hub_make_room(vs, now, clock_ms()), ask = claims_ask(vs, now, clock_ms());
+	uint64_t again = room < ask ? room : ask;
+	if (again != UINT64_MAX)
+		switch_alarm(vs, again);
+}
+
 void switch_tick(struct vswitch *vs)
 {
 	uint64_t wakeups;
@@ -291,8 +300,7 @@ void switch_tick(struct vswitch *vs)
 		check_namespaces(vs);
 	pod_network_turn(vs);
 	refusals_log(vs, now);
-	hub_make_room(vs, now, clock_ms());
-	claims_ask(vs, now, clock_ms());
+	tick_hubs(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {

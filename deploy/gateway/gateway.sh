@@ -17,7 +17,8 @@ export LC_ALL=C
 : "${VXLAN_ID=42}" "${VXLAN_PORT=0}" "${VXLAN_IP_NETWORK=172.16.0}" "${VXLAN_GATEWAY_FIRST_DYNAMIC_IP=20}"
 : "${VPN_INTERFACE=tun0}" "${VPN_BLOCK_OTHER_TRAFFIC=true}" "${VPN_TRAFFIC_PORT=443}" "${VPN_INTERFACE_MTU=}"
 : "${VPN_LOCAL_CIDRS=10.0.0.0/8 192.168.0.0/16}" "${DNS_LOCAL_CIDRS=local}" "${DNS_LOCAL_SERVER=}" "${SNAT_IP=}"
-: "${GATEWAY_ENABLE_DNSSEC=false}" "${NAT_CONF=/config/nat.conf}"
+: "${GATEWAY_ENABLE_DNSSEC=false}" "${NAT_CONF=/config/nat.conf}" "${VXLAN_ALLOW_CIDRS=auto}"
+: "${NODE_IP=}" # the node's address, which the Deployment tells
 # For the tests: where files are kept, and which resolv.conf counts.
 : "${GATEWAY_DIR=/run/podswitch}" "${RESOLV_CONF=/etc/resolv.conf}"
 
@@ -38,6 +39,8 @@ Serves pods that podswitch or pod-gateway sends here. Settings, from the environ
 
   VXLAN_ID                        VXLAN network identifier ($VXLAN_ID)
   VXLAN_PORT                      UDP port; 0 is 8472, as with pod-gateway ($VXLAN_PORT)
+  VXLAN_ALLOW_CIDRS               networks that clients may be in; auto: VPN_LOCAL_CIDRS, and the /16 (IPv6: /48) of this pod's
+                                  and its node's addresses; empty: any ($VXLAN_ALLOW_CIDRS)
   VXLAN_IP_NETWORK                three numbers of the clients' /24; the gateway is .1 ($VXLAN_IP_NETWORK)
   VXLAN_GATEWAY_FIRST_DYNAMIC_IP  the first address for DHCP; static ones are below ($VXLAN_GATEWAY_FIRST_DYNAMIC_IP)
   VPN_INTERFACE                   where the VPN is; empty: there is none ($VPN_INTERFACE)
@@ -132,6 +135,10 @@ check_lists() {
 	done
 	for item in $(words "$VPN_LOCAL_CIDRS"); do
 		cidr "$item" || die "VPN_LOCAL_CIDRS: $item is no network: write it as 10.0.0.0/8"
+	done
+	for item in $(words "$VXLAN_ALLOW_CIDRS"); do
+		[ "$item" = auto ] || cidr "$item" ||
+			die "VXLAN_ALLOW_CIDRS: $item is no network: write auto, or a network as 10.0.0.0/8"
 	done
 	for item in $(words "$DNS_LOCAL_CIDRS"); do
 		case $item in *[!a-zA-Z0-9._-]*) die "DNS_LOCAL_CIDRS: $item is no domain: write it as local, or cluster.local" ;; esac
@@ -323,6 +330,19 @@ failed() {
 	die "$*"
 }
 
+# Where clients may be, a line each. What a pod knows for sure is its own address and its node's: a cluster's networks are
+# mostly a /16, so a setting of VPN_LOCAL_CIDRS that forgets them does not keep its own pods out.
+allowed() {
+	device=$(sed 's/.*dev \([^ ]*\).*/\1/' "$KEPT.route")
+	for item in $(words "$VXLAN_ALLOW_CIDRS"); do
+		[ "$item" = auto ] || { echo "$item" && continue; }
+		words "$VPN_LOCAL_CIDRS" | tr ' ' '\n'
+		for address in $NODE_IP $(ip -o addr show dev "${device:-eth0}" scope global | sed -n 's/.* inet6* \([^ /]*\).*/\1/p'); do
+			case $address in *:*) echo "$address/48" ;; *) echo "$address/16" ;; esac
+		done
+	done | sed '/^$/d' | sort -u
+}
+
 start_switch() {
 	# Nothing of an earlier container of this pod: its settings may have been others.
 	rm -rf "$GATEWAY_DIR/state"
@@ -335,7 +355,10 @@ start_switch() {
 		[ ! -e "$GATEWAY_DIR/ended" ] || failed "podswitchd has not started (its reason is above)"
 		sleep 0.1
 	done
-	podswitchctl gateway add gateway --vni "$VXLAN_ID" --port "$VXLAN_PORT" --underlay host --mtu "$(mtu)" >/dev/null ||
+	allow=$(allowed)
+	# shellcheck disable=SC2046 # two words for each
+	podswitchctl gateway add gateway --vni "$VXLAN_ID" --port "$VXLAN_PORT" --underlay host --mtu "$(mtu)" \
+		$(for item in $allow; do echo "--allow $item"; done) >/dev/null ||
 		failed "podswitchd refuses the gateway (above)"
 	podswitchctl port add gateway --gateway gateway --netns /proc/self/ns/net --ifname vxlan0 \
 		--address "$VXLAN_IP_NETWORK.1/24" >/dev/null || failed "podswitchd refuses the interface (above)"
@@ -409,6 +432,8 @@ run() {
 	way="${VPN_INTERFACE:-the default route}"
 	[ "$VPN_BLOCK_OTHER_TRAFFIC" = false ] || way="$way alone"
 	say "serving $VXLAN_IP_NETWORK.0/24, VNI $VXLAN_ID, UDP port $VXLAN_PORT; out by $way"
+	# shellcheck disable=SC2086 # on one line
+	say "clients may be in:" ${allow:-any network (VXLAN_ALLOW_CIDRS is empty)}
 	head -n 1 <&3 >/dev/null &
 	WAITER=$!
 	wait $WAITER # a signal ends this, and a part that ends

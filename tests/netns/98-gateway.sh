@@ -52,6 +52,8 @@ settings() {
 	wrong VPN_INTERFACE_MTU=100 'from 576 to 65535'
 	wrong VPN_TRAFFIC_PORT=443/udp '443/udp is no port'
 	wrong VPN_LOCAL_CIDRS='10.0.0.0/8 10.0.0.0/33' '10.0.0.0/33 is no network'
+	wrong VXLAN_ALLOW_CIDRS='auto 10.0.0.0/33' '10.0.0.0/33 is no network: write auto'
+	wrong VXLAN_ALLOW_CIDRS=nodes 'nodes is no network: write auto'
 	wrong SNAT_IP=10.99.0 'SNAT_IP=10.99.0: write an IPv4'
 	wrong DNS_LOCAL_CIDRS='local;' 'local; is no domain'
 	wrong DNS_LOCAL_SERVER=ns1 'ns1 is no address'
@@ -161,6 +163,36 @@ ended() { # ended STATUS: the gateway ends by itself, with this status, and leav
 quiet() { [ -z "$(ip netns pids "$P-gwa")" ]; }
 serves() { p ping -c1 -W1 172.16.0.1; }
 
+# Whom the hub takes datagrams from; 198.51.100.1 is the node's, too, but is no network of pods or nodes.
+allowance() {
+	echo "-- $SH: who may be a client"
+	start VPN_INTERFACE= VPN_BLOCK_OTHER_TRAFFIC=false VPN_LOCAL_CIDRS='192.168.0.0/16, fd00::/8' NODE_IP=172.31.5.6
+	check "it says which networks those are" poll 5 grep -Fqx "gateway: clients may be in: $ALLOWED" "$TMP/log"
+	check "pod1 is in one of them, that of the gateway's own address" poll 5 serves
+	pkt node inject --to 10.0.1.2 --source $OUT --src 02:00:00:00:00:c1 good:one good:two
+	soon "who is in none of them is dropped, and counted" 2 barred
+	same "and is no remote" false "$(known $OUT)"
+	check "the log says who" poll 5 grep -q "datagrams dropped .* the last $OUT;" "$TMP/log"
+	kill "$PID"
+	check "it ends" ended 0
+	start VPN_INTERFACE= VPN_BLOCK_OTHER_TRAFFIC=false VXLAN_ALLOW_CIDRS=$OUT/32
+	check "what is set counts alone: pod1 is not served" not p ping -c2 -i0.2 -W1 172.16.0.1
+	pkt node inject --to 10.0.1.2 --source $OUT --src 02:00:00:00:00:c1 good:three
+	soon "and who is named is a remote" true known $OUT
+	kill "$PID"
+	check "it ends, too" ended 0
+	start VPN_INTERFACE= VPN_BLOCK_OTHER_TRAFFIC=false VXLAN_ALLOW_CIDRS=
+	check "with an empty setting anybody may" poll 5 grep -q '^gateway: clients may be in: any network' "$TMP/log"
+	check "pod1 among them" poll 5 serves
+	kill "$PID"
+	check "and that ends" ended 0
+}
+ALLOWED='10.0.1.2/16 172.31.5.6/16 192.168.0.0/16 fd00:1::2/48 fd00::/8'
+own() { PODSWITCH_SOCKET=$TMP/gateway/control.sock ctl -j "$@"; }
+barred() { own stats | jq .gateways.gateway.drops.unknown_remote; }
+# shellcheck disable=SC2016 # the dollar is jq's
+known() { own gateway list | jq --arg a "$1" 'any(.[0].remotes[]; .address == $a)'; }
+
 suite() { # suite SHELL
 	local child
 	SH=$1
@@ -243,6 +275,7 @@ suite() { # suite SHELL
 	check "and that would have been seen" more node leaks 0
 	kill "$PID"
 	check "SIGTERM ends it with status 0" ended 0
+	allowance
 }
 
 build gwa pod1 pod2

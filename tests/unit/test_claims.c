@@ -135,9 +135,10 @@ static void test_rounds_are_apart(void **state)
 	note(0, 1, 1);
 	ask_now();
 	note(0, 1, 2);
-	claims_ask(&vs, NOW, now_ms + ASK_PAUSE - 1);
+	uint64_t again = claims_ask(&vs, NOW, now_ms + ASK_PAUSE - 1);
 	assert_int_equal(asked, 1);
-	claims_ask(&vs, NOW, now_ms + ASK_PAUSE);
+	assert_in_range(again, now_ms + ASK_PAUSE, now_ms + 2 * ASK_PAUSE);
+	assert_int_equal(claims_ask(&vs, NOW, again), UINT64_MAX);
 	assert_int_equal(asked, 2);
 }
 

@@ -756,6 +756,11 @@ static void test_hub_is_crowded(void **state)
 	frame_between(0xf3, 4);
 	receive_packet("192.0.2.9:50000", 7);
 	assert_gateway_dropped(3, DROP_TOO_MANY_REMOTES);
+	/* Once until it has looked. */
+	assert_int_equal(n_woken, 1);
+	atomic_store(&vs.crowded, false);
+	receive_packet("192.0.2.9:50000", 7);
+	assert_gateway_dropped(3, DROP_TOO_MANY_REMOTES);
 	assert_int_equal(n_woken, 2);
 	/* With learning off nobody is remembered, and nobody is too many. */
 	gateways[3].config.learning = false;

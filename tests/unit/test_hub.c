@@ -189,11 +189,12 @@ static void test_passes_are_apart(void **state)
 	add_many(GATEWAY_CROWDED - ROOMY, false, NOW);
 	now_ms += PASS_PAUSE - 1;
 	atomic_store(&vs.crowded, true);
-	hub_make_room(&vs, NOW, now_ms);
+	uint64_t again = hub_make_room(&vs, NOW, now_ms);
 	assert_int_equal(parks, 1);
 	assert_true(atomic_load(&vs.crowded));
-	now_ms++;
-	hub_make_room(&vs, NOW, now_ms);
+	assert_in_range(again, now_ms + 1, now_ms + PASS_PAUSE);
+	now_ms = again;
+	assert_int_equal(hub_make_room(&vs, NOW, now_ms), UINT64_MAX);
 	assert_int_equal(parks, 2);
 	assert_false(atomic_load(&vs.crowded));
 }

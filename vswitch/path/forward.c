@@ -128,7 +128,9 @@ static void forward_note_claim(struct worker *worker, const struct gateway *gate
 	*claim = (struct worker_claim){.gateway = gateway->id, .from = worker->vs->remotes[remote].endpoint.address};
 	memcpy(claim->mac.bytes, frame_src(frame), sizeof(claim->mac.bytes));
 	atomic_store_explicit(&worker->claims_in, in + 1, memory_order_release);
-	mail_wake_control(worker);
+	/* Whoever noted the first one that waits has woken it. */
+	if (in == atomic_load_explicit(&worker->claims_out, memory_order_acquire))
+		mail_wake_control(worker);
 }
 
 /*
@@ -195,8 +197,9 @@ static void forward_watch_crowd(struct worker *worker, const struct gateway *gat
 {
 	if (atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) < GATEWAY_CROWDED)
 		return;
-	atomic_store(&worker->vs->crowded, true);
-	mail_wake_control(worker);
+	/* Once until the control thread has looked: a flood of strangers must not keep it busy. */
+	if (!atomic_exchange(&worker->vs->crowded, true))
+		mail_wake_control(worker);
 }
 
 /*
