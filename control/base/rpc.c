@@ -8,16 +8,23 @@
  *                                        at a time                |
  *                        rpc_broadcast() --> events --------------+
  *
- * `in` holds bytes that are not answered yet, `out` answers that are not sent yet. Each turn of rpc_serve() reads once
- * from each client, runs up to RPC_TURN of its requests, and sends what the socket takes. Work that is left at the end
- * of a turn makes the eventfd `again` readable, and with it rpc_fd().
+ * `in` holds bytes that are not answered yet, `out` answers that are not sent yet.
+ *
+ *   idle --its socket is ready--> fresh --one request--> idle, or, with more to do, stale
+ *                                 stale --one request--> idle, or stale again, as the last one
+ *
+ * Whoever is first in a queue has one read, one request, and what its socket takes sent; the two queues are served in
+ * turn. So who asks one thing waits for those that do the same, and as long again, and not for what others have in
+ * stock. Work that is left at the end of a turn makes the eventfd `again` readable, and with it rpc_fd().
  *
  * Memory is bounded:
  *   - while a complete line waits, nothing more is read, so `in` is at most one line and one read;
  *   - while `out` is over RPC_MAX_OUTPUT, no request is run, so `out` is at most that and one answer;
+ *   - when all `out` together are over RPC_MAX_UNREAD, the client with the largest is closed;
  *   - a batch is run and sent element by element, and each element counts as a request;
  *   - the answer to a batch is one line, so events have a queue of their own and join `out` between answers. When that
- *     queue is full, further events are only counted, and the client gets the count.
+ *     queue is full, further events are only counted, and the client gets the count;
+ *   - an idle client has no buffers, and after a crowd has gone the heap is given back to the kernel.
  *
  * How a client ends:
  *   eof      it shut down its sending side: it gets all its answers, then it is closed;
@@ -31,12 +38,14 @@
  */
 #include "control/base/rpc.h"
 #include "tap/base/buffer.h"
+#include "tap/base/clock.h"
 #include "tap/base/file.h"
 #include "tap/base/log.h"
 #include "tap/base/text.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,13 +59,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READ_SIZE 65536
+#define READ_SIZE 16384
 #define ACCEPTS 64        /* new clients per turn */
+#define LARGE (1u << 20)  /* bytes in buffers, after which the heap is given back as soon as they are gone */
 #define LEAVING_TICKS 2   /* how long we discard what a refused client sends */
 #define NEW_SUFFIX ".new" /* the socket's name until it listens */
 
+struct rpc_queue {
+	struct rpc_client *first, *last;
+};
+
 struct rpc_client {
 	struct rpc_client *next, *previous;
+	struct rpc_client *behind, *before; /* in the queue */
+	struct rpc_queue *queue;            /* NULL: it has nothing to do */
 	struct rpc *rpc;
 	int fd;
 	uint32_t interest; /* what epoll watches for */
@@ -80,7 +96,11 @@ struct rpc {
 	void *context;
 	struct rpc_client *clients;
 	unsigned n_clients;
-	size_t held; /* sum of in.size */
+	struct rpc_queue fresh, stale;
+	bool stale_next;     /* whose turn it is */
+	size_t held, unread; /* sums of in.size and of out.size */
+	size_t peak;         /* of both, since the heap was given back */
+	char scrap[READ_SIZE];
 	int epoll, listener, again;
 	bool full; /* not accepting: no descriptors left */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -90,10 +110,81 @@ struct rpc {
 
 /* ---- answers ---- */
 
+static void rpc_enqueue(struct rpc_client *client, struct rpc_queue *queue)
+{
+	client->queue = queue;
+	client->behind = NULL;
+	client->before = queue->last;
+	*(queue->last ? &queue->last->behind : &queue->first) = client;
+	queue->last = client;
+}
+
+static void rpc_dequeue(struct rpc_client *client)
+{
+	struct rpc_queue *queue = client->queue;
+
+	if (!queue)
+		return;
+	*(client->before ? &client->before->behind : &queue->first) = client->behind;
+	*(client->behind ? &client->behind->before : &queue->last) = client->before;
+	client->queue = NULL;
+}
+
+static void rpc_client_awake(struct rpc_client *client)
+{
+	if (!client->queue)
+		rpc_enqueue(client, &client->rpc->fresh);
+}
+
+static void rpc_client_kill(struct rpc_client *client)
+{
+	client->dead = true;
+	rpc_client_awake(client);
+}
+
+/* What one client leaves unread must not cost the others theirs, nor the process its memory. */
+static void rpc_bound_unread(struct rpc *rpc)
+{
+	struct rpc_client *worst = rpc->clients;
+
+	if (rpc->unread <= RPC_MAX_UNREAD)
+		return;
+	for (struct rpc_client *client = rpc->clients; client; client = client->next)
+		if (client->out.size > worst->out.size)
+			worst = client;
+	log_line(LOG_WARNING, "control socket: a client is closed that has left %zu bytes of answers unread",
+		 buffer_length(&worst->out));
+	rpc->unread -= worst->out.size;
+	buffer_free(&worst->out);
+	worst->gone = true; /* it gets nothing any more */
+	rpc_client_kill(worst);
+}
+
+static void rpc_note_peak(struct rpc *rpc)
+{
+	if (rpc->held + rpc->unread > rpc->peak)
+		rpc->peak = rpc->held + rpc->unread;
+}
+
 static void rpc_client_append(struct rpc_client *client, const char *bytes, size_t length)
 {
+	struct rpc *rpc = client->rpc;
+
+	rpc->unread -= client->out.size;
 	if (!client->gone && buffer_append(&client->out, bytes, length))
 		client->dead = true;
+	rpc->unread += client->out.size;
+	rpc_note_peak(rpc);
+	rpc_bound_unread(rpc);
+}
+
+static void rpc_client_consume(struct rpc_client *client, size_t length)
+{
+	client->rpc->unread -= client->out.size;
+	buffer_consume(&client->out, length);
+	if (!buffer_length(&client->out))
+		buffer_free(&client->out);
+	client->rpc->unread += client->out.size;
 }
 
 static void rpc_client_append_json(struct rpc_client *client, json_t *value)
@@ -185,6 +276,8 @@ static void consume_input(struct rpc_client *client, size_t length)
 {
 	client->rpc->held -= client->in.size;
 	buffer_consume(&client->in, length);
+	if (!buffer_length(&client->in))
+		buffer_free(&client->in);
 	client->rpc->held += client->in.size;
 	client->scanned = 0;
 }
@@ -218,20 +311,25 @@ static bool rpc_client_step(struct rpc_client *client)
 
 static void note_read(struct rpc_client *client, ssize_t got)
 {
-	if (got > 0)
-		client->in.end += (size_t)got;
+	struct rpc *rpc = client->rpc;
+
+	rpc->held -= client->in.size;
+	if (got > 0 && buffer_append(&client->in, rpc->scrap, (size_t)got))
+		client->dead = true;
 	else if (!got)
 		client->eof = true;
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (got < 0 && errno != EAGAIN && errno != EINTR)
 		client->dead = true;
+	rpc->held += client->in.size;
+	rpc_note_peak(rpc);
 }
 
 static void rpc_client_discard(struct rpc_client *client)
 {
-	char scrap[4096];
+	struct rpc *rpc = client->rpc;
 
-	for (int i = 0; i < 16 && !client->eof; i++) {
-		ssize_t got = recv(client->fd, scrap, sizeof(scrap), MSG_DONTWAIT);
+	for (int i = 0; i < 4 && !client->eof; i++) {
+		ssize_t got = recv(client->fd, rpc->scrap, sizeof(rpc->scrap), MSG_DONTWAIT);
 		if (got < 0)
 			return;
 		client->eof = !got;
@@ -252,12 +350,7 @@ static void rpc_client_read(struct rpc_client *client)
 		rpc_client_refuse(client, JSONRPC_INTERNAL, &why);
 		return;
 	}
-	rpc->held -= client->in.size;
-	if (buffer_reserve(&client->in, READ_SIZE))
-		client->dead = true;
-	else
-		note_read(client, recv(client->fd, client->in.data + client->in.end, READ_SIZE, MSG_DONTWAIT));
-	rpc->held += client->in.size;
+	note_read(client, recv(client->fd, rpc->scrap, sizeof(rpc->scrap), MSG_DONTWAIT));
 }
 
 /* Between answers: the queued events, then the number of those that found no room. */
@@ -268,7 +361,7 @@ static void merge_events(struct rpc_client *client)
 	if (client->batch || buffer_length(&client->out) > RPC_MAX_OUTPUT)
 		return;
 	rpc_client_append(client, buffer_bytes(&client->events), buffer_length(&client->events));
-	buffer_consume(&client->events, buffer_length(&client->events));
+	buffer_free(&client->events);
 	if (!client->missed)
 		return;
 	int length =
@@ -287,14 +380,14 @@ static void rpc_client_flush(struct rpc_client *client)
 		ssize_t sent = send(client->fd, buffer_bytes(&client->out), buffer_length(&client->out),
 				    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent > 0)
-			buffer_consume(&client->out, (size_t)sent);
+			rpc_client_consume(client, (size_t)sent);
 		else if (errno == EAGAIN || errno == EINTR)
 			return;
 		else
 			client->gone = true;
 	}
 	if (client->gone)
-		buffer_free(&client->out);
+		rpc_client_consume(client, buffer_length(&client->out));
 }
 
 /* ---- the life of a client ---- */
@@ -321,7 +414,9 @@ static void rpc_client_close(struct rpc_client *client)
 	else
 		rpc->clients = client->next;
 	rpc->n_clients--;
+	rpc_dequeue(client);
 	rpc->held -= client->in.size;
+	rpc->unread -= client->out.size;
 	/* close(2) alone leaves it in the epoll set as long as a forked child has the descriptor, too. */
 	epoll_ctl(rpc->epoll, EPOLL_CTL_DEL, client->fd, NULL);
 	close(client->fd);
@@ -341,28 +436,40 @@ static void rpc_client_watch(struct rpc_client *client)
 	if (interest == client->interest)
 		return;
 	if (epoll_ctl(client->rpc->epoll, EPOLL_CTL_MOD, client->fd, &event))
-		client->dead = true;
+		rpc_client_kill(client);
 	client->interest = interest;
 }
 
-/* Returns whether there is more to do without waiting for the client. */
-static bool rpc_client_turn(struct rpc_client *client)
+static bool rpc_client_may_run(const struct rpc_client *client)
 {
-	int budget = RPC_TURN;
+	return !client->dead && buffer_length(&client->out) <= RPC_MAX_OUTPUT;
+}
 
+/* Whether another request is there already: one that has to be read first is no stale one's. */
+static bool has_more(struct rpc_client *client)
+{
+	size_t length;
+
+	return client->batch || next_line(client, &length);
+}
+
+/* The turn of one that has been taken out of its queue: it is closed, idle, or among the stale ones afterwards. */
+static void rpc_client_turn(struct rpc_client *client)
+{
 	if (client->readable && !client->eof && !client->backlog)
 		rpc_client_read(client);
 	client->readable = false;
 	client->backlog = true;
-	while (client->backlog && budget-- && !client->dead && buffer_length(&client->out) <= RPC_MAX_OUTPUT)
-		client->backlog = rpc_client_step(client);
+	if (rpc_client_may_run(client))
+		client->backlog = rpc_client_step(client) && has_more(client);
 	rpc_client_flush(client);
 	if (rpc_client_finished(client)) {
 		rpc_client_close(client);
-		return false;
+		return;
 	}
 	rpc_client_watch(client);
-	return client->backlog && buffer_length(&client->out) <= RPC_MAX_OUTPUT;
+	if (client->backlog && rpc_client_may_run(client) && !client->queue)
+		rpc_enqueue(client, &client->rpc->stale);
 }
 
 int rpc_adopt(struct rpc *rpc, int fd)
@@ -414,11 +521,9 @@ static void accept_clients(struct rpc *rpc)
 	}
 }
 
-void rpc_serve(struct rpc *rpc)
+static void rpc_take_events(struct rpc *rpc)
 {
 	struct epoll_event events[64];
-	bool more = false;
-	uint64_t one = 1;
 
 	int n = epoll_wait(rpc->epoll, events, 64, 0);
 	for (int i = 0; i < n; i++) {
@@ -428,15 +533,44 @@ void rpc_serve(struct rpc *rpc)
 			struct rpc_client *client = events[i].data.ptr;
 			client->readable = events[i].events & ~(uint32_t)EPOLLOUT;
 			client->gone = client->gone || (events[i].events & (EPOLLHUP | EPOLLERR));
+			rpc_client_awake(client);
 		}
 	}
-	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
-		next = client->next;
-		more |= rpc_client_turn(client);
-	}
+}
+
+/* Of the fresh and the stale ones in turn. */
+static struct rpc_client *rpc_next(struct rpc *rpc)
+{
+	bool stale = rpc->stale.first && (rpc->stale_next || !rpc->fresh.first);
+	struct rpc_client *client = stale ? rpc->stale.first : rpc->fresh.first;
+
+	rpc->stale_next = !stale;
+	if (client)
+		rpc_dequeue(client);
+	return client;
+}
+
+void rpc_serve(struct rpc *rpc)
+{
+	uint64_t end = clock_us() + RPC_TURN_US, one = 1;
+	struct rpc_client *client;
+
+	rpc_take_events(rpc);
+	for (int i = 0; i < RPC_TURN && (!i || clock_us() < end) && (client = rpc_next(rpc)); i++)
+		rpc_client_turn(client);
+	bool more = rpc->fresh.first || rpc->stale.first;
 	/* The only possible error is EAGAIN, which means that the eventfd is in the wanted state already. */
 	ssize_t ignored = more ? write(rpc->again, &one, sizeof(one)) : read(rpc->again, &one, sizeof(one));
 	(void)ignored;
+}
+
+/* Many small pieces stay with the allocator, which gives back only what is at the heap's end. */
+static void rpc_give_back(struct rpc *rpc)
+{
+	if (rpc->peak < LARGE || rpc->held + rpc->unread > LARGE / 4)
+		return;
+	malloc_trim(0);
+	rpc->peak = 0;
 }
 
 void rpc_tick(struct rpc *rpc)
@@ -448,6 +582,7 @@ void rpc_tick(struct rpc *rpc)
 		if (client->leaving && !--client->leaving)
 			rpc_client_close(client);
 	}
+	rpc_give_back(rpc);
 }
 
 /* ---- events ---- */

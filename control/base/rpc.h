@@ -3,8 +3,8 @@
  * rpc.h - the control socket: JSON-RPC 2.0 over a UNIX stream socket, one JSON text a line each way
  *
  * Non-blocking, for one thread, which polls rpc_fd(), calls rpc_serve() when that is readable, and rpc_tick() once a
- * second. One turn does a bounded amount of work per client, so a client with a thousand queued requests delays neither
- * the others nor the owner's loop.
+ * second. One turn does a bounded amount of work, whatever the number of clients, and clients have their requests run
+ * one by one in turn, so those with thousands of queued requests delay neither the others nor the owner's loop.
  *
  * The socket file exists exactly while somebody answers on it: it appears by a rename after listen(2), and is removed
  * before anything else is closed.
@@ -16,9 +16,11 @@
 
 #define RPC_MAX_LINE (4u << 20)     /* bytes of one line; a longer one is refused, and its client closed */
 #define RPC_MAX_HELD (64u << 20)    /* bytes of unfinished lines of all clients together */
-#define RPC_MAX_OUTPUT (1u << 20)   /* bytes of unread answers, from which on a client's requests wait */
+#define RPC_MAX_OUTPUT (64u << 10)  /* bytes of unread answers, from which on a client's requests wait */
+#define RPC_MAX_UNREAD (64u << 20)  /* bytes of unread answers of all clients; who has most of them is closed */
 #define RPC_MAX_EVENTS (256u << 10) /* bytes of unread events, from which on further ones are only counted */
-#define RPC_TURN 16                 /* requests of one client per turn */
+#define RPC_TURN 32                 /* requests per turn, of all clients together */
+#define RPC_TURN_US 5000            /* µs, after which no further request is begun in a turn */
 
 struct rpc;
 
@@ -35,10 +37,10 @@ void rpc_close(struct rpc *rpc);
 /* A descriptor to poll for reading: there is something to do. */
 int rpc_fd(const struct rpc *rpc);
 
-/* One turn. Never blocks. */
+/* One turn: at most RPC_TURN requests, and no new one after RPC_TURN_US. Never blocks. */
 void rpc_serve(struct rpc *rpc);
 
-/* Once a second: closes refused clients, and tries to accept again after descriptors had run out. */
+/* Once a second: closes refused clients, accepts again after descriptors had run out, gives memory back. */
 void rpc_tick(struct rpc *rpc);
 
 /* Serves a connected stream socket as a client, which closes it; on error it is closed at once. */

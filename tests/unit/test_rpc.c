@@ -39,6 +39,10 @@ static int serve_call(void *context, struct rpc_client *client, const char *meth
 	} else if (!strcmp(method, "event")) {
 		rpc_broadcast(f->rpc, params);
 		*result = json_true();
+	} else if (!strcmp(method, "slow")) {
+		for (uint64_t end = clock_us() + 2 * RPC_TURN_US; clock_us() < end;)
+			;
+		*result = json_true();
 	} else if (!strcmp(method, "nothing")) {
 		*result = NULL;
 	} else {
@@ -490,24 +494,112 @@ static void send_echoes(int fd, size_t count)
 	free(text);
 }
 
+/* How many requests are run until the one that is sent now is answered. */
+static unsigned calls_until_answered(struct fixture *f, int fd)
+{
+	struct buffer out = {0};
+	unsigned before = f->calls;
+
+	send_echoes(fd, 1);
+	while (!buffer_length(&out)) {
+		assert_true(is_ready(f));
+		rpc_serve(f->rpc);
+		take(fd, &out, NULL);
+	}
+	assert_string_equal(out.data, ECHOED);
+	buffer_free(&out);
+	return f->calls - before;
+}
+
+/* However many requests others have in stock, who asks one thing is answered within two turns. */
 static void test_fairness(void **state)
 {
 	struct fixture *f = *state;
-	int greedy = connect_to(f->path), modest = connect_to(f->path);
-	struct buffer out = {0};
+	int greedy[200], modest = connect_to(f->path);
 
 	settle(f);
-	send_echoes(greedy, 1000);
-	send_echoes(modest, 1);
-	rpc_serve(f->rpc);
-	assert_true(f->calls <= RPC_TURN + 1);
-	take(modest, &out, NULL);
-	assert_string_equal(out.data, ECHOED);
-	buffer_free(&out);
+	for (int i = 0; i < 200; i++) {
+		greedy[i] = connect_to(f->path);
+		send_echoes(greedy[i], 300);
+	}
+	for (unsigned before = 0; f->calls < 2000; before = f->calls) { /* until all are under way */
+		rpc_serve(f->rpc);
+		assert_true(f->calls - before <= RPC_TURN);
+	}
+	for (int i = 0; i < 100; i++)
+		assert_true(calls_until_answered(f, modest) <= 2 * RPC_TURN);
 	settle(f);
-	assert_int_equal(f->calls, 1001);
-	close(greedy);
+	assert_int_equal(f->calls, 200 * 300 + 100);
+	for (int i = 0; i < 200; i++) {
+		char *got = exchange(f, greedy[i], "", 0, NULL);
+		assert_int_equal(count_lines(got), 300);
+		free(got);
+		close(greedy[i]);
+	}
 	close(modest);
+	settle(f);
+	assert_int_equal(f->rpc->held + f->rpc->unread, 0);
+}
+
+/* A request may take long, and the owner has other work: then there is one in a turn. */
+static void test_long_requests(void **state)
+{
+	struct fixture *f = *state;
+	int fds[3];
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = connect_to(f->path);
+		settle(f);
+	}
+	for (int i = 0; i < 3; i++)
+		(void)!send(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}\n", 43, MSG_DONTWAIT);
+	for (unsigned i = 1; i <= 3; i++) {
+		rpc_serve(f->rpc);
+		assert_int_equal(f->calls, i);
+		assert_int_equal(is_ready(f), i < 3);
+	}
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+/* Large answers that nobody reads: the worst are closed, and the others go on. */
+static void test_much_that_is_not_read(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"big\",\"params\":{\"size\":3000000}}\n";
+	struct fixture *f = *state;
+	int fds[40], other = connect_to(f->path);
+
+	for (int i = 0; i < 40; i++) {
+		fds[i] = connect_to(f->path);
+		assert_int_equal(send(fds[i], line, strlen(line), MSG_DONTWAIT), strlen(line));
+		settle(f);
+		assert_true(f->rpc->unread <= RPC_MAX_UNREAD);
+	}
+	assert_int_equal(f->calls, 40);
+	assert_in_range(rpc_clients(f->rpc), 10, 39);
+	expect(f, other, ECHO "\n", ECHOED);
+	for (int i = 0; i < 40; i++)
+		close(fds[i]);
+	settle(f);
+	assert_int_equal(rpc_clients(f->rpc), 1);
+	assert_int_equal(f->rpc->held + f->rpc->unread, 0);
+	assert_true(f->rpc->peak > LARGE);
+	rpc_tick(f->rpc);
+	assert_int_equal(f->rpc->peak, 0); /* the heap has been given back */
+	close(other);
+}
+
+/* Hundreds of connections that are kept for later cost next to nothing. */
+static void test_idle_clients(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_to(f->path);
+
+	expect(f, fd, ECHO "\n" ECHO "\n", ECHOED ECHOED);
+	assert_null(f->rpc->clients->in.data);
+	assert_null(f->rpc->clients->out.data);
+	assert_int_equal(f->rpc->held + f->rpc->unread, 0);
+	close(fd);
 }
 
 static void test_half_close(void **state)
@@ -772,6 +864,9 @@ int main(void)
 		TEST(test_client_that_never_reads),
 		TEST(test_batch_to_one_that_never_reads),
 		TEST(test_fairness),
+		TEST(test_long_requests),
+		TEST(test_much_that_is_not_read),
+		TEST(test_idle_clients),
 		TEST(test_half_close),
 		TEST(test_send_and_leave),
 		TEST(test_no_descriptors_left),
