@@ -8,6 +8,7 @@
  * is closed.
  */
 #include "tap/tap.h"
+#include "tap/link.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -158,6 +159,18 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why)
 	else
 		*fd = tun;
 	return code;
+}
+
+int tap_adopt_own(const char *ifname, const struct mac *mac, int *fd, struct failure *why)
+{
+	struct mac found;
+	char text[MAC_TEXT];
+
+	/* Before it is opened, so that nobody else finds it busy. What cannot be looked at, cannot be opened. */
+	if (!link_find(ifname, &found, NULL) && !mac_equal(&found, mac))
+		return fail(why, -ENODEV, "ifname", "the interface %s there is another pod's: its MAC is %s", ifname,
+			    mac_format(&found, text));
+	return tap_adopt(ifname, fd, why);
 }
 
 int tap_set_offloads(int fd, bool on, bool *uso)

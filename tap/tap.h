@@ -11,6 +11,7 @@
 #ifndef PODSWITCH_TAP_H
 #define PODSWITCH_TAP_H
 
+#include "tap/base/address.h"
 #include "tap/base/failure.h"
 
 #include <stdbool.h>
@@ -30,6 +31,12 @@ int tap_create(const char *ifname, int *fd, struct failure *why);
  * Opens the persistent TAP that an earlier podswitchd left. -ENODEV when there is none or it is not such a TAP, -EBUSY.
  */
 int tap_adopt(const char *ifname, int *fd, struct failure *why);
+
+/*
+ * The same, but only of a TAP that has this MAC: -ENODEV when it has another, as that of another pod has in whose
+ * namespace we are by mistake.
+ */
+int tap_adopt_own(const char *ifname, const struct mac *mac, int *fd, struct failure *why);
 
 /*
  * Sets what the pod's kernel may leave to us: unfinished checksums, super-frames of TCP, and super-frames of UDP where

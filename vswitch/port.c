@@ -202,6 +202,25 @@ static int make_tap(struct port *port, struct failure *why)
 	return error;
 }
 
+/* A number of a process, or a path by way of one: it may stand for another process by now. */
+static bool is_by_process(const char *netns)
+{
+	return !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
+}
+
+/*
+ * Takes over the TAP that an earlier podswitchd left. By a name, the namespace is the pod's, and so is the TAP,
+ * whatever the pod has done to its MAC. By a process that has ended since it may be another pod's, with another port's
+ * TAP.
+ */
+static int adopt_tap(struct port *port, struct failure *why)
+{
+	const struct port_config *config = &port->config;
+	if (is_by_process(config->netns))
+		return tap_adopt_own(config->ifname, &config->link.mac, &port->tap, why);
+	return tap_adopt(config->ifname, &port->tap, why);
+}
+
 /* In the pod's namespace, before we configure anything there. */
 static void note_vteps(struct port *port)
 {
@@ -246,7 +265,7 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 	bool fresh = port->tap < 0 && !adopt;
 	int error = 0;
 	if (port->tap < 0)
-		error = adopt ? tap_adopt(ifname, &port->tap, why) : make_tap(port, why);
+		error = adopt ? adopt_tap(port, why) : make_tap(port, why);
 	if (error)
 		return error;
 	if (gateway)
@@ -335,10 +354,8 @@ static bool is_vanished(int error)
  */
 static int port_attach_adopted(struct vswitch *vs, struct port *port, struct gateway *gateway, struct failure *why)
 {
-	const char *netns = port->config.netns;
-	bool by_process = !netns[strspn(netns, "0123456789")] || !strncmp(netns, "/proc/", 6);
 	int error = port_attach(vs, port, gateway, true, why);
-	if (error == -ENODEV && gateway && !by_process)
+	if (error == -ENODEV && gateway && !is_by_process(port->config.netns))
 		error = port_attach(vs, port, gateway, false, why);
 	/* The pod has put something of its own in the TAP's place: the port is gone. */
 	return error == -EEXIST ? -ENODEV : error;

@@ -66,6 +66,22 @@ same "the same TAP" "$tap" "$(p ip -j link show vx0 | jq -c '.[0] | [.ifindex, .
 check "with what the pod had on it" says 172.16.0.77 p ip addr show vx0
 check "traffic goes on" p ping -c1 -W3 172.16.0.1
 
+echo "-- a process id that is another pod's process by now"
+bg pod1 sleep 1000
+sleeper=$!
+poll 5 says "$sleeper" ip netns pids "$P-pod1" || die "no process in pod1"
+check "podswitchd is stopped" stop
+# As a port of a pod that has ended, and whose process had this number. It is taken up before pod1's.
+jq --arg pid $sleeper '.name = "another" | .netns = $pid | del(.mac)' "$TMP/state/ports/pod1.json" >"$TMP/another"
+mv "$TMP/another" "$TMP/state/ports/another.json"
+daemon -w 1
+same "that port is gone" gone "$(state another)"
+same "pod1 has its TAP" up "$(state pod1)"
+check "and traffic goes on" p ping -c1 -W3 172.16.0.1
+check "port remove" ctl port remove another
+check "leaves pod1 its TAP" p ping -c1 -W3 172.16.0.1
+quit $sleeper
+
 echo "-- SIGKILL and a start during a TCP transfer each way"
 file=$(random_file 10)
 survive() { # survive FROM TO ADDRESS

@@ -444,6 +444,26 @@ static void test_tap_adopt(void **state)
 	assert_int_equal(if_nametoindex("vx0"), 0);
 }
 
+/* By a process id that is another pod's process by now, what is found is that pod's. */
+static void test_tap_adopt_own(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	int first = make_tap("vx0"), fd = 77;
+	struct mac other = plain.mac;
+	other.bytes[5] ^= 1;
+	assert_done(link_setup("vx0", &plain, &why));
+	close(first);
+	assert_refused(tap_adopt_own("vx0", &other, &fd, &why), ENODEV, "ifname");
+	assert_non_null(strstr(why.text, "another pod's"));
+	assert_false(has_carrier("vx0")); /* it was not opened */
+	assert_refused(tap_adopt_own("vx1", &plain.mac, &fd, &why), ENODEV, "ifname");
+	assert_int_equal(fd, 77);
+	assert_done(tap_adopt_own("vx0", &plain.mac, &fd, &why));
+	assert_true(has_carrier("vx0"));
+	tap_destroy(fd);
+}
+
 static void test_tap_adopt_wrong(void **state)
 {
 	(void)state;
@@ -1078,6 +1098,7 @@ int main(void)
 		FRESH(test_tap_names),
 		FRESH(test_tap_taken),
 		FRESH(test_tap_adopt),
+		FRESH(test_tap_adopt_own),
 		FRESH(test_tap_adopt_wrong),
 		FRESH(test_tap_powerless),
 		FRESH(test_link_setup),
