@@ -19,8 +19,10 @@
  *       once a second                            egress_check(), hub_log(), claims_log()
  *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
  *
- * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick: it is
- * cleared before the eventfd is read, so a wake-up that comes in between is not lost.
+ * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick. It is
+ * cleared after the eventfd was read and before anything is looked at: who comes before that writes nothing, and what
+ * it has to say is seen in this tick. The other way round, a wake-up in between would be read away and leave `woken`
+ * set, and nobody would be heard for a second.
  */
 #include "vswitch/switch.h"
 
@@ -32,10 +34,10 @@
 #include "vswitch/housekeeping.h"
 #include "vswitch/hub.h"
 #include "vswitch/path/egress.h"
-#include "vswitch/paths.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/path/worker.h"
+#include "vswitch/paths.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
 #include "vswitch/refusals.h"
@@ -291,10 +293,10 @@ void switch_tick(struct vswitch *vs)
 {
 	uint64_t wakeups;
 	uint32_t now = clock_seconds();
-	atomic_store(&vs->woken, false);
 	/* Drain both; an empty one returns EAGAIN. */
 	ssize_t ignored = read(vs->wakeup, &wakeups, sizeof(wakeups)) + read(vs->alarm, &wakeups, sizeof(wakeups));
 	(void)ignored;
+	atomic_store(&vs->woken, false);
 	check_interfaces(vs);
 	if (now != vs->ticked)
 		check_namespaces(vs);

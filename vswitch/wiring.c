@@ -32,16 +32,29 @@ static bool hub_has_address(const struct gateway *hub, const struct address *add
 	return false;
 }
 
-/*
- * The hub on this node that a remote of `client` stands for, or 0. A hub that allows only some sources is reached by
- * the network, where the source of a datagram shows.
- */
-static uint16_t find_local_hub(const struct vswitch *vs, const struct gateway *client, const struct remote *remote)
+/* Hubs that clients on this node may reach without the network. Usually there are none or few, and many clients. */
+struct local_hubs {
+	const struct gateway *list[MAX_GATEWAYS];
+	unsigned n;
+};
+
+/* A hub that allows only some sources is reached by the network, where the source of a datagram shows. */
+static void find_local_hubs(const struct vswitch *vs, struct local_hubs *out)
 {
-	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *hub = gateway_at(vs, i);
-		if (hub->is_hub && !hub->config.n_allow && hub->config.vni == client->config.vni &&
-		    hub->config.port == remote->endpoint.port && hub_has_address(hub, &remote->endpoint.address))
+	out->n = 0;
+	for (unsigned i = 0; i < vs->n_gateways; i++)
+		if (gateway_at(vs, i)->is_hub && !gateway_at(vs, i)->config.n_allow)
+			out->list[out->n++] = gateway_at(vs, i);
+}
+
+/* The one that a remote of `client` stands for, or 0. */
+static uint16_t choose_local_hub(const struct local_hubs *hubs, const struct gateway *client,
+				 const struct remote *remote)
+{
+	for (unsigned i = 0; i < hubs->n; i++) {
+		const struct gateway *hub = hubs->list[i];
+		if (hub->config.vni == client->config.vni && hub->config.port == remote->endpoint.port &&
+		    hub_has_address(hub, &remote->endpoint.address))
 			return hub->id;
 	}
 	return 0;
@@ -96,14 +109,18 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 	 * remote.
 	 */
 	uint16_t *local = calloc(MAX_REMOTES, sizeof(*local));
-	if (!local) {
+	struct local_hubs *hubs = malloc(sizeof(*hubs));
+	if (!local || !hubs) {
 		demux_free(fresh);
+		free(local);
+		free(hubs);
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
+	find_local_hubs(vs, hubs);
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *client = gateway_at(vs, i);
 		for (unsigned r = 0; !client->is_hub && r < atomic_load(&client->n_remotes); r++)
-			local[client->remotes[r]->id] = find_local_hub(vs, client, client->remotes[r]);
+			local[client->remotes[r]->id] = choose_local_hub(hubs, client, client->remotes[r]);
 	}
 	workers_park(vs);
 	vs->demux = fresh;
@@ -119,6 +136,7 @@ int switch_rewire(struct vswitch *vs, struct failure *why)
 	}
 	workers_resume(vs);
 	free(local);
+	free(hubs);
 	demux_free(old);
 	return 0;
 }
