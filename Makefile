@@ -137,18 +137,13 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the h
 lint-now: | tools
 	@tests/lint.sh $(CPPFLAGS_ALL)
 
-# Reports go to files, as not every test sees how a program it started has ended.
-.PHONY: asan
+.PHONY: asan tsan
 asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanitizer
+tsan: ## what two workers and the control thread do at once, with ThreadSanitizer, a minute
+asan tsan:
 	@tests/preflight.sh check
 	@tests/deps.sh build check
-	@rm -f build/asan/report.*
-	@status=0; SLOW=3 \
-	ASAN_OPTIONS=log_path=$(CURDIR)/build/asan/report:detect_stack_use_after_return=1:strict_string_checks=1 \
-	UBSAN_OPTIONS=log_path=$(CURDIR)/build/asan/report:print_stacktrace=1 \
-	$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined test || status=1; \
-	for report in build/asan/report.*; do test ! -e $$report || { status=1; cat $$report; }; done; \
-	test $$status = 0 && echo 'asan: no reports' || { echo 'asan: FAILED, see above'; exit 1; }
+	@MAKE='$(MAKE)' tests/sanitized.sh $@
 
 .PHONY: fuzz fuzz-now
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)

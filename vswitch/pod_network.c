@@ -303,7 +303,7 @@ static uint64_t count_rx_frames(const struct vswitch *vs, const struct port *por
 {
 	uint64_t frames = 0;
 	for (unsigned w = 0; w < vs->options.workers; w++)
-		frames += *(const volatile uint64_t *)&port->counters[w].rx_frames;
+		frames += counted(&port->counters[w].rx_frames);
 	return frames;
 }
 

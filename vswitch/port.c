@@ -456,10 +456,13 @@ void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 		now.link.mtu = fitting_mtu(&now.link, port->gateway, port_underlay(port));
 	if (now.link.mtu == port->config.link.mtu && !moved)
 		return;
-	if (pod_network_change(vs, port, &now, port->gateway, moved, &why))
+	if (pod_network_change(vs, port, &now, port->gateway, moved, &why)) {
 		log_line(LOG_WARNING, "port %s could not be changed with its gateway: %s", port->config.name, why.text);
-	else
-		port->config.link.mtu = now.link.mtu;
+		return;
+	}
+	workers_park(vs);
+	port->config.link.mtu = now.link.mtu;
+	workers_resume(vs);
 }
 
 /* Puts the new configuration in force, with the FDB entry of the MAC. */

@@ -43,8 +43,9 @@ answers() { # answers DIGIT NAME...: who answers a client outside, at port 808DI
 	wait
 	cat "$TMP"/answer.* | xargs
 }
-lost() { # packets of answers from port 8081 that came to the gateway
-	at t-one iptables -nvxL FORWARD | awk '/spt:8081/ { print $1 }'
+foreign() { # frames that podswitchd has not let to gateways, as their addresses are not those of the pods there
+	local node
+	for node in "$N1" "$N2"; do ctl "$node" -j stats; done | jq -s 'map(.drops.foreign_address) | add'
 }
 from_port() { # from_port PORT: web asks that port of THERE, from its own 8080
 	in_pod t-web web sh -c "printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' |
@@ -59,10 +60,12 @@ server web "$N1"
 server home "$N2"
 ready t-web web home || die "a server does not start"
 for pod in web home; do serve $pod && let_ask $pod; done
-at t-one iptables -I FORWARD -i vxlan0 -p tcp --sport 8081 -d "$THERE"
 
+before=$(foreign)
 same "without it, nobody is answered: neither at the pod's address nor at a hostPort" "" "$(answers 1 web home)"
-check "the answers went to the gateway ($(lost) packets)" [ "$(lost)" -ge 4 ]
+stopped=$(($(foreign) - before))
+check "the answers, from the first interface's address, were stopped on the way to the gateway ($stopped packets)" \
+	[ $stopped -ge 4 ]
 
 K -n t-web annotate pod web podswitch.io/inbound=on >/dev/null
 eventually 20 "on, on the pod: it is answered, and sees the client's own address" "web $THERE web $THERE" answers 0 web

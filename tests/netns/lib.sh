@@ -287,7 +287,7 @@ finish() { # the last call of a scenario: captures have lived, the drops add up,
 	elif [ -n "$DAEMON" ]; then
 		miss "podswitchd lives" "$(tail -20 "$LOG")"
 	fi
-	same "no sanitizer has complained" "" "$(grep -aE 'ERROR: .*Sanitizer|runtime error:' "$LOG" 2>/dev/null || true)"
+	same "no sanitizer has complained" "" "$(grep -aE '(ERROR|WARNING): .*Sanitizer|runtime error:' "$LOG" 2>/dev/null || true)"
 	FINISHED=yes
 	cleanup
 	left=$(ip netns list | grep "^$P-" || true)

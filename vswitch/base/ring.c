@@ -465,7 +465,8 @@ static bool ring_take(struct ring *ring, const struct io_uring_cqe *cqe, enum ri
 	*event = (struct ring_event){.kind = kind, .tag = watched->tag};
 	bool ended = !(cqe->flags & IORING_CQE_F_MORE);
 	if (cqe->res < 0 && is_transient(kind, cqe->res)) {
-		ring->counters.starved += cqe->res == -ENOBUFS;
+		/* Others read it at any time. */
+		__atomic_fetch_add(&ring->counters.starved, cqe->res == -ENOBUFS, __ATOMIC_RELAXED);
 		ring_arm_later(ring, slot);
 		return false;
 	}
