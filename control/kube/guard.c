@@ -30,7 +30,7 @@
 struct guard {
 	char namespace[KUBE_LABEL], name[KUBE_LABEL];
 	struct gateway_spec spec; /* zeroes where it is malformed */
-	const json_t *service;    /* borrowed from the cluster, and only used while the version is the same */
+	json_t *service;
 };
 
 struct guard_address {
@@ -78,7 +78,7 @@ static bool guard_read(const json_t *service, struct guard *out)
 	struct failure why;
 	if (!json_object_get(json_object_get(metadata, "annotations"), GUARD_KEY))
 		return false;
-	*out = (struct guard){.service = service};
+	*out = (struct guard){.service = json_incref((json_t *)service)};
 	snprintf(out->namespace, sizeof(out->namespace), "%s", json_text(metadata, "namespace"));
 	snprintf(out->name, sizeof(out->name), "%s", json_text(metadata, "name"));
 	return spec_read(service, &out->spec, &why) || out->spec.allow;
@@ -99,6 +99,12 @@ static void guards_add_fronts(struct guards *guards, size_t guard)
 	}
 }
 
+static void guard_free(struct guard *guard)
+{
+	spec_free(&guard->spec);
+	json_decref(guard->service);
+}
+
 static void guards_find_services(struct guards *guards, const struct cluster *cluster)
 {
 	const char *key;
@@ -107,13 +113,13 @@ static void guards_find_services(struct guards *guards, const struct cluster *cl
 	{
 		struct guard found = {0};
 		if (!guard_read(service, &found)) {
-			spec_free(&found.spec);
+			guard_free(&found);
 			continue;
 		}
 		struct guard *list = guard_room(guards->list, guards->n, sizeof(*list));
 		guards->failed = guards->failed || !list;
 		if (!list) {
-			spec_free(&found.spec);
+			guard_free(&found);
 			return;
 		}
 		guards->list = list;
@@ -144,23 +150,29 @@ static void guards_add_slice(void *context, const json_t *slice, const char *nam
 void guards_free(struct guards *guards)
 {
 	for (size_t i = 0; i < guards->n; i++)
-		spec_free(&guards->list[i].spec);
+		guard_free(&guards->list[i]);
 	free(guards->list);
 	free(guards->addresses);
 	*guards = (struct guards){0};
 }
 
+/* Without the memory for it, what was guarded stays so, and the next one who asks tries again. */
 static void guards_find(struct guards *guards, const struct cluster *cluster)
 {
-	unsigned version = cluster_endpoints_version(cluster);
-	if (guards->found && !guards->failed && guards->version == version)
+	struct guards fresh = {.found = true, .version = cluster_endpoints_version(cluster)};
+	if (guards->found && guards->version == fresh.version)
 		return;
-	guards_free(guards);
-	guards->found = true;
-	guards->version = version;
-	guards_find_services(guards, cluster);
-	if (guards->n)
-		cluster_each_slice(cluster, guards_add_slice, guards);
+	guards_find_services(&fresh, cluster);
+	if (fresh.n)
+		cluster_each_slice(cluster, guards_add_slice, &fresh);
+	if (fresh.failed && guards->found) {
+		guards_free(&fresh);
+		return;
+	}
+	struct guards old = *guards;
+	*guards = fresh;
+	guards->found = !fresh.failed;
+	guards_free(&old);
 }
 
 /* ---- asking ---- */

@@ -57,6 +57,8 @@ static void write_watches(FILE *out, const struct cluster *cluster)
 		{"podswitch_watch_events_total", "counter", "Changes heard.", offsetof(struct watch_counters, events)},
 		{"podswitch_watch_errors_total", "counter", "Tries that failed.",
 		 offsetof(struct watch_counters, errors)},
+		{"podswitch_watch_silent_total", "counter", "Streams opened anew as nothing was heard by them.",
+		 offsetof(struct watch_counters, silent)},
 	};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		struct watch_metric metric = {out, all[i].name, all[i].member};

@@ -492,6 +492,8 @@ static void stream_turn(struct watch *watch, uint64_t now)
 	long status = transfer_status(&watch->transfer);
 	if (!status && now >= watch->task.due)
 		stream_is_unheard(watch);
+	else if (status && status != 200)
+		watch->task.due = KUBE_NEVER; /* the rest of its answer is on its way */
 	if (status != 200)
 		return;
 	if (!watch->accepted)

@@ -45,7 +45,7 @@ void cluster_count(const struct cluster *cluster,
 		   void (*visit)(void *context, const char *what, const struct watch_counters *counters, bool live),
 		   void *context)
 {
-	const struct watch_counters counters = {.lists = 11, .events = 12, .errors = 13};
+	const struct watch_counters counters = {.lists = 11, .events = 12, .errors = 13, .silent = 14};
 
 	(void)cluster;
 	visit(context, "pods of this node", &counters, true);
@@ -127,6 +127,7 @@ static void figures(void **state)
 		"podswitch_watch_lists_total{of=\"namespaces\"} 11\n",
 		"podswitch_watch_events_total{of=\"namespaces\"} 12\n",
 		"podswitch_watch_errors_total{of=\"namespaces\"} 13\n",
+		"podswitch_watch_silent_total{of=\"namespaces\"} 14\n",
 		"podswitch_switch_up 1\n",
 		"podswitch_drops_total{reason=\"no_route\"} 31\n",
 	};

@@ -486,14 +486,14 @@ static void test_bookmarks_keep_a_stream(void **state)
 	struct fake_conn *conn = open_stream(fake, "&resourceVersion=100 ");
 	fake_until(fake, watch->lasting);
 	for (unsigned i = 1; i <= 3; i++) {
-		watch->heard -= 2 * FAKE_PATIENCE_MS; /* time passes, and just before it is noticed: */
+		watch->heard -= UINT64_C(2) * FAKE_PATIENCE_MS; /* time passes, and just before it is noticed: */
 		fake_chunk(fake, conn, BOOKMARK("104"));
 		fake_until(fake, counters().bookmarks == i);
 		watch->task.due = 0;
 		fake_until(fake, watch->task.due);
 	}
 	assert_int_equal(counters().silent, 0);
-	watch->heard -= 2 * FAKE_PATIENCE_MS;
+	watch->heard -= UINT64_C(2) * FAKE_PATIENCE_MS;
 	watch->task.due = 0;
 	resumes_from(fake, "104");
 	assert_int_equal(counters().silent, 1);
@@ -518,6 +518,21 @@ static void test_stream_that_is_not_accepted(void **state)
 	assert_false(watch->unheard);
 	assert_int_equal(counters().errors, 1);
 	assert_int_equal(counters().lists, 1);
+}
+
+/* A refusal that arrives in pieces is waited for: asleep, and for as long as a stream may take. */
+static void test_refusal_in_pieces(void **state)
+{
+	struct fake *fake = *state;
+	struct watch_config config = config_of(PODS, NULL);
+
+	config.accept_ms = FAKE_PATIENCE_MS;
+	start(fake, &config);
+	answer_list(fake, PODS, LIST("100", ""));
+	struct fake_conn *conn = fake_asked(fake, "&resourceVersion=100 ");
+	fake_text(fake, conn, "HTTP/1.1 500 Not today\r\nContent-Length: 100\r\n\r\n{");
+	fake_until(fake, transfer_status(&watch->transfer) == 500 && watch->task.due == KUBE_NEVER);
+	assert_false(watch->unheard);
 }
 
 /* ---- answers that refuse ---- */
@@ -1047,6 +1062,7 @@ int main(void)
 		TEST(test_unheard_of_stream_is_made_anew),
 		TEST(test_bookmarks_keep_a_stream),
 		TEST(test_stream_that_is_not_accepted),
+		TEST(test_refusal_in_pieces),
 		TEST(test_busy_server),
 		TEST(test_busy_server_without_a_wish),
 		TEST(test_failing_server),
