@@ -11,6 +11,7 @@
  *    frame.c      frame_parse() finds the headers                         runt vlan bad_source
  *    forward.c    may this port send this frame?                          foreign_source reserved_mac detached loop
  *    segment.c    segment_plan(): fill the checksum in, or plan the cuts  bad_vnet
+ *    identity.c   with own_addresses: is it in the port's own name?      foreign_...
  *    mss.c        of a SYN: lower the segment size that it asks for
  *                     |
  *                 struct packet
@@ -26,7 +27,7 @@
  *          |      a hub on this node? ---yes---> forward_to_local_hub(): learn, then its port
  *          |          | no                                                unknown_destination
  *      isolated?  encap.c   VXLAN header, source port and ECN of the flow
- *      (isolated)     |
+ *      (isolated)     |     does it fit the path? (too_big.h)             too_big
  *          |      train.c   joins the open train, or leaves as segments
  *      deliver.c      |
  *          |      ring_send() on a socket, or ring_write() on the underlay TAP   too_big send_full send_failed
@@ -43,6 +44,7 @@
  *                    pod underlay:  the socket belongs to a port          detached
  *    frame.c      frame_parse()                                           runt vlan bad_source
  *    forward.c    check_source(): learn that this MAC is at that remote   reserved_mac own_source static_moved
+ *                    a hub: is there room for one more remote?            too_many_remotes
  *    frame.c      frame_ecn_decapsulate()                                 ecn
  *    forward.c    deliver_from_network(): group address: every port,
  *                     | else fdb_lookup()                                 unknown_destination
