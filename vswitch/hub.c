@@ -23,6 +23,7 @@
 #define FRESH_SECONDS 2 /* in a clock of whole ones; an answer takes milliseconds, or a second when ARP asks again */
 #define SILENT 30       /* seconds; clients of ours ask their gateway every 10 */
 #define PASS_PAUSE 10   /* ms between two passes of a hub */
+#define CLEAR_PAUSE 100 /* ms between two passes through the table, which are longer */
 #define TELL_PAUSE 60   /* seconds between two lines about a hub */
 
 /* A remote that may be forgotten, as it was when the pass began: workers go on meanwhile. */
@@ -99,6 +100,55 @@ static void hub_evict(struct vswitch *vs, struct gateway *gateway, uint32_t now)
 	gateway->hub.evicted += n;
 }
 
+/* Table entries that a pass looks for. */
+struct clearing {
+	uint16_t gateway;
+	uint32_t now;
+	bool recent; /* also those that spoke in this second */
+};
+
+static bool is_unanswered_mac(void *context, const struct fdb_entry *entry)
+{
+	const struct clearing *clearing = context;
+	return entry->gateway == clearing->gateway && entry->kind == FDB_LEARNED && !entry->answered &&
+	       !entry->place.is_port && (clearing->recent || (int32_t)(clearing->now - entry->seen) > 0);
+}
+
+/* Entries that nothing was ever sent to make room; those that have just come only when the others are few. */
+static void hub_clear(struct vswitch *vs, struct gateway *gateway, uint32_t now)
+{
+	struct clearing clearing = {.gateway = gateway->id, .now = now};
+	size_t n = fdb_purge(vs->fdb, is_unanswered_mac, &clearing);
+	gateway->hub.evicted_macs += n;
+	clearing.recent = true;
+	if (n < vs->options.fdb_gateway_limit / 8)
+		gateway->hub.evicted_macs += fdb_purge(vs->fdb, is_unanswered_mac, &clearing);
+}
+
+/* Whether the last pass, at *last, is long enough ago for one now, which is then noted. */
+static bool hub_may_pass(uint64_t *last, uint64_t now_ms, unsigned pause)
+{
+	if (now_ms - *last < pause)
+		return false;
+	*last = now_ms;
+	return true;
+}
+
+/* Returns whether something has to wait. */
+static bool hub_relieve(struct vswitch *vs, struct gateway *gateway, uint32_t now, uint64_t now_ms)
+{
+	struct hub *hub = &gateway->hub;
+	bool crowded = atomic_load(&gateway->n_remotes) >= GATEWAY_CROWDED;
+	bool full = fdb_gateway_is_full(vs->fdb, gateway->id);
+	bool room = crowded && hub_may_pass(&hub->made_room_at, now_ms, PASS_PAUSE);
+	bool clear = full && hub_may_pass(&hub->cleared_at, now_ms, CLEAR_PAUSE);
+	if (room)
+		hub_evict(vs, gateway, now);
+	if (clear)
+		hub_clear(vs, gateway, now);
+	return crowded != room || full != clear;
+}
+
 uint64_t hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
 {
 	uint64_t again = UINT64_MAX;
@@ -106,15 +156,10 @@ uint64_t hub_make_room(struct vswitch *vs, uint32_t now, uint64_t now_ms)
 		return again;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		struct gateway *gateway = gateway_at(vs, i);
-		if (!gateway->is_hub || atomic_load(&gateway->n_remotes) < GATEWAY_CROWDED)
+		if (!gateway->is_hub || !hub_relieve(vs, gateway, now, now_ms))
 			continue;
-		if (now_ms - gateway->hub.made_room_at < PASS_PAUSE) {
-			atomic_store(&vs->crowded, true);
-			again = now_ms + PASS_PAUSE;
-			continue;
-		}
-		gateway->hub.made_room_at = now_ms;
-		hub_evict(vs, gateway, now);
+		atomic_store(&vs->crowded, true);
+		again = now_ms + PASS_PAUSE;
 	}
 	return again;
 }
@@ -187,6 +232,20 @@ static void log_barred(const struct vswitch *vs, struct gateway *gateway, uint32
 	hub->told_barred_at = now;
 }
 
+static void log_macs(struct gateway *gateway, uint32_t now)
+{
+	struct hub *hub = &gateway->hub;
+	if (hub->evicted_macs == hub->told_macs || (hub->told_macs_at && now - hub->told_macs_at < TELL_PAUSE))
+		return;
+	log_line(LOG_WARNING,
+		 "gateway %s has too many MACs: %" PRIu64
+		 " to which nothing was ever sent forgotten to make room; if they "
+		 "are no clients', name the clients' networks with --allow",
+		 gateway->config.name, hub->evicted_macs - hub->told_macs);
+	hub->told_macs = hub->evicted_macs;
+	hub->told_macs_at = now;
+}
+
 void hub_log(struct vswitch *vs, uint32_t now)
 {
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
@@ -195,5 +254,6 @@ void hub_log(struct vswitch *vs, uint32_t now)
 			continue;
 		log_crowd(vs, gateway, now);
 		log_barred(vs, gateway, now);
+		log_macs(gateway, now);
 	}
 }

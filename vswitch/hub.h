@@ -9,6 +9,9 @@
  *       two seconds, in which a client is answered
  *    2. only when there is no room at all: those from which nothing came for half a minute, the most silent first
  *
+ * Table entries that nothing was ever sent to go likewise when the hub has as many as it may have
+ * (--fdb-gateway-limit): what is for an address that it cannot learn goes to all its remotes.
+ *
  * A client that is forgotten becomes a remote again with its next frame. When all are answered and speak, new ones are
  * refused (too_many_remotes). Control thread.
  */

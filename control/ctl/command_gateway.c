@@ -44,9 +44,9 @@ static int gateway_print(FILE *out, json_t *gateway)
 {
 	static const char *const plain[] = {"name",    "vni",       "port",  "underlay", "mtu", "learning",
 					    "isolate", "clamp_mss", "allow", "ports",    NULL};
-	static const char *const counted[] = {"encap_frames", "encap_bytes",     "tx_datagrams",
-					      "tx_bytes",     "rx_datagrams",    "rx_bytes",
-					      "held_moves",   "evicted_remotes", NULL};
+	static const char *const counted[] = {"encap_frames", "encap_bytes", "tx_datagrams", "tx_bytes",
+					      "rx_datagrams", "rx_bytes",    "held_moves",   "evicted_remotes",
+					      "evicted_macs", NULL};
 	const json_t *counters = json_object_get(gateway, "counters");
 	const json_t *remotes = json_object_get(gateway, "remotes"), *remote;
 	struct table table;

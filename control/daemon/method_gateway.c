@@ -42,12 +42,13 @@ static json_t *remotes_json(const struct gateway_status *status)
 
 json_t *gateway_counters_json(const struct gateway_counters *counters)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "encap_frames",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "encap_frames",
 			 (json_int_t)counters->encap_frames, "encap_bytes", (json_int_t)counters->encap_bytes,
 			 "tx_datagrams", (json_int_t)counters->tx_datagrams, "tx_bytes", (json_int_t)counters->tx_bytes,
 			 "rx_datagrams", (json_int_t)counters->rx_datagrams, "rx_bytes", (json_int_t)counters->rx_bytes,
 			 "held_moves", (json_int_t)counters->held_moves, "evicted_remotes",
-			 (json_int_t)counters->evicted_remotes, "drops", drops_json(counters->drops));
+			 (json_int_t)counters->evicted_remotes, "evicted_macs", (json_int_t)counters->evicted_macs,
+			 "drops", drops_json(counters->drops));
 }
 
 json_t *silence_json(const struct silence_status *silence)

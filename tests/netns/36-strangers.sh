@@ -45,9 +45,18 @@ suite() { # suite UNDERLAY
 	check "the log says so, and what to do" poll 5 grep -q 'gateway own has too many remotes: .* --allow' "$LOG"
 	same "in one line" 1 "$(grep -c 'own has too many remotes' "$LOG")"
 
-	echo "-- $1 underlay: a stranger with the client's MAC"
-	local mac begun
+	echo "-- $1 underlay: strangers with 20000 MACs, then a client that nobody has heard"
+	local mac begun i
+	ip -n "$P-gwa" link del vxlan0
+	for i in 1 2 3 4 5; do pkt gwb inject --to "$VTEP" --source 10.9.2.$i --src 06:00:00:00:00:00 "macs:4000/$i"; done
+	check "the table was full, and some were forgotten" poll 5 above evicted_macs 0
+	client gwa
+	check "the client's first ping is answered" a ping -c1 -W3 172.16.0.1
 	mac=$(mac gwa vxlan0)
+	soon "and its MAC is learnt" "$CLIENT" whereabouts "$mac"
+	check "the log says so, too" poll 5 grep -q 'gateway own has too many MACs: .* --allow' "$LOG"
+
+	echo "-- $1 underlay: a stranger with the client's MAC"
 	same "the client is where it is" "$CLIENT" "$(whereabouts "$mac")"
 	thief "$mac"
 	check "a datagram with its MAC is counted" poll 5 above held_moves 0

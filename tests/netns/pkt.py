@@ -99,8 +99,9 @@ def datagrams(args):
         elif name == "vni":
             yield vxlan(int(value)) + ethernet(args, word)
         elif name == "macs":
-            for i in range(int(value)):
-                args.src = "0600%08x" % i
+            number, _, group = value.partition("/")
+            for i in range(int(number)):
+                args.src = "06%02x%08x" % (int(group or 0), i)
                 yield good + ethernet(args, word)
         elif name == "ecn":
             for inner in range(4):

@@ -246,6 +246,40 @@ static void test_claim_clock(void **state)
 	}
 }
 
+static bool is_answered(const struct fdb *fdb)
+{
+	struct fdb_entry entry;
+	assert_true(fdb_lookup(fdb, 1, mac_of(1), LATE, &entry));
+	return entry.answered;
+}
+
+/* That an address was answered holds for where it is, and whatever is said about it meanwhile. */
+static void test_answered(void **state)
+{
+	(void)state;
+	const struct fdb_limits narrow = {.ageing = 300, .gateway = 2, .place = 9};
+	struct fdb *fdb = open_table(&narrow);
+	fdb_answer(fdb, 1, mac_of(1));
+	assert_int_equal(claim_from(fdb, 1, LATE), FDB_NEW);
+	assert_false(is_answered(fdb));
+	fdb_answer(fdb, 1, mac_of(1));
+	assert_true(is_answered(fdb));
+	assert_int_equal(claim_from(fdb, 1, LATE + 1), FDB_KNOWN);
+	assert_int_equal(claim_from(fdb, 2, LATE + 2), FDB_CLAIMED);
+	assert_int_equal(claim_from(fdb, 2, LATE + 3), FDB_HELD);
+	assert_true(is_answered(fdb));
+	assert_int_equal(claim_from(fdb, 2, LATE + 2 + FDB_PATIENCE), FDB_MOVED);
+	assert_false(is_answered(fdb));
+	assert_false(fdb_gateway_is_full(fdb, 1));
+	assert_int_equal(fdb_learn(fdb, 1, mac_of(2), remote(1), LATE), FDB_NEW);
+	assert_true(fdb_gateway_is_full(fdb, 1));
+	assert_int_equal(fdb_set(fdb, 1, mac_of(1), FDB_STATIC, remote(1)), 0);
+	fdb_answer(fdb, 1, mac_of(1));
+	assert_false(is_answered(fdb));
+	assert_false(fdb_gateway_is_full(fdb, 1));
+	fdb_close(fdb);
+}
+
 /* A pod may send to any destination: 00:00:00:00:00:00 has no entry and must not match a removed one. */
 static void test_zero_mac(void **state)
 {
@@ -829,6 +863,7 @@ int main(void)
 		cmocka_unit_test(test_ageing),
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_claim_clock),
+		cmocka_unit_test(test_answered),
 		cmocka_unit_test(test_clock_behind),
 		cmocka_unit_test(test_zero_mac),
 		cmocka_unit_test(test_limits),

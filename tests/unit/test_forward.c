@@ -732,6 +732,28 @@ static void test_hub_answers(void **state)
 	frame_between(4, 0xf1);
 	send_from(4);
 	assert_true(atomic_load(&remotes[7].answered));
+	struct fdb_entry entry;
+	assert_true(fdb_lookup(vs.fdb, 3, packet.bytes, worker.now, &entry));
+	assert_true(entry.answered);
+}
+
+/* A hub whose table is full wants room, other gateways do not: their remotes are no strangers. */
+static void test_hub_has_many_macs(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++)
+		for (uint16_t gateway = 1; gateway <= 3; gateway += 2)
+			assert_int_equal(fdb_learn(vs.fdb, gateway,
+						   (uint8_t[]){6, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i},
+						   (struct fdb_place){.index = gateway == 1 ? 1 : 6}, worker.now),
+					 FDB_NEW);
+	frame_between(0xf1, 1);
+	receive_packet("192.0.2.1:50000", 42);
+	assert_false(atomic_load(&vs.crowded));
+	frame_between(0xf1, 4);
+	receive_packet("192.0.2.7:50000", 7);
+	assert_int_equal(n_sent, 1);
+	assert_true(atomic_load(&vs.crowded));
 }
 
 /* The control thread is woken before there is no room, and a remote that finds none is dropped by name. */
@@ -1093,22 +1115,17 @@ static void test_back_on_sockets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_unknown_unicast),  in_world(test_broadcast),
-		in_world(test_known_unicast),    in_world(test_pod_to_pod),
-		in_world(test_bad_frames),       in_world(test_bad_virtio_headers),
-		in_world(test_to_pod),           in_world(test_without_learning),
-		in_world(test_gateways_apart),   in_world(test_strangers),
-		in_world(test_bad_inner_frames), in_world(test_ecn_to_pod),
-		in_world(test_trains),           in_world(test_super_frame),
-		in_world(test_hub_learns),       in_world(test_hub_allows),
-		in_world(test_hub_answers),      in_world(test_hub_is_crowded),
-		in_world(test_hub_holds),        in_world(test_refusals),
-		in_world(test_super_to_remote),  in_world(test_super_to_all),
-		in_world(test_super_to_pod),     in_world(test_super_hostile),
-		in_world(test_segments_to_pod),  in_world(test_dropped_train),
-		in_world(test_refused_train),    in_world(test_refused_altogether),
-		in_world(test_refused_in_pod),   in_world(test_not_judged),
-		in_world(test_refused_by_tap),   in_world(test_back_on_sockets),
+		in_world(test_unknown_unicast), in_world(test_broadcast),          in_world(test_known_unicast),
+		in_world(test_pod_to_pod),      in_world(test_bad_frames),         in_world(test_bad_virtio_headers),
+		in_world(test_to_pod),          in_world(test_without_learning),   in_world(test_gateways_apart),
+		in_world(test_strangers),       in_world(test_bad_inner_frames),   in_world(test_ecn_to_pod),
+		in_world(test_trains),          in_world(test_super_frame),        in_world(test_hub_learns),
+		in_world(test_hub_allows),      in_world(test_hub_answers),        in_world(test_hub_is_crowded),
+		in_world(test_hub_holds),       in_world(test_hub_has_many_macs),  in_world(test_refusals),
+		in_world(test_super_to_remote), in_world(test_super_to_all),       in_world(test_super_to_pod),
+		in_world(test_super_hostile),   in_world(test_segments_to_pod),    in_world(test_dropped_train),
+		in_world(test_refused_train),   in_world(test_refused_altogether), in_world(test_refused_in_pod),
+		in_world(test_not_judged),      in_world(test_refused_by_tap),     in_world(test_back_on_sockets),
 	};
 	return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { NOW = 1000, ROOM = 300 };
+enum { NOW = 1000, ROOM = 300, LIMIT = 400 };
 
 static struct vswitch vs;
 static struct gateway gateway;
@@ -42,13 +42,14 @@ void log_line(enum log_level level, const char *format, ...)
 static int build_hub(void **state)
 {
 	static const uint8_t secret[SECRET_SIZE];
-	const struct fdb_limits limits = {.ageing = 300, .gateway = 1000, .place = 1000};
+	const struct fdb_limits limits = {.ageing = 300, .gateway = LIMIT, .place = LIMIT};
 	(void)state;
 	memset(&vs, 0, sizeof(vs));
 	memset(remotes, 0, sizeof(remotes));
 	memset(counters, 0, sizeof(counters));
 	gateway = (struct gateway){.id = 1, .is_hub = true, .remotes = table, .counters = counters};
 	vs.options.workers = 1;
+	vs.options.fdb_gateway_limit = LIMIT;
 	vs.remotes = remotes;
 	vs.gateways[1] = &gateway;
 	vs.gateway_order[0] = 1;
@@ -215,6 +216,75 @@ static void test_a_line_a_minute(void **state)
 	assert_int_equal(lines, 2);
 }
 
+static const uint8_t *numbered_mac(unsigned n)
+{
+	static uint8_t mac[6] = {2};
+	mac[4] = (uint8_t)(n >> 8);
+	mac[5] = (uint8_t)n;
+	return mac;
+}
+
+/* As many as there may be: the first 10 were answered, the next `old` were last heard a second ago. */
+static void fill_table(unsigned old)
+{
+	for (unsigned i = 0; i < LIMIT; i++)
+		assert_int_equal(fdb_learn(vs.fdb, 1, numbered_mac(i), (struct fdb_place){.index = 1},
+					   i < 10 + old ? NOW - 1 : NOW),
+				 FDB_NEW);
+	for (unsigned i = 0; i < 10; i++)
+		fdb_answer(vs.fdb, 1, numbered_mac(i));
+	assert_int_equal(fdb_set(vs.fdb, 1, numbered_mac(1000), FDB_STATIC, (struct fdb_place){.index = 1}), 0);
+	assert_int_equal(fdb_learn(vs.fdb, 2, numbered_mac(0), (struct fdb_place){.index = 2}, NOW - 1), FDB_NEW);
+}
+
+static unsigned count_known(unsigned first, unsigned behind_last)
+{
+	struct fdb_entry entry;
+	unsigned known = 0;
+	for (unsigned i = first; i < behind_last; i++)
+		known += fdb_lookup(vs.fdb, 1, numbered_mac(i), NOW, &entry);
+	return known;
+}
+
+static void test_unanswered_macs_go(void **state)
+{
+	(void)state;
+	struct fdb_entry entry;
+	fill_table(100);
+	make_room_now();
+	assert_int_equal(gateway.hub.evicted_macs, 100);
+	assert_int_equal(count_known(0, 10), 10);
+	assert_int_equal(count_known(10, 110), 0);
+	assert_int_equal(count_known(110, LIMIT), LIMIT - 110);
+	assert_int_equal(count_known(1000, 1001), 1);
+	assert_true(fdb_lookup(vs.fdb, 2, numbered_mac(0), NOW, &entry));
+	assert_int_equal(parks, 0);
+	hub_log(&vs, NOW);
+	hub_log(&vs, NOW + TELL_PAUSE);
+	assert_int_equal(lines, 1);
+	/* There is room now. */
+	make_room_now();
+	assert_int_equal(gateway.hub.evicted_macs, 100);
+}
+
+static void test_recent_macs_go_when_others_are_few(void **state)
+{
+	(void)state;
+	fill_table(10);
+	make_room_now();
+	assert_int_equal(gateway.hub.evicted_macs, LIMIT - 10);
+	assert_int_equal(count_known(0, 10), 10);
+	/* The next pass waits. */
+	for (unsigned i = 10; i < LIMIT; i++)
+		assert_int_equal(fdb_learn(vs.fdb, 1, numbered_mac(i), (struct fdb_place){.index = 1}, NOW), FDB_NEW);
+	make_room_now();
+	assert_int_equal(gateway.hub.evicted_macs, LIMIT - 10);
+	assert_true(atomic_load(&vs.crowded));
+	now_ms += CLEAR_PAUSE;
+	make_room_now();
+	assert_int_equal(gateway.hub.evicted_macs, 2 * (LIMIT - 10));
+}
+
 static void test_barred(void **state)
 {
 	(void)state;
@@ -258,6 +328,8 @@ int main(void)
 		in_hub(test_passes_are_apart),
 		in_hub(test_a_line_a_minute),
 		in_hub(test_barred),
+		in_hub(test_unanswered_macs_go),
+		in_hub(test_recent_macs_go_when_others_are_few),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,12 +42,13 @@
 #define NEVER_USED 0
 #define TOMBSTONE UINT64_MAX
 
-/* A value word: seen (32) | claimed at (12, cut) | claimed (1) | kind (2) | is_port (1) | index (16). */
+/* A value word: seen (32) | answered (1) | claimed at (11, cut) | claimed (1) | kind (2) | is_port (1) | index (16). */
 #define VALUE_PORT (1ULL << 16)
 #define VALUE_KIND_SHIFT 17
 #define VALUE_CLAIMED (1ULL << 19)
 #define VALUE_CLAIM_SHIFT 20
-#define CLAIM_CLOCK 4096 /* seconds, after which the cut clock begins anew */
+#define VALUE_ANSWERED (1ULL << 31)
+#define CLAIM_CLOCK 2048 /* seconds, after which the cut clock begins anew */
 #define CLAIM_BEHIND 16  /* seconds of it that are the future: another worker's clock is ahead of ours */
 #define VALUE_SEEN_SHIFT 32
 #define VALUE_PLACE ((1ULL << 17) - 1)
@@ -136,6 +137,7 @@ static inline void unpack(uint64_t key, uint64_t value, struct fdb_entry *out)
 	out->kind = value_kind(value);
 	out->place = value_place(value);
 	out->seen = value_seen(value);
+	out->answered = value & VALUE_ANSWERED;
 }
 
 static uint32_t *place_count(struct fdb *fdb, struct fdb_place place)
@@ -420,7 +422,7 @@ bool fdb_lookup(const struct fdb *fdb, uint16_t gateway, const uint8_t mac[stati
 static bool refresh(struct slot *slot, struct fdb_place place, uint32_t now)
 {
 	uint64_t value = atomic_load_explicit(&slot->value, memory_order_acquire);
-	uint64_t fresh = make_value(FDB_LEARNED, place, now);
+	uint64_t fresh = make_value(FDB_LEARNED, place, now) | (value & VALUE_ANSWERED);
 	if (value == fresh)
 		return true;
 	if (value_kind(value) != FDB_LEARNED || (value & VALUE_PLACE) != (fresh & VALUE_PLACE))
@@ -456,7 +458,7 @@ static enum fdb_outcome learn_locked(struct fdb *fdb, uint64_t key, struct fdb_p
 		return elsewhere ? FDB_FIXED : FDB_KNOWN;
 	if (elsewhere && *place_count(fdb, place) >= fdb->limits.place)
 		return FDB_REFUSED;
-	replace(fdb, slot, fresh);
+	replace(fdb, slot, elsewhere ? fresh : fresh | (value & VALUE_ANSWERED));
 	return elsewhere ? FDB_MOVED : FDB_KNOWN;
 }
 
@@ -521,6 +523,24 @@ enum fdb_outcome fdb_claim(struct fdb *fdb, uint16_t gateway, const uint8_t mac[
 		break;
 	}
 	return fdb_learn(fdb, gateway, mac, place, now);
+}
+
+void fdb_answer(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6])
+{
+	struct slot *slot = fdb_find(fdb, fdb_make_key(gateway, mac));
+	uint64_t value = slot ? atomic_load_explicit(&slot->value, memory_order_acquire) : 0;
+	/* If another writer was faster, the next frame tries again. */
+	if (slot && value_kind(value) == FDB_LEARNED)
+		atomic_compare_exchange_strong_explicit(&slot->value, &value, value | VALUE_ANSWERED,
+							memory_order_release, memory_order_relaxed);
+}
+
+bool fdb_gateway_is_full(struct fdb *fdb, uint16_t gateway)
+{
+	lock(fdb);
+	bool is_full = fdb->of_gateway[gateway % FDB_MAX_GATEWAYS] >= fdb->limits.gateway;
+	unlock(fdb);
+	return is_full;
 }
 
 int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum fdb_kind kind, struct fdb_place place)

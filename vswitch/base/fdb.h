@@ -49,7 +49,8 @@ struct fdb_entry {
 	uint8_t mac[6];
 	enum fdb_kind kind;
 	struct fdb_place place;
-	uint32_t seen; /* when a frame last came from there, seconds; only of FDB_LEARNED */
+	uint32_t seen; /* when a frame last came from there, seconds; this and the next only of FDB_LEARNED */
+	bool answered; /* fdb_answer() was called for it since it is there */
 };
 
 struct fdb_limits {
@@ -93,6 +94,12 @@ enum fdb_outcome fdb_learn(struct fdb *fdb, uint16_t gateway, const uint8_t mac[
  */
 enum fdb_outcome fdb_claim(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], struct fdb_place place,
 			   uint32_t now, bool may_begin);
+
+/* Notes that a frame was sent to this address: it is no stranger's, and stays when there is too little room. */
+void fdb_answer(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6]);
+
+/* Whether the gateway has as many learned entries as it may have. Control thread. */
+bool fdb_gateway_is_full(struct fdb *fdb, uint16_t gateway);
 
 /* Sets a static or local entry, in place of any other. -ENOSPC when the table is full: call fdb_reserve(). */
 int fdb_set(struct fdb *fdb, uint16_t gateway, const uint8_t mac[static 6], enum fdb_kind kind, struct fdb_place place);

@@ -129,6 +129,7 @@ struct gateway_counters {
 	uint64_t tx_datagrams, tx_bytes;    /* UDP payloads sent to remotes */
 	uint64_t rx_datagrams, rx_bytes;    /* UDP payloads from remotes, before their inner frames are checked */
 	uint64_t held_moves;                /* frames to a hub with a MAC that stayed at another remote */
+	uint64_t evicted_macs;              /* as the next */
 	uint64_t evicted_remotes;           /* of a hub, to make room for others; the control thread's */
 	uint64_t drops[DROP_COUNT];
 };

@@ -120,6 +120,13 @@ static void forward_report_learned(struct worker *worker, const struct gateway *
 	atomic_store_explicit(&worker->learned_in, in + 1, memory_order_release);
 }
 
+/* Wakes the control thread, once until it has looked: a flood of strangers must not keep it busy. */
+static void forward_want_room(struct worker *worker)
+{
+	if (!atomic_exchange(&worker->vs->crowded, true))
+		mail_wake_control(worker);
+}
+
 static void forward_note_claim(struct worker *worker, const struct gateway *gateway, const struct frame *frame,
 			       uint16_t remote)
 {
@@ -182,8 +189,11 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	case FDB_MOVED:
 		forward_report_learned(worker, gateway, frame, true);
 		break;
-	case FDB_KNOWN:
 	case FDB_REFUSED:
+		if (gateway->is_hub)
+			forward_want_room(worker);
+		break;
+	case FDB_KNOWN:
 	case FDB_CLAIMED:
 	case FDB_HELD:
 		break;
@@ -191,15 +201,11 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 	return DROP_NONE;
 }
 
-/* Wakes the control thread when a hub is short of remotes. To be asked after a new one came; a known one costs nothing.
- */
+/* When a new remote came; a known one costs nothing. */
 static void forward_watch_crowd(struct worker *worker, const struct gateway *gateway)
 {
-	if (atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) < GATEWAY_CROWDED)
-		return;
-	/* Once until the control thread has looked: a flood of strangers must not keep it busy. */
-	if (!atomic_exchange(&worker->vs->crowded, true))
-		mail_wake_control(worker);
+	if (atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) >= GATEWAY_CROWDED)
+		forward_want_room(worker);
 }
 
 /*
@@ -325,6 +331,8 @@ static void forward_unicast(struct worker *worker, struct port *from, const stru
 		struct remote *remote = &worker->vs->remotes[entry.place.index];
 		if (!atomic_load_explicit(&remote->answered, memory_order_relaxed))
 			atomic_store_explicit(&remote->answered, true, memory_order_relaxed);
+		if (gateway->is_hub && !entry.answered && entry.kind == FDB_LEARNED)
+			fdb_answer(worker->vs->fdb, gateway->id, frame_dst(&packet->frame));
 		count_encap(worker, gateway, &packet->frame);
 		forward_to_remote(worker, from, remote, packet);
 		return;

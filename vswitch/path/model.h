@@ -82,10 +82,12 @@ struct remote {
  */
 struct hub {
 	uint64_t evicted;      /* remotes that made room for others */
+	uint64_t evicted_macs; /* table entries that did */
 	uint64_t made_room_at; /* ms of the monotonic clock; 0: never */
+	uint64_t cleared_at;   /* the same, of table entries */
 	struct address last;   /* the last one that was evicted */
-	uint64_t told_evicted, told_refused, told_barred, told_held;
-	uint32_t told_at, told_barred_at, told_held_at;
+	uint64_t told_evicted, told_refused, told_barred, told_held, told_macs;
+	uint32_t told_at, told_barred_at, told_held_at, told_macs_at;
 	struct address claimant, owner; /* of the last claim; family 0: unknown */
 	struct mac claimed;
 };
