@@ -45,7 +45,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BYTES_PER_MS 64 /* of a body; who sends that many is not slow */
+#define BYTES_PER_MS 16 /* of a body; who sends that many is not slow, it is rather this machine that is busy */
 #define A_MOMENT 100    /* ms in which the last bytes of a request may come after its answer has begun */
 
 /* ---- the kinds ---- */
@@ -112,11 +112,18 @@ void http_client_go_on(struct http_clients *clients, struct http_client *client)
 		http_client_become(clients, client, HTTP_UNFINISHED);
 }
 
+void http_client_hold(struct http_clients *clients, struct http_client *client)
+{
+	if (client)
+		client->held = clients->now;
+}
+
 void http_client_finish(struct http_clients *clients, struct http_client *client)
 {
 	if (!client)
 		return;
 	client->finished = clients->now;
+	client->held = 0;
 	client->pinned = false;
 	if (client->hurried)
 		http_client_enter(clients, client, HTTP_IDLE);
@@ -356,15 +363,27 @@ static bool is_slow(struct http_client *client, uint64_t now, uint64_t slow)
 	return client->suspected && now - client->suspected > slow;
 }
 
-void http_clients_sweep(struct http_clients *clients, uint64_t slow)
+void http_clients_sweep(struct http_clients *clients, uint64_t slow, uint64_t idle)
 {
 	for (unsigned i = 0; i < HTTP_KINDS; i++) {
 		for (struct http_client *client = clients->kinds[i].oldest, *newer; client; client = newer) {
 			newer = client->newer;
-			if (!is_slow(client, clients->now, slow))
+			bool is_idle = client->kind == HTTP_IDLE && clients->now - client->since > idle;
+			if (!is_idle && !is_slow(client, clients->now, slow))
 				continue;
 			http_client_cut(clients, client);
-			clients->slow++;
+			(*(is_idle ? &clients->idle : &clients->slow))++;
 		}
+	}
+}
+
+void http_clients_cut_holders(struct http_clients *clients, uint64_t slow)
+{
+	for (struct http_client *client = clients->kinds[HTTP_UNFINISHED].oldest, *newer; client; client = newer) {
+		newer = client->newer;
+		if (!client->held || clients->now - client->held <= slow + client->allowed)
+			continue;
+		http_client_cut(clients, client);
+		clients->slow++;
 	}
 }

@@ -36,6 +36,7 @@ struct http_client {
 	bool hurried;       /* answer it now, as well as you can: its place is needed. Of no kind until then */
 	uint64_t since;     /* ms; when it became of its kind */
 	uint64_t allowed;   /* ms beyond the usual time, for what it has sent of its request already */
+	uint64_t held;      /* ms; since when it has had a share of what all need; 0: it has none */
 	uint64_t finished;  /* ms; the last answer; 0: there was none */
 	uint64_t suspected; /* ms; since when an idle one has sent bytes that are no request yet; 0: it has not */
 };
@@ -52,6 +53,7 @@ struct http_clients {
 	unsigned n;       /* of all kinds */
 	uint64_t opened;  /* connections ever */
 	uint64_t slow;    /* cut for being slow */
+	uint64_t idle;    /* cut for being idle */
 	uint64_t crowded; /* cut, or hurried, for newer ones */
 	uint64_t now;     /* ms; of the present http_clients_run() */
 };
@@ -71,7 +73,7 @@ struct http_client *http_client_of(struct MHD_Connection *connection);
 /* The head of a request is there: its body is waited for. */
 void http_client_begin(struct http_clients *clients, struct http_client *client);
 
-/* `bytes` of a body have come: who sends 64 kB/s or more is not slow, however long that takes. */
+/* `bytes` of a body have come: who sends 16 kB/s or more is not slow, however long that takes. */
 void http_client_progress(struct http_client *client, size_t bytes);
 
 /* From now on the client waits for us; `pinned`: its connection is suspended. */
@@ -79,6 +81,9 @@ void http_client_wait(struct http_clients *clients, struct http_client *client, 
 
 /* From now on we wait for the rest of its body again. */
 void http_client_go_on(struct http_clients *clients, struct http_client *client);
+
+/* It has a share of something that others may come to wait for, until its request is finished. */
+void http_client_hold(struct http_clients *clients, struct http_client *client);
 
 /* Its request has been answered, or has failed. */
 void http_client_finish(struct http_clients *clients, struct http_client *client);
@@ -89,7 +94,14 @@ void http_client_finish(struct http_clients *clients, struct http_client *client
  */
 void http_clients_run(struct http_clients *clients, unsigned turns, uint64_t now);
 
-/* Cuts who has left a request, or the answer to one, unfinished for `slow` ms. Walks all of them. */
-void http_clients_sweep(struct http_clients *clients, uint64_t slow);
+/*
+ * Cuts who has left a request, or the answer to one, unfinished for `slow` ms, and who has been idle for `idle` ms.
+ * Walks all of them. libmicrohttpd's own timeout must be off: it would count the time for which a client waits for us,
+ * too.
+ */
+void http_clients_sweep(struct http_clients *clients, uint64_t slow, uint64_t idle);
+
+/* Others wait for a share: cuts who has one, sends less than 16 kB/s, and has had `slow` ms beside that. */
+void http_clients_cut_holders(struct http_clients *clients, uint64_t slow);
 
 #endif

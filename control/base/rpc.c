@@ -314,11 +314,9 @@ static void note_read(struct rpc_client *client, ssize_t got)
 	struct rpc *rpc = client->rpc;
 
 	rpc->held -= client->in.size;
-	if (got > 0 && buffer_append(&client->in, rpc->scrap, (size_t)got))
-		client->dead = true;
-	else if (!got)
+	if (!got)
 		client->eof = true;
-	else if (got < 0 && errno != EAGAIN && errno != EINTR)
+	else if (got > 0 ? buffer_append(&client->in, rpc->scrap, (size_t)got) : errno != EAGAIN && errno != EINTR)
 		client->dead = true;
 	rpc->held += client->in.size;
 	rpc_note_peak(rpc);
@@ -542,11 +540,15 @@ static void rpc_take_events(struct rpc *rpc)
 static struct rpc_client *rpc_next(struct rpc *rpc)
 {
 	bool stale = rpc->stale.first && (rpc->stale_next || !rpc->fresh.first);
-	struct rpc_client *client = stale ? rpc->stale.first : rpc->fresh.first;
+	struct rpc_queue *queue = stale ? &rpc->stale : &rpc->fresh;
+	struct rpc_client *client = queue->first;
 
 	rpc->stale_next = !stale;
-	if (client)
-		rpc_dequeue(client);
+	if (!client)
+		return NULL;
+	queue->first = client->behind;
+	*(client->behind ? &client->behind->before : &queue->last) = NULL;
+	client->queue = NULL;
 	return client;
 }
 

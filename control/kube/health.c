@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define CLIENTS 128 /* connections at once; one more ends the oldest of those that only wait */
-#define TIMEOUT 10  /* seconds of silence */
+#define IDLE 10000  /* ms that a connection may be idle after an answer */
 #define SLOW 10000  /* ms for a request, and for taking its answer */
 #define SWEEP 1000  /* ms between checks for slow clients */
 #define ROUNDS 64   /* of libmicrohttpd in one turn */
@@ -64,7 +64,6 @@ int health_open(const struct health_config *config, struct health **out, struct 
 	struct MHD_OptionItem clients[HTTP_CLIENTS_OPTIONS + 1] = {[HTTP_CLIENTS_OPTIONS] = {MHD_OPTION_END, 0, NULL}};
 	const struct MHD_OptionItem options[] = {
 		{MHD_OPTION_ARRAY, 0, clients},
-		{MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT, NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY, NULL},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)health_completed, health},
 		{MHD_OPTION_END, 0, NULL},
@@ -103,11 +102,12 @@ void health_turn(struct health *health, uint64_t now)
 	http_clients_run(&health->clients, ROUNDS, now);
 	if (now - health->swept < SWEEP)
 		return;
-	http_clients_sweep(&health->clients, SLOW);
+	http_clients_sweep(&health->clients, SLOW, IDLE);
 	health->swept = now;
 }
 
 void health_count(const struct health *health, struct health_counters *out)
 {
-	*out = (struct health_counters){health->clients.n, health->clients.slow, health->clients.crowded};
+	*out = (struct health_counters){health->clients.n, health->clients.slow, health->clients.idle,
+					health->clients.crowded};
 }

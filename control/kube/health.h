@@ -34,8 +34,8 @@ int health_fd(const struct health *health);
 void health_turn(struct health *health, uint64_t now);
 
 struct health_counters {
-	unsigned clients;       /* connected */
-	uint64_t slow, crowded; /* connections ended for being slow, and to make room for newer ones */
+	unsigned clients;             /* connected */
+	uint64_t slow, idle, crowded; /* connections ended for being slow or idle, and to make room for newer ones */
 };
 void health_count(const struct health *health, struct health_counters *out);
 

@@ -145,7 +145,8 @@ void metrics_write_health(FILE *out, const struct health_counters *counters)
 	prometheus_gauge(out, "podswitch_agent_http_clients", "Connections to /healthz, /readyz and /metrics.",
 			 counters->clients);
 	prometheus_head(out, "podswitch_agent_http_cut_total", "counter",
-			"Connections ended for being slow, or to make room for newer ones.");
+			"Connections ended for being slow or idle, or to make room for newer ones.");
 	prometheus_labelled(out, "podswitch_agent_http_cut_total", "reason", "slow", (long long)counters->slow);
+	prometheus_labelled(out, "podswitch_agent_http_cut_total", "reason", "idle", (long long)counters->idle);
 	prometheus_labelled(out, "podswitch_agent_http_cut_total", "reason", "crowded", (long long)counters->crowded);
 }

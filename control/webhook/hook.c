@@ -180,6 +180,8 @@ static void on_metrics(void *context, FILE *out)
 			 served->waiting);
 	prometheus_counter(out, "podswitch_webhook_cut_total", "Connections ended for being slow.",
 			   (long long)served->cut);
+	prometheus_counter(out, "podswitch_webhook_idle_total", "Connections ended for being idle.",
+			   (long long)served->idle);
 	prometheus_counter(out, "podswitch_webhook_crowded_total", "Connections ended to make room for newer ones.",
 			   (long long)served->crowded);
 	prometheus_counter(out, "podswitch_webhook_refused_total", "Requests answered with 400 and more.",

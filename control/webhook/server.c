@@ -14,7 +14,7 @@
  * and always walked as a whole.
  *
  * Memory: bodies over SERVER_SMALL share SERVER_BUDGET; a slow writer costs a connection, and its share of that until
- * it is cut off.
+ * it is cut off: after SERVER_SLOW, or, when others wait for a share, after a tenth of that.
  *
  * Slow and too many clients: http_clients.c. A review that waits for news while its place is needed is answered as if
  * its patience were over.
@@ -115,6 +115,8 @@ static bool request_find_room(struct http_request *request)
 	server->used += share;
 	request->admitted = true;
 	http_client_go_on(&server->clients, request->client);
+	if (share)
+		http_client_hold(&server->clients, request->client);
 	return true;
 }
 
@@ -292,7 +294,6 @@ static int server_start(struct server *server, struct failure *why)
 	struct MHD_OptionItem clients[HTTP_CLIENTS_OPTIONS + 1] = {[HTTP_CLIENTS_OPTIONS] = {MHD_OPTION_END, 0, NULL}};
 	const struct MHD_OptionItem options[] = {
 		{MHD_OPTION_ARRAY, 0, clients},
-		{MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE, NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY, NULL},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server},
 		{encrypted ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, (void *)keypair_retrieve},
@@ -364,7 +365,7 @@ int server_timeout(const struct server *server)
 		timeout = SWEEP;
 	for (const struct http_request *request = server->suspended; request; request = request->next) {
 		uint64_t left = request->deadline > server->now ? request->deadline - server->now : 0;
-		if (request_is_hurried(request))
+		if (request_is_hurried(request) || (server->freed && !request->admitted))
 			timeout = 0;
 		else if (request->admitted && left < timeout)
 			timeout = left;
@@ -377,10 +378,20 @@ static void server_recount(struct server *server)
 	struct server_counters *counters = &server->counters;
 	counters->clients = server->clients.n;
 	counters->cut = server->clients.slow;
+	counters->idle = server->clients.idle;
 	counters->crowded = server->clients.crowded;
 	counters->waiting = 0;
 	for (const struct http_request *request = server->suspended; request; request = request->next)
 		counters->waiting++;
+}
+
+/* Whether one waits until others free some of the budget. */
+static bool server_is_full(const struct server *server)
+{
+	const struct http_request *request = server->suspended;
+	while (request && request->admitted)
+		request = request->next;
+	return request;
 }
 
 /* The sweep comes last: what has been sent in time has been read by then. */
@@ -389,8 +400,10 @@ void server_turn(struct server *server, uint64_t now)
 	server->now = server->clients.now = now;
 	server_resume(server, false);
 	http_clients_run(&server->clients, TURNS, now);
+	if (server_is_full(server))
+		http_clients_cut_holders(&server->clients, SERVER_SLOW / 10);
 	if (now - server->swept >= SWEEP) {
-		http_clients_sweep(&server->clients, SERVER_SLOW);
+		http_clients_sweep(&server->clients, SERVER_SLOW, SERVER_IDLE);
 		server->swept = now;
 	}
 	server_recount(server);

@@ -14,7 +14,7 @@
 
 #define SERVER_CLIENTS 512         /* connections at once; one more ends the oldest of those that only wait */
 #define SERVER_SLOW 10000          /* ms for a connection's first request, a later one, or taking an answer */
-#define SERVER_IDLE 150            /* seconds a connection may be idle; Go closes its own after 90 */
+#define SERVER_IDLE 150000         /* ms that a connection may be idle; Go closes its own after 90 s */
 #define SERVER_SMALL 65536         /* bytes of a body; larger ones share the budget */
 #define SERVER_BUDGET (96ul << 20) /* bytes; bodies that find no room wait for it */
 #define SERVER_REVIEWS "/wh/mutating/setgateway"
@@ -55,6 +55,7 @@ struct server_counters {
 	unsigned clients, requests; /* connected; being received, answered or waiting */
 	unsigned waiting;           /* of those: suspended */
 	uint64_t cut;               /* connections closed for being slow */
+	uint64_t idle;              /* for being idle */
 	uint64_t crowded;           /* and for making room for newer ones */
 	uint64_t refused;           /* answered with 400 and more */
 	struct histogram seconds;   /* from a review's last byte to its answer, waiting included */

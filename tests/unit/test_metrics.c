@@ -87,7 +87,7 @@ static char *write_all(void)
 	metrics_write(out, NULL, NULL, NULL, NULL);
 	metrics_write_chain(out, &chain);
 	metrics_write_chain(out, &(struct chain_counters){0});
-	metrics_write_health(out, &(struct health_counters){.clients = 51, .slow = 52, .crowded = 53});
+	metrics_write_health(out, &(struct health_counters){.clients = 51, .slow = 52, .idle = 54, .crowded = 53});
 	fclose(out);
 	return text;
 }
@@ -112,6 +112,7 @@ static void figures(void **state)
 		"podswitch_agent_cni_programs_total 42\n",
 		"podswitch_agent_http_clients 51\n",
 		"podswitch_agent_http_cut_total{reason=\"slow\"} 52\n",
+		"podswitch_agent_http_cut_total{reason=\"idle\"} 54\n",
 		"podswitch_agent_http_cut_total{reason=\"crowded\"} 53\n",
 		"podswitch_attach_seconds_bucket{le=\"0.01\"} 1\n",
 		"podswitch_attach_seconds_bucket{le=\"0.1\"} 1\n",

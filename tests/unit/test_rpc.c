@@ -40,7 +40,7 @@ static int serve_call(void *context, struct rpc_client *client, const char *meth
 		rpc_broadcast(f->rpc, params);
 		*result = json_true();
 	} else if (!strcmp(method, "slow")) {
-		for (uint64_t end = clock_us() + 2 * RPC_TURN_US; clock_us() < end;)
+		for (uint64_t end = clock_us() + 2ul * RPC_TURN_US; clock_us() < end;)
 			;
 		*result = json_true();
 	} else if (!strcmp(method, "nothing")) {

@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 /* Shared with the program, which is a child process: tests in which nobody is slow must not depend on the machine. */
-static uint64_t *slow_ms;
+static uint64_t *slow_ms, *idle_ms;
 
 #undef SERVER_SLOW
 #define SERVER_SLOW (*slow_ms)
+#undef SERVER_IDLE
+#define SERVER_IDLE (*idle_ms)
 #define SLOW_MS 3000
 #define NEVER_SLOW_MS 600000
 
@@ -147,9 +149,11 @@ static int begin_all(void **state)
 	struct rlimit limit;
 	(void)state;
 
-	slow_ms = mmap(NULL, sizeof(*slow_ms), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	slow_ms = mmap(NULL, 2 * sizeof(*slow_ms), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(slow_ms, MAP_FAILED);
+	idle_ms = slow_ms + 1;
 	*slow_ms = SLOW_MS;
+	*idle_ms = NEVER_SLOW_MS;
 	if (!getrlimit(RLIMIT_NOFILE, &limit)) { /* the usual soft one is 1024 descriptors */
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
@@ -194,7 +198,8 @@ static int end_all(void **state)
 struct call {
 	CURL *curl;
 	struct curl_slist *headers, *resolve;
-	char *body; /* to be freed */
+	char *body;  /* to be freed */
+	size_t sent; /* of the body, where it goes out in pieces */
 	struct buffer answer;
 	char head[2048];
 	long status;
@@ -571,10 +576,13 @@ static void test_large(void **state)
 	static struct call calls[40];
 
 	static_assert(40 * 3000000ul > SERVER_BUDGET, "some have to wait");
+	*idle_ms = 0; /* who waits for us is not idle, however long that takes */
 	run_parallel(calls, 40, 3000000);
+	*idle_ms = NEVER_SLOW_MS;
 	for (size_t i = 0; i < 40; i++)
 		call_close(&calls[i]);
 	until(metric("podswitch_webhook_requests") == 1); /* this one */
+	until(metric("podswitch_webhook_clients") == 1);
 }
 
 static int dial(void)
@@ -652,7 +660,7 @@ static void test_slow(void **state)
 #define PROBES 20
 
 /* How far each of the crowd comes, to say nothing more from then on. */
-enum manner { SILENT, HANDSHAKE, HEAD, BODY, WAITING, ANSWERED };
+enum manner { SILENT, HANDSHAKE, HEAD, BODY, LARGE_BODY, WAITING, ANSWERED };
 
 struct crowd {
 	enum manner manner;
@@ -704,6 +712,8 @@ static void crowd_prepare_request(struct crowd *crowd)
 		snprintf(crowd->request, size, POST);
 	else if (crowd->manner == BODY)
 		snprintf(crowd->request, size, POST "Content-Length: 9\r\n\r\n{");
+	else if (crowd->manner == LARGE_BODY)
+		snprintf(crowd->request, size, POST "Content-Length: %u\r\n\r\n{", (unsigned)REVIEW_MAX);
 	else if (crowd->manner == WAITING) /* for a Service that does not come */
 		snprintf(crowd->request, size, POST "Content-Length: %zu\r\n\r\n%s", strlen(review), review);
 	else
@@ -846,6 +856,41 @@ static void check_amid(enum manner manner, const char *what)
 	*slow_ms = SLOW_MS;
 }
 
+/* Gives out the body in pieces, for twice as long as a silent client has. */
+static size_t on_pieces(char *out, size_t size, size_t n, void *context)
+{
+	struct call *call = context;
+	size_t left = strlen(call->body) - call->sent, piece = strlen(call->body) / 20 + 1;
+
+	usleep(SLOW_MS / 10 * 1000);
+	piece = piece < left ? piece : left;
+	piece = piece < size * n ? piece : size * n;
+	memcpy(out, call->body + call->sent, piece);
+	call->sent += piece;
+	return piece;
+}
+
+/* Of a large review on a busy machine or a thin line something comes all the time: it is not slow. */
+static void test_long_body(void **state)
+{
+	(void)state;
+	struct call call;
+	char *body = review_of("n5", NULL, 900000, false);
+
+	call_open(&call);
+	call_set(&call, SERVER_REVIEWS, body);
+	curl_easy_setopt(call.curl, CURLOPT_POSTFIELDS, NULL);
+	curl_easy_setopt(call.curl, CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
+	curl_easy_setopt(call.curl, CURLOPT_READFUNCTION, on_pieces);
+	curl_easy_setopt(call.curl, CURLOPT_READDATA, &call);
+	curl_easy_setopt(call.curl, CURLOPT_TIMEOUT_MS, (long)NEVER_SLOW_MS);
+	call_done(&call, curl_easy_perform(call.curl));
+	assert_gateway(&call, "gw5.g.svc.cluster.local");
+	assert_true(call.seconds > 1.5 * SLOW_MS / 1000);
+	call_close(&call);
+	free(body);
+}
+
 static double seconds_of_processor(void)
 {
 	struct timespec used;
@@ -877,6 +922,30 @@ static void test_idle_handshake(void **state)
 	*slow_ms = SLOW_MS;
 }
 
+/* A few that announce large bodies and stay silent do not keep the room for them, while others want it. */
+static void test_budget(void **state)
+{
+	(void)state;
+	static struct crowd crowd = {.manner = LARGE_BODY};
+	const size_t n = SERVER_BUDGET / REVIEW_MAX + 4;
+	char *body = review_of("n9", NULL, REVIEW_MAX / 2, false);
+
+	*slow_ms = PATIENCE_MS * 4ul; /* longer than all attempts of the review below */
+	crowd_prepare(&crowd);
+	for (size_t i = 0; i < n; i++)
+		crowd_join(&crowd, i);
+	until(metric("podswitch_webhook_requests") >= (double)n);
+	double cut = metric("podswitch_webhook_cut_total");
+	print_message("a large review waited %.1f s\n", probe(SERVER_REVIEWS, body));
+	assert_true(metric("podswitch_webhook_cut_total") > cut);
+	for (size_t i = 0; i < n; i++)
+		close(crowd.fds[i]);
+	until(metric("podswitch_webhook_requests") == 1);
+	gnutls_certificate_free_credentials(crowd.trust);
+	free(body);
+	*slow_ms = SLOW_MS;
+}
+
 static void test_crowds(void **state)
 {
 	(void)state;
@@ -886,6 +955,24 @@ static void test_crowds(void **state)
 	check_amid(BODY, "within the body");
 	check_amid(WAITING, "waiting for an answer");
 	check_amid(ANSWERED, "idle after an answer");
+}
+
+static void test_idle(void **state)
+{
+	(void)state;
+	struct call call;
+	long connects = -1;
+
+	call_open(&call);
+	check_review(&call, "n1", NULL, "gw1.g.svc.cluster.local");
+	double before = metric("podswitch_webhook_idle_total");
+	*idle_ms = SLOW_MS;
+	until(metric("podswitch_webhook_idle_total") > before);
+	check_review(&call, "n1", NULL, "gw1.g.svc.cluster.local");
+	curl_easy_getinfo(call.curl, CURLINFO_NUM_CONNECTS, &connects);
+	assert_int_equal(connects, 1); /* another connection */
+	*idle_ms = NEVER_SLOW_MS;
+	call_close(&call);
 }
 
 /* The end of a request on a connection that has had one is watched, too. */
@@ -1106,7 +1193,10 @@ int main(void)
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_slow_later),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_long_body),
 		cmocka_unit_test(test_idle_handshake),
+		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_crowds),
 		cmocka_unit_test(test_certificate),
 		cmocka_unit_test(test_config),
