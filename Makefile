@@ -143,7 +143,7 @@ tsan: ## what two workers and the control thread do at once, with ThreadSanitize
 asan tsan:
 	@tests/preflight.sh check
 	@tests/deps.sh build check
-	@MAKE='$(MAKE)' tests/sanitized.sh $@
+	@tests/sanitized.sh $@
 
 .PHONY: fuzz fuzz-now
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)

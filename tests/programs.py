@@ -22,7 +22,7 @@ import sys
 # Files, the kinds of packages that they may rely on, and the script that looks for the programs before it begins.
 USERS = (
     ("tests/netns/*.sh tests/netns/*.py deploy/gateway/*.sh", "build check", "tests/netns/run.sh"),
-    ("tests/unit.sh tests/coverage.sh tests/preflight.sh tests/**/*.[ch]", "build check", None),
+    ("tests/unit.sh tests/sanitized.sh tests/coverage.sh tests/preflight.sh tests/**/*.[ch]", "build check", None),
     ("tests/k8s/*.sh tests/k8s/*.py", "build image k8s", "tests/k8s/run.sh"),
     ("tests/demo.sh", "build demo", "tests/demo.sh"),
     ("tests/lint.sh tests/programs.py tests/rooms.sh", "build check lint", None),

@@ -9,7 +9,6 @@
 # Reports go to files, as not every test sees how a program it started has ended.
 set -eu
 cd "$(dirname "$0")/.."
-: "${MAKE=make}"
 folder=build/$1 status=0
 export SLOW=${SLOW:-3}
 rm -f "$folder"/report.*
@@ -18,11 +17,11 @@ case $1 in
 asan)
 	export ASAN_OPTIONS=log_path=$PWD/$folder/report:detect_stack_use_after_return=1:strict_string_checks=1
 	export UBSAN_OPTIONS=log_path=$PWD/$folder/report:print_stacktrace=1
-	"$MAKE" --no-print-directory "BUILD=$folder" SANITIZE=address,undefined test || status=1
+	make --no-print-directory "BUILD=$folder" SANITIZE=address,undefined test || status=1
 	;;
 tsan)
 	export TSAN_OPTIONS=log_path=$PWD/$folder/report:history_size=4
-	"$MAKE" --no-print-directory "BUILD=$folder" SANITIZE=thread ONLY='20-gateways 37-vtep 99-races' netns || status=1
+	make --no-print-directory "BUILD=$folder" SANITIZE=thread ONLY='20-gateways 37-vtep 99-races' netns || status=1
 	;;
 *)
 	echo "usage: $0 asan|tsan" >&2

@@ -67,12 +67,19 @@ PIDS+=($!)
 
 random_file 2 >/dev/null
 CHURNERS=()
-for what in change_pod2 change_mtu change_gateway change_underlay look streams clients "p ping -q -c20 -i0.01 -W1 172.16.0.1"; do
-	# shellcheck disable=SC2086 # words
-	again $what &
+begin() { # begin COMMAND...: the same beside all else
+	again "$@" &
 	CHURNERS+=($!)
 	PIDS+=($!)
-done
+}
+begin change_pod2
+begin change_mtu
+begin change_gateway
+begin change_underlay
+begin look
+begin streams
+begin clients
+begin p ping -q -c20 -i0.01 -W1 172.16.0.1
 for churner in "${CHURNERS[@]}"; do wait "$churner" || true; done
 check "podswitchd lives" answers
 ip -n "$P-node" link set gwa mtu 1500

@@ -137,7 +137,7 @@ static void test_rounds_are_apart(void **state)
 	note(0, 1, 2);
 	uint64_t again = claims_ask(&vs, NOW, now_ms + ASK_PAUSE - 1);
 	assert_int_equal(asked, 1);
-	assert_in_range(again, now_ms + ASK_PAUSE, now_ms + 2 * ASK_PAUSE);
+	assert_in_range(again, now_ms + ASK_PAUSE, now_ms + 2UL * ASK_PAUSE);
 	assert_int_equal(claims_ask(&vs, NOW, again), UINT64_MAX);
 	assert_int_equal(asked, 2);
 }
