@@ -238,7 +238,7 @@ int gateway_change_underlay(struct vswitch *vs, struct gateway *gateway, bool po
 	if (!error)
 		error = gateway_replace(vs, gateway, &config, &choice, why);
 	for (unsigned i = 0; !error && i < gateway->n_ports; i++)
-		port_follow_gateway(vs, gateway->ports[i], false);
+		(void)port_follow_gateway(vs, gateway->ports[i], false);
 	if (!error)
 		switch_notify(vs, "gateway.changed", config.name, NULL);
 	return error;
@@ -264,7 +264,7 @@ int switch_gateway_set(struct vswitch *vs, const struct gateway_config *config, 
 	/* With another VNI, UDP port or remote it is another network, or one that does not know our pods. */
 	bool moved = before.vni != config->vni || before.port != config->port || !same_remotes(&before, config);
 	for (unsigned i = 0; i < gateway->n_ports; i++)
-		port_follow_gateway(vs, gateway->ports[i], moved);
+		(void)port_follow_gateway(vs, gateway->ports[i], moved);
 	switch_notify(vs, "gateway.changed", config->name, NULL);
 	return 0;
 }

@@ -8,10 +8,12 @@
 
 #define ASKED_MOST 512  /* paths a round, some microseconds each */
 #define FOLLOWED_MOST 8 /* ports a round: each is a few requests to the kernel in the pod's namespace */
+#define FOLLOW_PAUSE 60 /* seconds, after a port could not follow, which is logged */
 
 /* What is left of this round. */
 struct paths_round {
 	unsigned questions, changes;
+	uint32_t now; /* seconds */
 };
 
 /* The least room of all remotes by this underlay; each remote's own is kept when it is the host's. */
@@ -32,11 +34,12 @@ static unsigned ask_paths(const struct gateway *gateway, const struct underlay *
 
 static void follow_path(struct vswitch *vs, struct port *port, struct paths_round *left)
 {
-	if (!left->changes)
+	if (!left->changes || left->now < port->unmoved_until)
 		return;
 	unsigned before = port->config.link.mtu;
-	port_follow_gateway(vs, port, false);
-	if (port->config.link.mtu != before)
+	int error = port_follow_gateway(vs, port, false);
+	port->unmoved_until = error ? left->now + FOLLOW_PAUSE : 0;
+	if (error || port->config.link.mtu != before)
 		left->changes--;
 }
 
@@ -60,7 +63,7 @@ static void check_gateway(struct vswitch *vs, struct gateway *gateway, struct pa
 
 void paths_check(struct vswitch *vs, uint32_t now)
 {
-	struct paths_round left = {ASKED_MOST, FOLLOWED_MOST};
+	struct paths_round left = {ASKED_MOST, FOLLOWED_MOST, now};
 	/* Begins with another gateway each time, so that each has its turn where there are too many. */
 	for (unsigned i = 0; i < vs->n_gateways && left.questions; i++)
 		check_gateway(vs, gateway_at(vs, (i + now) % vs->n_gateways), &left);

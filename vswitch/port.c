@@ -420,7 +420,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 		error = port_rebind(vs, old, gateway, why);
 		if (!error && gateway->is_hub)
 			error = switch_rewire(vs, why);
-		port_follow_gateway(vs, old, true);
+		(void)port_follow_gateway(vs, old, true);
 	}
 	if (!error)
 		switch_notify(vs, "port.added", config->name, NULL);
@@ -446,23 +446,25 @@ int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct
 
 /* Changing */
 
-void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
+int port_follow_gateway(struct vswitch *vs, struct port *port, bool moved)
 {
 	struct failure why = {0};
 	struct port_config now = port->config;
 	if (!port->gateway || port->tap < 0)
-		return;
+		return 0;
 	if (!now.has_mtu)
 		now.link.mtu = fitting_mtu(&now.link, port->gateway, port_underlay(port));
 	if (now.link.mtu == port->config.link.mtu && !moved)
-		return;
-	if (pod_network_change(vs, port, &now, port->gateway, moved, &why)) {
+		return 0;
+	int error = pod_network_change(vs, port, &now, port->gateway, moved, &why);
+	if (error) {
 		log_line(LOG_WARNING, "port %s could not be changed with its gateway: %s", port->config.name, why.text);
-		return;
+		return error;
 	}
 	workers_park(vs);
 	port->config.link.mtu = now.link.mtu;
 	workers_resume(vs);
+	return 0;
 }
 
 /* Puts the new configuration in force, with the FDB entry of the MAC. */

@@ -13,9 +13,10 @@ void port_gone(struct vswitch *vs, struct port *port, const char *reason);
 
 /*
  * After a change of its gateway: gives a port without an MTU of its own the gateway's, and renews the routes to the
- * remotes. `moved`: the gateway is another network now, so neighbours and lease are asked for again.
+ * remotes. `moved`: the gateway is another network now, so neighbours and lease are asked for again. 0, or a negative
+ * errno when the pod's interface refuses, which is logged.
  */
-void port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
+int port_follow_gateway(struct vswitch *vs, struct port *port, bool moved);
 
 /* Frees what belongs to the object alone; NULL is accepted. */
 void port_free(struct port *port);
