@@ -504,6 +504,29 @@ static void send_super(unsigned n)
 	arrive(n, tcp ? 0 : (uint32_t)size);
 }
 
+/* The frames that a gateway on this node has left to a device: each by itself where the TAP knows no such super-frames.
+ */
+static void test_super_without_uso(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		ports[1].takes_uso = i & 2;
+		open_plain(1, i & 1 ? 4 : 6, 17);
+		send_super(1);
+		end_round();
+		assert_int_equal(n_sent, ports[1].takes_uso ? 1 : n_given);
+		assert_true(n_given >= 3);
+		fresh_round();
+	}
+	/* Nothing is written where there is no TAP. */
+	ports[1].tap = -1;
+	ports[1].takes_uso = false;
+	send_super(1);
+	ring_push(NULL);
+	assert_int_equal(n_sent, 0);
+	assert_int_equal(counters[1].drops[DROP_TAP_DOWN], 1);
+}
+
 static void send_next(unsigned n, size_t payload, uint8_t flags)
 {
 	build_next(n, payload);
@@ -580,9 +603,11 @@ static void test_mixture(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_run),   in_world(test_off),     in_world(test_without_uso),
-		in_world(test_mtu),   in_world(test_down),    in_world(test_group_address),
-		in_world(test_whole), in_world(test_refused), in_world(test_mixture),
+		in_world(test_run),         in_world(test_off),
+		in_world(test_without_uso), in_world(test_mtu),
+		in_world(test_down),        in_world(test_group_address),
+		in_world(test_whole),       in_world(test_refused),
+		in_world(test_mixture),     in_world(test_super_without_uso),
 	};
 	return cmocka_run_group_tests_name("deliver", tests, NULL, NULL);
 }

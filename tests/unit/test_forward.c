@@ -99,7 +99,11 @@ static void add_remote(uint16_t gateway, const char *at)
 static void add_port(uint16_t id, uint16_t gateway)
 {
 	struct port *port = &ports[id];
-	*port = (struct port){.id = id, .gateway = &gateways[gateway], .tap = 100 + id, .counters = &port_counters[id]};
+	*port = (struct port){.id = id,
+			      .gateway = &gateways[gateway],
+			      .tap = 100 + id,
+			      .counters = &port_counters[id],
+			      .takes_uso = true};
 	pod_mac(port->config.link.mac.bytes, id);
 	port->config.link.mtu = 1450;
 	port_table[id] = port;

@@ -12,6 +12,8 @@
  *                                                             | yes        | no
  *                                             held, at most WORKER_GROUPS  written alone
  *
+ * A super-frame of UDP that a gateway on this node has sent is cut first where the TAP takes none.
+ *
  * So the order within a flow is kept. At the end of the round deliver_all_held() writes every group. Groups keep no
  * order among each other: they are different flows.
  *
@@ -25,7 +27,28 @@
 #include "vswitch/path/decap.h"
 #include "vswitch/path/mail.h"
 
-/* Queues [vnet][pieces], `length` bytes of a frame that was joined from `n_frames`. */
+/* A write of a virtio header and `n` pieces, which follow it at msg_iov[1], with room for `n_bytes` of headers. */
+static struct ring_tx *begin_write(struct worker *worker, struct port *port, unsigned n, unsigned n_bytes)
+{
+	struct ring_tx *tx = ring_tx(worker->ring, n + 1, n_bytes);
+	tx->port = port;
+	tx->message.msg_iov[0] = (struct iovec){&tx->vnet, TAP_VNET_HEADER};
+	tx->message.msg_iovlen = n + 1;
+	return tx;
+}
+
+/* Queues it: `length` bytes of a frame that was joined from `n_frames`. */
+static void end_write(struct worker *worker, struct ring_tx *tx, unsigned n_frames, uint32_t length)
+{
+	struct port *port = tx->port;
+	struct port_counters *counters = &port->counters[worker->index];
+	tx->count = n_frames;
+	tx->total = tx->length = length;
+	ring_write(worker->ring, port->tap, tx);
+	count(&counters->tx_frames, 1);
+	count(&counters->tx_bytes, length);
+}
+
 static void write_tap(struct worker *worker, struct port *port, const struct virtio_net_hdr *vnet,
 		      const struct iovec *pieces, unsigned n, unsigned n_frames, uint32_t length)
 {
@@ -33,19 +56,27 @@ static void write_tap(struct worker *worker, struct port *port, const struct vir
 		worker_drop(worker, port, NULL, DROP_TAP_DOWN);
 		return;
 	}
-	struct ring_tx *tx = ring_tx(worker->ring, n + 1, 0);
-	struct iovec *iov = tx->message.msg_iov;
-	tx->port = port;
+	struct ring_tx *tx = begin_write(worker, port, n, 0);
 	tx->vnet = *vnet;
-	tx->count = n_frames;
-	tx->total = tx->length = length;
-	iov[0] = (struct iovec){&tx->vnet, TAP_VNET_HEADER};
-	memcpy(&iov[1], pieces, n * sizeof(*pieces));
-	tx->message.msg_iovlen = n + 1;
-	ring_write(worker->ring, port->tap, tx);
-	struct port_counters *counters = &port->counters[worker->index];
-	count(&counters->tx_frames, 1);
-	count(&counters->tx_bytes, length);
+	memcpy(&tx->message.msg_iov[1], pieces, n * sizeof(*pieces));
+	end_write(worker, tx, n_frames, length);
+}
+
+/* The frames that a super-frame stands for, one by one: a TAP before Linux 6.2 knows none of UDP. */
+static void write_cut(struct worker *worker, struct port *port, const struct segment_plan *plan)
+{
+	if (port->tap < 0) {
+		worker_drop(worker, port, NULL, DROP_TAP_DOWN);
+		return;
+	}
+	for (unsigned i = 0; i < plan->count; i++) {
+		const uint8_t *payload;
+		struct ring_tx *tx = begin_write(worker, port, 2, plan->headers);
+		uint32_t length = segment_write(plan, i, tx->bytes, &payload);
+		tx->message.msg_iov[1] = (struct iovec){tx->bytes, plan->headers};
+		tx->message.msg_iov[2] = (struct iovec){(void *)payload, length};
+		end_write(worker, tx, 1, plan->headers + length);
+	}
 }
 
 void deliver_whole(struct worker *worker, struct port *port, const struct frame *frame,
@@ -58,7 +89,14 @@ static void deliver_alone(struct worker *worker, struct port *port, const struct
 {
 	struct virtio_net_hdr vnet;
 	uint32_t length = decap_shape(frame, port->config.link.mtu, inner_gso, &vnet);
-	write_tap(worker, port, &vnet, &(struct iovec){frame->data, length}, 1, 1, length);
+	struct frame whole = *frame;
+	struct segment_plan plan;
+	bool super;
+	if (vnet.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 && !port->takes_uso &&
+	    segment_plan(&whole, &vnet, &plan, &super) == DROP_NONE && super)
+		write_cut(worker, port, &plan);
+	else
+		write_tap(worker, port, &vnet, &(struct iovec){frame->data, length}, 1, 1, length);
 }
 
 /* Groups */
