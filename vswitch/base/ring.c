@@ -34,6 +34,7 @@
 #include "vswitch/base/uring.h"
 
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,6 @@ struct ring {
 	uint32_t n_watches;
 	uint32_t *unarmed; /* slots to be armed; room for all watches */
 	uint32_t n_unarmed;
-	int write_flags; /* of TAP writes: RWF_NOWAIT where TAPs know it */
 	struct ring_tx tx[RING_TX];
 	struct iovec iov[RING_IOV];
 	uint8_t bytes[RING_BYTES];
@@ -169,7 +169,6 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 	if (!ring)
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	ring->options = *options;
-	ring->write_flags = RWF_NOWAIT;
 	ring->flushes = 1;
 	ring->receive = (struct msghdr){.msg_namelen = NAME_SIZE, .msg_controllen = CONTROL_SIZE};
 	int error = ring_setup(ring);
@@ -270,13 +269,18 @@ static int grow_watches(struct ring *ring)
  * TAPs know RWF_NOWAIT since Linux 6.4; older kernels refuse every write with it (EOPNOTSUPP). Without the flag writes
  * complete at submission all the same: TAPs are non-blocking and their send buffer has no bound. So we try it with a
  * write that is too short to be a frame: where the flag is known, that is refused with EINVAL.
+ *
+ * What one ring finds is true for all: a TAP is watched by one ring and written to by any, also by one that watches
+ * none.
  */
-static void probe_nowait(struct ring *ring, int fd)
+static atomic_int tap_write_flags = RWF_NOWAIT;
+
+static void probe_nowait(int fd)
 {
 	char nothing = 0;
 	struct iovec iov = {&nothing, sizeof(nothing)};
 	if (pwritev2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
-		ring->write_flags = 0;
+		atomic_store(&tap_write_flags, 0);
 }
 
 int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
@@ -290,7 +294,7 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 	*watched = (struct watched){
 		.fd = fd, .generation = watched->generation + 1, .tag = tag, .kind = kind, .active = true};
 	if (kind == RING_TAP)
-		probe_nowait(ring, fd);
+		probe_nowait(fd);
 	ring_arm(ring, slot);
 	io_uring_submit(&ring->uring);
 	return (int)slot;
@@ -591,7 +595,8 @@ int ring_send_now(int fd, const struct msghdr *message)
 void ring_write(struct ring *ring, int fd, struct ring_tx *tx)
 {
 	struct io_uring_sqe *sqe = ring_get_sqe(ring);
-	io_uring_prep_writev2(sqe, fd, tx->message.msg_iov, (unsigned)tx->message.msg_iovlen, 0, ring->write_flags);
+	int flags = atomic_load_explicit(&tap_write_flags, memory_order_relaxed);
+	io_uring_prep_writev2(sqe, fd, tx->message.msg_iov, (unsigned)tx->message.msg_iovlen, 0, flags);
 	ring_queue(ring, sqe, tx);
 }
 
