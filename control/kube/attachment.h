@@ -36,6 +36,7 @@ struct attachment {
 	uint64_t began;       /* ms, when it was first asked for */
 	uint64_t orphaned;    /* ms, since when its pod is unknown; 0: it is known */
 	uint64_t silent;      /* ms, since when its endpoint has not answered; 0: it does */
+	bool silent_leased;   /* meanwhile it gave a lease, and from then on that counts */
 	uint64_t pass;        /* the reconciler's last pass that has been at it */
 
 	enum attachment_state state;

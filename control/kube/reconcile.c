@@ -163,6 +163,25 @@ static bool waits_for_lease(const struct attachment *attachment)
 }
 
 /*
+ * Since when it is silent. A lease may come after a while, and then ARP is asked for the first time from its address:
+ * that has a time of its own, once, or whoever was served late would leave just when it is served.
+ */
+static uint64_t silent_since(struct attachment *attachment, const char *client, uint64_t now)
+{
+	bool leased = !strcmp(client, "probing");
+	if (!attachment->silent || (leased && !attachment->silent_leased))
+		attachment->silent = now;
+	attachment->silent_leased = attachment->silent_leased || leased;
+	return attachment->silent;
+}
+
+static void end_silence(struct attachment *attachment)
+{
+	attachment->silent = 0;
+	attachment->silent_leased = false;
+}
+
+/*
  * Suspects an endpoint that stopped answering, or that has been silent since the port came to it. Goes by podswitchd's
  * report and not by its events, which may be missed.
  */
@@ -175,12 +194,11 @@ static void check_silence(struct reconciler *reconciler, struct attachment *atta
 		/* Else it would leave an endpoint that has come back for one that is merely forgiven. */
 		if (!strcmp(client, "ready"))
 			attachment_trust(attachment);
-		attachment->silent = 0;
+		end_silence(attachment);
 		return;
 	}
-	if (!attachment->silent)
-		attachment->silent = reconciler->now;
-	if (!lost && reconciler->now - attachment->silent < (waits_for_lease(attachment) ? LEASE_LIMIT : SILENCE_LIMIT))
+	uint64_t since = silent_since(attachment, client, reconciler->now);
+	if (!lost && reconciler->now - since < (waits_for_lease(attachment) ? LEASE_LIMIT : SILENCE_LIMIT))
 		return;
 	/* What was found for all pods is remembered for all, and less long. */
 	if (!path || path->verdict != PATH_DOWN)
@@ -266,7 +284,7 @@ static enum attachment_state reconcile_gateway(struct reconciler *reconciler, st
 	first_interface_check_pod(reconciler, attachment);
 	attachment->lost = attachment->lost || was_lost;
 	if (strcmp(attachment->at, at) != 0)
-		attachment->silent = 0;
+		end_silence(attachment);
 	if (!attachment->status)
 		(void)podswitchd_ports_refresh(&reconciler->ports, attachment, NULL);
 	gateway_path_note(reconciler, attachment);

@@ -640,6 +640,28 @@ static void busy_endpoint_is_waited_for(void **state)
 	assert_string_not_equal(place_of(f, TV), first);
 }
 
+/* The lease comes late, and for a moment the router has not answered from its address yet. */
+static void late_lease_is_used(void **state)
+{
+	struct fixture *f = *state;
+	char first[NAMES_SIZE];
+
+	stays_at_first(f, "busy", LEASE_LIMIT - 2000, first);
+	podswitchd_client(&f->p, first, "probing");
+	for (unsigned i = 0; i < SILENCE_LIMIT / 200; i++) {
+		turn(f, 200);
+		assert_string_equal(add(f, C1, "tv"), "pending");
+		assert_string_equal(place_of(f, TV), first);
+	}
+	/* It has that time once: a server that gives leases again and again, and no more, is left. */
+	podswitchd_client(&f->p, first, "waiting");
+	turn(f, 200);
+	podswitchd_client(&f->p, first, "probing");
+	turn(f, 200);
+	(void)add(f, C1, "tv");
+	assert_string_not_equal(place_of(f, TV), first);
+}
+
 /* Each one has its time, also after others had theirs. */
 static void silent_endpoints_are_left_in_turn(void **state)
 {
@@ -2416,6 +2438,7 @@ int main(void)
 		TEST(silent_endpoint_is_left),
 		TEST(another_address_is_told),
 		TEST(busy_endpoint_is_waited_for),
+		TEST(late_lease_is_used),
 		TEST(silent_endpoints_are_left_in_turn),
 		TEST(pod_not_seen),
 		TEST(static_pod),
