@@ -108,8 +108,7 @@ void http_client_go_on(struct http_clients *clients, struct http_client *client)
 	if (!client)
 		return;
 	client->pinned = false;
-	if (client->kind != HTTP_UNFINISHED)
-		http_client_become(clients, client, HTTP_UNFINISHED);
+	http_client_begin(clients, client);
 }
 
 void http_client_hold(struct http_clients *clients, struct http_client *client)

@@ -110,7 +110,7 @@ struct finder {
 static const struct prefix *list_holder(const struct prefix *list, size_t n, const struct prefix *network)
 {
 	for (size_t i = 0; i < n; i++)
-		if (network_holds(&list[i], network))
+		if (prefix_holds(&list[i], network))
 			return &list[i];
 	return NULL;
 }

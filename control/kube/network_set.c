@@ -19,14 +19,9 @@
 static_assert(32 - NETWORK_SET_LEVELS == NETWORK_SET_LEAST4 && 128 - 4 * NETWORK_SET_LEVELS == NETWORK_SET_LEAST6,
 	      "the last level makes the shortest covers");
 
-bool network_holds(const struct prefix *outer, const struct prefix *inner)
-{
-	return outer->length <= inner->length && prefix_contains(outer, &inner->address);
-}
-
 bool networks_overlap(const struct prefix *a, const struct prefix *b)
 {
-	return network_holds(a, b) || network_holds(b, a);
+	return prefix_holds(a, b) || prefix_holds(b, a);
 }
 
 struct prefix network_of_address(const struct address *address)
@@ -76,7 +71,7 @@ static size_t join_halves(struct prefix *list, size_t n)
 {
 	while (n > 1 && list[n - 1].length && list[n - 1].length == list[n - 2].length) {
 		struct prefix parent = network_parent(&list[n - 2]);
-		if (!network_holds(&parent, &list[n - 1]))
+		if (!prefix_holds(&parent, &list[n - 1]))
 			break;
 		list[--n - 1] = parent;
 	}
@@ -94,7 +89,7 @@ void network_set_tidy(struct network_set *set)
 	size_t n = 0;
 	networks_sort(set->list, set->n);
 	for (size_t i = 0; i < set->n; i++) {
-		if (n && network_holds(&set->list[n - 1], &set->list[i]))
+		if (n && prefix_holds(&set->list[n - 1], &set->list[i]))
 			continue;
 		set->list[n++] = set->list[i];
 		n = join_halves(set->list, n);
@@ -109,7 +104,7 @@ void network_set_subtract(struct network_set *set, const struct network_set *kno
 		/* In both sets nothing lies in anything else: only the last one that begins before it can hold it. */
 		while (k + 1 < known->n && network_compare(&known->list[k + 1], &set->list[i]) <= 0)
 			k++;
-		if (!known->n || !network_holds(&known->list[k], &set->list[i]))
+		if (!known->n || !prefix_holds(&known->list[k], &set->list[i]))
 			set->list[n++] = set->list[i];
 	}
 	set->n = n;

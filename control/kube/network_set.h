@@ -45,9 +45,6 @@ void networks_sort(struct prefix *list, size_t n);
 /* Whether a sorted list has exactly this network. */
 bool networks_have(const struct prefix *list, size_t n, const struct prefix *network);
 
-/* Whether `outer` has all addresses of `inner`. */
-bool network_holds(const struct prefix *outer, const struct prefix *inner);
-
 /* Whether they share an address. */
 bool networks_overlap(const struct prefix *a, const struct prefix *b);
 

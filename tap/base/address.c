@@ -226,6 +226,11 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 	return !rest || (prefix->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest) == 0;
 }
 
+bool prefix_holds(const struct prefix *outer, const struct prefix *inner)
+{
+	return outer->length <= inner->length && prefix_contains(outer, &inner->address);
+}
+
 struct prefix prefix_network(const struct prefix *prefix)
 {
 	struct prefix out = *prefix;

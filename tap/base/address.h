@@ -71,6 +71,9 @@ bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix 
 /* Whether `address` lies in `prefix` (same family and the first `length` bits alike). */
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
 
+/* Whether `outer` has all addresses of `inner`. */
+bool prefix_holds(const struct prefix *outer, const struct prefix *inner);
+
 /* `prefix` without its host bits. */
 struct prefix prefix_network(const struct prefix *prefix);
 

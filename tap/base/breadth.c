@@ -9,15 +9,10 @@ static const struct prefix private_space[] = {{{{10}, AF_INET}, 8},          {{{
 
 static const struct prefix nat64 = {{{0, 0x64, 0xff, 0x9b}, AF_INET6}, 96};
 
-static bool breadth_holds(const struct prefix *outer, const struct prefix *inner)
-{
-	return outer->length <= inner->length && prefix_contains(outer, &inner->address);
-}
-
 bool network_is_private(const struct prefix *network)
 {
 	for (size_t i = 0; i < sizeof(private_space) / sizeof(private_space[0]); i++)
-		if (breadth_holds(&private_space[i], network))
+		if (prefix_holds(&private_space[i], network))
 			return true;
 	return false;
 }
@@ -27,7 +22,7 @@ static bool is_nested(const struct prefix *list, size_t n, size_t which)
 {
 	for (size_t i = 0; i < n; i++) {
 		bool same = list[i].length == list[which].length;
-		if (i != which && breadth_holds(&list[i], &list[which]) && (!same || i < which))
+		if (i != which && prefix_holds(&list[i], &list[which]) && (!same || i < which))
 			return true;
 	}
 	return false;
@@ -43,9 +38,9 @@ static uint64_t breadth_units(const struct prefix *network)
 /* What it is of IPv4 by way of NAT64. */
 static uint64_t breadth_translated(const struct prefix *network)
 {
-	if (breadth_holds(network, &nat64))
+	if (prefix_holds(network, &nat64))
 		return UINT64_C(1) << 32;
-	return breadth_holds(&nat64, network) ? UINT64_C(1) << (128 - network->length) : 0;
+	return prefix_holds(&nat64, network) ? UINT64_C(1) << (128 - network->length) : 0;
 }
 
 bool breadth_exceeds(const struct prefix *list, size_t n, unsigned shares)

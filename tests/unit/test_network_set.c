@@ -28,7 +28,7 @@ static void mark(const struct network_set *set, unsigned first, uint8_t out[SPAC
 	for (unsigned at = 0; at < SPACE; at++) {
 		struct prefix address = network_at(first, at, 32);
 		for (size_t i = 0; i < set->n; i++)
-			out[at] += network_holds(&set->list[i], &address);
+			out[at] += prefix_holds(&set->list[i], &address);
 	}
 }
 
@@ -75,7 +75,7 @@ static void subtract_is_exact(void **state)
 		for (size_t i = 0; i < set.n; i++) {
 			bool held = false;
 			for (size_t k = 0; k < known.n; k++)
-				held = held || network_holds(&known.list[k], &set.list[i]);
+				held = held || prefix_holds(&known.list[k], &set.list[i]);
 			if (!held)
 				network_set_add(&rest, &set.list[i]);
 			assert_true(networks_have(set.list, set.n, &set.list[i]));
@@ -111,7 +111,7 @@ static void covers(void **state)
 		for (unsigned at = 0; at < SPACE; at++) {
 			struct prefix address = network_at(10, at, 32);
 			assert_true(!before[at] || after[at] == 1);
-			assert_true(before[at] || !after[at] || !network_holds(&avoid, &address));
+			assert_true(before[at] || !after[at] || !prefix_holds(&avoid, &address));
 		}
 		if (level)
 			network_set_cover(&less, 8, level - 1, &avoid, 1);

@@ -8,12 +8,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Whether `n` bytes at `offset` lie inside the IP packet. */
-static bool inside(const struct frame *frame, uint32_t offset, uint32_t n)
-{
-	return offset <= frame->ip_end && frame->ip_end - offset >= n;
-}
-
 /* Keeps the offset of the L4 header if it is one that we read and is not cut short. */
 static void note_l4(struct frame *frame, uint32_t offset)
 {
@@ -21,7 +15,7 @@ static void note_l4(struct frame *frame, uint32_t offset)
 			: frame->protocol == PROTO_UDP                                     ? UDP_HEADER
 			: frame->protocol == PROTO_ICMP4 || frame->protocol == PROTO_ICMP6 ? ICMP_HEADER
 											   : UINT32_MAX;
-	if (inside(frame, offset, need))
+	if (frame_reaches(frame, offset, need))
 		frame->l4 = (uint16_t)offset;
 }
 
@@ -48,7 +42,7 @@ static uint32_t ip6_extension(const struct frame *frame, uint32_t offset, uint8_
 {
 	if (kind != PROTO_HOPOPTS && kind != PROTO_ROUTING && kind != PROTO_DSTOPTS)
 		return 0;
-	if (!inside(frame, offset, 8))
+	if (!frame_reaches(frame, offset, 8))
 		return 0;
 	return (frame->data[offset + 1] + 1U) * 8;
 }
@@ -69,7 +63,7 @@ static void parse_ip6(struct frame *frame)
 	uint32_t offset = ETH_HEADER + IP6_HEADER;
 	for (unsigned i = 0; i < IP6_MAX_EXTENSIONS; i++) {
 		uint32_t skip = ip6_extension(frame, offset, frame->protocol);
-		if (!skip || !inside(frame, offset, skip))
+		if (!skip || !frame_reaches(frame, offset, skip))
 			break;
 		frame->protocol = frame->data[offset];
 		offset += skip;
@@ -197,5 +191,5 @@ unsigned frame_l4_header(const struct frame *frame)
 	if (frame->protocol != PROTO_TCP)
 		return 0;
 	unsigned length = (unsigned)(frame->data[frame->l4 + TCP_OFFSET] >> 4) * 4;
-	return length >= TCP_HEADER && inside(frame, frame->l4, length) ? length : 0;
+	return length >= TCP_HEADER && frame_reaches(frame, frame->l4, length) ? length : 0;
 }

@@ -33,6 +33,12 @@ struct frame {
  */
 enum drop frame_parse(struct frame *out, uint8_t *data, size_t length);
 
+/* Whether `n` bytes at `offset` lie inside the IP packet. */
+static inline bool frame_reaches(const struct frame *frame, uint32_t offset, uint32_t n)
+{
+	return offset <= frame->ip_end && frame->ip_end - offset >= n;
+}
+
 /* The bytes of a source or destination MAC. */
 static inline const uint8_t *frame_dst(const struct frame *frame)
 {

@@ -2,6 +2,7 @@
 /* identity.c - a port's own addresses, and whether a frame of its pod is sent in their name */
 #include "vswitch/path/identity.h"
 
+#include "tap/arp_probe.h"
 #include "tap/base/bootp.h"
 #include "tap/base/wire.h"
 #include "vswitch/path/dhcp_request.h"
@@ -62,9 +63,7 @@ static bool is_own_ip6(const struct identity *own, const struct frame *frame, co
 static enum drop check_arp(const struct identity *own, const struct frame *frame)
 {
 	const uint8_t *arp = frame->data + ETH_HEADER;
-	if (frame->length < ETH_HEADER + ARP_LENGTH || load16(arp + ARP_HTYPE) != 1 ||
-	    load16(arp + ARP_PTYPE) != ETHERTYPE_IP4 || load16(arp + ARP_SIZES) != ARP_SIZES_VALUE ||
-	    memcmp(arp + ARP_SENDER_MAC, frame_src(frame), 6) != 0)
+	if (!arp_probe_is_arp(frame->data, frame->length) || memcmp(arp + ARP_SENDER_MAC, frame_src(frame), 6) != 0)
 		return DROP_FOREIGN_ARP;
 	/* Who asks whether an address is free has none yet (RFC 5227). */
 	bool may = !memcmp(arp + ARP_SENDER, nobody, 4) || is_own_ip4(own, arp + ARP_SENDER);
@@ -78,11 +77,6 @@ struct inner_transport {
 	uint32_t at; /* offset; 0: this is a later fragment */
 };
 
-static bool reaches(const struct frame *frame, uint32_t at, uint32_t n)
-{
-	return at <= frame->ip_end && frame->ip_end - at >= n;
-}
-
 static enum drop check_udp4(const struct frame *frame, const struct inner_transport *transport)
 {
 	const uint8_t *udp = frame->data + transport->at;
@@ -91,7 +85,7 @@ static enum drop check_udp4(const struct frame *frame, const struct inner_transp
 		return DROP_FOREIGN_DHCP;
 	if (to != DHCP_SERVER_PORT)
 		return DROP_NONE;
-	bool seen = transport->whole && length >= UDP_HEADER && reaches(frame, transport->at, length);
+	bool seen = transport->whole && length >= UDP_HEADER && frame_reaches(frame, transport->at, length);
 	return seen && dhcp_request_is_own(udp + UDP_HEADER, length - UDP_HEADER, frame_src(frame)) ? DROP_NONE
 												    : DROP_FOREIGN_DHCP;
 }
@@ -112,7 +106,7 @@ static enum drop check_ip4(const struct identity *own, const struct frame *frame
 		return DROP_FOREIGN_TYPE;
 	const uint8_t *source = frame->data + frame->l3 + IP4_SRC;
 	struct inner_transport transport = find_transport4(frame, super);
-	bool visible = transport.at && reaches(frame, transport.at, UDP_HEADER);
+	bool visible = transport.at && frame_reaches(frame, transport.at, UDP_HEADER);
 	bool asks = !memcmp(source, nobody, 4) && (transport.protocol == PROTO_IGMP ||
 						   (transport.protocol == PROTO_UDP && visible &&
 						    load16(frame->data + transport.at + UDP_DST) == DHCP_SERVER_PORT));
@@ -138,7 +132,7 @@ static bool find_transport6(const struct frame *frame, bool super, struct inner_
 			out->at = at;
 			return true;
 		}
-		if (!reaches(frame, at, 8))
+		if (!frame_reaches(frame, at, 8))
 			return false;
 		const uint8_t *header = frame->data + at;
 		out->whole = out->whole && !fragment;
@@ -155,7 +149,7 @@ static bool has_own_links(const struct frame *frame, uint32_t at)
 {
 	while (at < frame->ip_end) {
 		const uint8_t *option = frame->data + at;
-		if (!reaches(frame, at, 8) || !option[1] || !reaches(frame, at, option[1] * 8U))
+		if (!frame_reaches(frame, at, 8) || !option[1] || !frame_reaches(frame, at, option[1] * 8U))
 			return false;
 		if ((option[0] == ND_OPTION_SOURCE || option[0] == ND_OPTION_TARGET) &&
 		    memcmp(option + 2, frame_src(frame), 6) != 0)
@@ -173,7 +167,7 @@ static bool is_own_discovery(const struct identity *own, const struct frame *fra
 		return has_own_links(frame, at + ND_OPTIONS_OF_SOLICITATION);
 	if (message[ICMP_TYPE] != ICMP6_SOLICITATION && message[ICMP_TYPE] != ICMP6_ADVERTISEMENT)
 		return false; /* a router's */
-	if (!reaches(frame, at, ND_OPTIONS) || !has_own_links(frame, at + ND_OPTIONS))
+	if (!frame_reaches(frame, at, ND_OPTIONS) || !has_own_links(frame, at + ND_OPTIONS))
 		return false;
 	return (message[ICMP_TYPE] == ICMP6_SOLICITATION && !asks) || is_own_ip6(own, frame, message + ND_TARGET);
 }
@@ -181,7 +175,7 @@ static bool is_own_discovery(const struct identity *own, const struct frame *fra
 static enum drop check_icmp6(const struct identity *own, const struct frame *frame,
 			     const struct inner_transport *transport, bool asks)
 {
-	if (!reaches(frame, transport->at, ICMP_HEADER))
+	if (!frame_reaches(frame, transport->at, ICMP_HEADER))
 		return DROP_FOREIGN_NEIGHBOUR;
 	uint8_t type = frame->data[transport->at + ICMP_TYPE];
 	if (type == ICMP6_MLD_QUERY)
@@ -197,7 +191,7 @@ static enum drop check_icmp6(const struct identity *own, const struct frame *fra
 static bool asks_without_address(const struct frame *frame, const struct inner_transport *transport)
 {
 	if (memcmp(frame->data + frame->l3 + IP6_SRC, nobody, 16) != 0 || transport->protocol != PROTO_ICMP6 ||
-	    !transport->at || !reaches(frame, transport->at, ICMP_HEADER))
+	    !transport->at || !frame_reaches(frame, transport->at, ICMP_HEADER))
 		return false;
 	uint8_t type = frame->data[transport->at + ICMP_TYPE];
 	return type == ICMP6_ROUTER_SOLICITATION || type == ICMP6_SOLICITATION || type == ICMP6_MLD_REPORT ||
@@ -206,7 +200,7 @@ static bool asks_without_address(const struct frame *frame, const struct inner_t
 
 static enum drop check_udp6(const struct frame *frame, const struct inner_transport *transport)
 {
-	if (!reaches(frame, transport->at, UDP_HEADER))
+	if (!frame_reaches(frame, transport->at, UDP_HEADER))
 		return DROP_NONE;
 	const uint8_t *udp = frame->data + transport->at;
 	unsigned from = load16(udp + UDP_SRC), to = load16(udp + UDP_DST);
