@@ -9,7 +9,7 @@ client t-apps early "$N1" gateway=vpn.t-late
 client t-apps given-up "$N2" gateway=vpn.t-late
 check "unknown name: an Event says so" poll 30 event t-apps early GatewayNotFound
 like "and names the gateway" 't-late' "$(event t-apps early GatewayNotFound || true)"
-check "and so does the plugin, in the kubelet's" poll 60 event_like t-apps early 'podswitch.*t-late|t-late.*podswitch' FailedCreatePodSandBox
+check "and so does the plugin, in the kubelet's" poll 60 not_started_like t-apps early 'podswitch.*t-late|t-late.*podswitch'
 check "no container of the pod has run" asleep t-apps early
 K -n t-apps delete pod given-up --wait=false >/dev/null
 check "a pod is deleted while its gateway is looked for" gone t-apps pod given-up

@@ -55,8 +55,8 @@ KUBELET_FLAGS="--kube-api-qps=50 --kube-api-burst=100" bed up.sh n1 n2 >/dev/nul
 within "the pod without a gateway runs again, without us" 90 runs_again t-bare plain "$plain"
 exempt t-bare plain
 check "podswitch does not" not K -n "$SYSTEM" wait --for=condition=Ready --timeout=1s "$(system_pod_of "$N1")"
-check "the pod with a gateway waits" poll 60 event_like t-one by-pod 'the pod has annotations' FailedCreatePodSandBox
-check "so does the one whose namespace has one" poll 60 event_like t-asks by-space 'the namespace has annotations' FailedCreatePodSandBox
+check "the pod with a gateway waits" poll 60 not_started_like t-one by-pod 'the pod has annotations'
+check "so does the one whose namespace has one" poll 60 not_started_like t-asks by-space 'the namespace has annotations'
 sleep 10 # time to leak
 import podswitch:local "$BUILD/image/podswitch.tar"
 DEADLINE=120 check "the image comes, and with it the pod" runs_soon t-one by-pod "$before"

@@ -275,6 +275,12 @@ event_like() { # event_like NAMESPACE POD PATTERN [REASON]
 		jq -r '.items[] | "\(.reason) \(.message)"' | grep -E -- "$3" ||
 		{ K -n "$1" get events --field-selector "involvedObject.name=$2" -o custom-columns=R:.reason,M:.message && return 1; }
 }
+# Why the kubelet cannot start a pod, as its Event says. The bed with containerd 2 translates between the two, and loses
+# the runtime's errors about as often as not: there the runtime's own log has them as well.
+not_started_like() { # not_started_like NAMESPACE POD PATTERN
+	event_like "$1" "$2" "$3" FailedCreatePodSandBox ||
+		{ [ -n "$BED" ] && grep -hE "Name:$2,.*Namespace:$1,.*$3" "$BED"/log/n*.containerd.log; }
+}
 node_event_like() { # node_event_like NODE REASON PATTERN
 	K -n default get events --field-selector "involvedObject.kind=Node,involvedObject.name=$1,reason=$2" -o json |
 		jq -r '.items[].message' | grep -E -- "$3"
