@@ -589,6 +589,15 @@ static enum dhcp_event take_ack(struct dhcp *dhcp, const struct dhcp_answer *ans
 	return same ? DHCP_RENEWED : DHCP_LEASED;
 }
 
+void dhcp_resume(struct dhcp *dhcp, const struct dhcp_lease *lease, uint64_t now)
+{
+	dhcp->lease = *lease;
+	dhcp->has_lease = true;
+	dhcp->wanted = lease->address.address;
+	dhcp_enter(dhcp, DHCP_BOUND, now);
+	dhcp->due = lease->renew_at;
+}
+
 static enum dhcp_event take_nak(struct dhcp *dhcp, uint64_t now)
 {
 	enum dhcp_event event = dhcp_lose_lease(dhcp);

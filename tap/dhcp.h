@@ -46,7 +46,7 @@ struct dhcp_lease {
 	uint64_t expires_at;
 };
 
-/* Initialised by dhcp_init(); read it only with the functions below. */
+/* Initialised by dhcp_init(), then perhaps dhcp_resume(); read it only with the functions below. */
 struct dhcp {
 	struct mac mac;
 	char hostname[DHCP_HOSTNAME];
@@ -71,6 +71,9 @@ struct dhcp {
  */
 void dhcp_init(struct dhcp *dhcp, const struct mac *mac, const char *hostname, uint64_t seed,
 	       const struct address *hint, uint64_t now);
+
+/* Goes on with a lease that another process was given, in the same clock: nothing is asked until it is to be renewed. */
+void dhcp_resume(struct dhcp *dhcp, const struct dhcp_lease *lease, uint64_t now);
 
 /*
  * Asks any server whether the address may be kept, after the network behind the interface has changed. The lease stays

@@ -612,6 +612,26 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 	return 0;
 }
 
+/* An answer of long ago is one all the same: a router that is silent since is asked at once. */
+static void resume_timer(struct probe_timer *timer, unsigned interval, uint64_t answered_at)
+{
+	if (answered_at)
+		probe_timer_answered(timer, interval, 0, answered_at);
+}
+
+void gateway_client_resume(struct gateway_client *client, const struct gateway_client_status *was, uint64_t now)
+{
+	if (client->config.dhcp && was->has_lease)
+		dhcp_resume(&client->dhcp, &was->lease, now);
+	update_addresses(client, now);
+	if (was->state == CLIENT_READY) {
+		resume_timer(&client->arp, client->config.probe, was->answered_at);
+		resume_timer(&client->path, client->config.probe, was->path_answered_at);
+		client->took = was->path_took;
+	}
+	client->state = compute_state(client);
+}
+
 void gateway_client_close(struct gateway_client *client)
 {
 	if (!client)

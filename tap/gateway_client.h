@@ -74,6 +74,12 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 			const struct address *hint, uint64_t now, struct failure *why);
 
 /*
+ * Goes on where a client of another process was, as its gateway_client_report() said: with its lease, and with answers
+ * of the router and the target that this one need not ask for anew. To be called before the first turn.
+ */
+void gateway_client_resume(struct gateway_client *client, const struct gateway_client_status *was, uint64_t now);
+
+/*
  * Reads what has arrived, sends what is due, and returns what that changed (enum gateway_client_event). A bounded
  * amount of work.
  */

@@ -22,6 +22,7 @@
 #include "vswitch/gateway.h"
 
 #include "tap/base/log.h"
+#include "vswitch/handover.h"
 #include "vswitch/host_underlay.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/path/parking.h"
@@ -180,18 +181,16 @@ static void gateway_discard(struct vswitch *vs, struct gateway *gateway)
 	hosts_close_unused(vs);
 }
 
-int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
+/* With this underlay, whatever the configuration says. */
+static int gateway_add_new(struct vswitch *vs, const struct gateway_config *config, enum underlay_mode underlay,
+			   struct failure *why)
 {
 	struct underlay_choice choice;
-	const struct gateway *old = gateway_find(vs, config->name);
-	if (old && gateway_config_equal(&old->config, config))
-		return 0;
-	if (old)
-		return fail(why, -EEXIST, "name", "gateway '%s' exists with other settings; use gateway set",
-			    config->name);
+	struct gateway_config decided = *config;
+	decided.underlay = underlay;
 	int error = gateway_check_config(config, why);
 	if (!error)
-		error = underlay_choose(vs, config, &choice, why);
+		error = underlay_choose(vs, &decided, &choice, why);
 	if (error)
 		return error;
 	struct gateway *gateway = gateway_new(vs);
@@ -211,6 +210,23 @@ int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, 
 	}
 	switch_notify(vs, "gateway.added", config->name, NULL);
 	return 0;
+}
+
+int switch_gateway_add(struct vswitch *vs, const struct gateway_config *config, struct failure *why)
+{
+	const struct gateway *old = gateway_find(vs, config->name);
+	if (old && gateway_config_equal(&old->config, config))
+		return 0;
+	if (old)
+		return fail(why, -EEXIST, "name", "gateway '%s' exists with other settings; use gateway set",
+			    config->name);
+	return gateway_add_new(vs, config, config->underlay, why);
+}
+
+int handover_take_gateway(struct vswitch *vs, const struct gateway_config *config, bool pod_underlay,
+			  struct failure *why)
+{
+	return gateway_add_new(vs, config, pod_underlay ? UNDERLAY_POD : UNDERLAY_HOST, why);
 }
 
 /* Applies the configuration, or goes back to what worked. */

@@ -79,19 +79,43 @@ static int host_watch(struct vswitch *vs, struct host *host)
 	return 0;
 }
 
+/* A slot that is free. NULL: there is none. */
+static struct host *host_new(struct vswitch *vs, struct failure *why)
+{
+	for (int i = 0; i < MAX_HOSTS; i++) {
+		struct host *host = &vs->hosts[i];
+		if (host->underlay)
+			continue;
+		memset(host->watch, 0xff, sizeof(host->watch));
+		return host;
+	}
+	fail(why, -ENOSPC, "port", "more than %d UDP ports on the host underlay; use --underlay pod", MAX_HOSTS);
+	return NULL;
+}
+
+int host_adopt(struct vswitch *vs, struct underlay *underlay, struct failure *why)
+{
+	struct host *host = host_new(vs, why);
+	if (!host) {
+		underlay_close(underlay);
+		return -ENOSPC;
+	}
+	host->underlay = underlay;
+	int error = host_watch(vs, host);
+	if (!error)
+		return 0;
+	host_close(vs, host);
+	return fail(why, error, NULL, "out of memory");
+}
+
 static int host_open(struct vswitch *vs, uint16_t port, struct host **out, struct failure *why)
 {
-	struct host *host = NULL;
-	for (int i = 0; i < MAX_HOSTS && !host; i++)
-		if (!vs->hosts[i].underlay)
-			host = &vs->hosts[i];
+	struct host *host = host_new(vs, why);
 	if (!host)
-		return fail(why, -ENOSPC, "port", "more than %d UDP ports on the host underlay; use --underlay pod",
-			    MAX_HOSTS);
+		return -ENOSPC;
 	int error = host_check_port(port, why);
 	if (error)
 		return error;
-	memset(host->watch, 0xff, sizeof(host->watch));
 	do
 		error = underlay_open(&host->underlay, port, vs->options.workers, UNDERLAY_HOST_SOURCES,
 				      vs->options.vtep, vs->offloads.udp_gro, why);

@@ -21,6 +21,9 @@ struct underlay_choice {
 int underlay_choose(struct vswitch *vs, const struct gateway_config *config, struct underlay_choice *out,
 		    struct failure *why);
 
+/* Sockets that another process had opened, for gateways to come. They are taken in any case. 0, -ENOSPC or -ENOMEM. */
+int host_adopt(struct vswitch *vs, struct underlay *underlay, struct failure *why);
+
 /* Closes the host underlays that no gateway uses any more. */
 void hosts_close_unused(struct vswitch *vs);
 

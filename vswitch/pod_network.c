@@ -234,6 +234,15 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 	return error;
 }
 
+void pod_network_resume(struct vswitch *vs, struct port *port, const struct gateway_client_status *was)
+{
+	if (!port->gateway_client)
+		return;
+	gateway_client_resume(port->gateway_client, was, clock_ms());
+	port->live = with_lease(&port->config, port->gateway_client, NULL);
+	own_addresses(vs, port, &port->live);
+}
+
 /* Changing */
 
 /* In the pod's namespace. */

@@ -8,6 +8,7 @@
 #ifndef PODSWITCH_POD_NETWORK_H
 #define PODSWITCH_POD_NETWORK_H
 
+#include "tap/gateway_client.h"
 #include "vswitch/path/model.h"
 #include "vswitch/switch.h"
 
@@ -39,6 +40,9 @@ int pod_network_change(struct vswitch *vs, struct port *port, const struct port_
  * to hear of it.
  */
 void pod_network_close(struct vswitch *vs, struct port *port);
+
+/* Goes on as a client of another process was. The interface has what that one gave it. */
+void pod_network_resume(struct vswitch *vs, struct port *port, const struct gateway_client_status *was);
 
 /* Closes the client without a word to the server; the pod keeps what it has. */
 void pod_network_forget(struct port *port);

@@ -32,6 +32,7 @@
 #include "tap/tap.h"
 #include "tap/trial_frame.h"
 #include "vswitch/gateway.h"
+#include "vswitch/handover.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/overruns.h"
 #include "vswitch/path/parking.h"
@@ -44,6 +45,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct port *port_find(const struct vswitch *vs, const char *name)
@@ -268,7 +270,7 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 		error = adopt ? adopt_tap(port, why) : make_tap(port, why);
 	if (error)
 		return error;
-	if (gateway)
+	if (gateway && !port->underlay)
 		error = pod_underlay_open(vs, gateway, &port->underlay, why);
 	if (error)
 		return error;
@@ -304,14 +306,13 @@ static void port_tear_down(struct vswitch *vs, struct port *port, bool adopt)
 
 static int port_attach(struct vswitch *vs, struct port *port, struct gateway *gateway, bool adopt, struct failure *why)
 {
-	int error = netns_open(port->config.netns, &port->netns, why);
+	int error = port->netns.fd >= 0 ? 0 : netns_open(port->config.netns, &port->netns, why);
 	if (!error)
 		error = netns_enter(&port->netns, why);
 	if (error) {
 		netns_close(&port->netns);
 		return error;
 	}
-	port->n_vteps = 0;
 	if (!adopt)
 		note_vteps(port);
 	do
@@ -366,7 +367,24 @@ static int refuse_gateway(const struct port_config *config, struct failure *why)
 	return fail(why, -ENOENT, "gateway", "there is no gateway '%s'; add it with gateway add", config->gateway);
 }
 
-static int port_add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
+/* The descriptors become the port's. */
+static void take_handed(struct port *port, struct handed_port *from)
+{
+	struct stat namespace;
+	port->tap = from->tap;
+	port->underlay = from->underlay;
+	port->refuses_tso = from->refuses_tso;
+	if (!fstat(from->netns, &namespace))
+		port->netns = (struct netns){from->netns, namespace.st_dev, namespace.st_ino};
+	port->n_vteps = from->n_vteps < PORT_MAX_VTEPS ? from->n_vteps : PORT_MAX_VTEPS;
+	memcpy(port->vteps, from->vteps, port->n_vteps * sizeof(port->vteps[0]));
+	from->tap = from->netns = -1;
+	from->underlay = NULL;
+}
+
+/* `from` is NULL but for a port of another process. */
+static int port_add_new(struct vswitch *vs, const struct port_config *config, bool adopt, struct handed_port *from,
+			struct failure *why)
 {
 	struct gateway *gateway = gateway_find(vs, config->gateway);
 	/* An adopted port without a gateway stays detached: a later add must find its TAP. */
@@ -375,6 +393,8 @@ static int port_add_new(struct vswitch *vs, const struct port_config *config, bo
 	struct port *port = port_new(vs, config);
 	if (!port)
 		return fail(why, -ENOSPC, NULL, "no room for another port; there can be %d", MAX_PORTS);
+	if (from)
+		take_handed(port, from);
 	int error = gateway ? check_mac(gateway, &port->config.link.mac, NULL, why) : 0;
 	if (!error && gateway && !adopt)
 		error = check_addresses(gateway, &port->config.link, NULL, why);
@@ -392,8 +412,28 @@ static int port_add_new(struct vswitch *vs, const struct port_config *config, bo
 		return error;
 	}
 	port_list_append(vs, port);
+	if (from && from->has_client)
+		pod_network_resume(vs, port, &from->client);
 	switch_notify(vs, "port.added", config->name, NULL);
 	return 0;
+}
+
+int handover_take_port(struct vswitch *vs, const struct port_config *config, struct handed_port *from,
+		       struct failure *why)
+{
+	int error = port_find(vs, config->name) ? fail(why, -EEXIST, "name", "port '%s' is there twice", config->name)
+						: port_check_config(config, why);
+	if (!error)
+		error = port_add_new(vs, config, true, from, why);
+	underlay_close(from->underlay);
+	for (int i = 0; i < 2; i++) {
+		int *fd = i ? &from->netns : &from->tap;
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+	from->underlay = NULL;
+	return error;
 }
 
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
@@ -403,7 +443,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (error)
 		return error;
 	if (!old)
-		return port_add_new(vs, config, adopt, why);
+		return port_add_new(vs, config, adopt, NULL, why);
 	if (!port_is_same(old, config))
 		return fail(why, -EEXIST, "name", "port '%s' exists with other settings; use port set", config->name);
 	if (old->tap >= 0 && old->gateway)

@@ -87,6 +87,7 @@ struct rpc_client {
 	bool gone;
 	bool dead;
 	bool monitoring;
+	bool releasing; /* after its answer, it is somebody else's */
 	unsigned leaving;
 	uint64_t missed; /* events that found no room since the last one that did */
 };
@@ -102,7 +103,8 @@ struct rpc {
 	size_t peak;         /* of both, since the heap was given back */
 	char scrap[READ_SIZE];
 	int epoll, listener, again;
-	bool full; /* not accepting: no descriptors left */
+	int released; /* a connection that waits for its new owner; -1: none */
+	bool full;    /* not accepting: no descriptors left */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	dev_t dev; /* with ino: the socket file we made */
 	ino_t ino;
@@ -451,6 +453,20 @@ static bool has_more(struct rpc_client *client)
 	return client->batch || next_line(client, &length);
 }
 
+/* The descriptor outlives the client. */
+static bool rpc_client_let_go(struct rpc_client *client)
+{
+	struct rpc *rpc = client->rpc;
+
+	if (!client->releasing || client->dead || buffer_length(&client->out))
+		return false;
+	if (rpc->released >= 0)
+		close(rpc->released);
+	rpc->released = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
+	rpc_client_close(client);
+	return true;
+}
+
 /* The turn of one that has been taken out of its queue: it is closed, idle, or among the stale ones afterwards. */
 static void rpc_client_turn(struct rpc_client *client)
 {
@@ -461,6 +477,8 @@ static void rpc_client_turn(struct rpc_client *client)
 	if (rpc_client_may_run(client))
 		client->backlog = rpc_client_step(client) && has_more(client);
 	rpc_client_flush(client);
+	if (rpc_client_let_go(client))
+		return;
 	if (rpc_client_finished(client)) {
 		rpc_client_close(client);
 		return;
@@ -550,6 +568,19 @@ static struct rpc_client *rpc_next(struct rpc *rpc)
 	*(client->behind ? &client->behind->before : &queue->last) = NULL;
 	client->queue = NULL;
 	return client;
+}
+
+void rpc_release(struct rpc_client *client)
+{
+	client->releasing = true;
+}
+
+int rpc_released(struct rpc *rpc)
+{
+	int fd = rpc->released;
+
+	rpc->released = -1;
+	return fd;
 }
 
 void rpc_serve(struct rpc *rpc)
@@ -655,15 +686,13 @@ static int check_stale(const char *path, struct failure *why)
 		    "socket: another podswitchd answers on %s; stop it or give another path with -s", path);
 }
 
-/* Binds under another name and renames, so that the final name always answers. The directory must be locked. */
-static int listen_at(struct rpc *rpc, struct failure *why)
+/* Listens under another name. The directory must be locked. */
+static int listen_beside(struct rpc *rpc, struct failure *why)
 {
 	struct sockaddr_un address;
 	struct stat status;
 
 	int error = rpc_socket_address(rpc->path, NEW_SUFFIX, &address, why);
-	if (!error)
-		error = check_stale(rpc->path, why);
 	if (error)
 		return error;
 	if (!lstat(address.sun_path, &status) && S_ISSOCK(status.st_mode))
@@ -673,8 +702,7 @@ static int listen_at(struct rpc *rpc, struct failure *why)
 	umask(mask);
 	if (error)
 		return fail(why, -error, "socket", "socket: cannot make %s: %s", rpc->path, strerror(error));
-	if (listen(rpc->listener, SOMAXCONN) || stat(address.sun_path, &status) ||
-	    rename(address.sun_path, rpc->path)) {
+	if (listen(rpc->listener, SOMAXCONN) || stat(address.sun_path, &status)) {
 		error = errno;
 		unlink(address.sun_path);
 		return fail(why, -error, "socket", "socket: cannot make %s: %s", rpc->path, strerror(error));
@@ -684,8 +712,23 @@ static int listen_at(struct rpc *rpc, struct failure *why)
 	return 0;
 }
 
-/* Of two that start at once, both could find the same stale file: lock the directory from the check to the rename. */
-static int listen_locked(struct rpc *rpc, struct failure *why)
+int rpc_appear(struct rpc *rpc, struct failure *why)
+{
+	struct sockaddr_un address;
+
+	int error = rpc_socket_address(rpc->path, NEW_SUFFIX, &address, why);
+	if (error || !rename(address.sun_path, rpc->path))
+		return error;
+	error = errno;
+	unlink(address.sun_path);
+	return fail(why, -error, "socket", "socket: cannot make %s: %s", rpc->path, strerror(error));
+}
+
+/*
+ * Of two that start at once, both could find the same stale file: lock the directory from the check to the rename. Who
+ * is to appear later does not look.
+ */
+static int listen_locked(struct rpc *rpc, bool beside, struct failure *why)
 {
 	char directory[sizeof(rpc->path) + 1];
 
@@ -698,8 +741,12 @@ static int listen_locked(struct rpc *rpc, struct failure *why)
 	if (flock(lock, LOCK_EX))
 		error = fail(why, -errno, "socket", "socket: cannot lock the directory of %s: %s", rpc->path,
 			     strerror(errno));
-	else
-		error = listen_at(rpc, why);
+	else if (!beside)
+		error = check_stale(rpc->path, why);
+	if (!error)
+		error = listen_beside(rpc, why);
+	if (!error && !beside)
+		error = rpc_appear(rpc, why);
 	close(lock);
 	return error;
 }
@@ -719,7 +766,8 @@ static int open_descriptors(struct rpc *rpc, struct failure *why)
 	return 0;
 }
 
-int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **out, struct failure *why)
+static int rpc_open_either(const char *path, bool beside, jsonrpc_call *call, void *context, struct rpc **out,
+			   struct failure *why)
 {
 	struct sockaddr_un address;
 
@@ -731,11 +779,11 @@ int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **o
 	struct rpc *rpc = calloc(1, sizeof(*rpc));
 	if (!rpc)
 		return fail(why, -ENOMEM, NULL, "out of memory");
-	*rpc = (struct rpc){.call = call, .context = context, .epoll = -1, .listener = -1, .again = -1};
+	*rpc = (struct rpc){.call = call, .context = context, .epoll = -1, .listener = -1, .again = -1, .released = -1};
 	snprintf(rpc->path, sizeof(rpc->path), "%s", path);
 	error = open_descriptors(rpc, why);
 	if (!error)
-		error = listen_locked(rpc, why);
+		error = listen_locked(rpc, beside, why);
 	if (error) {
 		rpc_close(rpc);
 		return error;
@@ -744,24 +792,44 @@ int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **o
 	return 0;
 }
 
+int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **out, struct failure *why)
+{
+	return rpc_open_either(path, false, call, context, out, why);
+}
+
+int rpc_open_beside(const char *path, jsonrpc_call *call, void *context, struct rpc **out, struct failure *why)
+{
+	return rpc_open_either(path, true, call, context, out, why);
+}
+
 static void close_if_open(int fd)
 {
 	if (fd >= 0)
 		close(fd);
 }
 
-void rpc_close(struct rpc *rpc)
+/* By its name, or by the one that it has until it appears, if it is ours there. */
+static void remove_socket(const struct rpc *rpc, const char *suffix)
 {
+	struct sockaddr_un address;
 	struct stat status;
 
+	if (rpc->ino && !rpc_socket_address(rpc->path, suffix, &address, NULL) && !lstat(address.sun_path, &status) &&
+	    status.st_ino == rpc->ino && status.st_dev == rpc->dev)
+		unlink(address.sun_path);
+}
+
+void rpc_close(struct rpc *rpc)
+{
 	if (!rpc)
 		return;
-	if (rpc->ino && !lstat(rpc->path, &status) && status.st_ino == rpc->ino && status.st_dev == rpc->dev)
-		unlink(rpc->path);
+	remove_socket(rpc, "");
+	remove_socket(rpc, NEW_SUFFIX);
 	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
 		next = client->next;
 		rpc_client_close(client);
 	}
+	close_if_open(rpc->released);
 	close_if_open(rpc->listener);
 	close_if_open(rpc->again);
 	close_if_open(rpc->epoll);

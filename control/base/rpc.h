@@ -31,6 +31,13 @@ struct rpc;
  */
 int rpc_open(const char *path, jsonrpc_call *call, void *context, struct rpc **out, struct failure *why);
 
+/*
+ * The same beside somebody who answers at `path`: there, only rpc_appear() puts this one in its place, from one moment
+ * to the next.
+ */
+int rpc_open_beside(const char *path, jsonrpc_call *call, void *context, struct rpc **out, struct failure *why);
+int rpc_appear(struct rpc *rpc, struct failure *why);
+
 /* Removes the socket file (if it is still ours), then closes all clients. NULL is accepted. */
 void rpc_close(struct rpc *rpc);
 
@@ -45,6 +52,14 @@ void rpc_tick(struct rpc *rpc);
 
 /* Serves a connected stream socket as a client, which closes it; on error it is closed at once. */
 int rpc_adopt(struct rpc *rpc, int fd);
+
+/*
+ * From a method: once its answer is sent, the connection is no client's any more, but waits for rpc_released(), which
+ * returns its descriptor, or -1. What the client sends after its request is the new owner's to read, so it must wait
+ * for the answer.
+ */
+void rpc_release(struct rpc_client *client);
+int rpc_released(struct rpc *rpc);
 
 /* How many clients are connected. */
 unsigned rpc_clients(const struct rpc *rpc);

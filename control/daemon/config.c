@@ -22,6 +22,7 @@ static int parse_vtep(const char *label, const char *text, void *into, struct fa
 }
 
 static const char *const udp_gso_words[] = {"auto", "on", "off", NULL};
+static const char *const after_words[] = {"exit", "wait", NULL};
 static const char *const reserved_words[] = {"drop", "ignore", NULL};
 
 #define OPTIONS struct config
@@ -50,6 +51,10 @@ static const struct option_spec config_options[] = {
 	OPTION_SWITCH("tap-gro", options.offloads.tap_gro, "coalesce segments for the pod (on)"),
 	OPTION_SWITCH("underlay-tap", options.offloads.underlay_tap,
 		      "let super-frames leave the node whole, by a TAP of podswitchd's own (off)"),
+	OPTION_FLAG("takeover", 0, takeover,
+		    "take everything over from the podswitchd that runs, without losing a frame"),
+	OPTION_CHOICE("after-takeover", 0, "exit|wait", then_waits, after_words,
+		      "what to do once another one has taken over: exit, or wait to be stopped (exit)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_TEXT("config", 'c', "FILE", file,
 		    "a JSON object with these settings, as state_dir; the command line wins", .line_only = true),

@@ -13,9 +13,11 @@
 #include "control/daemon/methods.h"
 #include "control/daemon/preflight.h"
 #include "control/daemon/state.h"
+#include "control/daemon/takeover.h"
 #include "tap/base/log.h"
 #include "tap/base/signals.h"
 #include "tap/pod_filter.h"
+#include "vswitch/handover.h"
 #include "vswitch/switch.h"
 
 #include <poll.h>
@@ -28,7 +30,10 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_PATIENCE 500 /* times 10 ms */
 
 struct daemon {
 	struct config config;
@@ -93,9 +98,77 @@ static int open_timer(void)
 	return fd;
 }
 
+/* Of one that was told to stop, the lock is free a moment after it has hung up. */
+static int open_state(struct daemon *daemon, int lock, struct failure *why)
+{
+	static const struct timespec moment = {.tv_nsec = 10000000};
+	const char *path = daemon->config.state_dir;
+	int error = lock >= 0 ? state_open_locked(path, lock, &daemon->state, why)
+			      : state_open(path, &daemon->state, why);
+
+	for (int i = 0; error == -EBUSY && daemon->config.takeover && i < LOCK_PATIENCE; i++) {
+		nanosleep(&moment, NULL);
+		error = state_open(path, &daemon->state, why);
+	}
+	return error;
+}
+
+/* With what another one handed over, if `takeover` is not NULL. */
+static int restore(struct daemon *daemon, struct takeover *takeover, struct failure *why)
+{
+	const struct config *config = &daemon->config;
+
+	daemon->methods = (struct methods){.vs = daemon->vs, .state = daemon->state, .config = config};
+	if (takeover) {
+		switch_pause(daemon->vs, true);
+		int error = takeover_receive(takeover, daemon->vs, &config->options, why);
+		if (error)
+			return error;
+	}
+	daemon->methods.takeover = takeover;
+	unsigned restored = methods_restore(&daemon->methods);
+	daemon->methods.takeover = NULL;
+	takeover_restored(takeover, daemon->vs);
+	if (restored)
+		log_line(LOG_INFO, "took up %u object%s from %s", restored, restored == 1 ? "" : "s",
+			 config->state_dir);
+	return 0;
+}
+
+/* Whoever finds the socket finds everything as it was; with a takeover there is one at any time. */
+static int open_socket(struct daemon *daemon, struct takeover *takeover, struct failure *why)
+{
+	const char *path = daemon->config.socket;
+	if (!takeover)
+		return rpc_open(path, methods_call, &daemon->methods, &daemon->rpc, why);
+	int error = rpc_open_beside(path, methods_call, &daemon->methods, &daemon->rpc, why);
+	if (!error)
+		error = takeover_commit(takeover, daemon->vs, why);
+	if (!error)
+		error = rpc_appear(daemon->rpc, why);
+	if (!error)
+		error = state_own(daemon->state, why);
+	return error;
+}
+
+static int daemon_build(struct daemon *daemon, struct takeover *takeover, int lock, struct failure *why)
+{
+	int error = open_state(daemon, lock, why);
+	if (!error)
+		error = switch_open(&daemon->config.options, &daemon->vs, why);
+	if (!error)
+		error = restore(daemon, takeover, why);
+	if (!error)
+		error = open_socket(daemon, takeover, why);
+	takeover_end(takeover, error && why ? why->text : NULL);
+	return error;
+}
+
 static int daemon_start(struct daemon *daemon, struct failure *why)
 {
 	const struct config *config = &daemon->config;
+	struct takeover *takeover = NULL;
+	int lock = -1;
 
 	raise_descriptor_limit();
 	pod_filter_hold_descriptors();
@@ -104,18 +177,10 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	if (daemon->signals < 0 || daemon->timer < 0)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
+	if (!error && config->takeover)
+		error = takeover_begin(config->socket, &takeover, &lock, why);
 	if (!error)
-		error = state_open(config->state_dir, &daemon->state, why);
-	if (!error)
-		error = switch_open(&config->options, &daemon->vs, why);
-	if (error)
-		return error;
-	daemon->methods = (struct methods){.vs = daemon->vs, .state = daemon->state, .config = config};
-	unsigned restored = methods_restore(&daemon->methods);
-	if (restored)
-		log_line(LOG_INFO, "took up %u object%s from %s", restored, restored == 1 ? "" : "s",
-			 config->state_dir);
-	error = rpc_open(config->socket, methods_call, &daemon->methods, &daemon->rpc, why);
+		error = daemon_build(daemon, takeover, lock, why);
 	if (error)
 		return error;
 	daemon->methods.rpc = daemon->rpc;
@@ -125,13 +190,21 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	return 0;
 }
 
-/* Accepts what start() left half done. */
-static void daemon_stop(struct daemon *daemon)
+static void daemon_close(struct daemon *daemon)
 {
 	rpc_close(daemon->rpc);
 	daemon->methods.rpc = NULL;
 	switch_close(daemon->vs);
 	state_close(daemon->state);
+	daemon->rpc = NULL;
+	daemon->vs = NULL;
+	daemon->state = NULL;
+}
+
+/* Accepts what start() left half done. */
+static void daemon_stop(struct daemon *daemon)
+{
+	daemon_close(daemon);
 	if (daemon->signals >= 0)
 		close(daemon->signals);
 	if (daemon->timer >= 0)
@@ -139,6 +212,24 @@ static void daemon_stop(struct daemon *daemon)
 }
 
 /* ---- the loop ---- */
+
+/* True: another one has everything now. */
+static bool hand_over(struct daemon *daemon)
+{
+	int connection = rpc_released(daemon->rpc);
+
+	return connection >= 0 && takeover_give(&daemon->methods, connection);
+}
+
+/* Where a supervisor would start us again, and with that take over in turn, we stay until we are stopped. */
+static void wait_for_signal(const struct daemon *daemon)
+{
+	struct pollfd fds[] = {{.fd = daemon->signals, .events = POLLIN}};
+
+	log_line(LOG_INFO, "waiting to be stopped");
+	while (poll(fds, 1, -1) < 1)
+		continue;
+}
 
 static void daemon_tick(struct daemon *daemon)
 {
@@ -151,7 +242,8 @@ static void daemon_tick(struct daemon *daemon)
 	rpc_tick(daemon->rpc);
 }
 
-static void daemon_loop(struct daemon *daemon)
+/* Returns true when another one has taken over, false when we are to stop. */
+static bool daemon_loop(struct daemon *daemon)
 {
 	struct pollfd fds[] = {
 		{.fd = daemon->signals, .events = POLLIN},
@@ -170,9 +262,11 @@ static void daemon_loop(struct daemon *daemon)
 			switch_tick(daemon->vs);
 		if (fds[3].revents)
 			rpc_serve(daemon->rpc);
+		if (hand_over(daemon))
+			return true;
 		if (fds[0].revents && read(daemon->signals, &signal, sizeof(signal)) == sizeof(signal)) {
 			log_line(LOG_INFO, "stopped by %s", signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
-			return;
+			return false;
 		}
 	}
 }
@@ -190,8 +284,10 @@ int main(int argc, char **argv)
 	code = daemon_start(&daemon, &why) ? 1 : 0;
 	if (code)
 		log_line(LOG_ERROR, "%s", why.text);
-	else
-		daemon_loop(&daemon);
+	else if (daemon_loop(&daemon) && daemon.config.then_waits) {
+		daemon_close(&daemon);
+		wait_for_signal(&daemon);
+	}
 	daemon_stop(&daemon);
 	return code;
 }

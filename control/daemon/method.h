@@ -25,7 +25,7 @@ typedef int method(struct call *call, struct failure *why);
 method method_gateway_add, method_gateway_set, method_gateway_list, method_gateway_show, method_gateway_remove;
 method method_port_add, method_port_set, method_port_list, method_port_show, method_port_remove;
 method method_fdb_list, method_fdb_add, method_fdb_remove, method_fdb_flush;
-method method_stats_get, method_status_get, method_monitor_start, method_version_get;
+method method_stats_get, method_status_get, method_monitor_start, method_version_get, method_takeover_begin;
 
 /* Writes or removes an object's file; on failure `code` says that the change itself stays. */
 int call_keep(struct call *call, enum state_kind kind, const char *name, json_t *params, struct failure *why);
@@ -47,10 +47,15 @@ int call_find_name(const struct call *call, char out[static SWITCH_NAME], struct
 /* {"reason": n} with every reason there is. */
 json_t *drops_json(const uint64_t drops[static DROP_COUNT]);
 
-/* A gateway's counters and drops, as gateway.show and stats.get have them. */
 /* Why a gateway is silent; silence->reason is not NULL. */
 json_t *silence_json(const struct silence_status *silence);
 
+/* Counters and drops, as gateway.show, port.show and stats.get have them. */
 json_t *gateway_counters_json(const struct gateway_counters *counters);
+json_t *port_counters_json(const struct port_counters *counters);
+
+/* The parameters of gateway.add and of port.add that make this configuration. */
+json_t *gateway_config_json(const struct gateway_config *config);
+json_t *port_config_json(const struct port_config *config);
 
 #endif

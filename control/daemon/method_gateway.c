@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* method_gateway.c - gateway.add, set, list, show, remove */
 #include "control/daemon/method.h"
+#include "control/daemon/takeover.h"
+#include "vswitch/handover.h"
 
 #include <string.h>
 
-/* The parameters of gateway.add that make this configuration. */
-static json_t *gateway_config_json(const struct gateway_config *config)
+json_t *gateway_config_json(const struct gateway_config *config)
 {
 	char text[ADDRESS_TEXT];
 	json_t *remotes = json_array(), *allow = json_array();
@@ -114,8 +115,10 @@ int method_gateway_add(struct call *call, struct failure *why)
 	int error = option_read_json(gateway_options, call->params, true, &config, why);
 	if (error)
 		return error;
-	bool existed = switch_gateway_config(call->methods->vs, config.name);
-	error = switch_gateway_add(call->methods->vs, &config, why);
+	bool existed = switch_gateway_config(call->methods->vs, config.name), pod_underlay;
+	error = takeover_has_gateway(call->methods->takeover, config.name, &pod_underlay)
+			? handover_take_gateway(call->methods->vs, &config, pod_underlay, why)
+			: switch_gateway_add(call->methods->vs, &config, why);
 	if (error == -EEXIST && existed)
 		call->code = JSONRPC_EXISTS;
 	return error ? error : gateway_finish_change(call, config.name, why);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* method_port.c - port.add, set, list, show, remove */
 #include "control/daemon/method.h"
+#include "control/daemon/takeover.h"
+#include "vswitch/handover.h"
 
 #include <string.h>
 
@@ -39,8 +41,7 @@ static json_t *routes_json(const struct link_config *link)
 	return routes;
 }
 
-/* The parameters of port.add that make this configuration. */
-static json_t *port_config_json(const struct port_config *config)
+json_t *port_config_json(const struct port_config *config)
 {
 	char mac[MAC_TEXT], via[ADDRESS_TEXT], network[ADDRESS_TEXT], expected[ADDRESS_TEXT], target[PATH_TARGET_TEXT];
 	const struct link_config *link = &config->link;
@@ -83,7 +84,7 @@ static json_t *port_config_json(const struct port_config *config)
 	return object;
 }
 
-static json_t *counters_json(const struct port_counters *counters)
+json_t *port_counters_json(const struct port_counters *counters)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "rx_frames", (json_int_t)counters->rx_frames, "rx_bytes",
 			 (json_int_t)counters->rx_bytes, "tx_frames", (json_int_t)counters->tx_frames, "tx_bytes",
@@ -154,7 +155,7 @@ static void append_port_status(void *context, const struct port_status *status)
 			  config->gateway, "netns", config->netns, "ifname", config->ifname, "mac",
 			  mac_format(&config->link.mac, mac), "mtu", (int)config->link.mtu, "addresses",
 			  addresses_json(status->live), "underlay", status->pod_underlay ? "pod" : "host", "state",
-			  status->state, "counters", counters_json(&status->counters), "worker", (int)status->worker);
+			  status->state, "counters", port_counters_json(&status->counters), "worker", (int)status->worker);
 	json_object_set_new(object, "client", client_json(&status->client));
 	if (status->way_out.exclusive)
 		json_object_set_new(object, "way_out", way_out_json(&status->way_out));
@@ -207,7 +208,9 @@ int method_port_add(struct call *call, struct failure *why)
 	if (error)
 		return error;
 	bool existed = switch_port_config(call->methods->vs, config.name);
-	error = switch_port_add(call->methods->vs, &config, call->restoring, why);
+	struct handed_port *handed = takeover_find_port(call->methods->takeover, config.name);
+	error = handed ? handover_take_port(call->methods->vs, &config, handed, why)
+		       : switch_port_add(call->methods->vs, &config, call->restoring, why);
 	if (error == -EEXIST && existed)
 		call->code = JSONRPC_EXISTS;
 	return error ? error : port_finish_change(call, config.name, why);

@@ -2,6 +2,7 @@
 /* methods.c - from a method's name to its function, from its errno to a code, and to the state directory and back */
 #include "control/daemon/methods.h"
 #include "control/daemon/method.h"
+#include "control/daemon/takeover.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static const struct {
 	{"status.get", method_status_get},
 	{"monitor.start", method_monitor_start},
 	{"version.get", method_version_get},
+	{TAKEOVER_METHOD, method_takeover_begin},
 };
 
 static method *find_method(const char *name)
@@ -98,6 +100,7 @@ int call_keep(struct call *call, enum state_kind kind, const char *name, json_t 
 			       : fail(why, -ENOMEM, "state_dir", "state_dir: out of memory, '%s' is not kept", name);
 		if (error) {
 			call->code = JSONRPC_NOT_KEPT;
+			call->methods->unkept = true;
 			log_line(LOG_ERROR, "%s", why->text);
 		}
 	}
@@ -112,6 +115,7 @@ int call_forget(struct call *call, enum state_kind kind, const char *name, struc
 	int error = state_remove(call->methods->state, kind, name, why);
 	if (error) {
 		call->code = JSONRPC_NOT_KEPT;
+		call->methods->unkept = true;
 		log_line(LOG_ERROR, "%s", why->text);
 	}
 	return error;
@@ -152,6 +156,7 @@ int call_forget_entries(struct call *call, struct failure *why)
 	json_decref(noted);
 	if (error) {
 		call->code = JSONRPC_NOT_KEPT;
+		call->methods->unkept = true;
 		log_line(LOG_ERROR, "%s", why->text);
 	}
 	return error;

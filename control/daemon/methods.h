@@ -21,13 +21,17 @@
 #include "control/daemon/state.h"
 #include "vswitch/switch.h"
 
+struct takeover;
+
 /* What the methods work on, all borrowed. Without `state` nothing is kept, without `rpc` there are no events. */
 struct methods {
 	struct vswitch *vs;
 	struct state *state;
 	struct rpc *rpc;
 	const struct config *config;
-	unsigned kept_entries; /* files of static entries there may be; 0: no need to look */
+	struct takeover *takeover; /* while what the state directory has is restored with what another one handed over */
+	unsigned kept_entries;     /* files of static entries there may be; 0: no need to look */
+	bool unkept;               /* a file could not be written or removed since the last time that all were right */
 };
 
 /* Carries out one request; `context` is a struct methods. */

@@ -117,33 +117,75 @@ static int take_lock(struct state *state, struct failure *why)
 		return fail(why, -errno, "state_dir", "state_dir: cannot lock %.128s: %s", state->path,
 			    strerror(errno));
 	}
-	if (ftruncate(state->lock, 0) || dprintf(state->lock, "%ld\n", (long)getpid()) < 0)
+	return state_own(state, why);
+}
+
+int state_own(struct state *state, struct failure *why)
+{
+	if (ftruncate(state->lock, 0) || lseek(state->lock, 0, SEEK_SET) ||
+	    dprintf(state->lock, "%ld\n", (long)getpid()) < 0)
 		return fail(why, -errno, "state_dir", "state_dir: cannot write %.128s/lock: %s", state->path,
 			    strerror(errno));
 	return 0;
 }
 
-int state_open(const char *path, struct state **out, struct failure *why)
+/* The lock that was handed to us must be that of this directory. */
+static int keep_lock(struct state *state, int lock, struct failure *why)
+{
+	struct stat ours, theirs;
+
+	state->lock = lock;
+	if (fstat(lock, &theirs) || fstatat(state->directory, "lock", &ours, AT_SYMLINK_NOFOLLOW))
+		return fail(why, -errno, "state_dir", "state_dir: cannot examine %.128s/lock: %s", state->path,
+			    strerror(errno));
+	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		return fail(why, -EXDEV, "state_dir",
+			    "state_dir: %.128s is not the directory of the podswitchd that is taken over from; give that "
+			    "one",
+			    state->path);
+	return 0;
+}
+
+/* `lock` is -1, or a descriptor that holds the lock already. */
+static int state_open_with(const char *path, int lock, struct state **out, struct failure *why)
 {
 	int error = file_make_directory(path, "state_dir", why);
-	if (error)
-		return error;
-	struct state *state = calloc(1, sizeof(*state));
-	if (!state)
-		return fail(why, -ENOMEM, NULL, "out of memory");
+	struct state *state = error ? NULL : calloc(1, sizeof(*state));
+	if (!state) {
+		if (lock >= 0)
+			close(lock);
+		return error ? error : fail(why, -ENOMEM, NULL, "out of memory");
+	}
 	state->lock = -1;
 	snprintf(state->path, sizeof(state->path), "%s", path);
 	state->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (state->directory < 0 && lock >= 0)
+		close(lock);
 	if (state->directory < 0)
 		error = fail(why, -errno, "state_dir", "state_dir: cannot open %.128s: %s", path, strerror(errno));
 	else
-		error = take_lock(state, why);
+		error = lock < 0 ? take_lock(state, why) : keep_lock(state, lock, why);
 	if (error) {
 		state_close(state);
 		return error;
 	}
 	*out = state;
 	return 0;
+}
+
+int state_open(const char *path, struct state **out, struct failure *why)
+{
+	return state_open_with(path, -1, out, why);
+}
+
+int state_open_locked(const char *path, int lock, struct state **out, struct failure *why)
+{
+	return state_open_with(path, lock, out, why);
+}
+
+int state_lock_fd(const struct state *state)
+{
+	return state->lock;
 }
 
 void state_close(struct state *state)

@@ -24,6 +24,14 @@ struct state;
  */
 int state_open(const char *path, struct state **out, struct failure *why);
 
+/*
+ * The same with the lock of another process, which it gives up to us: its descriptor from state_lock_fd(), taken in any
+ * case. -EXDEV: it is the lock of another directory. state_own() then writes our id into it.
+ */
+int state_open_locked(const char *path, int lock, struct state **out, struct failure *why);
+int state_lock_fd(const struct state *state);
+int state_own(struct state *state, struct failure *why);
+
 /* Unlocks; NULL is accepted. */
 void state_close(struct state *state);
 

@@ -459,6 +459,41 @@ def streams(args):
                 sys.exit("MSS %s: sent %d bytes, got %d others" % (mss, len(data), len(back)))
 
 
+def pace(args):
+    """Sends numbered datagrams of 64 bytes at a steady rate, and says how many, and the longest time between two."""
+    with socket.socket(socket.AF_INET6 if ":" in args.to else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(10)
+        sock.connect((args.to, args.port))
+        sent, began, last, gap = 0, time.monotonic(), time.monotonic(), 0.0
+        while sent < args.count:
+            now = time.monotonic()
+            gap, last = max(gap, now - last), now
+            while sent < min(args.count, (now - began) * args.rate):
+                sock.send(struct.pack("!Q", sent).ljust(36, b"."))  # 64 bytes with the headers of UDP and IPv4
+                sent += 1
+            time.sleep(0.001)
+    say("sent %d in %.1f s, gap %.0f ms" % (sent, last - began, gap * 1000))
+
+
+def tally(args):
+    """Counts what pace sends; once nothing comes for two seconds: how many, and how many came after a later one."""
+    with dual_socket(socket.SOCK_DGRAM, args.port) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        say("ready")
+        while True:
+            sock.settimeout(None)
+            seen, late, latest = set(), 0, -1
+            try:
+                while True:
+                    number = struct.unpack_from("!Q", sock.recv(2048))[0]
+                    sock.settimeout(2)
+                    seen.add(number)
+                    late += number < latest
+                    latest = max(latest, number)
+            except socket.timeout:
+                say("got %d, %d late" % (len(seen), late))
+
+
 def digest_of(datagrams):
     """Of contents, boundaries and order."""
     whole = hashlib.sha256()
@@ -747,6 +782,8 @@ def main():
     verb(swap, port)
     verb(streams, to, port, ("--bytes", {"type": int, "default": 3 << 20}), ("--mss", {"type": int, "nargs": "+"}), seed,
          ("--timeout", {"type": int, "default": 20}))
+    verb(pace, to, port, count, ("--rate", {"type": int, "default": 10000}))
+    verb(tally, port)
     verb(collect, port)
     verb(trains, to, port, seed, ("--sizes", {"type": int, "nargs": "+"}))
     listener = ("--listener", {"type": int, "default": 8})

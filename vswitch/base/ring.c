@@ -77,6 +77,7 @@ struct ring {
 	uint32_t n_watches;
 	uint32_t *unarmed; /* slots to be armed; room for all watches */
 	uint32_t n_unarmed;
+	bool paused; /* of the watches, only signals are armed */
 	struct ring_tx tx[RING_TX];
 	struct iovec iov[RING_IOV];
 	uint8_t bytes[RING_BYTES];
@@ -241,12 +242,36 @@ static void ring_arm(struct ring *ring, uint32_t slot)
 	io_uring_sqe_set_data64(sqe, watch_user_data(ring, slot));
 }
 
+static bool ring_may_arm(const struct ring *ring, uint32_t slot)
+{
+	return !ring->paused || ring->watches[slot].kind == RING_SIGNAL;
+}
+
 static void ring_arm_later(struct ring *ring, uint32_t slot)
 {
 	if (ring->watches[slot].unarmed)
 		return;
 	ring->watches[slot].unarmed = true;
 	ring->unarmed[ring->n_unarmed++] = slot;
+}
+
+/*
+ * A watch that is armed first may take all the buffers. So those that got nothing in this round come before those that
+ * did: one that floods leaves the others their turn.
+ */
+static void ring_arm_all(struct ring *ring)
+{
+	uint32_t left = 0;
+	for (int served = 0; served <= 1; served++)
+		for (uint32_t i = 0; i < ring->n_unarmed; i++) {
+			uint32_t slot = ring->unarmed[i];
+			if (ring_may_arm(ring, slot) && (ring->watches[slot].served == ring->flushes) == served)
+				ring_arm(ring, slot);
+		}
+	for (uint32_t i = 0; i < ring->n_unarmed; i++)
+		if (ring->watches[ring->unarmed[i]].unarmed)
+			ring->unarmed[left++] = ring->unarmed[i];
+	ring->n_unarmed = left;
 }
 
 static int grow_watches(struct ring *ring)
@@ -295,9 +320,21 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag)
 		.fd = fd, .generation = watched->generation + 1, .tag = tag, .kind = kind, .active = true};
 	if (kind == RING_TAP)
 		probe_nowait(fd);
-	ring_arm(ring, slot);
-	io_uring_submit(&ring->uring);
+	if (ring_may_arm(ring, slot)) {
+		ring_arm(ring, slot);
+		io_uring_submit(&ring->uring);
+	} else {
+		ring_arm_later(ring, slot);
+	}
 	return (int)slot;
+}
+
+/* -ENOENT means that it was not armed, which is fine. */
+static void ring_cancel(struct ring *ring, uint32_t slot)
+{
+	struct io_uring_sync_cancel_reg cancel = {.addr = watch_user_data(ring, slot),
+						  .timeout = {.tv_sec = -1, .tv_nsec = -1}};
+	(void)io_uring_register_sync_cancel(&ring->uring, &cancel);
 }
 
 void ring_unwatch(struct ring *ring, int handle)
@@ -306,14 +343,23 @@ void ring_unwatch(struct ring *ring, int handle)
 		return;
 	uint32_t slot = (uint32_t)handle;
 	io_uring_submit(&ring->uring);
-	struct io_uring_sync_cancel_reg cancel = {.addr = watch_user_data(ring, slot),
-						  .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-	/* -ENOENT means that it was not armed, which is fine. */
-	(void)io_uring_register_sync_cancel(&ring->uring, &cancel);
+	ring_cancel(ring, slot);
 	ring->watches[slot].active = false;
 	for (uint32_t i = 0; i < ring->n_unarmed; i++)
 		if (ring->unarmed[i] == slot)
 			ring->unarmed[i--] = ring->unarmed[--ring->n_unarmed];
+}
+
+/* A watch that is cancelled here reports that, and waits to be armed. */
+void ring_pause(struct ring *ring, bool pause)
+{
+	ring->paused = pause;
+	if (pause)
+		for (uint32_t slot = 0; slot < ring->n_watches; slot++)
+			if (ring->watches[slot].active && !ring_may_arm(ring, slot))
+				ring_cancel(ring, slot);
+	ring_arm_all(ring);
+	io_uring_submit(&ring->uring);
 }
 
 /* In */
@@ -454,8 +500,9 @@ static bool read_datagram(struct ring *ring, uint8_t *bytes, int length, struct 
 static bool is_transient(enum ring_kind kind, int error)
 {
 	/* A socket reports ICMP errors of earlier datagrams. That ends the multishot, but the socket still works. */
-	return error == -ENOBUFS || error == -EINTR || error == -EAGAIN ||
-	       (kind == RING_UDP && error != -EBADF && error != -ECANCELED);
+	/* Only ring_pause() cancels what is not being unwatched. */
+	return error == -ENOBUFS || error == -EINTR || error == -EAGAIN || error == -ECANCELED ||
+	       (kind == RING_UDP && error != -EBADF);
 }
 
 /* Turns a completion of a watch into an event; false when there is nothing for the caller. */
@@ -608,19 +655,6 @@ static void ring_return_buffers(struct group *group)
 				      group->buffers.size, group->held[i], mask, (int)i);
 	io_uring_buf_ring_advance(group->buffers.ring, (int)group->n_held);
 	group->n_held = 0;
-}
-
-/*
- * A watch that is armed first may take all the buffers. So those that got nothing in this round come before those that
- * did: one that floods leaves the others their turn.
- */
-static void ring_arm_all(struct ring *ring)
-{
-	for (int served = 0; served <= 1; served++)
-		for (uint32_t i = 0; i < ring->n_unarmed; i++)
-			if ((ring->watches[ring->unarmed[i]].served == ring->flushes) == served)
-				ring_arm(ring, ring->unarmed[i]);
-	ring->n_unarmed = 0;
 }
 
 void ring_flush(struct ring *ring)

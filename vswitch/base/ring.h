@@ -106,6 +106,12 @@ int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag);
 /* Ends the watch, also after an error has ended its events. None comes afterwards, and the descriptor may be closed. */
 void ring_unwatch(struct ring *ring, int handle);
 
+/*
+ * While paused, nothing is read from TAPs and sockets: what arrives waits in their queues. What had been read before
+ * still comes as events, in the next two rounds. Signals go on. Watches that begin meanwhile are paused, too.
+ */
+void ring_pause(struct ring *ring, bool pause);
+
 /* Nanoseconds of the monotonic clock, in which spinning is measured. */
 uint64_t ring_now(void);
 

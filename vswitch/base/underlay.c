@@ -161,10 +161,18 @@ static int underlay_explain(int error, uint16_t port, struct failure *why)
 	return fail(why, error, NULL, "UDP sockets on port %u: %s", port, strerror(-error));
 }
 
+static const struct address *vtep_of(const struct address vtep[2], int which)
+{
+	static const struct address any;
+	for (int i = 0; i < 2; i++)
+		if (vtep[i].family == families[which])
+			return &vtep[i];
+	return &any;
+}
+
 int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsigned sources,
 		  const struct address vtep[2], bool gro, struct failure *why)
 {
-	static const struct address any;
 	struct underlay *underlay = calloc(1, sizeof(*underlay));
 	if (!underlay)
 		return fail(why, -ENOMEM, NULL, "out of memory");
@@ -174,10 +182,7 @@ int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsi
 	underlay->sources = sources;
 	underlay->gro = gro;
 	for (int which = 0; which < UNDERLAY_FAMILIES; which++) {
-		const struct address *local = &any;
-		for (int i = 0; i < 2; i++)
-			if (vtep[i].family == families[which])
-				local = &vtep[i];
+		const struct address *local = vtep_of(vtep, which);
 		int error = open_family(underlay, which, local);
 		/* Without IPv6 in the kernel, or with IPv6 disabled, IPv4 alone serves. */
 		if (which == UNDERLAY_IP6 && (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL) && !local->family) {
@@ -200,6 +205,133 @@ void underlay_close(struct underlay *underlay)
 	for (int which = 0; which < UNDERLAY_FAMILIES; which++)
 		close_family(&underlay->family[which]);
 	free(underlay);
+}
+
+/* Handing over */
+
+size_t underlay_descriptors(const struct underlay *underlay, struct underlay_shape *shape,
+			    int out[static UNDERLAY_MAX_FDS])
+{
+	size_t n = 0;
+	*shape = (struct underlay_shape){
+		.port = underlay->port, .receivers = underlay->receivers, .sources = underlay->sources};
+	for (int which = 0; which < UNDERLAY_FAMILIES; which++) {
+		const struct underlay_family *family = &underlay->family[which];
+		shape->has[which] = family->path >= 0;
+		if (!shape->has[which])
+			continue;
+		for (unsigned i = 0; i < underlay->receivers; i++)
+			out[n++] = family->receive[i];
+		for (unsigned i = 0; i < underlay->sources; i++)
+			out[n++] = family->source[i];
+		out[n++] = family->path;
+	}
+	return n;
+}
+
+/* Whether it is a UDP socket of this family, with its local endpoint. */
+static bool is_udp(int fd, int family, struct endpoint *local)
+{
+	int type = 0, domain = 0, protocol = 0;
+	socklen_t size = sizeof(type);
+	struct sockaddr_storage at = {0};
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
+		return false;
+	size = sizeof(at);
+	if (type != SOCK_DGRAM || domain != family || protocol != IPPROTO_UDP ||
+	    getsockname(fd, (struct sockaddr *)&at, &size))
+		return false;
+	return !endpoint_from_sockaddr((const struct sockaddr *)&at, size, local);
+}
+
+static bool is_bound_to(const struct endpoint *local, const struct address *wanted)
+{
+	return wanted->family ? address_equal(&local->address, wanted) : address_is_any(&local->address);
+}
+
+/* Of one family; `fds` has as many as the shape says. */
+static bool take_family(struct underlay *underlay, int which, const int *fds, const struct address *wanted)
+{
+	struct underlay_family *family = &underlay->family[which];
+	struct endpoint local;
+	bool right = true;
+	for (unsigned i = 0; i < underlay->receivers; i++) {
+		family->receive[i] = *fds++;
+		right = right && is_udp(family->receive[i], families[which], &local) &&
+			local.port == underlay->port && is_bound_to(&local, wanted);
+		set_int(family->receive[i], SOL_UDP, UDP_GRO, underlay->gro);
+	}
+	for (unsigned i = 0; i < underlay->sources; i++) {
+		family->source[i] = *fds++;
+		right = right && is_udp(family->source[i], families[which], &local) && is_bound_to(&local, wanted);
+		family->source_port[i] = local.port;
+	}
+	family->path = *fds;
+	return right && is_udp(family->path, families[which], &local);
+}
+
+/* With another number of workers than the process had that opened them. */
+static int set_receivers(struct underlay *underlay, int which, unsigned wanted, const struct address *local)
+{
+	struct underlay_family *family = &underlay->family[which];
+	for (unsigned i = wanted; i < underlay->receivers; i++) {
+		close(family->receive[i]);
+		family->receive[i] = -1;
+	}
+	for (unsigned i = underlay->receivers; i < wanted; i++) {
+		set_int(family->receive[0], SOL_SOCKET, SO_REUSEPORT, 1);
+		int fd = open_receiver(families[which], local, underlay->port, true, underlay->gro);
+		if (fd < 0)
+			return fd;
+		family->receive[i] = fd;
+	}
+	return 0;
+}
+
+static bool fits_shape(const struct underlay_shape *shape, size_t n)
+{
+	size_t each = shape->receivers + shape->sources + 1;
+	return shape->receivers >= 1 && shape->receivers <= SWITCH_MAX_WORKERS && shape->sources >= 1 &&
+	       shape->sources <= UNDERLAY_HOST_SOURCES && shape->has[UNDERLAY_IP4] &&
+	       n == each * (shape->has[UNDERLAY_IP6] ? 2 : 1);
+}
+
+int underlay_assemble(struct underlay **out, const struct underlay_shape *shape, const int *fds, size_t n,
+		      unsigned receivers, const struct address vtep[2], bool gro, struct failure *why)
+{
+	struct underlay *underlay = fits_shape(shape, n) ? calloc(1, sizeof(*underlay)) : NULL;
+	if (!underlay) {
+		for (size_t i = 0; i < n; i++)
+			close(fds[i]);
+		return fail(why, -EINVAL, NULL, "the sockets of UDP port %u are not complete", shape->port);
+	}
+	memset(underlay->family, 0xff, sizeof(underlay->family));
+	underlay->port = shape->port;
+	underlay->receivers = shape->receivers;
+	underlay->sources = shape->sources;
+	underlay->gro = gro;
+	bool right = true;
+	for (int which = 0; which < UNDERLAY_FAMILIES; which++) {
+		if (shape->has[which])
+			right = take_family(underlay, which, fds, vtep_of(vtep, which)) && right;
+		fds += shape->receivers + shape->sources + 1;
+	}
+	int error = right ? 0
+			  : fail(why, -EINVAL, "vtep",
+				 "the sockets of UDP port %u are bound to another address: another --vtep needs a "
+				 "restart without --takeover",
+				 shape->port);
+	for (int which = 0; !error && which < UNDERLAY_FAMILIES; which++)
+		if (shape->has[which] && (error = set_receivers(underlay, which, receivers, vtep_of(vtep, which))))
+			underlay_explain(error, shape->port, why);
+	if (error) {
+		underlay_close(underlay);
+		return error;
+	}
+	underlay->receivers = receivers;
+	*out = underlay;
+	return 0;
 }
 
 int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash)

@@ -31,6 +31,15 @@
 
 enum { UNDERLAY_IP4, UNDERLAY_IP6, UNDERLAY_FAMILIES };
 
+#define UNDERLAY_MAX_FDS (UNDERLAY_FAMILIES * (SWITCH_MAX_WORKERS + UNDERLAY_HOST_SOURCES + 1))
+
+/* How many sockets of which kind there are; each family that is there has all of them. */
+struct underlay_shape {
+	uint16_t port; /* UDP, host order */
+	unsigned receivers, sources;
+	bool has[UNDERLAY_FAMILIES];
+};
+
 struct underlay_family {
 	int receive[SWITCH_MAX_WORKERS]; /* -1: none */
 	int source[UNDERLAY_HOST_SOURCES];
@@ -54,6 +63,21 @@ struct underlay {
 int underlay_open(struct underlay **out, uint16_t port, unsigned receivers, unsigned sources,
 		  const struct address vtep[2], bool gro, struct failure *why);
 void underlay_close(struct underlay *underlay);
+
+/*
+ * For another process: the sockets of an underlay, family by family the receivers, the sources, and the one that asks
+ * for paths. Returns how many.
+ */
+size_t underlay_descriptors(const struct underlay *underlay, struct underlay_shape *shape,
+			    int out[static UNDERLAY_MAX_FDS]);
+
+/*
+ * The reverse, with as many receivers as are wanted: further ones are opened in the calling thread's network namespace,
+ * and of more than that the last are closed. The descriptors are taken in any case. -EINVAL when they are not what
+ * `shape` says, or bound to another address than `vtep`.
+ */
+int underlay_assemble(struct underlay **out, const struct underlay_shape *shape, const int *fds, size_t n,
+		      unsigned receivers, const struct address vtep[2], bool gro, struct failure *why);
 
 /* The socket by which a flow with this hash leaves for a remote of this family; -1 without that family. */
 int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash);

@@ -216,3 +216,22 @@ void worker_unwatch(struct worker *worker, int handle)
 	if (handle >= 0)
 		mail_run(worker, worker_do_unwatch, &(struct watch_request){.handle = handle});
 }
+
+static void worker_do_pause(struct worker *worker, void *argument)
+{
+	ring_pause(worker->ring, *(const bool *)argument);
+}
+
+static void worker_do_nothing(struct worker *worker, void *argument)
+{
+	(void)worker;
+	(void)argument;
+}
+
+void worker_pause(struct worker *worker, bool pause)
+{
+	mail_run(worker, worker_do_pause, &pause);
+	/* Mail ends a round, so these are two of them. */
+	for (int round = 0; pause && round < 2; round++)
+		mail_run(worker, worker_do_nothing, NULL);
+}

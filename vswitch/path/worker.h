@@ -18,4 +18,10 @@ void worker_stop(struct worker *worker);
 int worker_watch(struct worker *worker, enum ring_kind kind, int fd, uint64_t tag);
 void worker_unwatch(struct worker *worker, int handle);
 
+/*
+ * Ends reading from TAPs and sockets, or goes on with it, as ring_pause(). Paused, it returns once all that had been
+ * read is forwarded. Control thread.
+ */
+void worker_pause(struct worker *worker, bool pause);
+
 #endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * method_takeover.c - takeover.begin: another podswitchd asks for everything
+ *
+ * The configuration is not handed over, as both read the same state directory. So that must be right: when a file could
+ * not be written, as on a full disk, all are written again, or the takeover is refused.
+ */
+#include "control/daemon/method.h"
+#include "control/daemon/takeover.h"
+
+struct keeping {
+	struct methods *methods;
+	int error;
+	struct failure *why;
+};
+
+static void keep(struct keeping *keeping, enum state_kind kind, const char *name, json_t *params)
+{
+	if (!keeping->error && !params)
+		keeping->error = fail(keeping->why, -ENOMEM, NULL, "out of memory");
+	if (!keeping->error)
+		keeping->error = state_put(keeping->methods->state, kind, name, params, keeping->why);
+	json_decref(params);
+}
+
+static void keep_gateway(void *context, const struct gateway_status *status)
+{
+	keep(context, STATE_GATEWAY, status->config->name, gateway_config_json(status->config));
+}
+
+static void keep_port(void *context, const struct port_status *status)
+{
+	keep(context, STATE_PORT, status->config->name, port_config_json(status->config));
+}
+
+static bool has_gateway(void *context, const char *name)
+{
+	return switch_gateway_config(context, name);
+}
+
+static bool has_port(void *context, const char *name)
+{
+	return switch_port_config(context, name);
+}
+
+static int keep_all(struct call *call, struct failure *why)
+{
+	struct methods *m = call->methods;
+	struct keeping keeping = {.methods = m, .why = why};
+	if (!m->state || !m->unkept)
+		return 0;
+	(void)switch_visit_gateways(m->vs, NULL, keep_gateway, &keeping);
+	(void)switch_visit_ports(m->vs, NULL, keep_port, &keeping);
+	if (!keeping.error)
+		keeping.error = state_prune(m->state, STATE_GATEWAY, has_gateway, m->vs, why);
+	if (!keeping.error)
+		keeping.error = state_prune(m->state, STATE_PORT, has_port, m->vs, why);
+	m->unkept = keeping.error;
+	return keeping.error;
+}
+
+int method_takeover_begin(struct call *call, struct failure *why)
+{
+	int error = call_no_params(call, why);
+	if (!error)
+		error = keep_all(call, why);
+	if (error)
+		return error;
+	if (call->client)
+		rpc_release(call->client);
+	call->result = json_pack("{s:s}", "version", PODSWITCH_VERSION);
+	return 0;
+}

@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# 76-takeover.sh - a new podswitchd takes everything over from one that runs: nothing is lost, and what fails on the way
+# costs nothing
+#
+#   pod1 --.   old podswitchd   .-- gwa
+#           >-- ~~~~~~~~~~~~> --<
+#   pod2 --'   new podswitchd   '-- gwb
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+RATE=$((10000 / SLOW))
+
+successor() { # successor [OPTIONS...]: one that takes over; `old` is who had it before
+	old=$DAEMON
+	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --takeover "$@" >>"$LOG" 2>&1 &
+	DAEMON=$!
+	PIDS+=("$DAEMON")
+}
+serves() { [ "$(ctl -j status 2>/dev/null | jq .pid)" = "$1" ]; }
+over() { ! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]; }
+pass_on() { # pass_on [OPTIONS...]: and the old one ends with status 0
+	local status=0
+	successor "$@"
+	poll 10 serves "$DAEMON" || { tail -n 5 "$LOG" && return 1; }
+	poll 10 over "$old" || { echo "the old one still runs" && return 1; }
+	wait "$old" || status=$?
+	return $status
+}
+fails() { # fails PATTERN OPTIONS...: the successor ends with status 1 and says why; the old one goes on
+	local status=0 pattern=$1
+	successor "${@:2}"
+	wait "$DAEMON" || status=$?
+	DAEMON=$old
+	[ $status = 1 ] && tail -n 3 "$LOG" | grep -Eq -- "$pattern" && serves "$old" || { tail -n 5 "$LOG" && return 1; }
+}
+tell() { tail -n 1 "$TMP/tally-$1"; }
+flow() { # flow FROM TO ADDRESS SECONDS: in the background
+	bgpkt "$2" "$TMP/tally-$1" tally --port 9000
+	TALLY+=($!)
+	ns "$1" "$PYTHON" "$HERE/pkt.py" pace --to "$3" --port 9000 --rate $RATE --count $((RATE * $4)) >"$TMP/pace-$1" 2>&1 &
+	PIDS+=($!)
+	PACE+=($!)
+}
+flows() { # flows SECONDS: pod1 to its gateway and back
+	TALLY=() PACE=()
+	flow pod1 gwa 172.16.0.1 "$1"
+	flow gwa pod1 172.16.0.11 "$1"
+}
+arrived() { says "^got" tell "$1"; }
+flows_end() { # flows_end TEXT [SENDER...]: nothing is lost, nor comes in another order
+	local from pid senders=("${@:2}")
+	for pid in "${PACE[@]}"; do wait "$pid" || miss "$1: a sender failed" "$(cat "$TMP"/pace-*)"; done
+	[ $# -gt 1 ] || senders=(pod1 gwa)
+	for from in "${senders[@]}"; do
+		poll 10 arrived "$from" || true
+		same "$1: none of the frames from $from is lost or late" "got $(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/pace-$from"), 0 late" \
+			"$(tell "$from")"
+	done
+	for pid in "${TALLY[@]}"; do quit "$pid"; done
+}
+
+build
+for underlay in host pod; do
+	echo "-- $underlay underlay"
+	# Anew: the kernel's vxlan keeps the route to a MAC's old remote when the MAC moves to another.
+	far gwa
+	far gwb
+	daemon
+	gateway a 1 --underlay $underlay
+	gateway b 2 --underlay $underlay
+	port 1 a
+	port 2 b
+	check "traffic runs" p ping -c1 -W3 172.16.0.1
+	check "of both" q ping -c1 -W3 172.16.0.1
+	was=$(ports -c 'map(del(.counters, .worker))')
+	learned=$(fdb -c 'map(del(.age)) | sort')
+	flows 6
+	for workers in 1 2 2 1; do
+		check "a new one takes over ($workers workers)" pass_on -w $workers
+	done
+	flows_end "$underlay underlay"
+	same "ports are as they were" "$was" "$(ports -c 'map(del(.counters, .worker))')"
+	same "and the table" "$learned" "$(fdb -c 'map(del(.age)) | sort')"
+	soon "counters have gone on" "" counters_equal pod1
+	for pod in pod1 pod2; do ctl port remove $pod; done
+	for gateway in a b; do ctl gateway remove $gateway; done
+	check "the last one is stopped" stop
+done
+
+echo "-- a lease, the only way out, a hub's clients"
+# dnsmasq as pod-gateway's gateway_sidecar.sh runs it
+a dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --no-resolv --port=0 --user=root --no-ping \
+	--interface=vxlan0 --bind-interfaces --dhcp-range=172.16.0.20,172.16.0.60,12h --dhcp-leasefile="$TMP/leases" \
+	--pid-file= --log-dhcp --log-facility=- >"$TMP/dnsmasq" 2>&1 &
+PIDS+=($!)
+poll 5 grep -q started "$TMP/dnsmasq" || die "dnsmasq does not start: $(cat "$TMP/dnsmasq")"
+far gwa
+far gwb
+ip -n "$P-gwb" addr flush dev vxlan0 scope global
+ip -n "$P-gwb" addr add 172.16.0.30/24 dev vxlan0
+ip -n "$P-gwb" link set vxlan0 type vxlan remote 10.0.2.1 2>/dev/null || true
+daemon
+FDS=$(descriptors)
+gateway a 1
+ctl gateway add hub --vni 42 --port 4790
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1 --exclusive
+client() { ctl -j port show pod1 | jq -r ".client.$1"; }
+poll 10 prints ready client state || die "no lease: $(client state)"
+requests() { grep -c 'DHCPREQUEST\|DHCPDISCOVER' "$TMP/dnsmasq"; }
+asked=$(requests) lease=$(ctl -j port show pod1 | jq -c '[.addresses, .client.router, .client.server, .client.lease]')
+rules() { p sh -c 'ip rule; ip route show table all; nft list ruleset' | sed 's/ expires [0-9a-z]*//'; }
+kept=$(rules)
+flows=() TALLY=() PACE=()
+flow pod1 gwa 172.16.0.1 4
+for _ in 1 2 3; do check "a new one takes over" pass_on; done
+flows_end "with a lease" pod1
+same "the lease is what it was" "$lease" "$(ctl -j port show pod1 | jq -c '[.addresses, .client.router, .client.server, .client.lease]')"
+same "it is ready, and was all the time" ready "$(client state)"
+same "nobody has asked the server" "$asked" "$(requests)"
+same "rules, routes and filters of the pod are what they were" "$kept" "$(rules)"
+
+echo "-- what fails costs nothing"
+TALLY=() PACE=()
+flow pod1 gwa 172.16.0.1 10
+check "another state directory: it ends, and says what to give" fails 'is not the directory of the podswitchd that is taken over from' --state-dir "$TMP/other"
+check "another address of the node" fails 'another --vtep needs a restart without --takeover' --vtep 10.0.1.1
+for delay in 0.005 0.02 0.05 0.1; do
+	successor
+	sleep $delay
+	kill -9 "$DAEMON" 2>/dev/null || true
+	wait "$DAEMON" 2>/dev/null || true
+	# What was killed too late has it by now, and then there is nobody any more.
+	if serves "$old"; then DAEMON=$old; else daemon; fi
+	check "killed after $delay s: somebody serves" serves "$DAEMON"
+done
+flows_end "failures" pod1
+finish
