@@ -72,7 +72,8 @@ struct dhcp {
 void dhcp_init(struct dhcp *dhcp, const struct mac *mac, const char *hostname, uint64_t seed,
 	       const struct address *hint, uint64_t now);
 
-/* Goes on with a lease that another process was given, in the same clock: nothing is asked until it is to be renewed. */
+/* Goes on with a lease that another process was given, in the same clock: nothing is asked until it is to be renewed.
+ */
 void dhcp_resume(struct dhcp *dhcp, const struct dhcp_lease *lease, uint64_t now);
 
 /*

@@ -64,7 +64,7 @@ int handover_take_host(struct vswitch *vs, struct underlay *host, struct failure
 
 void handover_end(struct vswitch *vs)
 {
-	hosts_close_unused(vs);
+	hosts_settle(vs);
 }
 
 /* The place of an entry; false when there is none. */

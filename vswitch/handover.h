@@ -10,7 +10,7 @@
  *                                                    switch_gateway_add(), switch_port_add(); handover_learn()
  *    switch_pause(true)
  *    counters, by switch_visit_ports() ...           handover_count_port() ...
- *                                                    switch_pause(false)
+ *                                                    switch_pause(false), handover_end()
  *    switch_close()
  *
  * Descriptors stand for the same TAPs and sockets in both processes, so at no time is one closed that the other reads,
@@ -58,7 +58,7 @@ void handover_visit_ports(const struct vswitch *vs, void (*visit)(void *context,
 /* Sockets of the host underlay, for the gateways that come. They are taken in any case. 0 or -ENOSPC. */
 int handover_take_host(struct vswitch *vs, struct underlay *host, struct failure *why);
 
-/* Closes those that no gateway has taken. */
+/* When the giving one will not read again: closes those that no gateway has taken, and opens what the others lack. */
 void handover_end(struct vswitch *vs);
 
 /* As switch_gateway_add(), with the underlay that was decided on. */

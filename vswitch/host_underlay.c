@@ -3,7 +3,7 @@
  * host_underlay.c - the node's own sockets, which gateways share, and the choice between them and a pod's
  *
  * All gateways of one UDP port on the host underlay share one set of sockets, a `struct host`. It is opened for the
- * first such gateway and closed after the last. Each worker's ring watches a receiver of its own.
+ * first such gateway and closed after the last. Each worker's ring watches a receiver of its own, or several.
  *
  *    UNDERLAY_POD                        each port has sockets in its pod's namespace (port_binding.c)
  *    UNDERLAY_HOST, UNDERLAY_AUTO
@@ -53,27 +53,34 @@ static int host_check_port(uint16_t port, struct failure *why)
 	return used;
 }
 
+/* There are more receivers than workers when they are those of another podswitchd, which had more (handover.h). */
+static struct worker *receiving_worker(const struct vswitch *vs, unsigned receiver)
+{
+	return &vs->workers[receiver % vs->options.workers];
+}
+
 static void host_close(struct vswitch *vs, struct host *host)
 {
-	for (unsigned w = 0; w < vs->options.workers; w++)
+	for (unsigned i = 0; i < host->underlay->receivers; i++)
 		for (int f = 0; f < UNDERLAY_FAMILIES; f++)
-			worker_unwatch(&vs->workers[w], host->watch[w][f]);
+			worker_unwatch(receiving_worker(vs, i), host->watch[i][f]);
 	overruns_count_host(vs, host->underlay);
 	underlay_close(host->underlay);
 	host->underlay = NULL;
 }
 
-static int host_watch(struct vswitch *vs, struct host *host)
+/* Watches the receivers from this one on. */
+static int host_watch(struct vswitch *vs, struct host *host, unsigned first)
 {
 	uint64_t tag = make_tag(TAG_HOST, (uint32_t)(host - vs->hosts));
-	for (unsigned w = 0; w < vs->options.workers; w++) {
+	for (unsigned i = first; i < host->underlay->receivers; i++) {
 		for (int f = 0; f < UNDERLAY_FAMILIES; f++) {
-			int fd = host->underlay->family[f].receive[w];
+			int fd = host->underlay->family[f].receive[i];
 			if (fd < 0)
 				continue;
-			host->watch[w][f] = worker_watch(&vs->workers[w], RING_UDP, fd, tag);
-			if (host->watch[w][f] < 0)
-				return host->watch[w][f];
+			host->watch[i][f] = worker_watch(receiving_worker(vs, i), RING_UDP, fd, tag);
+			if (host->watch[i][f] < 0)
+				return host->watch[i][f];
 		}
 	}
 	return 0;
@@ -101,7 +108,7 @@ int host_adopt(struct vswitch *vs, struct underlay *underlay, struct failure *wh
 		return -ENOSPC;
 	}
 	host->underlay = underlay;
-	int error = host_watch(vs, host);
+	int error = host_watch(vs, host, 0);
 	if (!error)
 		return 0;
 	host_close(vs, host);
@@ -122,7 +129,7 @@ static int host_open(struct vswitch *vs, uint16_t port, struct host **out, struc
 	while (error == -EADDRINUSE && switch_settling(vs));
 	if (error || !host->underlay)
 		return error;
-	error = host_watch(vs, host);
+	error = host_watch(vs, host, 0);
 	if (error) {
 		host_close(vs, host);
 		return fail(why, error, NULL, "out of memory");
@@ -190,4 +197,22 @@ void hosts_close_unused(struct vswitch *vs)
 		if (host->underlay && !used)
 			host_close(vs, host);
 	}
+}
+
+/* So that each worker has one. Without, it works all the same. */
+static void host_add_receivers(struct vswitch *vs, struct host *host)
+{
+	struct failure why = {0};
+	unsigned had = host->underlay->receivers;
+	int error = underlay_add_receivers(host->underlay, vs->options.workers, vs->options.vtep, &why);
+	if (host_watch(vs, host, had) || error)
+		log_line(LOG_WARNING, "not all workers receive on UDP port %u: %s", host->underlay->port, why.text);
+}
+
+void hosts_settle(struct vswitch *vs)
+{
+	hosts_close_unused(vs);
+	for (int h = 0; h < MAX_HOSTS; h++)
+		if (vs->hosts[h].underlay)
+			host_add_receivers(vs, &vs->hosts[h]);
 }

@@ -27,4 +27,7 @@ int host_adopt(struct vswitch *vs, struct underlay *underlay, struct failure *wh
 /* Closes the host underlays that no gateway uses any more. */
 void hosts_close_unused(struct vswitch *vs);
 
+/* The same, and those that were adopted get what they lack: a receiver for each worker. */
+void hosts_settle(struct vswitch *vs);
+
 #endif

@@ -22,9 +22,9 @@ static int stream_wait(const struct fd_stream *stream, short events, struct fail
 {
 	uint64_t now = clock_ms();
 	struct pollfd ready = {.fd = stream->socket, .events = events};
-	int left = now >= stream->deadline             ? 0
+	int left = now >= stream->deadline            ? 0
 		   : stream->deadline - now > INT_MAX ? INT_MAX
-						       : (int)(stream->deadline - now);
+						      : (int)(stream->deadline - now);
 	int n = poll(&ready, 1, left);
 	if (n < 0 && errno != EINTR)
 		return fail(why, -errno, NULL, "poll: %s", strerror(errno));
@@ -60,7 +60,8 @@ static int stream_send_all(struct fd_stream *stream, const char *bytes, size_t l
 		if (sent == -EAGAIN || sent == -EINTR)
 			error = stream_wait(stream, POLLOUT, why);
 		else if (sent < 0)
-			error = fail(why, (int)sent, NULL, "the other podswitchd cannot be told: %s", strerror((int)-sent));
+			error = fail(why, (int)sent, NULL, "the other podswitchd cannot be told: %s",
+				     strerror((int)-sent));
 		if (error)
 			return error;
 		if (sent > 0) {

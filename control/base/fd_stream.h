@@ -14,7 +14,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define FD_STREAM_MAX 128       /* descriptors of one line */
+#define FD_STREAM_MAX 128        /* descriptors of one line */
 #define FD_STREAM_LINE (1 << 20) /* bytes of one line */
 
 struct fd_stream {

@@ -21,8 +21,8 @@ struct config {
 	enum log_level log_level;
 	struct switch_options options;
 	const char *file; /* -c; NULL: none */
-	bool takeover;   /* from the podswitchd that runs */
-	bool then_waits; /* after another one has taken over: until it is stopped */
+	bool takeover;    /* from the podswitchd that runs */
+	bool then_waits;  /* after another one has taken over: until it is stopped */
 	bool help, version;
 };
 

@@ -61,8 +61,8 @@ json_t *handed_port_line(const struct handed_port *port, int fds[static FD_STREA
 	json_t *vteps = json_array();
 	for (unsigned i = 0; i < port->n_vteps; i++)
 		json_array_append_new(vteps, json_string(address_format(&port->vteps[i], text)));
-	json_t *object = json_pack("{s:s, s:b, s:o}", "name", port->name, "refuses_tso", port->refuses_tso, "vteps",
-				   vteps);
+	json_t *object =
+		json_pack("{s:s, s:b, s:o}", "name", port->name, "refuses_tso", port->refuses_tso, "vteps", vteps);
 	fds[0] = port->tap;
 	fds[1] = port->netns;
 	*n = 2;
@@ -114,8 +114,8 @@ static bool is_true(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-static int read_sockets(const json_t *sockets, struct fd_stream *stream, unsigned receivers,
-			const struct address vtep[2], bool gro, struct underlay **out, struct failure *why)
+static int read_sockets(const json_t *sockets, struct fd_stream *stream, const struct address vtep[2], bool gro,
+			struct underlay **out, struct failure *why)
 {
 	long long port = number_of(sockets, "port", 65535), has = number_of(sockets, "receivers", SWITCH_MAX_WORKERS),
 		  sources = number_of(sockets, "sources", UNDERLAY_HOST_SOURCES);
@@ -128,13 +128,13 @@ static int read_sockets(const json_t *sockets, struct fd_stream *stream, unsigne
 				       .has = {true, is_true(sockets, "ip6")}};
 	size_t n = (size_t)(has + sources + 1) * (shape.has[UNDERLAY_IP6] ? 2 : 1);
 	int error = fd_stream_take(stream, fds, n, why);
-	return error ? error : underlay_assemble(out, &shape, fds, n, receivers, vtep, gro, why);
+	return error ? error : underlay_assemble(out, &shape, fds, n, vtep, gro, why);
 }
 
 int handed_read_host(const json_t *line, struct fd_stream *stream, const struct switch_options *options,
 		     struct underlay **out, struct failure *why)
 {
-	return read_sockets(line, stream, options->workers, options->vtep, options->offloads.udp_gro, out, why);
+	return read_sockets(line, stream, options->vtep, options->offloads.udp_gro, out, why);
 }
 
 int handed_read_gateway(const json_t *line, char name[static SWITCH_NAME], bool *pod_underlay, struct failure *why)
@@ -205,7 +205,7 @@ int handed_read_port(const json_t *line, struct fd_stream *stream, const struct 
 	}
 	read_handed_client(json_object_get(line, "client"), port);
 	if (sockets)
-		error = read_sockets(sockets, stream, 1, any, options->offloads.udp_gro, &port->underlay, why);
+		error = read_sockets(sockets, stream, any, options->offloads.udp_gro, &port->underlay, why);
 	if (error)
 		handed_port_close(port);
 	return error;
@@ -240,8 +240,11 @@ static void read_drops(const json_t *object, uint64_t drops[static DROP_COUNT])
 
 void handed_read_counted(const json_t *line, struct vswitch *vs)
 {
-	struct port_counters port = {counter_of(line, "rx_frames"), counter_of(line, "rx_bytes"),
-				     counter_of(line, "tx_frames"), counter_of(line, "tx_bytes"), {0}};
+	struct port_counters port = {counter_of(line, "rx_frames"),
+				     counter_of(line, "rx_bytes"),
+				     counter_of(line, "tx_frames"),
+				     counter_of(line, "tx_bytes"),
+				     {0}};
 	struct gateway_counters gateway = {
 		.encap_frames = counter_of(line, "encap_frames"),
 		.encap_bytes = counter_of(line, "encap_bytes"),

@@ -103,8 +103,8 @@ static int open_state(struct daemon *daemon, int lock, struct failure *why)
 {
 	static const struct timespec moment = {.tv_nsec = 10000000};
 	const char *path = daemon->config.state_dir;
-	int error = lock >= 0 ? state_open_locked(path, lock, &daemon->state, why)
-			      : state_open(path, &daemon->state, why);
+	int error =
+		lock >= 0 ? state_open_locked(path, lock, &daemon->state, why) : state_open(path, &daemon->state, why);
 
 	for (int i = 0; error == -EBUSY && daemon->config.takeover && i < LOCK_PATIENCE; i++) {
 		nanosleep(&moment, NULL);

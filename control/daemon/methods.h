@@ -29,9 +29,10 @@ struct methods {
 	struct state *state;
 	struct rpc *rpc;
 	const struct config *config;
-	struct takeover *takeover; /* while what the state directory has is restored with what another one handed over */
-	unsigned kept_entries;     /* files of static entries there may be; 0: no need to look */
-	bool unkept;               /* a file could not be written or removed since the last time that all were right */
+	struct takeover
+		*takeover;     /* while what the state directory has is restored with what another one handed over */
+	unsigned kept_entries; /* files of static entries there may be; 0: no need to look */
+	bool unkept;           /* a file could not be written or removed since the last time that all were right */
 };
 
 /* Carries out one request; `context` is a struct methods. */

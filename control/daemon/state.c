@@ -135,14 +135,16 @@ static int keep_lock(struct state *state, int lock, struct failure *why)
 	struct stat ours, theirs;
 
 	state->lock = lock;
-	if (fstat(lock, &theirs) || fstatat(state->directory, "lock", &ours, AT_SYMLINK_NOFOLLOW))
-		return fail(why, -errno, "state_dir", "state_dir: cannot examine %.128s/lock: %s", state->path,
-			    strerror(errno));
+	if (fstat(lock, &theirs))
+		return fail(why, -errno, "state_dir", "state_dir: cannot examine the lock: %s", strerror(errno));
+	if (fstatat(state->directory, "lock", &ours, AT_SYMLINK_NOFOLLOW))
+		ours = (struct stat){0}; /* a directory that is nobody's */
 	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
-		return fail(why, -EXDEV, "state_dir",
-			    "state_dir: %.128s is not the directory of the podswitchd that is taken over from; give that "
-			    "one",
-			    state->path);
+		return fail(
+			why, -EXDEV, "state_dir",
+			"state_dir: %.128s is not the directory of the podswitchd that is taken over from; give that "
+			"one",
+			state->path);
 	return 0;
 }
 

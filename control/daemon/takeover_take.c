@@ -53,8 +53,9 @@ static int stop_old(const struct client *client, struct failure *why)
 	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);
 	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
-		return fail(why, -ESRCH, NULL,
-			    "the podswitchd that runs cannot hand over, nor be stopped from here (hostPID); stop it first");
+		return fail(
+			why, -ESRCH, NULL,
+			"the podswitchd that runs cannot hand over, nor be stopped from here (hostPID); stop it first");
 	log_line(LOG_INFO, "the podswitchd that runs (process %d) is of a version that cannot hand over: it is stopped",
 		 (int)peer.pid);
 	if (kill(peer.pid, SIGTERM))
@@ -220,7 +221,6 @@ void takeover_restored(struct takeover *takeover, struct vswitch *vs)
 	if (!takeover)
 		return;
 	json_array_foreach(takeover->learned, at, line) handed_read_learned(line, vs);
-	handover_end(vs);
 	for (size_t i = 0; i < takeover->n_ports; i++)
 		handed_port_close(&takeover->ports[i].port);
 }
@@ -257,8 +257,10 @@ int takeover_commit(struct takeover *takeover, struct vswitch *vs, struct failur
 	if (error)
 		return error;
 	switch_pause(vs, false);
+	uint64_t ended = clock_us();
+	handover_end(vs);
 	log_line(LOG_INFO, "took over from process %lld (version %s), which stopped reading for %.1f ms", takeover->pid,
-		 takeover->version, (double)(clock_us() - began) / 1000);
+		 takeover->version, (double)(ended - began) / 1000);
 	return 0;
 }
 

@@ -104,14 +104,14 @@ daemon
 FDS=$(descriptors)
 gateway a 1
 ctl gateway add hub --vni 42 --port 4790
-ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1 --exclusive
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1 --exclusive on
 client() { ctl -j port show pod1 | jq -r ".client.$1"; }
 poll 10 prints ready client state || die "no lease: $(client state)"
 requests() { grep -c 'DHCPREQUEST\|DHCPDISCOVER' "$TMP/dnsmasq"; }
 asked=$(requests) lease=$(ctl -j port show pod1 | jq -c '[.addresses, .client.router, .client.server, .client.lease]')
 rules() { p sh -c 'ip rule; ip route show table all; nft list ruleset' | sed 's/ expires [0-9a-z]*//'; }
 kept=$(rules)
-flows=() TALLY=() PACE=()
+TALLY=() PACE=()
 flow pod1 gwa 172.16.0.1 4
 for _ in 1 2 3; do check "a new one takes over" pass_on; done
 flows_end "with a lease" pod1
@@ -125,14 +125,34 @@ TALLY=() PACE=()
 flow pod1 gwa 172.16.0.1 10
 check "another state directory: it ends, and says what to give" fails 'is not the directory of the podswitchd that is taken over from' --state-dir "$TMP/other"
 check "another address of the node" fails 'another --vtep needs a restart without --takeover' --vtep 10.0.1.1
-for delay in 0.005 0.02 0.05 0.1; do
-	successor
-	sleep $delay
-	kill -9 "$DAEMON" 2>/dev/null || true
-	wait "$DAEMON" 2>/dev/null || true
-	# What was killed too late has it by now, and then there is nobody any more.
-	if serves "$old"; then DAEMON=$old; else daemon; fi
-	check "killed after $delay s: somebody serves" serves "$DAEMON"
+heir() { n "$PYTHON" "$HERE/heir.py" "$PODSWITCH_SOCKET" "$1"; }
+goes_on() { serves "$DAEMON" && tail -n 2 "$LOG" | grep -Eq "not handed over, going on: .*$1"; }
+for case in "hang-up has hung up" "garbage is no JSON object" "early has hung up" "late has hung up" "failed no room for xxx" "flood descriptors"; do
+	check "one that fails (${case%% *})" heir "${case%% *}"
+	check "is said to have failed" poll 5 goes_on "${case#* }"
 done
 flows_end "failures" pod1
+TALLY=() PACE=()
+flow pod1 gwa 172.16.0.1 12
+check "one that says nothing" heir silent
+check "is waited for 10 s, and the data plane goes on" poll 5 goes_on "does not go on"
+flows_end "silence" pod1
+check "one that says nothing while both are paused" heir frozen
+check "is waited for 2 s" poll 5 goes_on "does not go on"
+check "and then traffic goes on" p ping -c1 -W3 172.16.0.1
+
+echo "-- one that waits to be stopped after it has handed over; nobody to take over from"
+check "it takes over" pass_on --after-takeover wait
+successor
+waiting=$old
+poll 10 serves "$DAEMON" || die "nobody takes over"
+check "the old one waits" poll 5 says "waiting to be stopped" tail -n 3 "$LOG"
+same "and holds nothing" "" "$(find "/proc/$waiting/fd" -lname '*tun*' -o -lname '*net:*' 2>/dev/null)"
+kill "$waiting"
+check "until it is stopped" wait "$waiting"
+check "the new one serves" p ping -c1 -W3 172.16.0.1
+check "it is stopped" stop
+successor
+check "with nobody there, it starts like any other" poll 10 serves "$DAEMON"
+check "and serves" p ping -c1 -W3 172.16.0.1
 finish

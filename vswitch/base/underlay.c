@@ -235,7 +235,8 @@ static bool is_udp(int fd, int family, struct endpoint *local)
 	int type = 0, domain = 0, protocol = 0;
 	socklen_t size = sizeof(type);
 	struct sockaddr_storage at = {0};
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) ||
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) ||
 	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
 		return false;
 	size = sizeof(at);
@@ -258,8 +259,8 @@ static bool take_family(struct underlay *underlay, int which, const int *fds, co
 	bool right = true;
 	for (unsigned i = 0; i < underlay->receivers; i++) {
 		family->receive[i] = *fds++;
-		right = right && is_udp(family->receive[i], families[which], &local) &&
-			local.port == underlay->port && is_bound_to(&local, wanted);
+		right = right && is_udp(family->receive[i], families[which], &local) && local.port == underlay->port &&
+			is_bound_to(&local, wanted);
 		set_int(family->receive[i], SOL_UDP, UDP_GRO, underlay->gro);
 	}
 	for (unsigned i = 0; i < underlay->sources; i++) {
@@ -271,24 +272,6 @@ static bool take_family(struct underlay *underlay, int which, const int *fds, co
 	return right && is_udp(family->path, families[which], &local);
 }
 
-/* With another number of workers than the process had that opened them. */
-static int set_receivers(struct underlay *underlay, int which, unsigned wanted, const struct address *local)
-{
-	struct underlay_family *family = &underlay->family[which];
-	for (unsigned i = wanted; i < underlay->receivers; i++) {
-		close(family->receive[i]);
-		family->receive[i] = -1;
-	}
-	for (unsigned i = underlay->receivers; i < wanted; i++) {
-		set_int(family->receive[0], SOL_SOCKET, SO_REUSEPORT, 1);
-		int fd = open_receiver(families[which], local, underlay->port, true, underlay->gro);
-		if (fd < 0)
-			return fd;
-		family->receive[i] = fd;
-	}
-	return 0;
-}
-
 static bool fits_shape(const struct underlay_shape *shape, size_t n)
 {
 	size_t each = shape->receivers + shape->sources + 1;
@@ -298,7 +281,7 @@ static bool fits_shape(const struct underlay_shape *shape, size_t n)
 }
 
 int underlay_assemble(struct underlay **out, const struct underlay_shape *shape, const int *fds, size_t n,
-		      unsigned receivers, const struct address vtep[2], bool gro, struct failure *why)
+		      const struct address vtep[2], bool gro, struct failure *why)
 {
 	struct underlay *underlay = fits_shape(shape, n) ? calloc(1, sizeof(*underlay)) : NULL;
 	if (!underlay) {
@@ -317,20 +300,44 @@ int underlay_assemble(struct underlay **out, const struct underlay_shape *shape,
 			right = take_family(underlay, which, fds, vtep_of(vtep, which)) && right;
 		fds += shape->receivers + shape->sources + 1;
 	}
-	int error = right ? 0
-			  : fail(why, -EINVAL, "vtep",
-				 "the sockets of UDP port %u are bound to another address: another --vtep needs a "
-				 "restart without --takeover",
-				 shape->port);
-	for (int which = 0; !error && which < UNDERLAY_FAMILIES; which++)
-		if (shape->has[which] && (error = set_receivers(underlay, which, receivers, vtep_of(vtep, which))))
-			underlay_explain(error, shape->port, why);
-	if (error) {
+	if (!right) {
 		underlay_close(underlay);
-		return error;
+		return fail(why, -EINVAL, "vtep",
+			    "the sockets of UDP port %u are bound to another address: another --vtep needs a restart "
+			    "without --takeover",
+			    shape->port);
 	}
-	underlay->receivers = receivers;
 	*out = underlay;
+	return 0;
+}
+
+static int add_receiver(struct underlay *underlay, int which, unsigned at, const struct address *local)
+{
+	struct underlay_family *family = &underlay->family[which];
+	if (family->path < 0)
+		return 0;
+	/* The one that was alone did not share. */
+	set_int(family->receive[0], SOL_SOCKET, SO_REUSEPORT, 1);
+	int fd = open_receiver(families[which], local, underlay->port, true, underlay->gro);
+	family->receive[at] = fd < 0 ? -1 : fd;
+	return fd < 0 ? fd : 0;
+}
+
+int underlay_add_receivers(struct underlay *underlay, unsigned receivers, const struct address vtep[2],
+			   struct failure *why)
+{
+	while (underlay->receivers < receivers) {
+		unsigned at = underlay->receivers;
+		int error = 0;
+		for (int which = 0; !error && which < UNDERLAY_FAMILIES; which++)
+			error = add_receiver(underlay, which, at, vtep_of(vtep, which));
+		if (error) {
+			close(underlay->family[UNDERLAY_IP4].receive[at]);
+			underlay->family[UNDERLAY_IP4].receive[at] = -1;
+			return underlay_explain(error, underlay->port, why);
+		}
+		underlay->receivers++;
+	}
 	return 0;
 }
 

@@ -72,12 +72,18 @@ size_t underlay_descriptors(const struct underlay *underlay, struct underlay_sha
 			    int out[static UNDERLAY_MAX_FDS]);
 
 /*
- * The reverse, with as many receivers as are wanted: further ones are opened in the calling thread's network namespace,
- * and of more than that the last are closed. The descriptors are taken in any case. -EINVAL when they are not what
- * `shape` says, or bound to another address than `vtep`.
+ * The reverse. The descriptors are taken in any case. -EINVAL when they are not what `shape` says, or bound to another
+ * address than `vtep`.
  */
 int underlay_assemble(struct underlay **out, const struct underlay_shape *shape, const int *fds, size_t n,
-		      unsigned receivers, const struct address vtep[2], bool gro, struct failure *why);
+		      const struct address vtep[2], bool gro, struct failure *why);
+
+/*
+ * Opens further receivers, in the calling thread's network namespace, so that there are as many. From then on the
+ * kernel spreads what arrives over them, too. On error there are as many as before.
+ */
+int underlay_add_receivers(struct underlay *underlay, unsigned receivers, const struct address vtep[2],
+			   struct failure *why);
 
 /* The socket by which a flow with this hash leaves for a remote of this family; -1 without that family. */
 int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash);

@@ -174,7 +174,7 @@ struct port {
 	struct port *next;                      /* in the order of creation */
 };
 
-/* The host underlay of one UDP port, and the handles with which each worker watches its sockets. */
+/* The host underlay of one UDP port, and the handles with which workers watch its receivers. */
 struct host {
 	struct underlay *underlay; /* NULL: the slot is free */
 	int watch[SWITCH_MAX_WORKERS][UNDERLAY_FAMILIES];
