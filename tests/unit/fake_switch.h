@@ -8,6 +8,7 @@
 #ifndef PODSWITCH_FAKE_SWITCH_H
 #define PODSWITCH_FAKE_SWITCH_H
 
+#include "vswitch/handover.h"
 #include "vswitch/switch.h"
 
 #include <stdlib.h>
@@ -21,6 +22,11 @@ struct fake_port {
 	struct port_config config;
 	const char *state;
 	bool adopted;
+	bool handed; /* it was taken over; the next three came with it, or are to be given */
+	int tap, netns;
+	struct underlay *underlay;
+	struct gateway_client_status client;
+	struct port_counters counters;
 };
 
 struct fake_entry {
@@ -41,6 +47,9 @@ struct vswitch {
 	switch_listener *listener;
 	void *context;
 	int wakeup;
+	bool paused;
+	struct underlay *host; /* that is given, or was taken */
+	unsigned learned;      /* entries that were taken */
 };
 
 /* Whose overruns were counted last; "": all. */
@@ -424,6 +433,111 @@ int switch_wakeup_fd(const struct vswitch *vs)
 void switch_tick(struct vswitch *vs)
 {
 	(void)vs;
+}
+
+/* ---- handing over ---- */
+
+void switch_pause(struct vswitch *vs, bool pause)
+{
+	vs->paused = pause;
+}
+
+void handover_visit_hosts(const struct vswitch *vs, void (*visit)(void *context, const struct underlay *host),
+			  void *context)
+{
+	if (vs->host)
+		visit(context, vs->host);
+}
+
+void handover_visit_gateways(const struct vswitch *vs,
+			     void (*visit)(void *context, const struct handed_gateway *gateway), void *context)
+{
+	for (size_t i = 0; i < vs->n_gateways; i++)
+		visit(context,
+		      &(struct handed_gateway){vs->gateways[i].name, vs->gateways[i].underlay == UNDERLAY_POD});
+}
+
+void handover_visit_ports(const struct vswitch *vs, void (*visit)(void *context, const struct handed_port *port),
+			  void *context)
+{
+	static const struct address vteps[] = {{.family = AF_INET, .bytes = {10, 0, 0, 7}}};
+	for (size_t i = 0; i < vs->n_ports; i++) {
+		const struct fake_port *port = &vs->ports[i];
+		visit(context, &(struct handed_port){.name = port->config.name,
+						     .tap = port->tap,
+						     .netns = port->netns,
+						     .underlay = port->underlay,
+						     .has_client = port->client.state != CLIENT_OFF,
+						     .client = port->client,
+						     .vteps = vteps,
+						     .n_vteps = 1});
+	}
+}
+
+int handover_take_host(struct vswitch *vs, struct underlay *host, struct failure *why)
+{
+	(void)why;
+	underlay_close(vs->host);
+	vs->host = host;
+	return 0;
+}
+
+void handover_end(struct vswitch *vs)
+{
+	(void)vs;
+}
+
+int handover_take_gateway(struct vswitch *vs, const struct gateway_config *config, bool pod_underlay,
+			  struct failure *why)
+{
+	struct gateway_config decided = *config;
+	decided.underlay = pod_underlay ? UNDERLAY_POD : UNDERLAY_HOST;
+	return switch_gateway_add(vs, &decided, why);
+}
+
+int handover_take_port(struct vswitch *vs, const struct port_config *config, struct handed_port *from,
+		       struct failure *why)
+{
+	int error = switch_port_add(vs, config, true, why);
+	struct fake_port *port = error ? NULL : fake_port(vs, config->name);
+	if (port) {
+		port->handed = true;
+		port->tap = from->tap;
+		port->netns = from->netns;
+		port->underlay = from->underlay;
+		port->client = from->client;
+	}
+	from->tap = from->netns = -1;
+	from->underlay = NULL;
+	return error;
+}
+
+void handover_learn(struct vswitch *vs, const char *gateway, const struct mac *mac, const char *port,
+		    const struct endpoint *remote, unsigned age)
+{
+	(void)mac;
+	(void)age;
+	vs->learned += fake_gateway(vs, gateway) && !port != !remote;
+}
+
+void handover_count_port(struct vswitch *vs, const char *name, const struct port_counters *counters)
+{
+	struct fake_port *port = fake_port(vs, name);
+	if (port)
+		port->counters = *counters;
+}
+
+void handover_count_gateway(struct vswitch *vs, const char *name, const struct gateway_counters *counters)
+{
+	(void)vs;
+	(void)name;
+	(void)counters;
+}
+
+void handover_count_drops(struct vswitch *vs, const uint64_t drops[static DROP_COUNT])
+{
+	(void)vs;
+	(void)drops;
 }
 
 #endif
