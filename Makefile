@@ -6,6 +6,7 @@ PREFIX  ?= /usr/local
 BUILD   ?= build
 CFLAGS  ?= -O2 -g
 FUZZ_SECONDS ?= 30
+PREVIOUS ?= 63a22cc
 
 PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash libnftables
 KUBE     := libcurl libmicrohttpd gnutls
@@ -144,6 +145,10 @@ asan tsan:
 	@tests/preflight.sh check
 	@tests/deps.sh build check
 	@tests/sanitized.sh $@
+
+.PHONY: check-versions
+check-versions: all ## beside an older podswitchd, of the commit PREVIOUS
+	@BUILD='$(BUILD)' tests/versions.sh '$(PREVIOUS)'
 
 .PHONY: fuzz fuzz-now
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)

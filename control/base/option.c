@@ -340,7 +340,7 @@ static int store_json(const struct option_spec *option, const char *key, const j
 	return store_text(option, key, text, settings, &n, why);
 }
 
-static bool knows_key(const struct option_spec *table, const char *key)
+bool option_knows_key(const struct option_spec *table, const char *key)
 {
 	char own[OPTION_KEY];
 	for (; table->name; table++)
@@ -369,7 +369,7 @@ int option_read_json(const struct option_spec *table, const json_t *object, bool
 	json_t *value;
 	json_object_foreach((json_t *)object, given, value)
 	{
-		if (!knows_key(table, given))
+		if (!option_knows_key(table, given))
 			return refuse_key(table, given, why);
 	}
 	for (; table->name; table++) {

@@ -152,6 +152,9 @@ int option_read_environment(const struct option_spec *table, void *into, struct 
 int option_read_json(const struct option_spec *table, const json_t *object, bool complete, void *into,
 		     struct failure *why);
 
+/* Whether option_read_json() knows this key. */
+bool option_knows_key(const struct option_spec *table, const char *key);
+
 /* The JSON key of a setting: its name with '_' for '-'. */
 #define OPTION_KEY 32 /* bytes, with the NUL */
 const char *option_key(const char *name, char out[static OPTION_KEY]);

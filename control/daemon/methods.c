@@ -182,9 +182,30 @@ static int check_gateway_waits(const struct methods *m, enum state_kind kind, co
 	return fail(why, -EAGAIN, "gateway", "gateway: '%.64s' cannot be taken up yet", gateway);
 }
 
+/*
+ * What a newer podswitchd has written and this one does not know. It stays in the file; an object without one of its
+ * properties is better than none.
+ */
+static void pass_over_unknown(enum state_kind kind, const char *name, json_t *params)
+{
+	static const struct option_spec *const tables[STATE_KINDS] = {gateway_options, port_options, fdb_entry_options};
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(params, next, key, value)
+	{
+		if (option_knows_key(tables[kind], key))
+			continue;
+		log_line(LOG_WARNING, "state: '%.64s' of %.64s is of a newer version, and without effect", key, name);
+		json_object_del(params, key);
+	}
+}
+
 static int restore_one(void *context, enum state_kind kind, const char *name, json_t *params, struct failure *why)
 {
 	static method *const add[STATE_KINDS] = {method_gateway_add, method_port_add, method_fdb_add};
+	pass_over_unknown(kind, name, params);
 	struct call call = {.methods = context, .params = params, .restoring = true};
 
 	int error = check_file_name(kind, name, params, why);
