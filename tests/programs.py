@@ -27,6 +27,7 @@ USERS = (
     ("tests/demo.sh", "build demo", "tests/demo.sh"),
     ("tests/lint.sh tests/programs.py tests/rooms.sh", "build check lint", None),
     ("tests/fresh.sh", "fresh", None),
+    ("tests/versions.sh", "build check fresh", None),
     ("deploy/*.sh", "build image", None),
     ("bench/*.py", "build bench", None),
     (".ci/run", "build", None),

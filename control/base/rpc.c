@@ -809,7 +809,7 @@ static void close_if_open(int fd)
 }
 
 /* By its name, or by the one that it has until it appears, if it is ours there. */
-static void remove_socket(const struct rpc *rpc, const char *suffix)
+static void rpc_remove_socket(const struct rpc *rpc, const char *suffix)
 {
 	struct sockaddr_un address;
 	struct stat status;
@@ -823,8 +823,8 @@ void rpc_close(struct rpc *rpc)
 {
 	if (!rpc)
 		return;
-	remove_socket(rpc, "");
-	remove_socket(rpc, NEW_SUFFIX);
+	rpc_remove_socket(rpc, "");
+	rpc_remove_socket(rpc, NEW_SUFFIX);
 	for (struct rpc_client *client = rpc->clients, *next; client; client = next) {
 		next = client->next;
 		rpc_client_close(client);

@@ -100,7 +100,7 @@ static long long number_of(const json_t *object, const char *key, long long most
 	return number < 0 || number > most ? -1 : number;
 }
 
-static bool name_of(const json_t *object, const char *key, char out[static SWITCH_NAME])
+static bool handed_name(const json_t *object, const char *key, char out[static SWITCH_NAME])
 {
 	const char *name = json_text(object, key);
 	if (!switch_name_valid(name))
@@ -114,8 +114,8 @@ static bool is_true(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-static int read_sockets(const json_t *sockets, struct fd_stream *stream, const struct address vtep[2], bool gro,
-			struct underlay **out, struct failure *why)
+static int read_handed_sockets(const json_t *sockets, struct fd_stream *stream, const struct address vtep[2], bool gro,
+			       struct underlay **out, struct failure *why)
 {
 	long long port = number_of(sockets, "port", 65535), has = number_of(sockets, "receivers", SWITCH_MAX_WORKERS),
 		  sources = number_of(sockets, "sources", UNDERLAY_HOST_SOURCES);
@@ -134,13 +134,13 @@ static int read_sockets(const json_t *sockets, struct fd_stream *stream, const s
 int handed_read_host(const json_t *line, struct fd_stream *stream, const struct switch_options *options,
 		     struct underlay **out, struct failure *why)
 {
-	return read_sockets(line, stream, options->vtep, options->offloads.udp_gro, out, why);
+	return read_handed_sockets(line, stream, options->vtep, options->offloads.udp_gro, out, why);
 }
 
 int handed_read_gateway(const json_t *line, char name[static SWITCH_NAME], bool *pod_underlay, struct failure *why)
 {
 	*pod_underlay = is_true(line, "pod_underlay");
-	return name_of(line, "name", name) ? 0 : refuse_line("a gateway", why);
+	return handed_name(line, "name", name) ? 0 : refuse_line("a gateway", why);
 }
 
 static uint64_t time_of(const json_t *object, const char *key)
@@ -191,7 +191,7 @@ int handed_read_port(const json_t *line, struct fd_stream *stream, const struct 
 	const json_t *sockets = json_object_get(line, "sockets"), *vteps = json_object_get(line, "vteps");
 	int fds[2];
 	*out = (struct handed_port_line){.port = {.tap = -1, .netns = -1}};
-	if (!name_of(line, "name", out->name))
+	if (!handed_name(line, "name", out->name))
 		return refuse_line("a port", why);
 	int error = fd_stream_take(stream, fds, 2, why);
 	if (error)
@@ -205,7 +205,7 @@ int handed_read_port(const json_t *line, struct fd_stream *stream, const struct 
 	}
 	read_handed_client(json_object_get(line, "client"), port);
 	if (sockets)
-		error = read_sockets(sockets, stream, any, options->offloads.udp_gro, &port->underlay, why);
+		error = read_handed_sockets(sockets, stream, any, options->offloads.udp_gro, &port->underlay, why);
 	if (error)
 		handed_port_close(port);
 	return error;

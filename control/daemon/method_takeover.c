@@ -43,7 +43,7 @@ static bool has_port(void *context, const char *name)
 	return switch_port_config(context, name);
 }
 
-static int keep_all(struct call *call, struct failure *why)
+static int keep_all_objects(struct call *call, struct failure *why)
 {
 	struct methods *m = call->methods;
 	struct keeping keeping = {.methods = m, .why = why};
@@ -63,7 +63,7 @@ int method_takeover_begin(struct call *call, struct failure *why)
 {
 	int error = call_no_params(call, why);
 	if (!error)
-		error = keep_all(call, why);
+		error = keep_all_objects(call, why);
 	if (error)
 		return error;
 	if (call->client)

@@ -132,6 +132,23 @@ same "it is ready, and was all the time" ready "$(client state)"
 same "nobody has asked the server" "$asked" "$(requests)"
 same "rules, routes and filters of the pod are what they were" "$kept" "$(rules)"
 
+echo "-- a TCP connection"
+file=$(random_file 20)
+a socat -u TCP4-LISTEN:5002,reuseaddr "OPEN:$TMP/slow,creat,trunc" &
+receiving=$!
+PIDS+=($receiving)
+poll 5 listening gwa t 5002 || die "nobody listens in gwa"
+resent() { p nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" { print $2 }'; }
+before=$(resent)
+bg pod1 "$PYTHON" "$HERE/pkt.py" slow-send --to 172.16.0.1 --port 5002 --rate 5000000 "$file"
+sending=$!
+for _ in 1 2 3; do check "a new one takes over" pass_on; done
+check "the file arrives" poll 30 not kill -0 $receiving
+wait $sending || true
+same "as it was sent" "$(sha256sum <"$file")" "$(sha256sum <"$TMP/slow")"
+# Beside other work a segment may meet a full queue, of a TAP or of a socket.
+check "without a burst of retransmissions ($(($(resent) - before)) segments)" test $(($(resent) - before)) -lt 10
+
 echo "-- killed and started again"
 p ping -q -i0.005 -W1 -c400 172.16.0.1 >"$TMP/ping" &
 pinging=$!

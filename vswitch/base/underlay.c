@@ -230,7 +230,7 @@ size_t underlay_descriptors(const struct underlay *underlay, struct underlay_sha
 }
 
 /* Whether it is a UDP socket of this family, with its local endpoint. */
-static bool is_udp(int fd, int family, struct endpoint *local)
+static bool is_udp_socket(int fd, int family, struct endpoint *local)
 {
 	int type = 0, domain = 0, protocol = 0;
 	socklen_t size = sizeof(type);
@@ -259,17 +259,18 @@ static bool take_family(struct underlay *underlay, int which, const int *fds, co
 	bool right = true;
 	for (unsigned i = 0; i < underlay->receivers; i++) {
 		family->receive[i] = *fds++;
-		right = right && is_udp(family->receive[i], families[which], &local) && local.port == underlay->port &&
-			is_bound_to(&local, wanted);
+		right = right && is_udp_socket(family->receive[i], families[which], &local) &&
+			local.port == underlay->port && is_bound_to(&local, wanted);
 		set_int(family->receive[i], SOL_UDP, UDP_GRO, underlay->gro);
 	}
 	for (unsigned i = 0; i < underlay->sources; i++) {
 		family->source[i] = *fds++;
-		right = right && is_udp(family->source[i], families[which], &local) && is_bound_to(&local, wanted);
+		right = right && is_udp_socket(family->source[i], families[which], &local) &&
+			is_bound_to(&local, wanted);
 		family->source_port[i] = local.port;
 	}
 	family->path = *fds;
-	return right && is_udp(family->path, families[which], &local);
+	return right && is_udp_socket(family->path, families[which], &local);
 }
 
 static bool fits_shape(const struct underlay_shape *shape, size_t n)
