@@ -2,8 +2,8 @@
 /*
  * ring.h - what a worker asks of the kernel: frames and datagrams in, frames and datagrams out
  *
- * The narrow waist between the data plane and the way it does I/O. This implementation is io_uring (ring.c); nothing
- * else depends on that. A worker's round is: ring_wait(), ring_next() until it returns false, ring_flush().
+ * The narrow waist between the data plane and the way it does I/O. Today that is io_uring (ring_uring.c); nothing else
+ * depends on that. A worker's round is: ring_wait(), ring_next() until it returns false, ring_flush().
  *
  * In: descriptors are watched. What arrives becomes an event, with its bytes in a buffer that all watches of a kind
  * share, so memory does not grow with their number. The bytes are the caller's, who may change them, until the next
