@@ -16,7 +16,7 @@
 
 int ring_open(struct ring **out, const struct ring_options *options, struct failure *why)
 {
-	const struct ring_backend *backend = &uring_backend;
+	const struct ring_backend *backend = options->io == IO_EPOLL ? &epoll_backend : &uring_backend;
 	struct ring *ring = calloc(1, backend->size);
 	if (!ring)
 		return fail(why, -ENOMEM, NULL, "out of memory");

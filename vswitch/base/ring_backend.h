@@ -61,7 +61,7 @@ struct ring {
 	unsigned n_tx, n_iov, n_bytes;
 };
 
-extern const struct ring_backend uring_backend;
+extern const struct ring_backend uring_backend, epoll_backend;
 
 /* One control message of a received datagram, into the event. */
 void ring_read_control(struct ring_event *event, const struct cmsghdr *c);
