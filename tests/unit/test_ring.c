@@ -12,7 +12,9 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <linux/seccomp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <pthread.h>
@@ -20,6 +22,9 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* After our own: cmocka makes a macro of fail(). */
@@ -596,6 +601,85 @@ static void many_sockets_have_their_turns(void **state)
 	close(from);
 }
 
+/* ---- which backend ---- */
+
+/* From now on this process gets `error` from that system call, as under a container's seccomp profile. */
+static void forbid(int call, int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(100);
+}
+
+/* Where the machine forbids it, too, that is what is named. */
+static bool names(const char *text, const char *named)
+{
+	return strstr(text, named) || strstr(text, "kernel.io_uring_disabled");
+}
+
+/* In a child, which ends with the number of the first thing that is wrong. */
+static int choose_without(int call, int error, const char *named)
+{
+	struct ring_choice choice = {0};
+	struct failure lack = {0};
+	forbid(call, error);
+	if (ring_choose(IO_URING, &choice, &lack) != -error || choice.io != IO_AUTO)
+		return 1;
+	if (strcmp(lack.key, "io") != 0 || !names(lack.text, named) || !strstr(lack.text, ", or take --io auto"))
+		return 2;
+	if (ring_choose(IO_AUTO, &choice, &lack) || choice.io != IO_EPOLL)
+		return 3;
+	if (!names(choice.why, named))
+		return 4;
+	return 0;
+}
+
+static void without_io_uring_the_choice_is_epoll(void **state)
+{
+	(void)state;
+	static const struct {
+		int call, error;
+		const char *named;
+	} cases[] = {
+		{SYS_io_uring_setup, EPERM, "seccomp"},
+		{SYS_io_uring_setup, EACCES, "seccomp"},
+		{SYS_io_uring_setup, ENOSYS, "CONFIG_IO_URING"},
+		{SYS_io_uring_setup, EINVAL, "Linux 6.0"},
+		{SYS_io_uring_setup, ENOMEM, "RLIMIT_MEMLOCK"},
+		{SYS_io_uring_enter, EPERM, "io_uring_enter"},
+		{SYS_io_uring_register, EPERM, "io_uring_register"},
+		{SYS_io_uring_setup, EMFILE, "Too many open files"},
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int status;
+		pid_t child = fork();
+		if (!child)
+			_exit(choose_without(cases[i].call, cases[i].error, cases[i].named));
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+}
+
+static void the_choice_says_why(void **state)
+{
+	(void)state;
+	struct ring_choice choice;
+	assert_int_equal(ring_choose(IO_EPOLL, &choice, NULL), 0);
+	assert_int_equal(choice.io, IO_EPOLL);
+	assert_string_equal(choice.why, "as --io says");
+	assert_int_equal(ring_choose(IO_AUTO, &choice, NULL), 0);
+	bool works = !strcmp(choice.why, "io_uring works here");
+	assert_int_equal(choice.io, works ? IO_URING : IO_EPOLL);
+	assert_int_equal(!ring_choose(IO_URING, &choice, NULL), works);
+	assert_true(!works || choice.io == IO_URING);
+}
+
 /* ---- each test with each backend ---- */
 
 static enum io_choice both[] = {IO_EPOLL, IO_URING};
@@ -631,21 +715,17 @@ static int enter_namespace(void **state)
 	return 0;
 }
 
-static bool has_uring(void)
-{
-	struct ring *ring = NULL;
-	const struct ring_options options = {.io = IO_URING, .refused = note_refusal};
-	bool has = !ring_open(&ring, &options, NULL);
-	if (has)
-		ring_close(ring);
-	return has;
-}
-
 int main(void)
 {
 	const struct CMUnitTest with_epoll[] = RING_TESTS(0), with_uring[] = RING_TESTS(1);
+	const struct CMUnitTest choosing[] = {
+		cmocka_unit_test(the_choice_says_why),
+		cmocka_unit_test(without_io_uring_the_choice_is_epoll),
+	};
+	struct ring_choice choice;
 	int failed = cmocka_run_group_tests_name("epoll", with_epoll, enter_namespace, NULL);
-	if (has_uring())
+	failed += cmocka_run_group_tests_name("the choice", choosing, NULL, NULL);
+	if (!ring_choose(IO_URING, &choice, NULL))
 		failed += cmocka_run_group_tests_name("io_uring", with_uring, enter_namespace, NULL);
 	return failed;
 }

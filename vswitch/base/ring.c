@@ -8,6 +8,7 @@
 #include "vswitch/base/ring_backend.h"
 
 #include <netinet/udp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,6 +29,18 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 		return error;
 	}
 	*out = ring;
+	return 0;
+}
+
+int ring_choose(enum io_choice asked, struct ring_choice *out, struct failure *why)
+{
+	struct failure lack = {0};
+	int error = asked == IO_EPOLL ? 0 : uring_try(&lack);
+	if (error && asked == IO_URING)
+		return fail(why, error, "io", "%.220s, or take --io auto", lack.text);
+	*out = (struct ring_choice){.io = error || asked == IO_EPOLL ? IO_EPOLL : IO_URING};
+	const char *reason = error ? lack.text : asked == IO_AUTO ? "io_uring works here" : "as --io says";
+	snprintf(out->why, sizeof(out->why), "%s", reason);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ struct ring_tx {
 };
 
 struct ring_options {
-	enum io_choice io; /* IO_URING or IO_EPOLL */
+	enum io_choice io; /* IO_URING or IO_EPOLL, as ring_choose() has said */
 	/*
 	 * Called for each transmission that the kernel refused; `error` is a negative errno. It must not queue or
 	 * flush. Refused sends are reported by ring_flush(). Refused writes may be reported only by the next
@@ -97,10 +97,19 @@ struct ring_counters {
 	uint64_t starved; /* watches that had to wait for the next round because the buffers, or their share, ran out */
 };
 
+/* What rings are to be opened with. */
+struct ring_choice {
+	enum io_choice io; /* IO_URING or IO_EPOLL */
+	char why[256];     /* for people, one line: why this one, and of IO_EPOLL what to set to get the other */
+};
+
 /*
- * Opens a ring for the calling thread. Where io_uring is forbidden or too old, `why` says in one line what forbids it
- * and what to set: -EPERM, -ENOSYS, -EINVAL.
+ * Decides what `asked` means here. io_uring is tried out: a ring is opened, receives a datagram, and is closed. Fails
+ * only for IO_URING, where io_uring is forbidden or too old: -EPERM, -ENOSYS, -EINVAL, -ENOMEM. Any thread.
  */
+int ring_choose(enum io_choice asked, struct ring_choice *out, struct failure *why);
+
+/* Opens a ring for the calling thread. Errors: as above, and -EMFILE. */
 int ring_open(struct ring **out, const struct ring_options *options, struct failure *why);
 void ring_close(struct ring *ring);
 

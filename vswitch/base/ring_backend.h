@@ -63,6 +63,9 @@ struct ring {
 
 extern const struct ring_backend uring_backend, epoll_backend;
 
+/* Whether io_uring works here: 0, or a negative errno and what to set. */
+int uring_try(struct failure *why);
+
 /* One control message of a received datagram, into the event. */
 void ring_read_control(struct ring_event *event, const struct cmsghdr *c);
 

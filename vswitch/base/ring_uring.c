@@ -37,6 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define SQ_ENTRIES 512
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
@@ -115,10 +116,10 @@ static int uring_explain(int error, struct failure *why)
 			    "allows io_uring_setup, io_uring_enter and io_uring_register, or Unconfined");
 	if (error == -ENOSYS)
 		return fail(why, error, NULL,
-			    "this kernel has no io_uring, or a seccomp profile hides it; podswitchd "
-			    "needs Linux 6.0 with CONFIG_IO_URING and a profile that allows io_uring_setup");
+			    "this kernel has no io_uring, or a seccomp profile hides it; it needs Linux 6.0 with "
+			    "CONFIG_IO_URING, and a profile that allows io_uring_setup");
 	if (error == -EINVAL)
-		return fail(why, error, NULL, "this kernel's io_uring is too old; podswitchd needs Linux 6.0 or later");
+		return fail(why, error, NULL, "this kernel's io_uring is too old; it must be Linux 6.0 or later");
 	if (error == -ENOMEM)
 		return fail(why, error, NULL, "no memory for io_uring; raise the memory limit or RLIMIT_MEMLOCK");
 	return fail(why, error, NULL, "io_uring cannot be set up: %s", strerror(-error));
@@ -536,6 +537,43 @@ static void uring_flush(struct ring *ring)
 	uring_return_buffers(&u->groups[RING_UDP]);
 	uring_arm_all(u);
 	u->flushes++;
+}
+
+/* Trying it out */
+
+/* A datagram through the ring. A profile may allow to set up a ring and not to enter it. */
+static int uring_receive(struct ring *ring, const int ends[2])
+{
+	struct uring_ring *u = uring_of(ring);
+	struct io_uring_cqe *cqe;
+	int n = -EINTR, handle = ring_watch(ring, RING_UDP, ends[0], 0);
+	if (handle < 0 || send(ends[1], "", 1, MSG_DONTWAIT) < 0)
+		return handle < 0 ? handle : -errno;
+	while (n == -EINTR)
+		n = io_uring_submit_and_wait(&u->uring, 1);
+	if (n < 0)
+		return n;
+	cqe = uring_peek(u);
+	return cqe && cqe->res < 0 ? cqe->res : 0;
+}
+
+int uring_try(struct failure *why)
+{
+	const struct ring_options options = {.io = IO_URING};
+	struct ring *ring;
+	int ends[2];
+	int error = ring_open(&ring, &options, why);
+	if (error)
+		return error;
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends)) {
+		error = -errno;
+	} else {
+		error = uring_receive(ring, ends);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	ring_close(ring);
+	return error ? uring_explain(error, why) : 0;
 }
 
 const struct ring_backend uring_backend = {

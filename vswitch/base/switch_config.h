@@ -59,6 +59,7 @@ struct switch_options {
 	unsigned fdb_gateway_limit; /* learned entries a gateway may have */
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
 	unsigned spin; /* microseconds that a worker looks for work before it sleeps; 0: it sleeps at once */
+	enum io_choice io;
 	enum udp_gso_choice udp_gso; /* decides on offloads.udp_gso */
 	struct switch_offloads offloads;
 };
