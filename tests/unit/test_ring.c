@@ -33,6 +33,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/shell.h"
+
 enum { SEEN = 4096, TYPE = 0x88b5, WAIT_MS = 10000 }; /* TYPE: an ethertype for experiments */
 
 static struct {
@@ -215,15 +217,19 @@ static void a_train_arrives_with_its_size_tos_and_source(void **state)
 	assert_int_equal(t.seen[0].tos, 0);
 	queue_train(from, &there, bytes, sizeof(bytes), 1000);
 	ring_flush(t.ring);
-	turn_until_seen(2);
-	assert_int_equal(t.seen[1].kind, RING_UDP);
-	assert_int_equal(t.seen[1].tag, 5);
-	assert_int_equal(t.seen[1].error, 0);
-	assert_int_equal(t.seen[1].length, sizeof(bytes));
-	assert_int_equal(t.seen[1].gro_size, 1000);
-	assert_int_equal(t.seen[1].tos, 0x03);
-	assert_int_equal(t.seen[1].from, ntohs(loopback(from).sin_port));
-	assert_int_equal(t.seen[1].last, 7);
+	uint32_t length = 0;
+	for (unsigned i = 1; length < sizeof(bytes); length += t.seen[i++].length) {
+		turn_until_seen(i + 1);
+		assert_int_equal(t.seen[i].kind, RING_UDP);
+		assert_int_equal(t.seen[i].tag, 5);
+		assert_int_equal(t.seen[i].error, 0);
+		assert_int_equal(t.seen[i].tos, 0x03);
+		assert_int_equal(t.seen[i].from, ntohs(loopback(from).sin_port));
+		assert_int_equal(t.seen[i].last, 7);
+		/* Older kernels cut it apart on the loopback. */
+		assert_int_equal(t.seen[i].gro_size ? t.seen[i].gro_size : t.seen[i].length, 1000);
+	}
+	assert_int_equal(length, sizeof(bytes));
 	assert_int_equal(t.n_refused, 0);
 	close(from);
 	close(to);
@@ -501,9 +507,7 @@ static void a_tap_refuses_by_errno(void **state)
 /* As somebody in the pod may, while we hold the descriptor. */
 static void delete_interface(const char *name)
 {
-	char command[64];
-	snprintf(command, sizeof(command), "ip link del %s", name);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(shell_status(name, "ip link del $D"), 0);
 }
 
 /* One event tells it, and then the ring is quiet. */
@@ -656,8 +660,12 @@ static void without_io_uring_the_choice_is_epoll(void **state)
 		{SYS_io_uring_register, EPERM, "io_uring_register"},
 		{SYS_io_uring_setup, EMFILE, "Too many open files"},
 	};
+	struct ring_choice here;
+	bool works = !ring_choose(IO_URING, &here, NULL);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int status;
+		if (!works && cases[i].call != SYS_io_uring_setup)
+			continue; /* it would not come to that */
 		pid_t child = fork();
 		if (!child)
 			_exit(choose_without(cases[i].call, cases[i].error, cases[i].named));
