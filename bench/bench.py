@@ -224,7 +224,7 @@ def choose(options, knobs):
 def bench(options, build):
     results = Results()
     knobs = set(re.findall(r"--([a-z][a-z-]+)", run(f"{build}/podswitchd", "--help")))
-    knobs &= {"tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro", "spin", "underlay-tap"}
+    knobs &= {"tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro", "spin", "underlay-tap", "io"}
     times, everyone, steps = choose(options, knobs)
     if not has_ovs():
         print("bench: Open vSwitch is not installed: skipped (Debian: apt-get install openvswitch-switch)")

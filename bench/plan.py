@@ -18,6 +18,7 @@ NEEDED = ("kernel", "podswitch")  # without these there is nothing to compare
 KNOBS = ("tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro")
 SPIN_OFF, SPIN_ON = "0", "50"  # us
 TAP = "underlay-tap"
+EPOLL = "epoll"  # instead of io_uring
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def contenders(knobs, ovs, ablation):
     found += [Contender("-" + knob, "podswitch", "kernel", (f"--{knob}", "off")) for knob in KNOBS if knob in knobs]
     if "spin" in knobs:
         found += [Contender(f"spin {us}", "podswitch", "kernel", ("--spin", us)) for us in (SPIN_OFF, SPIN_ON)]
+    if "io" in knobs:
+        found.append(Contender(EPOLL, "podswitch", "kernel", ("--io", EPOLL)))
     return found
 
 

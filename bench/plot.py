@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 
+from plan import EPOLL
 from report import COLUMNS, HEADINGS, KNOBS, is_cpu
 
 COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#f0e442")
@@ -90,7 +91,8 @@ def latency(folder, results):
 
 
 def knobs(folder, results):
-    variants = [("-" + knob, "without " + knob) for knob in KNOBS] + [("spin 0", "spin 0"), ("spin 50", "spin 50 us")]
+    variants = [("-" + knob, "without " + knob) for knob in KNOBS]
+    variants += [("spin 0", "spin 0"), ("spin 50", "spin 50 us"), (EPOLL, "epoll")]
     keys = [("TCP 1 up", "tcp-1-up-on"), ("TCP 4 up", "tcp-4-up-on"), ("TCP 1 down", "tcp-1-down-on"),
             ("TCP 4 down", "tcp-4-down-on"), ("TCP 1 up, offload off", "tcp-1-up-off"),
             ("TCP 1 down, offload off", "tcp-1-down-off"), ("UDP 64 B, flood", "flood-64-up")]

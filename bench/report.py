@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """report.py - the tables that people read"""
 
-from plan import KNOBS, MAIN
+from plan import EPOLL, KNOBS, MAIN
 
 HEADINGS = {"kernel": "kernel", "podswitch": "podswitch", "podswitch tap": "podswitch, TAP",
             "podswitch pair": "both ends", "podswitch pair tap": "both ends, TAP", "ovs": "Open vSwitch"}
@@ -83,7 +83,7 @@ def figures(results, heading, wanted):
 
 
 def ablation(results):
-    variants = [name for name in ("-" + knob for knob in KNOBS)] + ["spin 0", "spin 50"]
+    variants = [name for name in ("-" + knob for knob in KNOBS)] + ["spin 0", "spin 50", EPOLL]
     cases = [case for case in results.cases.values() if not is_cpu(case) and any(v in case.rounds for v in variants)]
     present = [name for name in variants if any(name in case.rounds for case in cases)]
     if not present:

@@ -23,11 +23,6 @@ lacks() {
 (exec 3<>/dev/net/tun) 2>/dev/null ||
 	lacks "/dev/net/tun cannot be opened: run 'modprobe tun', or give the container the device (docker run --device /dev/net/tun)"
 
-disabled=/proc/sys/kernel/io_uring_disabled
-if [ -r $disabled ] && [ "$(cat $disabled)" = 2 ]; then
-	lacks "io_uring is turned off: run 'sysctl kernel.io_uring_disabled=1'"
-fi
-
 # The demo does without. Before the first `make deps` there may be no ip to ask with; then it is asked again later.
 if [ "$target" = check ] && command -v ip >/dev/null; then
 	unshare --net ip link add vxlan0 type vxlan id 1 dstport 4789 2>/dev/null ||

@@ -149,6 +149,8 @@ void switch_report(const struct vswitch *vs, struct switch_status *out)
 {
 	*out = (struct switch_status){
 		.uptime = clock_seconds() - vs->started,
+		.io = vs->io.io == IO_EPOLL ? "epoll" : "uring",
+		.io_why = vs->io.why,
 		.workers = vs->options.workers,
 		.gateways = vs->n_gateways,
 		.ports = vs->n_ports,

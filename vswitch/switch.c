@@ -84,7 +84,7 @@ static void note_features(struct vswitch *vs)
 {
 	const struct ring_features *ring = ring_features(vs->workers[0].ring);
 	const struct switch_feature features[] = {
-		{"io_uring", true},
+		{"io_uring", vs->io.io == IO_URING},
 		{"read_multishot", ring->read_multishot},
 		{"defer_taskrun", ring->defer_taskrun},
 		{"tap_gso", vs->offloads.tap_gso},
@@ -117,6 +117,14 @@ static void choose_udp_gso(struct vswitch *vs, const char *release)
 			 "udp_gso is off: Linux 7.0 to 7.1.4 may garble trains of datagrams, and this is %s; "
 			 "--udp-gso on overrides",
 			 release);
+}
+
+static int choose_io(struct vswitch *vs, struct failure *why)
+{
+	int error = ring_choose(vs->options.io, &vs->io, why);
+	if (!error && vs->options.io == IO_AUTO && vs->io.io == IO_EPOLL)
+		log_line(LOG_INFO, "epoll is used for I/O: %s", vs->io.why);
+	return error;
 }
 
 static int open_attention(struct vswitch *vs, struct failure *why)
@@ -152,6 +160,8 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		error = netns_open_own(&vs->home, why);
 	if (!error)
 		error = open_tables(vs, why);
+	if (!error)
+		error = choose_io(vs, why);
 	for (unsigned i = 0; !error && i < options->workers; i++)
 		error = worker_start(&vs->workers[i], vs, i, why);
 	if (error) {

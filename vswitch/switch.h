@@ -20,7 +20,10 @@
 
 struct vswitch; /* `switch` alone is a keyword */
 
-/* Starts the workers. When io_uring is forbidden here, `why` says in one line what forbids it and what to set. */
+/*
+ * Starts the workers. With IO_URING, where io_uring is forbidden, `why` says in one line what forbids it and what to
+ * set; with IO_AUTO that is logged, and epoll used.
+ */
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why);
 
 /* Stops the workers and closes everything. TAPs stay in their pods, without carrier. NULL is accepted. */
@@ -149,11 +152,14 @@ struct fdb_status {
 struct worker_status {
 	uint64_t rounds;  /* rounds of its loop */
 	uint64_t events;  /* frames and datagrams read */
-	uint64_t starved; /* times that the receive buffers ran out, so that a read had to be armed again */
+	uint64_t starved; /* times that a descriptor had to wait for the next round because the receive buffers ran out
+			   */
 };
 
 struct switch_status {
-	double uptime; /* seconds */
+	double uptime;      /* seconds */
+	const char *io;     /* "uring" or "epoll" */
+	const char *io_why; /* for people */
 	unsigned workers;
 	struct worker_status worker[SWITCH_MAX_WORKERS];
 	uint64_t drops[DROP_COUNT]; /* all drops: of ports, of gateways, and of datagrams that belong to neither */

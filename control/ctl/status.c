@@ -28,6 +28,12 @@ static void add_refusals(struct table *table, json_t *refusals)
 	}
 }
 
+static void add_io(struct table *table, const json_t *io)
+{
+	if (io)
+		table_pair(table, "io", "%.20s: %.255s", json_text(io, "backend"), json_text(io, "why"));
+}
+
 static int print_status(FILE *out, json_t *status)
 {
 	static const char *const keys[] = {"version", "pid",      "kernel", "socket", "state_dir",
@@ -35,6 +41,7 @@ static int print_status(FILE *out, json_t *status)
 	struct table table;
 	table_open_pairs(&table);
 	table_pair_members(&table, keys, status);
+	add_io(&table, json_object_get(status, "io"));
 	add_features(&table, json_object_get(status, "features"));
 	add_refusals(&table, json_object_get(status, "refused"));
 	return table_finish(&table, out);

@@ -21,6 +21,7 @@ static int parse_vtep(const char *label, const char *text, void *into, struct fa
 	return 0;
 }
 
+static const char *const io_words[] = {"auto", "uring", "epoll", NULL};
 static const char *const udp_gso_words[] = {"auto", "on", "off", NULL};
 static const char *const after_words[] = {"exit", "wait", NULL};
 static const char *const reserved_words[] = {"drop", "ignore", NULL};
@@ -43,6 +44,8 @@ static const struct option_spec config_options[] = {
 		      "learned MAC addresses behind one remote (4096)"),
 	OPTION_NUMBER("spin", 0, "MICROSECONDS", options.spin, 0, 1000,
 		      "how long to look for packets before sleeping, 0 to 1000 (0)"),
+	OPTION_CHOICE("io", 0, "auto|uring|epoll", options.io, io_words,
+		      "how packets are read and written; auto: io_uring, or epoll where that is forbidden (auto)"),
 	OPTION_SWITCH("tap-gso", options.offloads.tap_gso, "take super-frames from pods (on)"),
 	OPTION_CHOICE("udp-gso", 0, "auto|on|off", options.udp_gso, udp_gso_words,
 		      "send several datagrams at once; auto: unless this kernel garbles them (auto)"),

@@ -68,6 +68,11 @@ static json_t *refusals_json(const struct vswitch *vs)
 	return refusals;
 }
 
+static json_t *io_json(const struct switch_status *status)
+{
+	return json_pack("{s:s, s:s}", "backend", status->io, "why", status->io_why);
+}
+
 static json_t *vtep_json(const struct switch_options *options)
 {
 	char text[ADDRESS_TEXT];
@@ -110,6 +115,7 @@ int method_status_get(struct call *call, struct failure *why)
 				 "refused", refusals_json(m->vs), "uptime", status.uptime, "gateways",
 				 (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
 				 (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
+	json_object_set_new(call->result, "io", io_json(&status));
 	add_config(call->result, m->config);
 	return 0;
 }

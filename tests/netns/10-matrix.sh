@@ -92,7 +92,7 @@ podswitchd_far_end() { # podswitchd_far_end MODE OFFLOADS
 	echo "-- IPv$FAMILY underlay, $1, veth offloads $2, far end: podswitchd"
 	offloads "$2"
 	ip -n "$P-gwa" link del vxlan0 2>/dev/null || true
-	bg gwa "$BUILD/podswitchd" -s "$TMP/far.sock" --state-dir "$TMP/far" 2>>"$LOG"
+	bg gwa "$BUILD/podswitchd" -s "$TMP/far.sock" --state-dir "$TMP/far" ${IO:+--io "$IO"} 2>>"$LOG"
 	pid=$!
 	poll 10 says version "${far[@]}" -j status || die "the far podswitchd does not answer"
 	"${far[@]}" gateway add own --vni 42

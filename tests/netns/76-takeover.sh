@@ -13,7 +13,8 @@ RATE=$((10000 / SLOW))
 
 successor() { # successor [OPTIONS...]: one that takes over; `old` is who had it before
 	old=$DAEMON
-	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --takeover "$@" >>"$LOG" 2>&1 &
+	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --takeover \
+		${IO:+--io "$IO"} "$@" >>"$LOG" 2>&1 &
 	DAEMON=$!
 	PIDS+=("$DAEMON")
 }
@@ -90,6 +91,8 @@ for underlay in host pod; do
 	for workers in 1 2 2 1; do
 		check "a new one takes over ($workers workers)" pass_on -w $workers
 	done
+	check "with another way of I/O" pass_on --io epoll
+	check "and with the usual one" pass_on
 	flows_end "$underlay underlay"
 	check "nothing was read for less than 20 ms (ms: $(pauses))" quick
 	same "ports are as they were" "$was" "$(ports -c 'map(del(.counters, .worker))')"

@@ -450,7 +450,7 @@ hub() {
 	local far=(ctl -s "$TMP/far.sock") pid was
 	echo "-- IPv$FAMILY underlay: the far end is podswitchd with a hub and a TAP, too"
 	ip -n "$P-gwa" link del vxlan0 2>/dev/null || true
-	bg gwa "$BUILD/podswitchd" -s "$TMP/far.sock" --state-dir "$TMP/far" --underlay-tap on 2>>"$LOG"
+	bg gwa "$BUILD/podswitchd" -s "$TMP/far.sock" --state-dir "$TMP/far" --underlay-tap on ${IO:+--io "$IO"} 2>>"$LOG"
 	pid=$!
 	poll 10 says version "${far[@]}" -j status || die "the far podswitchd does not answer"
 	"${far[@]}" gateway add own --vni 42

@@ -17,14 +17,15 @@
 # underlay from the pod's eth0. Nothing is made in the namespace this is called from.
 #
 # A scenario sources this file, calls `build`, `daemon` and checks, and ends with `finish`, which checks that all that
-# was made is gone. Waits and checks are those of checks.sh; a capture is a tool of pkt.py that `bgpkt` starts.
+# was made is gone. Waits and checks are those of checks.sh; a capture is a tool of pkt.py that `bgpkt` starts. IO=epoll
+# in the environment is handed to podswitchd as --io.
 set -eu -o pipefail
 export LC_ALL=C
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
 PYTHON=/usr/bin/python3
-SCENARIO=$(basename "$0" .sh)
+SCENARIO=$(basename "$0" .sh)${IO:+ ($IO)}
 . "$HERE/../checks.sh"
 
 [ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
@@ -40,6 +41,7 @@ MADE=() # namespaces
 PIDS=() # background processes
 declare -A TOOLS=() # those of them that must run until they are told to end, and their output
 DAEMON=             # process id of the node's podswitchd
+UNDER=()            # what runs it: a command that ends in the execution of its arguments
 REMOVED='' FINISHED='' ALONE=''
 [ -n "${TALLY:-}" ] || { ALONE=yes && TALLY=$(mktemp "/tmp/$P.XXXXXX"); } # else it is run.sh's
 
@@ -177,7 +179,8 @@ mac() { # mac NAMESPACE DEVICE
 # ---- podswitchd -----------------------------------------------------------------------------------------------------
 
 daemon() { # daemon [OPTIONS...]: podswitchd in the node's namespace, answering
-	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" "$@" >>"$LOG" 2>&1 &
+	ip netns exec "$P-node" "${UNDER[@]}" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" \
+		${IO:+--io "$IO"} "$@" >>"$LOG" 2>&1 &
 	DAEMON=$! REMOVED=
 	PIDS+=("$DAEMON")
 	poll 10 answers || die "podswitchd does not answer: $(tail -5 "$LOG")"

@@ -406,6 +406,8 @@ void switch_count_overruns(struct vswitch *vs, const char *name)
 void switch_report(const struct vswitch *vs, struct switch_status *out)
 {
 	*out = (struct switch_status){.uptime = 1.5,
+				      .io = "epoll",
+				      .io_why = "io_uring is forbidden",
 				      .workers = vs->options.workers,
 				      .gateways = (unsigned)vs->n_gateways,
 				      .ports = (unsigned)vs->n_ports};

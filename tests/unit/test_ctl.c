@@ -577,12 +577,13 @@ static void test_status_and_version(void **state)
 	check_answer(
 		"status",
 		"\"result\":{\"version\":\"0.1.0\",\"pid\":7,\"kernel\":\"6.1\",\"features\":{\"read_multishot\":true,"
-		"\"send_zc\":false},\"workers\":1}",
+		"\"send_zc\":false},\"workers\":1,\"io\":{\"backend\":\"epoll\",\"why\":\"as --io says\"}}",
 		0,
 		"version:                 0.1.0\n"
 		"pid:                     7\n"
 		"kernel:                  6.1\n"
 		"workers:                 1\n"
+		"io:                      epoll: as --io says\n"
 		"feature read_multishot:  yes\n"
 		"feature send_zc:         no\n",
 		"");

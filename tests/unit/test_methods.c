@@ -464,6 +464,7 @@ static void test_reports(void **state)
 	expect(f, "status.get", NULL, "refused",
 	       "[{'seconds':60,'what':'trains','where':'port web','why':'Input/output error'}]");
 	expect(f, "status.get", NULL, "features", "{'read_multishot':true,'send_zc':false}");
+	expect(f, "status.get", NULL, "io", "{'backend':'epoll','why':'io_uring is forbidden'}");
 	expect(f, "status.get", NULL, "socket", "'/run/podswitch/control.sock'");
 	expect(f, "status.get", NULL, "state_dir", "'/run/podswitch/state'");
 	expect(f, "status.get", NULL, "reserved", "'drop'");

@@ -2,8 +2,9 @@
 /*
  * ring.h - what a worker asks of the kernel: frames and datagrams in, frames and datagrams out
  *
- * The narrow waist between the data plane and the way it does I/O. This implementation is io_uring (ring.c); nothing
- * else depends on that. A worker's round is: ring_wait(), ring_next() until it returns false, ring_flush().
+ * The narrow waist between the data plane and the way it does I/O. There are two such ways, io_uring
+ * (ring_uring.c) and epoll (ring_epoll.c); nothing else depends on which it is. A worker's round is: ring_wait(),
+ * ring_next() until it returns false, ring_flush().
  *
  * In: descriptors are watched. What arrives becomes an event, with its bytes in a buffer that all watches of a kind
  * share, so memory does not grow with their number. The bytes are the caller's, who may change them, until the next
@@ -20,6 +21,7 @@
 #define PODSWITCH_RING_H
 
 #include "tap/base/failure.h"
+#include "vswitch/base/switch_config.h"
 
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
@@ -75,6 +77,7 @@ struct ring_tx {
 };
 
 struct ring_options {
+	enum io_choice io; /* IO_URING or IO_EPOLL, as ring_choose() has said */
 	/*
 	 * Called for each transmission that the kernel refused; `error` is a negative errno. It must not queue or
 	 * flush. Refused sends are reported by ring_flush(). Refused writes may be reported only by the next
@@ -84,23 +87,34 @@ struct ring_options {
 	void *context;
 };
 
+/* All of them are io_uring's, and false with epoll. */
 struct ring_features {
 	bool read_multishot; /* Linux 6.7: one request keeps reading a TAP */
 	bool defer_taskrun;  /* Linux 6.1: completions are run when the worker asks for them */
 };
 
 struct ring_counters {
-	uint64_t starved; /* watches that ended because the buffers ran out, and were armed again */
+	uint64_t starved; /* watches that had to wait for the next round because the buffers, or their share, ran out */
+};
+
+/* What rings are to be opened with. */
+struct ring_choice {
+	enum io_choice io; /* IO_URING or IO_EPOLL */
+	char why[256];     /* for people, one line: why this one, and of IO_EPOLL what to set to get the other */
 };
 
 /*
- * Opens a ring for the calling thread. Where io_uring is forbidden or too old, `why` says in one line what forbids it
- * and what to set: -EPERM, -ENOSYS, -EINVAL.
+ * Decides what `asked` means here. io_uring is tried out: a ring is opened, receives a datagram, and is closed. Fails
+ * only for IO_URING, where io_uring is forbidden or too old: -EPERM, -ENOSYS, -EINVAL, -ENOMEM. Any thread.
  */
+int ring_choose(enum io_choice asked, struct ring_choice *out, struct failure *why);
+
+/* Opens a ring for the calling thread. Errors: as above, and -EMFILE. */
 int ring_open(struct ring **out, const struct ring_options *options, struct failure *why);
 void ring_close(struct ring *ring);
 
-/* Starts watching `fd`. Returns a handle >= 0 for ring_unwatch(), or a negative errno. */
+/* Starts watching `fd`, a non-blocking TAP, a socket or an eventfd. Returns a handle >= 0 for ring_unwatch(), or a
+ * negative errno. */
 int ring_watch(struct ring *ring, enum ring_kind kind, int fd, uint64_t tag);
 
 /* Ends the watch, also after an error has ended its events. None comes afterwards, and the descriptor may be closed. */
@@ -116,8 +130,8 @@ void ring_pause(struct ring *ring, bool pause);
 uint64_t ring_now(void);
 
 /*
- * Looks for events for up to `nanoseconds`, without sleeping and without a system call. True when there are some;
- * ring_wait() then returns at once.
+ * Looks for events for up to `nanoseconds` without sleeping; io_uring needs no system call for that. True when there
+ * are some; ring_wait() then returns at once.
  */
 bool ring_spin(struct ring *ring, uint64_t nanoseconds);
 

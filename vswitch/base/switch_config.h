@@ -48,6 +48,9 @@ struct switch_offloads {
 /* Of the option udp-gso; `auto` is on but for kernels that garble trains (kernel.h). */
 enum udp_gso_choice { UDP_GSO_AUTO, UDP_GSO_ON, UDP_GSO_OFF };
 
+/* Of the option io: how the workers read and write; `auto` is io_uring where it is allowed and works, else epoll. */
+enum io_choice { IO_AUTO, IO_URING, IO_EPOLL };
+
 struct switch_options {
 	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS */
 	struct address vtep[2];     /* local addresses of the host underlay, at most one a family; family 0: any */
@@ -56,6 +59,7 @@ struct switch_options {
 	unsigned fdb_gateway_limit; /* learned entries a gateway may have */
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
 	unsigned spin; /* microseconds that a worker looks for work before it sleeps; 0: it sleeps at once */
+	enum io_choice io;
 	enum udp_gso_choice udp_gso; /* decides on offloads.udp_gso */
 	struct switch_offloads offloads;
 };

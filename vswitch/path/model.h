@@ -304,6 +304,7 @@ static inline uint64_t counted(const uint64_t *counter)
 struct vswitch {
 	struct switch_options options;
 	struct switch_offloads offloads; /* what is in force: the options, less what the kernel refused */
+	struct ring_choice io;           /* of every worker's ring */
 	bool trains_garbled;             /* offloads.udp_gso is off because of the kernel's version */
 	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;

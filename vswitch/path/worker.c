@@ -124,7 +124,7 @@ static void report_start(struct worker *worker, int result)
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
-	const struct ring_options options = {.refused = forward_refused, .context = worker};
+	const struct ring_options options = {.io = worker->vs->io.io, .refused = forward_refused, .context = worker};
 	int error = ring_open(&worker->ring, &options, &worker->failure);
 	if (!error && ring_watch(worker->ring, RING_SIGNAL, worker->mail, make_tag(TAG_MAIL, 0)) < 0)
 		error = fail(&worker->failure, -ENOMEM, NULL, "out of memory");
