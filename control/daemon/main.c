@@ -2,12 +2,14 @@
 /*
  * main.c - podswitchd: options, start order, the control thread's loop, stop
  *
- * Start: options, log, the state directory's lock, the switch with its workers, what the state directory holds, and
- * last the control socket, so that whoever finds the socket finds everything as it was. Stop: the socket first, then
- * the switch, then the lock, so that a successor that gets the lock meets nothing of ours.
+ * Start: options, log, giving up the rights that are not needed, the state directory's lock, the switch with its
+ * workers, what the state directory holds, and last the control socket, so that whoever finds the socket finds
+ * everything as it was. Stop: the socket first, then the switch, then the lock, so that a successor that gets the lock
+ * meets nothing of ours.
  *
  * SIGTERM and SIGINT arrive through a signalfd; they are blocked before the workers start, which inherit that.
  */
+#include "control/base/confinement.h"
 #include "control/base/rpc.h"
 #include "control/daemon/config.h"
 #include "control/daemon/methods.h"
@@ -104,6 +106,8 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	if (daemon->signals < 0 || daemon->timer < 0)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
+	if (!error)
+		error = confine(preflight_capabilities(), why);
 	if (!error)
 		error = state_open(config->state_dir, &daemon->state, why);
 	if (!error)
