@@ -7,13 +7,20 @@
 #ifndef PODSWITCH_CONFINEMENT_H
 #define PODSWITCH_CONFINEMENT_H
 
+#include "control/base/call_filter.h"
 #include "tap/base/capability.h"
 #include "tap/base/failure.h"
 
+struct confinement {
+	uint64_t capabilities;           /* CAPABILITY()s to keep */
+	const struct call_filter *calls; /* the system calls to keep; NULL: all */
+};
+
 /*
- * Keeps of the capabilities those in `kept` (CAPABILITY()), sets no_new_privs, and makes the process not dumpable:
- * others of the same user can neither trace it nor read its memory, and it leaves no core. 0 or a negative errno.
+ * Keeps the capabilities and the system calls that are named, and sets no_new_privs. Makes the process not dumpable:
+ * others of the same user can neither trace it nor read its memory, and it leaves no core. A kernel without seccomp
+ * filters costs a line in the log. 0 or a negative errno.
  */
-int confine(uint64_t kept, struct failure *why);
+int confine(const struct confinement *confinement, struct failure *why);
 
 #endif

@@ -50,6 +50,7 @@ static const struct option_spec config_options[] = {
 	OPTION_SWITCH("tap-gro", options.offloads.tap_gro, "coalesce segments for the pod (on)"),
 	OPTION_SWITCH("underlay-tap", options.offloads.underlay_tap,
 		      "let super-frames leave the node whole, by a TAP of podswitchd's own (off)"),
+	OPTION_SWITCH("seccomp", seccomp, "have all system calls refused that it does not need (on)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_TEXT("config", 'c', "FILE", file,
 		    "a JSON object with these settings, as state_dir; the command line wins", .line_only = true),

@@ -21,13 +21,14 @@ struct config {
 	enum log_level log_level;
 	struct switch_options options;
 	const char *file; /* -c; NULL: none */
+	bool seccomp;     /* make only the system calls of calls.h */
 	bool help, version;
 };
 
 #define CONFIG_DEFAULT                                                                                                 \
 	{                                                                                                              \
 		.socket = "/run/podswitch/control.sock", .state_dir = "/run/podswitch/state", .log_level = LOG_INFO,   \
-		.options = SWITCH_OPTIONS_DEFAULT                                                                      \
+		.seccomp = true, .options = SWITCH_OPTIONS_DEFAULT                                                     \
 	}
 
 /* Reads a command line: NULL-terminated, without the program's name. -EINVAL: wrong usage; `config` is half changed. */

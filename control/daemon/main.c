@@ -11,6 +11,7 @@
  */
 #include "control/base/confinement.h"
 #include "control/base/rpc.h"
+#include "control/daemon/calls.h"
 #include "control/daemon/config.h"
 #include "control/daemon/methods.h"
 #include "control/daemon/preflight.h"
@@ -98,6 +99,8 @@ static int open_timer(void)
 static int daemon_start(struct daemon *daemon, struct failure *why)
 {
 	const struct config *config = &daemon->config;
+	const struct confinement rights = {.capabilities = preflight_capabilities(),
+					   .calls = config->seccomp ? &podswitchd_calls : NULL};
 
 	raise_descriptor_limit();
 	pod_filter_hold_descriptors();
@@ -107,7 +110,7 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
 	if (!error)
-		error = confine(preflight_capabilities(), why);
+		error = confine(&rights, why);
 	if (!error)
 		error = state_open(config->state_dir, &daemon->state, why);
 	if (!error)

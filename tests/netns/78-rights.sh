@@ -22,6 +22,8 @@ fields() { # fields NAME THREAD...: the values of one line of /proc/PID/task/THR
 }
 threads() { find "/proc/$DAEMON/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | grep -vx "$DAEMON"; }
 
+# A sanitizer's library needs to look at its own process.
+sanitized() { grep -aqE '__(asan|tsan)_init' "$BUILD/podswitchd"; }
 confined() { # confined MASK: what each thread has
 	local workers
 	workers=$(threads)
@@ -34,12 +36,11 @@ confined() { # confined MASK: what each thread has
 		"$(fields CapBnd "$DAEMON" $workers) $(fields CapInh "$DAEMON" $workers) $(fields CapAmb "$DAEMON" $workers)"
 	# shellcheck disable=SC2086
 	same "no_new_privs" 1 "$(fields NoNewPrivs "$DAEMON" $workers)"
+	# shellcheck disable=SC2086
+	sanitized || same "system calls are filtered" 2 "$(fields Seccomp "$DAEMON" $workers)"
 }
-# A sanitizer's library needs to look at its own process.
-sanitized() { grep -aqE '__(asan|tsan)_init' "$BUILD/podswitchd"; }
-start() { # start CAPABILITY...: podswitchd as a container's root that has these
-	with "$@"
-	"${WITH[@]}" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" -w 2 >>"$LOG" 2>&1 &
+start() { # start [WRAPPER...]: podswitchd as a container's root that has what `with` says
+	"${WITH[@]}" "$@" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" -w 2 >>"$LOG" 2>&1 &
 	DAEMON=$! REMOVED=yes
 	PIDS+=("$DAEMON")
 	poll 10 answers || die "podswitchd does not answer: $(tail -5 "$LOG")"
@@ -83,16 +84,21 @@ works
 check "podswitchd ends" stop
 
 echo "-- started in a container that gives what the manual names"
-start "${every[@]}"
+with "${every[@]}"
+start
 confined "$(mask "${every[@]}")"
 works
+check "podswitchd ends" stop
 
-echo "-- and less"
+echo "-- with less"
+daemon --seccomp off
+same "--seccomp off: no filter" 0 "$(fields Seccomp "$DAEMON")"
 check "podswitchd ends" stop
 lacks net_admin
 lacks sys_admin
 same "leaves nothing" "" "$(find "$TMP" -name 'lacks*')"
-start net_admin sys_admin
+with net_admin sys_admin
+start
 confined "$(mask net_admin sys_admin)"
 check "net_raw: the log says what cannot be done" grep -q 'without CAP_NET_RAW no port can' "$LOG"
 check "net_bind_service, too" grep -q 'without CAP_NET_BIND_SERVICE no port can' "$LOG"
