@@ -18,6 +18,7 @@
 #include "control/daemon/state.h"
 #include "tap/base/log.h"
 #include "tap/base/signals.h"
+#include "tap/net_settings.h"
 #include "tap/pod_filter.h"
 #include "vswitch/switch.h"
 
@@ -109,6 +110,7 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	if (daemon->signals < 0 || daemon->timer < 0)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
+	net_settings_open();
 	if (!error)
 		error = confine(&rights, why);
 	if (!error)

@@ -90,6 +90,18 @@ confined "$(mask "${every[@]}")"
 works
 check "podswitchd ends" stop
 
+echo "-- whose /proc/sys is read-only"
+settings() { q cat /proc/sys/net/ipv4/{tcp_fwmark_accept,fwmark_reflect} /proc/sys/net/ipv6/fwmark_reflect | xargs; }
+same "nobody has set these before" "0 0 0" "$(settings)"
+# shellcheck disable=SC2016 # the dollar is sh's
+start unshare -m sh -c 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"' sh
+gateway a 1
+port 2 a --default-via 172.16.0.1 --exclusive on --inbound on
+same "inbound is prepared in the pod all the same" "1 1 1" "$(settings)"
+ctl port remove pod2
+ctl gateway remove a
+check "podswitchd ends" stop
+
 echo "-- with less"
 daemon --seccomp off
 same "--seccomp off: no filter" 0 "$(fields Seccomp "$DAEMON")"
