@@ -49,9 +49,11 @@ static int check_tun(struct failure *why)
 			    "/dev/net/tun is not there: load the kernel's module on the node (modprobe tun), or give "
 			    "the container the device");
 	if (fd < 0)
-		return fail(why, -errno, NULL,
-			    "/dev/net/tun cannot be opened (%s): give the container that device (c 10:200)",
-			    strerror(errno));
+		return fail(
+			why, -errno, NULL,
+			"/dev/net/tun cannot be opened (%s): allow the container that device (c 10:200); runc 1.2.0 to "
+			"1.2.3 and crun before 1.20 forbid it",
+			strerror(errno));
 	close(fd);
 	return 0;
 }
