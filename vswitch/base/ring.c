@@ -149,13 +149,13 @@ static int ring_setup(struct ring *ring)
 						  IORING_SETUP_CQSIZE | IORING_SETUP_DEFER_TASKRUN |
 						  IORING_SETUP_TASKRUN_FLAG,
 					 .cq_entries = CQ_ENTRIES};
-	int error = io_uring_queue_init_params(SQ_ENTRIES, &ring->uring, &params);
+	int error = uring_queue_init(SQ_ENTRIES, &ring->uring, &params);
 	if (error == -EINVAL) {
 		params = (struct io_uring_params){.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL |
 							   IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN |
 							   IORING_SETUP_TASKRUN_FLAG,
 						  .cq_entries = CQ_ENTRIES};
-		error = io_uring_queue_init_params(SQ_ENTRIES, &ring->uring, &params);
+		error = uring_queue_init(SQ_ENTRIES, &ring->uring, &params);
 	}
 	if (error)
 		ring->uring.ring_fd = -1;
