@@ -96,6 +96,17 @@ static int add_partials(scmp_filter_ctx context, const struct call_filter *filte
 	return error;
 }
 
+/* Loads what was built, if that went well, and frees it. */
+static int load_filter(scmp_filter_ctx context, int error)
+{
+	int loaded = error ? 0 : seccomp_load(context);
+	seccomp_release(context);
+	/* What libseccomp says where the kernel has no filters. */
+	if (loaded == -EINVAL || loaded == -ENOSYS || loaded == -ECANCELED)
+		return -ENOTSUP;
+	return error ? error : loaded;
+}
+
 int call_filter_install(const struct call_filter *filter)
 {
 	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
@@ -109,9 +120,19 @@ int call_filter_install(const struct call_filter *filter)
 		error = add_names(context, SCMP_ACT_ALLOW, *list);
 	if (!error)
 		error = add_names(context, SCMP_ACT_KILL_PROCESS, hostile);
+	return load_filter(context, error);
+}
+
+int call_filter_seal(const struct call_filter *filter)
+{
+	if (!filter->start_only)
+		return 0;
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+	if (!context)
+		return -ENOMEM;
+	/* The other threads, too. */
+	int error = seccomp_attr_set(context, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!error)
-		error = seccomp_load(context);
-	seccomp_release(context);
-	/* The kernel's own answers, as libseccomp passes them on. */
-	return error == -EINVAL || error == -ENOSYS || error == -ECANCELED ? -ENOTSUP : error;
+		error = add_names(context, SCMP_ACT_KILL_PROCESS, filter->start_only);
+	return load_filter(context, error);
 }

@@ -23,6 +23,7 @@ extern const char *const call_filter_sockets[]; /* sockets of all families that 
 
 struct call_filter {
 	const char *const *const *allowed; /* lists, NULL-terminated */
+	const char *const *start_only;     /* names that call_filter_seal() takes back; NULL: none */
 	bool load_code;                    /* libraries may be loaded after the start */
 	bool enter_networks;               /* setns(), for network namespaces */
 };
@@ -32,5 +33,9 @@ struct call_filter {
  * negative errno. Needs no_new_privs.
  */
 int call_filter_install(const struct call_filter *filter);
+
+/* Once all is started: from now on a call of `start_only` ends the process, whichever thread makes it. 0 or as above.
+ */
+int call_filter_seal(const struct call_filter *filter);
 
 #endif

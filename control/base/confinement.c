@@ -33,3 +33,14 @@ int confine(const struct confinement *confinement, struct failure *why)
 		return fail(why, error, NULL, "cannot give up capabilities: %s", strerror(-error));
 	return confine_calls(confinement->calls, why);
 }
+
+int confine_started(const struct confinement *confinement, struct failure *why)
+{
+	const struct call_filter *calls = confinement->calls;
+	int error = calls && !BUILT_WITH_SANITIZERS ? call_filter_seal(calls) : 0;
+	/* confine() has said so. */
+	if (!error || error == -ENOTSUP)
+		return 0;
+	return fail(why, error, "seccomp", "cannot seal the seccomp filter: %s; --seccomp off does without it",
+		    strerror(-error));
+}

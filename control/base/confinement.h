@@ -23,4 +23,7 @@ struct confinement {
  */
 int confine(const struct confinement *confinement, struct failure *why);
 
+/* Once all is started, with the same: takes back the system calls that only the start needed. Any thread. */
+int confine_started(const struct confinement *confinement, struct failure *why);
+
 #endif

@@ -8,8 +8,10 @@
  */
 #include "control/daemon/calls.h"
 
-static const char *const rings[] = {"io_uring_setup", "io_uring_enter", "io_uring_register",
-				    NULL}; /* ring.c, uring.c */
+static const char *const rings[] = {"io_uring_enter", "io_uring_register", NULL}; /* ring.c, uring.c */
+
+/* Rings are made with their limits (uring.c), so nobody may make another one later. */
+static const char *const start_only[] = {"io_uring_setup", "seccomp", NULL};
 
 static const char *const *const allowed[] = {
 	call_filter_base,    /* everywhere */
@@ -17,6 +19,7 @@ static const char *const *const allowed[] = {
 	call_filter_files,   /* control/daemon/state.c, tap/base/file.c, TAPs (tap/tap.c), tap/netns.c, the log */
 	call_filter_sockets, /* control/base/rpc.c, vswitch/base/underlay.c, tap/netlink.c, tap/packet_socket.c */
 	rings,
+	start_only,
 	NULL};
 
-const struct call_filter podswitchd_calls = {.allowed = allowed, .enter_networks = true};
+const struct call_filter podswitchd_calls = {.allowed = allowed, .start_only = start_only, .enter_networks = true};

@@ -117,6 +117,8 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 		error = state_open(config->state_dir, &daemon->state, why);
 	if (!error)
 		error = switch_open(&config->options, &daemon->vs, why);
+	if (!error)
+		error = confine_started(&rights, why);
 	if (error)
 		return error;
 	daemon->methods = (struct methods){.vs = daemon->vs, .state = daemon->state, .config = config};

@@ -4,6 +4,7 @@
 #include "control/base/sanitizers.h"
 #include "control/daemon/calls.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -120,6 +121,35 @@ static int give_up(void)
 	abort();
 }
 
+static int make_ring(void)
+{
+	return error_of(syscall(SYS_io_uring_setup, 1, NULL));
+}
+
+static volatile bool sealed;
+
+static void *make_ring_later(void *argument)
+{
+	(void)argument;
+	while (!sealed)
+		sched_yield();
+	make_ring();
+	return NULL;
+}
+
+/* In a thread that was there before: it ends the process, all the same. */
+static int seal(void)
+{
+	pthread_t thread;
+	if (make_ring() != EFAULT)
+		return 1;
+	if (pthread_create(&thread, NULL, make_ring_later, NULL) || call_filter_seal(&podswitchd_calls))
+		return 2;
+	sealed = true;
+	pthread_join(thread, NULL);
+	return 3;
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -167,12 +197,35 @@ static void test_podswitchd(void **state)
 	assert_int_equal(ends(&podswitchd_calls, enter_mounts), ENOSYS);
 	assert_int_equal(ends(&podswitchd_calls, map_code), ENOSYS);
 	assert_int_equal(ends(&podswitchd_calls, run_program), -SIGSYS);
+	assert_int_equal(ends(&podswitchd_calls, seal), -SIGSYS);
+}
+
+/* What podswitchd may call is also in the profile for container runtimes, which come before its own filter. */
+static void test_profile(void **state)
+{
+	static const char path[] = "deploy/overlays/localhost-seccomp/podswitchd.json";
+	json_error_t where;
+	json_t *profile = json_load_file(path, 0, &where), *allowed = json_object(), *rule, *name;
+	size_t i, k;
+	(void)state;
+	if (!profile)
+		fail_msg("%s: %s", path, where.text);
+	json_array_foreach(json_object_get(profile, "syscalls"), i, rule)
+		json_array_foreach(json_object_get(rule, "names"), k, name)
+			json_object_set(allowed, json_string_value(name), name);
+	for (const char *const *const *list = podswitchd_calls.allowed; *list; list++)
+		for (const char *const *call = *list; *call; call++)
+			if (!json_object_get(allowed, *call))
+				fail_msg("%s does not allow %s", path, *call);
+	json_decref(allowed);
+	json_decref(profile);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_plain),
-					   cmocka_unit_test(test_code), cmocka_unit_test(test_podswitchd)};
+					   cmocka_unit_test(test_code), cmocka_unit_test(test_podswitchd),
+					   cmocka_unit_test(test_profile)};
 	/* A sanitizer's library makes calls of its own in the children. */
 	const struct CMUnitTest names[] = {cmocka_unit_test(test_names)};
 	return BUILT_WITH_SANITIZERS ? cmocka_run_group_tests(names, NULL, NULL)
