@@ -12,15 +12,15 @@
 
 /* What is kept at the start. Others are given up: nothing of it works by being root. */
 static const struct {
-	unsigned capability;
 	const char *name, *what;
+	unsigned capability;
 	bool needed;
 } wanted_capabilities[] = {
-	{CAP_NET_ADMIN, "NET_ADMIN", "make interfaces in pods", true},
-	{CAP_SYS_ADMIN, "SYS_ADMIN", "enter pods' network namespaces", true},
-	{CAP_NET_RAW, "NET_RAW", "ask for addresses by DHCP, or look whether gateways answer", false},
-	{CAP_SYS_PTRACE, "SYS_PTRACE", "be given to a pod by a process id that is another user's", false},
-	{CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE", "have a gateway with a UDP port below 1024", false},
+	{"NET_ADMIN", "make interfaces in pods", CAP_NET_ADMIN, true},
+	{"SYS_ADMIN", "enter pods' network namespaces", CAP_SYS_ADMIN, true},
+	{"NET_RAW", "ask for addresses by DHCP, or look whether gateways answer", CAP_NET_RAW, false},
+	{"SYS_PTRACE", "be given to a pod by a process id that is another user's", CAP_SYS_PTRACE, false},
+	{"NET_BIND_SERVICE", "have a gateway with a UDP port below 1024", CAP_NET_BIND_SERVICE, false},
 };
 #define N_WANTED (sizeof(wanted_capabilities) / sizeof(wanted_capabilities[0]))
 

@@ -9,7 +9,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -97,16 +96,17 @@ static int make_code(void)
 
 static void *allocate(void *size)
 {
-	return malloc((size_t)(uintptr_t)size);
+	return malloc(*(const size_t *)size);
 }
 
 /* What a program does all day. */
 static int live(void)
 {
+	size_t size = 1000000;
 	pthread_t thread;
 	void *memory = NULL;
 	char path[] = "/tmp/podswitch-test.XXXXXX";
-	if (pthread_create(&thread, NULL, allocate, (void *)(uintptr_t)1000000) || pthread_join(thread, &memory))
+	if (pthread_create(&thread, NULL, allocate, &size) || pthread_join(thread, &memory))
 		return 1;
 	free(memory);
 	int fd = mkstemp(path);
