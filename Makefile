@@ -8,7 +8,7 @@ CFLAGS  ?= -O2 -g
 FUZZ_SECONDS ?= 30
 PREVIOUS ?= 63a22cc
 
-PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash libnftables
+PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash libnftables libseccomp
 KUBE     := libcurl libmicrohttpd gnutls
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
 # Some compilers come with their own _FORTIFY_SOURCE; it needs an optimiser and hides bugs from the sanitizers.

@@ -2,6 +2,7 @@
 /* link_underlay.c - the interface of the underlay TAP: makes the node forward what is written to it */
 #include "tap/link.h"
 #include "tap/link_target.h"
+#include "tap/net_settings.h"
 
 #include <linux/if_addr.h>
 #include <linux/ip.h>
@@ -50,14 +51,9 @@ static int set_devconf(struct link_target *t)
  */
 static void force_ip6_forwarding(const char *ifname)
 {
-	char path[80];
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/force_forwarding", ifname);
-	FILE *file = fopen(path, "we");
-	if (!file)
-		return;
-	fputs("1", file);
-	fclose(file);
+	char name[80];
+	snprintf(name, sizeof(name), "ipv6/conf/%s/force_forwarding", ifname);
+	(void)net_settings_write(name, "1");
 }
 
 /*

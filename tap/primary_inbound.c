@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* primary_inbound.c - the reverse path filter accepts who connects by the primary interface */
+#include "tap/net_settings.h"
 #include "tap/primary_session.h"
 
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
-#include <stdio.h>
 
 /*
  * With a strict filter (rp_filter 1) the kernel drops what comes in by another interface than the one by which an
@@ -32,21 +32,13 @@ static struct nl_msg *accept_message(const struct primary_link *link)
 /*
  * An answer is marked on its way out, when a first route for it was found. Where the TAP has no default route, for IPv6
  * for example, there is none. With these, what the kernel answers by itself and what belongs to an accepted TCP
- * connection has the mark of what it answers from the beginning. Without a writable /proc/sys it has to do without.
+ * connection has the mark of what it answers from the beginning. Where they cannot be written, it has to do without.
  */
 static void reflect_marks(void)
 {
-	static const char *const settings[] = {"/proc/sys/net/ipv4/tcp_fwmark_accept",
-					       "/proc/sys/net/ipv4/fwmark_reflect",
-					       "/proc/sys/net/ipv6/fwmark_reflect"};
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		FILE *file = fopen(settings[i], "we");
-		if (!file)
-			continue;
-		fputs("1", file);
-		fclose(file);
-	}
+	static const char *const marks[] = {"ipv4/tcp_fwmark_accept", "ipv4/fwmark_reflect", "ipv6/fwmark_reflect"};
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		(void)net_settings_write(marks[i], "1");
 }
 
 int primary_accept_marks(struct primary_session *s, struct failure *why)

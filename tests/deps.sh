@@ -10,7 +10,7 @@ set -eu
 wanted=()
 for kind; do
 	case $kind in
-	build) wanted+=(gcc libc6-dev make pkg-config liburing-dev libnl-3-dev libnl-route-3-dev libjansson-dev libxxhash-dev libnftables-dev libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev) ;;
+	build) wanted+=(gcc libc6-dev make pkg-config liburing-dev libnl-3-dev libnl-route-3-dev libjansson-dev libxxhash-dev libnftables-dev libseccomp-dev libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev) ;;
 	demo) wanted+=(iproute2 curl python3) ;;
 	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox-static openssl) ;;
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;

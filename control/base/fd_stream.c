@@ -36,7 +36,8 @@ static ssize_t stream_send_some(const struct fd_stream *stream, const char *byte
 				size_t n)
 {
 	union control control = {0};
-	struct iovec piece = {(void *)(uintptr_t)bytes, length};
+	struct iovec piece = {.iov_len = length};
+	memcpy(&piece.iov_base, &bytes, sizeof(bytes)); /* sendmsg() does not write, but has one type for both ways */
 	struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
 	if (n) {
 		message.msg_control = control.bytes;

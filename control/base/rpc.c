@@ -520,12 +520,37 @@ static void listener_watch(struct rpc *rpc, bool on)
 	rpc->full = !on;
 }
 
+/* The file's mode keeps others away while it is as we made it. What is said here holds whatever became of that. */
+static int check_peer(int fd, struct failure *why)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(peer);
+	uid_t own = geteuid();
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return fail(why, -errno, NULL, "this socket does not say who is there: %s", strerror(errno));
+	if (!peer.uid || peer.uid == own)
+		return 0;
+	return fail(why, -EACCES, NULL, "user %u may not use this socket: be root%s", peer.uid,
+		    own ? " or the user that this program runs as" : "");
+}
+
+static void rpc_accept(struct rpc *rpc, int fd)
+{
+	struct failure why = {0};
+
+	if (rpc_adopt(rpc, fd) || !check_peer(fd, &why))
+		return;
+	rpc_client_refuse(rpc->clients, JSONRPC_REFUSED, &why);
+	rpc_client_awake(rpc->clients);
+}
+
 static void accept_clients(struct rpc *rpc)
 {
 	for (int i = 0; i < ACCEPTS; i++) {
 		int fd = accept4(rpc->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			rpc_adopt(rpc, fd);
+			rpc_accept(rpc, fd);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

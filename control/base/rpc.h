@@ -25,7 +25,8 @@
 struct rpc;
 
 /*
- * Opens the socket at `path`, mode 0600; its directory is made when it is missing. A socket file left by a podswitchd
+ * Opens the socket at `path`, mode 0600; clients of other users than root and our own are refused, with an answer, even
+ * if they can open it. Its directory is made when it is missing. A socket file left by a podswitchd
  * that was killed is replaced. Errors have the key "socket": -EADDRINUSE (somebody answers on it), -EEXIST (not a
  * socket), -ENAMETOOLONG, and what the kernel says.
  */

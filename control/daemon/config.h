@@ -23,13 +23,14 @@ struct config {
 	const char *file; /* -c; NULL: none */
 	bool takeover;    /* from the podswitchd that runs */
 	bool then_waits;  /* after another one has taken over: until it is stopped */
+	bool seccomp;     /* make only the system calls of calls.h */
 	bool help, version;
 };
 
 #define CONFIG_DEFAULT                                                                                                 \
 	{                                                                                                              \
 		.socket = "/run/podswitch/control.sock", .state_dir = "/run/podswitch/state", .log_level = LOG_INFO,   \
-		.options = SWITCH_OPTIONS_DEFAULT                                                                      \
+		.seccomp = true, .options = SWITCH_OPTIONS_DEFAULT                                                     \
 	}
 
 /* Reads a command line: NULL-terminated, without the program's name. -EINVAL: wrong usage; `config` is half changed. */

@@ -2,13 +2,16 @@
 /*
  * main.c - podswitchd: options, start order, the control thread's loop, stop
  *
- * Start: options, log, the state directory's lock, the switch with its workers, what the state directory holds, and
- * last the control socket, so that whoever finds the socket finds everything as it was. Stop: the socket first, then
- * the switch, then the lock, so that a successor that gets the lock meets nothing of ours.
+ * Start: options, log, giving up the rights that are not needed, the state directory's lock, the switch with its
+ * workers, what the state directory holds, and last the control socket, so that whoever finds the socket finds
+ * everything as it was. Stop: the socket first, then the switch, then the lock, so that a successor that gets the lock
+ * meets nothing of ours.
  *
  * SIGTERM and SIGINT arrive through a signalfd; they are blocked before the workers start, which inherit that.
  */
+#include "control/base/confinement.h"
 #include "control/base/rpc.h"
+#include "control/daemon/calls.h"
 #include "control/daemon/config.h"
 #include "control/daemon/methods.h"
 #include "control/daemon/preflight.h"
@@ -16,6 +19,7 @@
 #include "control/daemon/takeover.h"
 #include "tap/base/log.h"
 #include "tap/base/signals.h"
+#include "tap/net_settings.h"
 #include "tap/pod_filter.h"
 #include "vswitch/handover.h"
 #include "vswitch/switch.h"
@@ -151,11 +155,19 @@ static int open_socket(struct daemon *daemon, struct takeover *takeover, struct 
 	return error;
 }
 
-static int daemon_build(struct daemon *daemon, struct takeover *takeover, int lock, struct failure *why)
+/* `lock` is taken in any case. What a takeover needs beyond our rights, to stop an old version, is done by now. */
+static int daemon_build(struct daemon *daemon, struct takeover *takeover, int lock, const struct confinement *rights,
+			struct failure *why)
 {
-	int error = open_state(daemon, lock, why);
+	int error = confine(rights, why);
+	if (!error)
+		error = open_state(daemon, lock, why);
+	else if (lock >= 0)
+		close(lock);
 	if (!error)
 		error = switch_open(&daemon->config.options, &daemon->vs, why);
+	if (!error)
+		error = confine_started(rights, why);
 	if (!error)
 		error = restore(daemon, takeover, why);
 	if (!error)
@@ -169,6 +181,8 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	const struct config *config = &daemon->config;
 	struct takeover *takeover = NULL;
 	int lock = -1;
+	const struct confinement rights = {.capabilities = preflight_capabilities(),
+					   .calls = config->seccomp ? &podswitchd_calls : NULL};
 
 	raise_descriptor_limit();
 	pod_filter_hold_descriptors();
@@ -177,10 +191,11 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	if (daemon->signals < 0 || daemon->timer < 0)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
+	net_settings_open();
 	if (!error && config->takeover)
 		error = takeover_begin(config->socket, &takeover, &lock, why);
 	if (!error)
-		error = daemon_build(daemon, takeover, lock, why);
+		error = daemon_build(daemon, takeover, lock, &rights, why);
 	if (error)
 		return error;
 	daemon->methods.rpc = daemon->rpc;

@@ -2,49 +2,41 @@
 /* preflight.c - what podswitchd lacks here, said at its start instead of at each pod's */
 #include "control/daemon/preflight.h"
 
+#include "tap/base/capability.h"
 #include "tap/base/log.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+/* What is kept at the start. Others are given up: nothing of it works by being root. */
 static const struct {
-	unsigned capability;
 	const char *name, *what;
+	unsigned capability;
 	bool needed;
 } wanted_capabilities[] = {
-	{CAP_NET_ADMIN, "CAP_NET_ADMIN", "make interfaces in pods", true},
-	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter pods' network namespaces", true},
-	{CAP_NET_RAW, "CAP_NET_RAW", "ask for addresses by DHCP, or look whether gateways answer", false},
+	{"NET_ADMIN", "make interfaces in pods", CAP_NET_ADMIN, true},
+	{"SYS_ADMIN", "enter pods' network namespaces", CAP_SYS_ADMIN, true},
+	{"NET_RAW", "ask for addresses by DHCP, or look whether gateways answer", CAP_NET_RAW, false},
+	{"SYS_PTRACE", "be given to a pod by a process id that is another user's", CAP_SYS_PTRACE, false},
+	{"NET_BIND_SERVICE", "have a gateway with a UDP port below 1024", CAP_NET_BIND_SERVICE, false},
 };
-
-/* Bits of the effective set. Without an answer, none is said to be missing. */
-static uint64_t own_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	if (syscall(SYS_capget, &head, data))
-		return UINT64_MAX;
-	return data[0].effective | (uint64_t)data[1].effective << 32;
-}
+#define N_WANTED (sizeof(wanted_capabilities) / sizeof(wanted_capabilities[0]))
 
 static int check_capabilities(struct failure *why)
 {
-	uint64_t own = own_capabilities();
-	for (size_t i = 0; i < sizeof(wanted_capabilities) / sizeof(wanted_capabilities[0]); i++) {
+	uint64_t own = capability_effective();
+	for (size_t i = 0; i < N_WANTED; i++) {
 		const char *name = wanted_capabilities[i].name, *what = wanted_capabilities[i].what;
-		if (own >> wanted_capabilities[i].capability & 1)
+		if (own & CAPABILITY(wanted_capabilities[i].capability))
 			continue;
 		if (wanted_capabilities[i].needed)
 			return fail(why, -EPERM, NULL,
-				    "without %s podswitchd cannot %s: run it as root, or give the container that "
-				    "capability (privileged: true)",
-				    name, what);
-		log_line(LOG_WARNING, "without %s no port can %s", name, what);
+				    "without CAP_%s podswitchd cannot %s: run it as root, or add %s to its container's "
+				    "securityContext.capabilities.add",
+				    name, what, name);
+		log_line(LOG_WARNING, "without CAP_%s no port can %s", name, what);
 	}
 	return 0;
 }
@@ -57,9 +49,11 @@ static int check_tun(struct failure *why)
 			    "/dev/net/tun is not there: load the kernel's module on the node (modprobe tun), or give "
 			    "the container the device");
 	if (fd < 0)
-		return fail(why, -errno, NULL,
-			    "/dev/net/tun cannot be opened (%s): give the container that device (privileged: true)",
-			    strerror(errno));
+		return fail(
+			why, -errno, NULL,
+			"/dev/net/tun cannot be opened (%s): allow the container that device (c 10:200); runc 1.2.0 to "
+			"1.2.3 and crun before 1.20 forbid it",
+			strerror(errno));
 	close(fd);
 	return 0;
 }
@@ -68,4 +62,12 @@ int preflight(struct failure *why)
 {
 	int error = check_capabilities(why);
 	return error ? error : check_tun(why);
+}
+
+uint64_t preflight_capabilities(void)
+{
+	uint64_t wanted = CAPABILITY_NONE;
+	for (size_t i = 0; i < N_WANTED; i++)
+		wanted |= CAPABILITY(wanted_capabilities[i].capability);
+	return wanted;
 }

@@ -5,6 +5,7 @@
  * One thread, one loop: it sleeps in kube_wait() for the API server, the plugin's questions, podswitchd's news, HTTP
  * and signals, then lets each do what it has to do.
  */
+#include "control/base/confinement.h"
 #include "control/base/rpc.h"
 #include "control/cni/install.h"
 #include "control/kube/agent_methods.h"
@@ -47,6 +48,30 @@ struct agent {
 	struct known_namespaces known;
 	uint64_t ticked;
 };
+
+/* ---- rights ---- */
+
+/*
+ * CAP_SYS_PTRACE: which network namespace a pod's processes are in (find.c), the runtime's folders (runtime_folders.c).
+ * CAP_DAC_OVERRIDE: CNI folders that are not root's (chain.c). CAP_NET_BIND_SERVICE: --listen with a port below 1024.
+ */
+#define AGENT_CAPABILITIES                                                                                             \
+	(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_OVERRIDE) | CAPABILITY(CAP_NET_BIND_SERVICE))
+
+/* chain.c; conffile.c, which keeps a file's owner where it may. */
+static const char *const agent_folders[] = {"inotify_init1", "inotify_add_watch", "inotify_rm_watch",
+					    "lchown",        "fchownat",          NULL};
+
+static int agent_confine(const struct settings *settings, struct failure *why)
+{
+	static const char *const *const allowed[] = {call_filter_base,    call_filter_waiting, call_filter_files,
+						     call_filter_sockets, agent_folders,       NULL};
+	/* libc loads a library when it is asked for a name. */
+	static const struct call_filter calls = {.allowed = allowed, .load_code = true};
+	const struct confinement rights = {.capabilities = AGENT_CAPABILITIES,
+					   .calls = settings->seccomp ? &calls : NULL};
+	return confine(&rights, why);
+}
 
 /* ---- starting ---- */
 
@@ -151,7 +176,9 @@ static int agent_start(struct agent *agent, struct failure *why)
 	agent->podswitchd = podswitchd_new(agent->settings.socket);
 	if (agent->signals < 0 || !agent->podswitchd)
 		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
-	int error = agent_open_cluster(agent, why);
+	int error = agent_confine(&agent->settings, why);
+	if (!error)
+		error = agent_open_cluster(agent, why);
 	if (!error)
 		agent->chain = chain_open(&agent->settings, agent->note, agent_report, agent);
 	if (!error)

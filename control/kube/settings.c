@@ -71,6 +71,7 @@ static const struct option_spec settings_options[] = {
 	OPTION_TEXT("known", 0, "FILE", known,
 		    "where the plugin finds, while we are away, which namespaces ask for a gateway "
 		    "(/var/lib/podswitch/known.json)"),
+	OPTION_SWITCH("seccomp", seccomp, "have all system calls refused that it does not need (on)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_FLAG("help", 0, help, "print this help"),
 	OPTION_FLAG("version", 0, version, "print the version"),
@@ -90,6 +91,7 @@ int settings_read(char **words, struct settings *out, struct failure *why)
 		.pod_annotations = true,
 		.attach = true,
 		.probe = 10,
+		.seccomp = true,
 		.log_level = LOG_INFO,
 	};
 	int error = option_read_environment(settings_options, out, why);

@@ -50,6 +50,7 @@ static const struct option_spec usage_options[] = {
 	OPTION_TEXT("token-file", 0, "FILE", token_file, "the bearer token (the pod's service account's)", BOTH),
 	OPTION_TEXT("ca-file", 0, "FILE", ca_file,
 		    "the API server's certificate authority (the pod's service account's)", BOTH),
+	OPTION_SWITCH("seccomp", seccomp, "have all system calls refused that it does not need (on)", BOTH),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)", BOTH),
 	OPTION_FLAG("help", 0, help, "print this help", BOTH),
 	OPTION_FLAG("version", 0, version, "print the version", BOTH),
@@ -87,6 +88,7 @@ int usage_read(char **words, struct usage *out, struct failure *why)
 		.configuration = "podswitch",
 		.days = 365,
 		.renew_before = 90,
+		.seccomp = true,
 		.log_level = LOG_INFO,
 	};
 	if (*words && (!strcmp(*words, "serve") || !strcmp(*words, "cert"))) {

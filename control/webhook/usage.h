@@ -14,6 +14,7 @@ enum usage_command { USAGE_SERVE = 1, USAGE_CERT = 2 };
 struct usage {
 	enum usage_command command;
 	const char *api, *token_file, *ca_file;
+	bool seccomp; /* make only the system calls of main.c's list */
 	enum log_level log_level;
 	bool help, version;
 

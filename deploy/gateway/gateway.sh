@@ -264,7 +264,7 @@ load_rules() {
 forwarding() {
 	switch=/proc/sys/net/ipv4/ip_forward
 	[ "$(cat $switch)" = 1 ] || { echo 1 >$switch; } 2>/dev/null ||
-		die "this pod does not forward, and $switch may not be written: set it in a privileged init container"
+		die "this pod does not forward, and $switch may not be written: set it in an init container, as deploy/gateway does"
 }
 
 # A VPN often takes the default route: the way to the cluster is what it was when the pod started, before the VPN.

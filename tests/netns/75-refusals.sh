@@ -120,7 +120,7 @@ lacking() { # lacking COMMAND...: podswitchd, run by that
 	n "$@" timeout 5 "$BUILD/podswitchd" -s "$TMP/lacking.sock" --state-dir "$TMP/lacking"
 }
 refused "podswitchd without /dev/net/tun" "modprobe tun" lacking unshare -m sh -c 'mount -t tmpfs none /dev/net && exec "$@"' sh
-refused "podswitchd without CAP_NET_ADMIN" "CAP_NET_ADMIN.*privileged" lacking setpriv --bounding-set=-net_admin
+refused "podswitchd without CAP_NET_ADMIN" "CAP_NET_ADMIN.*capabilities.add" lacking setpriv --bounding-set=-net_admin
 refused "podswitchd without CAP_SYS_ADMIN" "CAP_SYS_ADMIN.*namespaces" lacking setpriv --bounding-set=-sys_admin
 check "no control socket is left of them" [ ! -e "$TMP/lacking.sock" ]
 refused "a second podswitchd on the same socket" "control.sock" \

@@ -39,13 +39,13 @@ tell() { tail -n 1 "$TMP/tally-$1"; }
 flow() { # flow FROM TO ADDRESS SECONDS: in the background
 	FULL=$(queue_full)
 	bgpkt "$2" "$TMP/tally-$1" tally --port 9000
-	TALLY+=($!)
+	TALLIES+=($!)
 	ns "$1" "$PYTHON" "$HERE/pkt.py" pace --to "$3" --port 9000 --rate $RATE --count $((RATE * $4)) >"$TMP/pace-$1" 2>&1 &
 	PIDS+=($!)
 	PACE+=($!)
 }
 flows() { # flows SECONDS: pod1 to its gateway and back
-	TALLY=() PACE=()
+	TALLIES=() PACE=()
 	flow pod1 gwa 172.16.0.1 "$1"
 	flow gwa pod1 172.16.0.11 "$1"
 }
@@ -62,7 +62,7 @@ flows_end() { # flows_end TEXT [SENDER...]
 		[ "$from" = gwa ] || full=$(($(queue_full) - FULL))
 		same "$1: none of the frames from $from is lost or late" "got $((sent - full)), 0 late" "$(tell "$from")"
 	done
-	for pid in "${TALLY[@]}"; do quit "$pid"; done
+	for pid in "${TALLIES[@]}"; do quit "$pid"; done
 }
 queue_full() { p ip -s -j link show vx0 | jq '.[0].stats64.tx.dropped'; }
 pauses() { sed -n 's/.*stopped reading for \([0-9]*\)\..* ms$/\1/p' "$LOG" | sort -n | xargs; }
@@ -126,7 +126,7 @@ requests() { grep -c 'DHCPREQUEST\|DHCPDISCOVER' "$TMP/dnsmasq"; }
 asked=$(requests) lease=$(ctl -j port show pod1 | jq -c '[.addresses, .client.router, .client.server, .client.lease]')
 rules() { p sh -c 'ip rule; ip route show table all; nft list ruleset' | sed 's/ expires [0-9a-z]*//'; }
 kept=$(rules)
-TALLY=() PACE=()
+TALLIES=() PACE=()
 flow pod1 gwa 172.16.0.1 4
 for _ in 1 2 3; do check "a new one takes over" pass_on; done
 flows_end "with a lease" pod1
@@ -164,7 +164,7 @@ check "for less than 200 ms nothing passes ($((lost * 5)) ms)" test "$lost" -lt 
 poll 10 prints ready client state || miss "the lease is back" "$(client state)"
 
 echo "-- what fails costs nothing"
-TALLY=() PACE=()
+TALLIES=() PACE=()
 flow pod1 gwa 172.16.0.1 10
 check "another state directory: it ends, and says what to give" fails 'is not the directory of the podswitchd that is taken over from' --state-dir "$TMP/other"
 check "another address of the node" fails 'another --vtep needs a restart without --takeover' --vtep 10.0.1.1
@@ -175,7 +175,7 @@ for case in "hang-up has hung up" "garbage is no JSON object" "early has hung up
 	check "is said to have failed" poll 5 goes_on "${case#* }"
 done
 flows_end "failures" pod1
-TALLY=() PACE=()
+TALLIES=() PACE=()
 flow pod1 gwa 172.16.0.1 12
 check "one that says nothing" heir silent
 check "is waited for 10 s, and the data plane goes on" poll 5 goes_on "does not go on"

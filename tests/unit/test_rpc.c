@@ -780,6 +780,30 @@ static void test_file(void **state)
 	assert_null(second);
 }
 
+/* Who can open the file, as its mode was changed, is refused all the same. */
+static void test_other_user(void **state)
+{
+	struct fixture *f = *state;
+	char made[96];
+
+	if (geteuid())
+		skip();
+	snprintf(made, sizeof(made), "%s/made", f->directory);
+	assert_int_equal(chmod(f->directory, 0755) || chmod(made, 0755) || chmod(f->path, 0666), 0);
+	assert_int_equal(seteuid(65534), 0);
+	int fd = connect_to(f->path);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(send(fd, ECHO "\n", strlen(ECHO) + 1, MSG_NOSIGNAL), strlen(ECHO) + 1);
+	expect(f, fd, "",
+	       "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32004,\"message\":"
+	       "\"user 65534 may not use this socket: be root\"}}\n");
+	for (int tick = 0; tick < 3; tick++)
+		rpc_tick(f->rpc);
+	settle(f);
+	assert_int_equal(rpc_clients(f->rpc), 0);
+	close(fd);
+}
+
 static void test_stale_file(void **state)
 {
 	struct fixture *f = *state;
@@ -874,6 +898,7 @@ int main(void)
 		TEST(test_events),
 		TEST(test_events_to_one_that_never_reads),
 		TEST(test_file),
+		TEST(test_other_user),
 		TEST(test_stale_file),
 		TEST(test_busy_file),
 		TEST(test_random_bytes),

@@ -132,13 +132,13 @@ static int uring_setup(struct uring_ring *u)
 						  IORING_SETUP_CQSIZE | IORING_SETUP_DEFER_TASKRUN |
 						  IORING_SETUP_TASKRUN_FLAG,
 					 .cq_entries = CQ_ENTRIES};
-	int error = io_uring_queue_init_params(SQ_ENTRIES, &u->uring, &params);
+	int error = uring_queue_init(SQ_ENTRIES, &u->uring, &params);
 	if (error == -EINVAL) {
 		params = (struct io_uring_params){.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SUBMIT_ALL |
 							   IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN |
 							   IORING_SETUP_TASKRUN_FLAG,
 						  .cq_entries = CQ_ENTRIES};
-		error = io_uring_queue_init_params(SQ_ENTRIES, &u->uring, &params);
+		error = uring_queue_init(SQ_ENTRIES, &u->uring, &params);
 	}
 	if (error)
 		u->uring.ring_fd = -1;

@@ -255,7 +255,7 @@ static bool is_bound_to(const struct endpoint *local, const struct address *want
 static bool take_family(struct underlay *underlay, int which, const int *fds, const struct address *wanted)
 {
 	struct underlay_family *family = &underlay->family[which];
-	struct endpoint local;
+	struct endpoint local = {0};
 	bool right = true;
 	for (unsigned i = 0; i < underlay->receivers; i++) {
 		family->receive[i] = *fds++;

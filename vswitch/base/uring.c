@@ -9,8 +9,54 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define OP_READ_MULTISHOT 49 /* IORING_OP_READ_MULTISHOT in Linux's io_uring.h */
+
+/* Debian 12's liburing declares calls for these, and does not have them. */
+static int uring_register(struct io_uring *ring, unsigned what, const void *argument, unsigned n)
+{
+	return syscall(__NR_io_uring_register, ring->ring_fd, what, argument, n) < 0 ? -errno : 0;
+}
+
+/*
+ * A kernel refuses the whole list for one operation that it does not know, so the youngest one is at the end and left
+ * out there.
+ */
+static int uring_restrict(struct io_uring *ring)
+{
+	struct io_uring_restriction rules[] = {
+		{.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+		 .sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_PROBE},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_PBUF_RING},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_SYNC_CANCEL},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_NOP},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_RECVMSG},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_SENDMSG},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = OP_READ_MULTISHOT},
+	};
+	unsigned n = sizeof(rules) / sizeof(rules[0]);
+	return uring_register(ring, IORING_REGISTER_RESTRICTIONS, rules, uring_has_read_multishot(ring) ? n : n - 1);
+}
+
+int uring_queue_init(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
+{
+	params->flags |= IORING_SETUP_R_DISABLED;
+	int error = io_uring_queue_init_params(entries, ring, params);
+	if (error)
+		return error;
+	(void)uring_restrict(ring);
+	error = uring_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (error)
+		io_uring_queue_exit(ring);
+	return error;
+}
 
 static void *uring_map(size_t length)
 {

@@ -10,6 +10,12 @@
 #include <liburing.h>
 #include <stdbool.h>
 
+/*
+ * As io_uring_queue_init_params(), for the calling thread. The ring takes the operations that a worker has a use for,
+ * and no others: what a ring does is not seen by a seccomp filter. Where a kernel cannot be told so, it takes all.
+ */
+int uring_queue_init(unsigned entries, struct io_uring *ring, struct io_uring_params *params);
+
 /* A ring of buffers in our own memory, for buffer group `group`. liburing 2.4 has io_uring_setup_buf_ring(). */
 struct uring_buffers {
 	struct io_uring_buf_ring *ring;

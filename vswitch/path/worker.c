@@ -29,6 +29,7 @@
  */
 #include "vswitch/path/worker.h"
 
+#include "tap/base/capability.h"
 #include "tap/base/clock.h"
 #include "vswitch/path/forward.h"
 #include "vswitch/path/mail.h"
@@ -128,6 +129,10 @@ static void *worker_main(void *argument)
 	int error = ring_open(&worker->ring, &options, &worker->failure);
 	if (!error && ring_watch(worker->ring, RING_SIGNAL, worker->mail, make_tag(TAG_MAIL, 0)) < 0)
 		error = fail(&worker->failure, -ENOMEM, NULL, "out of memory");
+	/* Opening the ring may need one (kernel.io_uring_disabled=1); to read, write and send takes none. */
+	if (!error && (error = capability_keep(CAPABILITY_NONE)))
+		error = fail(&worker->failure, error, NULL, "a worker cannot give up its capabilities: %s",
+			     strerror(-error));
 	report_start(worker, error);
 	while (!error && !worker->stopping)
 		run_round(worker);
