@@ -140,7 +140,7 @@ lint-now: | tools
 
 .PHONY: asan tsan
 asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanitizer
-tsan: ## what two workers and the control thread do at once, with ThreadSanitizer, a minute
+tsan: ## what two workers and the control thread do at once, with ThreadSanitizer, two minutes
 asan tsan:
 	@tests/preflight.sh check
 	@tests/deps.sh build check
