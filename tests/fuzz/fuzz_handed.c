@@ -77,7 +77,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		char bytes[CMSG_SPACE(sizeof(fds))];
 	} control = {0};
 	size_t n = data[0] & 15;
-	struct iovec piece = {(void *)(uintptr_t)(data + 1), size - 1};
+	const uint8_t *text = data + 1;
+	struct iovec piece = {.iov_len = size - 1};
+	memcpy(&piece.iov_base, &text, sizeof(text));
 	struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
 	if (n) {
 		message.msg_control = control.bytes;

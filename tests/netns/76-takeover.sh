@@ -6,7 +6,7 @@
 #   pod1 --.   old podswitchd   .-- gwa
 #           >-- ~~~~~~~~~~~~> --<
 #   pod2 --'   new podswitchd   '-- gwb
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2119 # daemon takes options, or none
 . "$(dirname "$0")/lib.sh"
 
 RATE=$((10000 / SLOW))
@@ -33,7 +33,10 @@ fails() { # fails PATTERN OPTIONS...: the successor ends with status 1 and says 
 	successor "${@:2}"
 	wait "$DAEMON" || status=$?
 	DAEMON=$old
-	[ $status = 1 ] && tail -n 3 "$LOG" | grep -Eq -- "$pattern" && serves "$old" || { tail -n 5 "$LOG" && return 1; }
+	if [ $status != 1 ] || ! serves "$old" || ! tail -n 3 "$LOG" | grep -Eq -- "$pattern"; then
+		tail -n 5 "$LOG"
+		return 1
+	fi
 }
 tell() { tail -n 1 "$TMP/tally-$1"; }
 flow() { # flow FROM TO ADDRESS SECONDS: in the background
@@ -139,7 +142,7 @@ echo "-- a TCP connection"
 file=$(random_file 20)
 a socat -u TCP4-LISTEN:5002,reuseaddr "OPEN:$TMP/slow,creat,trunc" &
 receiving=$!
-PIDS+=($receiving)
+PIDS+=("$receiving")
 poll 5 listening gwa t 5002 || die "nobody listens in gwa"
 resent() { p nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" { print $2 }'; }
 before=$(resent)

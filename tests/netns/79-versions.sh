@@ -6,7 +6,7 @@
 #   pod1 --.              .-- gwa
 #           >-- podswitchd
 #   pod2 --'              '-- gwb
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2119 # daemon takes options, or none
 . "$(dirname "$0")/lib.sh"
 
 if [ -z "${PREVIOUS:-}" ]; then
