@@ -63,6 +63,7 @@ unmade() { # unmade WHAT: neither TAP nor port
 }
 gateway a 1
 port 1 a
+check "the gateway answers" p ping -c1 -W3 172.16.0.1 # else a descriptor is for asking why it does not
 ctl port remove pod1
 FDS1=$(descriptors)
 p ip link add vx0 type bridge
