@@ -206,6 +206,27 @@ int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struc
 	return n;
 }
 
+int link_list_others(const char *ifname, struct link_address *out, size_t max, struct failure *why)
+{
+	struct nl_cache *cache;
+	int ifindex = (int)if_nametoindex(ifname), loopback = (int)if_nametoindex("lo");
+	int n = dump_addresses(&cache, why);
+
+	if (n)
+		return n;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *address = (struct rtnl_addr *)o;
+		int on = rtnl_addr_get_ifindex(address);
+		if (on == ifindex || on == loopback)
+			continue;
+		out[n].ifindex = on;
+		out[n].address.address = netlink_address(rtnl_addr_get_local(address));
+		out[n++].address.length = (uint8_t)rtnl_addr_get_prefixlen(address);
+	}
+	nl_cache_free(cache);
+	return n;
+}
+
 int link_has_address(const struct address *address, struct failure *why)
 {
 	struct nl_cache *cache;

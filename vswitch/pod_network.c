@@ -25,6 +25,7 @@
 #include "tap/gateway_client.h"
 #include "tap/link.h"
 #include "tap/primary.h"
+#include "vswitch/around.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/overlap.h"
 #include "vswitch/path/identity.h"
@@ -83,9 +84,19 @@ static int refuse_claim(const struct gateway_client_status *status, struct failu
 		    address_format(&status->taken, address), mac_format(&status->holder, holder));
 }
 
-/* A lease, or an address, that must not be used is left out; `why` says so then. */
-static struct link_config link_in_force(const struct port_config *config, const struct gateway_client *client,
-					struct failure *why)
+/* In the pod's namespace. */
+static int port_check_lease(const struct port_config *config, const struct gateway *gateway,
+			    const struct dhcp_lease *lease, struct failure *why)
+{
+	char what[OVERLAP_LEASE_TEXT];
+	int error = overlap_check_lease(config, lease, why);
+	return error ? error
+		     : around_check(config, gateway, &lease->address, overlap_lease_format(lease, what), NULL, why);
+}
+
+/* In the pod's namespace. A lease, or an address, that must not be used is left out; `why` says so then. */
+static struct link_config link_in_force(const struct port_config *config, const struct gateway *gateway,
+					const struct gateway_client *client, struct failure *why)
 {
 	struct link_config live = asked_link(config);
 	struct gateway_client_status status = {0};
@@ -95,7 +106,7 @@ static struct link_config link_in_force(const struct port_config *config, const 
 		withhold_claims(&live, gateway_client_claims(client));
 	if (status.taken.family)
 		(void)refuse_claim(&status, why);
-	if (!status.has_lease || overlap_check_lease(config, &status.lease, why))
+	if (!status.has_lease || port_check_lease(config, gateway, &status.lease, why))
 		return live;
 	if (live.n_addresses < LINK_MAX_ADDRESSES)
 		live.addresses[live.n_addresses++] = status.lease.address;
@@ -249,13 +260,16 @@ static struct link_config find_addresses(const struct port_config *config)
  * In the pod's namespace, with the way out taken: an interface that was there before gets what it lacks. A lease of an
  * earlier podswitchd that must not be used any more goes at once.
  */
-static void adopt_link(const struct port_config *config, const struct prefix *hint, struct link_config *live)
+static void adopt_link(const struct port *port, const struct gateway *gateway, const struct prefix *hint,
+		       struct link_config *live)
 {
+	const struct port_config *config = &port->config;
 	struct failure why = {0};
 	struct link_config with = *live;
 	if (hint->length && live->n_addresses < LINK_MAX_ADDRESSES) {
 		with.addresses[with.n_addresses++] = *hint;
-		if (overlap_check(config, hint, "the lease", NULL, NULL))
+		if (overlap_check(config, hint, "the lease", NULL, NULL) ||
+		    around_check(config, gateway, hint, "the lease", NULL, NULL))
 			(void)link_change(config->ifname, &with, live, NULL);
 		else
 			*live = with;
@@ -265,15 +279,15 @@ static void adopt_link(const struct port_config *config, const struct prefix *hi
 }
 
 /* In the pod's namespace, with the client started: *live becomes what the interface has. */
-static int take_up(const struct port *port, bool adopt, const struct prefix *hint, struct link_config *live,
-		   struct failure *why)
+static int take_up(const struct port *port, const struct gateway *gateway, bool adopt, const struct prefix *hint,
+		   struct link_config *live, struct failure *why)
 {
 	struct link_config asked = *live;
 	if (port->gateway_client)
 		withhold_claims(live, gateway_client_claims(port->gateway_client));
 	if (!adopt)
 		return link_change(port->config.ifname, &asked, live, why);
-	adopt_link(&port->config, hint, live);
+	adopt_link(port, gateway, hint, live);
 	return 0;
 }
 
@@ -284,14 +298,18 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 	struct link_config had = adopt ? find_addresses(config) : (struct link_config){.n_addresses = 0};
 	struct prefix hint = find_lease(config, &had);
 	struct link_config live = asked_link(config);
-	int error = config->exclusive ? way_out_take(vs, port, config, gateway, why) : 0;
+	int error = adopt ? 0 : around_check_config(config, gateway, why);
+	if (error)
+		return error;
+	if (config->exclusive)
+		error = way_out_take(vs, port, config, gateway, why);
 	/* All of it first, so that what the kernel refuses is refused here; then what has to be checked goes again. */
 	if (!error && !adopt)
 		error = link_setup(config->ifname, &live, why);
 	if (!error)
 		error = start_client(vs, port, config, &had, hint.length ? &hint.address : NULL, why);
 	if (!error)
-		error = take_up(port, adopt, &hint, &live, why);
+		error = take_up(port, gateway, adopt, &hint, &live, why);
 	port->live = live;
 	port->identity = identity_of(&live);
 	if (!error && config->gateway_names)
@@ -343,12 +361,13 @@ static int apply_client(struct vswitch *vs, struct port *port, const struct port
 }
 
 /* What the interface gets: of another client's addresses, those that it has. */
-static struct link_config next_link(const struct port *port, const struct port_config *config, struct failure *refusal)
+static struct link_config next_link(const struct port *port, const struct port_config *config,
+				    const struct gateway *gateway, struct failure *refusal)
 {
 	if (is_same_client(&port->config, config))
-		return link_in_force(config, port->gateway_client, refusal);
+		return link_in_force(config, gateway, port->gateway_client, refusal);
 	struct gateway_client_config wanted = client_wanted(config);
-	struct link_config live = link_in_force(config, NULL, refusal);
+	struct link_config live = link_in_force(config, gateway, NULL, refusal);
 	struct address_check claims;
 	mark_used(&wanted, &port->live);
 	address_check_begin(&claims, wanted.claims, wanted.n_claims, wanted.claims_used, 0, 0);
@@ -356,14 +375,24 @@ static struct link_config next_link(const struct port *port, const struct port_c
 	return live;
 }
 
+/* What was allowed stays so: else a pod could prevent a change by an address that it gives itself. */
+static bool asks_anew(const struct port *port, const struct port_config *config, const struct gateway *gateway,
+		      bool moved)
+{
+	return (moved && gateway) || !prefix_lists_equal(port->config.link.addresses, port->config.link.n_addresses,
+							 config->link.addresses, config->link.n_addresses);
+}
+
 /* In the pod's namespace. */
 static int pod_network_apply(struct vswitch *vs, struct port *port, const struct port_config *config,
 			     const struct gateway *gateway, bool moved, struct failure *why)
 {
 	struct failure refusal = {0};
-	const struct link_config had = port->live, live = next_link(port, config, &refusal);
+	const struct link_config had = port->live, live = next_link(port, config, gateway, &refusal);
+	int error = asks_anew(port, config, gateway, moved) ? around_check_config(config, gateway, why) : 0;
 	/* Other ways out go before this one comes, and come back only after it has gone. */
-	int error = config->exclusive ? change_exclusive(vs, port, config, gateway, why) : 0;
+	if (!error && config->exclusive)
+		error = change_exclusive(vs, port, config, gateway, why);
 	if (!error)
 		error = apply_link(vs, port, config, &live, why);
 	if (!error && !config->exclusive)
@@ -457,22 +486,30 @@ static void note_addresses(struct port *port, const struct link_config *live, co
 		snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal->text);
 }
 
+/* In the pod's namespace. */
+static int follow_addresses(struct vswitch *vs, struct port *port, const struct link_config *live, struct failure *why)
+{
+	own_addresses(vs, port, live);
+	int error = link_change(port->config.ifname, &port->live, live, why);
+	if (!error && live->mtu != port->live.mtu)
+		pod_network_limit_gso(port->config.ifname, live->mtu);
+	if (!error)
+		port->live = *live;
+	else
+		own_addresses(vs, port, &port->live);
+	if (!error && port->config.gateway_names)
+		error = way_out_take(vs, port, &port->config, port->gateway, why);
+	return error;
+}
+
 static void follow_client(struct vswitch *vs, struct port *port)
 {
 	struct failure why = {0}, refusal = {0};
-	struct link_config live = link_in_force(&port->config, port->gateway_client, &refusal);
+	struct link_config live = port->live;
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
-		own_addresses(vs, port, &live);
-		error = link_change(port->config.ifname, &port->live, &live, &why);
-		if (!error && live.mtu != port->live.mtu)
-			pod_network_limit_gso(port->config.ifname, live.mtu);
-		if (!error)
-			port->live = live;
-		else
-			own_addresses(vs, port, &port->live);
-		if (!error && port->config.gateway_names)
-			error = way_out_take(vs, port, &port->config, port->gateway, &why);
+		live = link_in_force(&port->config, port->gateway, port->gateway_client, &refusal);
+		error = follow_addresses(vs, port, &live, &why);
 		netns_return(&vs->home);
 	}
 	if (refusal.code && port->config.dhcp)

@@ -63,8 +63,9 @@ unmade() { # unmade WHAT: neither TAP nor port
 }
 gateway a 1
 port 1 a
-check "the gateway answers" p ping -c1 -W3 172.16.0.1 # else a descriptor is for asking why it does not
 ctl port remove pod1
+ctl gateway remove a # one that was sent something, and has not answered, has a descriptor to ask why
+gateway a 1
 FDS1=$(descriptors)
 p ip link add vx0 type bridge
 refused "an interface name that is taken" "vx0" port 1 a
