@@ -25,6 +25,7 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* After our own: cmocka makes a macro of fail(). */
@@ -854,6 +855,55 @@ static void test_wrong(void **state)
 	assert_shows(OURS, "");
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What a pod can grow, grows; nobody waits for it: seconds of our own time, however busy the machine is. */
+static void test_many(const char *commands)
+{
+	double limit = 1;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	shell(commands);
+	double began = cpu_seconds();
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	double took = cpu_seconds() - began;
+	print_message("%.3f s after: %s\n", took, commands);
+	assert_true(took < limit);
+	assert_shows("ip -4 rule show | grep -c '^0:.*unreachable'", "1\n");
+	began = cpu_seconds();
+	assert_done(primary_restore("vx0", &why));
+	assert_true(cpu_seconds() - began < limit);
+}
+
+#define BATCH(line) "awk 'BEGIN { for (i = 0; i < 100000; i++) " line " }' | ip -batch -"
+
+static void test_many_routes(void **state)
+{
+	(void)state;
+	test_many(BATCH("printf \"route add 11.%d.%d.%d/32 dev eth0 table 77\\n\", i / 65536, i / 256 % 256, i % 256"));
+}
+
+static void test_many_main_routes(void **state)
+{
+	(void)state;
+	test_many(BATCH("printf \"route add 11.%d.%d.%d/32 dev eth0\\n\", i / 65536, i / 256 % 256, i % 256"));
+}
+
+static void test_many_rules(void **state)
+{
+	(void)state;
+	test_many("awk 'BEGIN { for (i = 0; i < 20000; i++) printf \"rule add pref %d to 11.0.0.1 table 77\\n\", "
+		  "1000 + i }' | ip -batch -");
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 int main(void)
@@ -877,6 +927,9 @@ int main(void)
 		FRESH(test_second_interface),
 		FRESH(test_without_ipv6),
 		FRESH(test_wrong),
+		FRESH(test_many_routes),
+		FRESH(test_many_main_routes),
+		FRESH(test_many_rules),
 	};
 
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
