@@ -44,6 +44,7 @@
 #include "tap/arp_probe.h"
 #include "tap/base/clock.h"
 #include "tap/base/wire.h"
+#include "tap/late_close.h"
 #include "tap/packet_socket.h"
 #include "tap/path_probe.h"
 #include "tap/probe_timer.h"
@@ -55,7 +56,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define NEVER UINT64_MAX
 #define LINGER 5000          /* ms */
@@ -606,8 +606,7 @@ int gateway_client_retune(struct gateway_client *client, unsigned probe, const s
 	if (error)
 		return gateway_client_refuse(error, ifname, why);
 	if (!same) {
-		if (client->path_fd >= 0)
-			close(client->path_fd);
+		late_close(client->path_fd);
 		client->path_fd = fd;
 		client->questions = questions;
 		client->config.target = *target;
@@ -659,11 +658,8 @@ void gateway_client_close(struct gateway_client *client)
 {
 	if (!client)
 		return;
-	if (client->ip_fd >= 0)
-		close(client->ip_fd);
-	if (client->arp_fd >= 0)
-		close(client->arp_fd);
-	if (client->path_fd >= 0)
-		close(client->path_fd);
+	late_close(client->ip_fd);
+	late_close(client->arp_fd);
+	late_close(client->path_fd);
 	free(client);
 }

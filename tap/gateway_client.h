@@ -10,8 +10,8 @@
  * takes 0.1 s. If somebody answers, the lease is declined. Addresses that the port was given are checked in the same
  * way (address_check.h): that takes 0.4 s, whether the gateway is there or not.
  *
- * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to close a packet
- * socket, and to bind one to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
+ * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to bind a packet
+ * socket to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
  */
 #ifndef PODSWITCH_GATEWAY_CLIENT_H
 #define PODSWITCH_GATEWAY_CLIENT_H
