@@ -619,6 +619,8 @@ struct attempt {
 	int type;
 	int flags;
 	bool unicast_if; /* IP_UNICAST_IF instead of SO_BINDTODEVICE */
+	int protocol;
+	uint8_t kind; /* first byte of what is sent, as of what the link needs; 0: an x */
 };
 
 static socklen_t sockaddr_of(const char *address, uint16_t port, struct sockaddr_storage *out)
@@ -634,7 +636,8 @@ static int try(const struct attempt *attempt)
 {
 	struct sockaddr_storage to, from;
 	socklen_t length = sockaddr_of(attempt->to, 9, &to);
-	int fd = socket(to.ss_family, attempt->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(to.ss_family, attempt->type | SOCK_NONBLOCK | SOCK_CLOEXEC, attempt->protocol);
+	const uint8_t message[24] = {attempt->kind ? attempt->kind : 'x'};
 	uint32_t ifindex = attempt->device ? htonl(if_nametoindex(attempt->device)) : 0;
 	ssize_t sent = 0;
 
@@ -650,7 +653,8 @@ static int try(const struct attempt *attempt)
 	if (attempt->type == SOCK_STREAM)
 		sent = connect(fd, (struct sockaddr *)&to, length);
 	else
-		sent = sendto(fd, "x", 1, attempt->flags, (struct sockaddr *)&to, length);
+		sent = sendto(fd, message, attempt->kind ? sizeof(message) : 1, attempt->flags, (struct sockaddr *)&to,
+			      length);
 	int code = sent < 0 && errno != EINPROGRESS ? errno : 0;
 	close(fd);
 	return code;
@@ -714,6 +718,10 @@ static const struct attempt attempts[] = {
 	{FOREIGN6, .type = SOCK_STREAM, .device = "eth0"},
 	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5"},
 	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5", .flags = MSG_DONTROUTE},
+	/* What the link needs, sent beyond it. */
+	{FOREIGN4, .type = SOCK_RAW, .device = "eth0", .protocol = IPPROTO_IGMP, .kind = 0x16},
+	{FOREIGN6, .type = SOCK_RAW, .device = "eth0", .protocol = IPPROTO_ICMPV6, .kind = 135},
+	{FOREIGN6, .type = SOCK_RAW, .device = "eth0", .protocol = IPPROTO_ICMPV6, .kind = 143},
 };
 
 /* Tries all ways; returns how many attempts got out. What is kept must get out each time, bound or not. */
