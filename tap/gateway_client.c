@@ -7,6 +7,7 @@
  *    config      lease   router answers      state
  *    neither                                 CLIENT_OFF
  *    dhcp        no                          CLIENT_WAITING
+ *    static      its address is checked, or is somebody else's: CLIENT_WAITING
  *    dhcp alone  yes                         CLIENT_READY
  *    probe       yes     not yet             CLIENT_PROBING
  *                or      yes                 CLIENT_READY
@@ -43,6 +44,7 @@
 #include "tap/arp_probe.h"
 #include "tap/base/clock.h"
 #include "tap/base/wire.h"
+#include "tap/late_close.h"
 #include "tap/packet_socket.h"
 #include "tap/path_probe.h"
 #include "tap/probe_timer.h"
@@ -54,7 +56,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define NEVER UINT64_MAX
 #define LINGER 5000          /* ms */
@@ -72,7 +73,7 @@ struct gateway_client {
 	struct gateway_client_config config;
 	int ifindex;
 	int ip_fd;   /* -1: no DHCP */
-	int arp_fd;  /* -1: neither DHCP nor probes */
+	int arp_fd;  /* -1: neither DHCP, nor probes, nor claims */
 	int path_fd; /* -1: no target */
 	struct dhcp dhcp;
 	bool checking;     /* the lease is new: nobody uses it yet */
@@ -80,6 +81,7 @@ struct gateway_client {
 	uint64_t check_at; /* ms, when the next one is due, or the lease is found free */
 	bool listening;    /* ip_fd is bound to IPv4 */
 	uint64_t idle_at;  /* ms, when it can be unbound; NEVER: not yet known */
+	struct address_check claims;
 
 	struct prefix own;     /* in force; family 0: no address */
 	struct address router; /* family 0: none */
@@ -166,7 +168,7 @@ static bool probes(const struct gateway_client *client)
 /* Whether the router is asked by ARP: by who has an address, or by who waits for one. */
 static bool asks_router(const struct gateway_client *client)
 {
-	bool waits = client->config.dhcp && !client->own.address.family;
+	bool waits = (client->config.dhcp || client->config.probe) && !client->own.address.family;
 
 	return waits ? client->arp_fd >= 0 && client->router.family : probes(client);
 }
@@ -190,6 +192,8 @@ static void update_addresses(struct gateway_client *client, uint64_t now)
 		own = lease ? lease->address : (struct prefix){.length = 0};
 	if (client->config.dhcp && !router.family)
 		router = lease ? lease->router : client->config.expected;
+	if (address_check_withholds(&client->claims, &own.address))
+		own = (struct prefix){.length = 0};
 	if (prefix_equal(&own, &client->own) && address_equal(&router, &client->router))
 		return;
 	client->own = own;
@@ -200,6 +204,8 @@ static void update_addresses(struct gateway_client *client, uint64_t now)
 static enum gateway_client_state compute_state(const struct gateway_client *client)
 {
 	if (client->config.dhcp && !usable_lease(client))
+		return CLIENT_WAITING;
+	if (!client->config.dhcp && !client->own.address.family && client->config.address.address.family)
 		return CLIENT_WAITING;
 	if (!probes(client))
 		return client->config.dhcp ? CLIENT_READY : CLIENT_OFF;
@@ -390,7 +396,27 @@ static unsigned check_lease(struct gateway_client *client, unsigned events, uint
 	return events & ~(unsigned)CLIENT_LEASE;
 }
 
-/* Returns CLIENT_UNLEASED when a new lease turned out to be somebody else's address, and the pod had another one. */
+/* The addresses that the port was given */
+
+static unsigned claims_event(enum address_check_news news)
+{
+	return news == ADDRESS_CHECK_NONE ? 0 : CLIENT_CLAIMS;
+}
+
+static unsigned ask_claims(struct gateway_client *client, uint64_t now)
+{
+	enum address_check_news news;
+	size_t n = address_check_ask(&client->claims, now, &news);
+
+	for (size_t i = 0; i < n; i++)
+		send_arp(client, NULL, client->claims.list[i].bytes);
+	return claims_event(news);
+}
+
+/*
+ * Returns CLIENT_UNLEASED when a new lease turned out to be somebody else's address, and the pod had another one, and
+ * CLIENT_CLAIMS when a claim did.
+ */
 static unsigned turn_arp(struct gateway_client *client, uint64_t now)
 {
 	uint8_t frame[PACKET_FRAME];
@@ -404,10 +430,11 @@ static unsigned turn_arp(struct gateway_client *client, uint64_t now)
 		if (asks_router(client) &&
 		    arp_probe_answers(frame, &client->config.mac, &client->own.address, &client->router, &from))
 			take_arp_answer(client, &from, now);
+		events |= claims_event(address_check_hear(&client->claims, frame, &client->config.mac, now));
 		if (client->checking &&
 		    arp_probe_conflicts(frame, &client->config.mac, dhcp_lease(&client->dhcp)->address.address.bytes)) {
 			gateway_client_decline(client, now);
-			events = CLIENT_UNLEASED;
+			events |= CLIENT_UNLEASED;
 		}
 	}
 	if (asks_router(client))
@@ -424,8 +451,11 @@ unsigned gateway_client_turn(struct gateway_client *client, uint64_t now)
 		events = check_lease(client, turn_dhcp(client, now), now);
 	if (client->ip_fd >= 0)
 		events |= check_turn(client, now);
+	events |= ask_claims(client, now);
 	update_addresses(client, now);
 	events |= turn_arp(client, now);
+	if (events & CLIENT_CLAIMS)
+		update_addresses(client, now);
 	if (client->path_fd >= 0)
 		turn_path(client, now);
 	client->state = compute_state(client);
@@ -450,6 +480,7 @@ void gateway_client_moved(struct gateway_client *client, uint64_t now)
 		dhcp_reboot(&client->dhcp, now);
 	if (client->checking)
 		check_begin(client, now);
+	address_check_again(&client->claims, now);
 	probe_restart(client, now);
 	client->state = compute_state(client);
 }
@@ -469,6 +500,8 @@ uint64_t gateway_client_due(const struct gateway_client *client)
 		due = client->arp.due;
 	if (path_is_asked(client) && client->path.due < due)
 		due = client->path.due;
+	if (address_check_due(&client->claims) < due)
+		due = address_check_due(&client->claims);
 	return due;
 }
 
@@ -501,10 +534,18 @@ void gateway_client_report(const struct gateway_client *client, struct gateway_c
 	out->path_took = client->took;
 	out->address = client->own.address;
 	out->router = client->router;
+	out->checking = address_check_is_new(&client->claims);
+	out->taken = client->claims.taken;
+	out->holder = client->claims.holder;
 	if (lease) {
 		out->has_lease = true;
 		out->lease = *lease;
 	}
+}
+
+const struct address_check *gateway_client_claims(const struct gateway_client *client)
+{
+	return &client->claims;
 }
 
 const char *gateway_client_state_name(enum gateway_client_state state)
@@ -565,8 +606,7 @@ int gateway_client_retune(struct gateway_client *client, unsigned probe, const s
 	if (error)
 		return gateway_client_refuse(error, ifname, why);
 	if (!same) {
-		if (client->path_fd >= 0)
-			close(client->path_fd);
+		late_close(client->path_fd);
 		client->path_fd = fd;
 		client->questions = questions;
 		client->config.target = *target;
@@ -596,7 +636,7 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 		error = -ENODEV;
 	if (!error && config->dhcp)
 		error = open_ip(client);
-	if (!error && (config->dhcp || config->probe))
+	if (!error && (config->dhcp || config->probe || config->n_claims))
 		error = open_arp(client);
 	if (!error)
 		error = open_path_socket(client, &config->target, now, &client->questions, &client->path_fd);
@@ -606,6 +646,8 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 	}
 	if (config->dhcp)
 		dhcp_init(&client->dhcp, &config->mac, config->hostname, seed_for(&config->mac, now), hint, now);
+	address_check_begin(&client->claims, config->claims, config->n_claims, config->claims_used,
+			    seed_for(&config->mac, now), now);
 	update_addresses(client, now);
 	client->state = compute_state(client);
 	*out = client;
@@ -636,11 +678,8 @@ void gateway_client_close(struct gateway_client *client)
 {
 	if (!client)
 		return;
-	if (client->ip_fd >= 0)
-		close(client->ip_fd);
-	if (client->arp_fd >= 0)
-		close(client->arp_fd);
-	if (client->path_fd >= 0)
-		close(client->path_fd);
+	late_close(client->ip_fd);
+	late_close(client->arp_fd);
+	late_close(client->path_fd);
 	free(client);
 }

@@ -7,14 +7,16 @@
  * namespace and can be used from any other. The caller configures addresses and routes.
  *
  * A new lease is used only after an ARP probe for its address has found nobody (RFC 5227, with shorter waits): that
- * takes 0.1 s. If somebody answers, the lease is declined.
+ * takes 0.1 s. If somebody answers, the lease is declined. Addresses that the port was given are checked in the same
+ * way (address_check.h): that takes 0.4 s, whether the gateway is there or not.
  *
- * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to close a packet
- * socket, and to bind one to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
+ * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to bind a packet
+ * socket to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.
  */
 #ifndef PODSWITCH_GATEWAY_CLIENT_H
 #define PODSWITCH_GATEWAY_CLIENT_H
 
+#include "tap/address_check.h"
 #include "tap/base/failure.h"
 #include "tap/dhcp.h"
 #include "tap/path_target.h"
@@ -32,11 +34,14 @@ struct gateway_client_config {
 	struct prefix address;   /* IPv4 address of a static port; not used with dhcp */
 	struct address router;   /* IPv4; with dhcp it overrides the lease's; family 0: the lease's */
 	struct address expected; /* with dhcp: whom to ask by ARP while there is no lease; family 0: nobody */
+	struct address claims[ADDRESS_CHECK_MAX]; /* IPv4 addresses of the port: nobody else may have them */
+	size_t n_claims;
+	bool claims_used[ADDRESS_CHECK_MAX]; /* the pod has it already, and keeps it until somebody else is found */
 };
 
 enum gateway_client_state {
 	CLIENT_OFF,     /* neither a lease nor probes: nothing to know */
-	CLIENT_WAITING, /* no lease */
+	CLIENT_WAITING, /* no lease; or the address of a static port is being checked, or another's */
 	CLIENT_PROBING, /* the router, or the target, has not answered yet, and not yet missed three probes */
 	CLIENT_READY,
 	CLIENT_LOST, /* one of the two missed three probes */
@@ -49,6 +54,7 @@ enum gateway_client_event {
 		2, /* the lease is gone: remove its address; together with CLIENT_LEASE, the new lease came later */
 	CLIENT_IS_READY = 4, /* the state became CLIENT_READY */
 	CLIENT_IS_LOST = 8,  /* the state became CLIENT_LOST */
+	CLIENT_CLAIMS = 16,  /* gateway_client_claims() says something else than before */
 };
 
 struct gateway_client_status {
@@ -61,6 +67,9 @@ struct gateway_client_status {
 	bool lacks_path;           /* the router answers: if something is missing, it is the target's answer */
 	uint64_t path_answered_at; /* when the target last did; 0: never */
 	uint64_t path_took;        /* us, until its last answer came */
+	bool checking;             /* the claims, for the first time */
+	struct address taken;      /* a claim that is somebody else's; family 0: none */
+	struct mac holder;         /* whose it is */
 };
 
 /*
@@ -100,7 +109,7 @@ void gateway_client_decline(struct gateway_client *client, uint64_t now);
 /*
  * Another gateway is behind the port now. Frames that still come from the old one are discarded. The router is probed
  * from the beginning: the state becomes CLIENT_PROBING, without an event. The new gateway is asked whether the lease
- * may be kept; until it says no, the lease stays.
+ * may be kept; until it says no, the lease stays. So do the claims, until somebody in the new network has one.
  */
 void gateway_client_moved(struct gateway_client *client, uint64_t now);
 
@@ -128,6 +137,9 @@ size_t gateway_client_fds(const struct gateway_client *client, int out[static CL
 
 /* What is known now. The state is that of the last gateway_client_turn(). */
 void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out);
+
+/* Its claims, and which of them the port may use now. */
+const struct address_check *gateway_client_claims(const struct gateway_client *client);
 
 /* "off", "waiting", "probing", "ready", "lost". */
 const char *gateway_client_state_name(enum gateway_client_state state);

@@ -18,14 +18,16 @@
 #include "tap/link.h"
 
 #include "tap/link_target.h"
+#include "tap/route.h"
 
 #include <linux/if_addr.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/route/nexthop.h>
-#include <netlink/route/route.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define IPV6_DEFAULT_PRIORITY 1024 /* priority of an IPv6 route without one: IP6_RT_PRIO_USER */
 
@@ -160,54 +162,89 @@ static int link_delete_route(struct link_target *t, const struct link_route *rou
 	return code == -ESRCH ? 0 : code;
 }
 
-/* Whether `other` is the route that the kernel means when it says that `route` exists. */
-static bool is_rival(struct rtnl_route *other, const struct link_route *route)
-{
-	uint32_t priority = route->to.address.family == AF_INET6 ? IPV6_DEFAULT_PRIORITY : 0;
-	struct nl_addr *dst = rtnl_route_get_dst(other);
-	struct address to = netlink_address(dst);
+/* Looking for the route that the kernel means when it says that `wanted` exists. */
+struct rival_search {
+	const struct link_route *wanted;
+	size_t left; /* routes to be looked at */
+	bool found;
+	uint32_t ifindex;
+	struct address via;
+};
 
-	return rtnl_route_get_table(other) == table_of(route) && rtnl_route_get_priority(other) == priority && dst &&
-	       nl_addr_get_prefixlen(dst) == route->to.length && address_equal(&to, &route->to.address);
+static uint32_t attribute_of(struct nlmsghdr *raw, int attribute, uint32_t otherwise)
+{
+	struct nlattr *found = nlmsg_find_attr(raw, sizeof(struct rtmsg), attribute);
+
+	return found && nla_len(found) >= (int)sizeof(uint32_t) ? nla_get_u32(found) : otherwise;
+}
+
+static struct address address_at(struct nlmsghdr *raw, int attribute, uint8_t family)
+{
+	struct nlattr *found = nlmsg_find_attr(raw, sizeof(struct rtmsg), attribute);
+	struct address out = {.family = family};
+
+	if (!found || nla_len(found) != (int)address_size(family))
+		return (struct address){0};
+	memcpy(out.bytes, nla_data(found), address_size(family));
+	return out;
+}
+
+static bool is_rival(struct nlmsghdr *raw, const struct link_route *route)
+{
+	const struct rtmsg *head = nlmsg_data(raw);
+	const struct address *to = &route->to.address;
+	uint32_t priority = to->family == AF_INET6 ? IPV6_DEFAULT_PRIORITY : 0;
+
+	if (raw->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(raw, sizeof(*head)) || head->rtm_family != to->family ||
+	    head->rtm_dst_len != route->to.length)
+		return false;
+	struct address dst = address_at(raw, RTA_DST, to->family);
+	return (!route->to.length || address_equal(&dst, to)) && attribute_of(raw, RTA_PRIORITY, 0) == priority &&
+	       attribute_of(raw, RTA_TABLE, head->rtm_table) == table_of(route);
+}
+
+static bool look_at_rival(void *context, struct nlmsghdr *raw)
+{
+	struct rival_search *search = context;
+
+	if (!is_rival(raw, search->wanted))
+		return --search->left;
+	search->found = true;
+	search->ifindex = attribute_of(raw, RTA_OIF, 0);
+	search->via = address_at(raw, RTA_GATEWAY, search->wanted->to.address.family);
+	return false;
+}
+
+/* Our own is looked for among the routes of the interface: a pod may have very many others. */
+static bool find_rival(struct link_target *t, struct rival_search *search, struct netlink_filter filter)
+{
+	struct rtmsg head = {.rtm_family = search->wanted->to.address.family};
+
+	search->left = ROUTE_LIST_MAX;
+	search->found = false;
+	(void)netlink_dump(&t->nl, RTM_GETROUTE, &head, sizeof(head), filter, look_at_rival, search);
+	return search->found;
 }
 
 /*
  * The kernel says that a route to this destination exists. 0 when it is just this route, else -EEXIST with a text that
  * says where the other one goes.
  */
-static int explain_rival(struct link_target *t, const struct link_route *route, const char *key,
-			 struct rtnl_route *rival, struct failure *why)
+static int explain_rival(struct link_target *t, const struct link_route *route, const char *key, struct failure *why)
 {
-	struct rtnl_nexthop *hop = rtnl_route_nexthop_n(rival, 0);
-	struct link_route other = {.to = route->to,
-				   .via = netlink_address(hop ? rtnl_route_nh_get_gateway(hop) : NULL)};
-	int ifindex = hop ? rtnl_route_nh_get_ifindex(hop) : 0;
+	struct rival_search search = {.wanted = route};
 	char wanted[LINK_ROUTE_TEXT], found[LINK_ROUTE_TEXT], ifname[IFNAMSIZ] = "nothing";
 
-	if (ifindex == t->ifindex && address_equal(&other.via, &route->via))
+	if (find_rival(t, &search, (struct netlink_filter){RTA_OIF, (uint32_t)t->ifindex}) &&
+	    search.ifindex == (uint32_t)t->ifindex && address_equal(&search.via, &route->via))
 		return 0;
-	if_indextoname((unsigned)ifindex, ifname);
+	if (!find_rival(t, &search, (struct netlink_filter){RTA_TABLE, table_of(route)}))
+		return fail(why, -EEXIST, key, "%s: %s: there is already such a route", key,
+			    link_route_format(route, wanted));
+	struct link_route other = {.to = route->to, .via = search.via};
+	if_indextoname(search.ifindex, ifname);
 	return fail(why, -EEXIST, key, "%s: %s: there is already a route %s through %s", key,
 		    link_route_format(route, wanted), link_route_format(&other, found), ifname);
-}
-
-static int find_rival(struct link_target *t, const struct link_route *route, const char *key, struct failure *why)
-{
-	char text[LINK_ROUTE_TEXT];
-	struct nl_cache *cache;
-	int code =
-		fail(why, -EEXIST, key, "%s: %s: there is already such a route", key, link_route_format(route, text));
-
-	if (netlink_code(&t->nl, rtnl_route_alloc_cache(t->nl.sock, route->to.address.family, 0, &cache)))
-		return code;
-	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
-		if (!is_rival((struct rtnl_route *)o, route))
-			continue;
-		code = explain_rival(t, route, key, (struct rtnl_route *)o, why);
-		break;
-	}
-	nl_cache_free(cache);
-	return code;
 }
 
 /* 1 when the route was added, 0 when it was there already. */
@@ -219,7 +256,7 @@ static int ensure_route(struct link_target *t, const struct link_route *route, c
 	if (!code)
 		return 1;
 	if (code == -EEXIST)
-		return find_rival(t, route, key, why);
+		return explain_rival(t, route, key, why);
 	return link_refuse(t, code, key, link_route_format(route, text), why);
 }
 

@@ -69,6 +69,15 @@ int link_list_addresses(struct address *out, size_t max, struct failure *why);
 /* Fills in the addresses of `ifname` with their prefix lengths, at most `max`. How many, or a negative errno. */
 int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why);
 
+/* An address of an interface, with its prefix length. */
+struct link_address {
+	int ifindex;
+	struct prefix address;
+};
+
+/* Fills in the addresses of all interfaces but `ifname` and the loopback's, at most `max`. The same. */
+int link_list_others(const char *ifname, struct link_address *out, size_t max, struct failure *why);
+
 /* 1 when an interface of this namespace has `address`, 0 when none has, or a negative errno. */
 int link_has_address(const struct address *address, struct failure *why);
 

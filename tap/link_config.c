@@ -157,6 +157,15 @@ static bool asks_ipv6(const struct link_config *config)
 	return false;
 }
 
+bool link_config_reaches(const struct link_config *config, const struct address *address)
+{
+	bool found = address->family != AF_INET;
+
+	for (size_t i = 0; !found && i < config->n_addresses; i++)
+		found = prefix_contains(&config->addresses[i], address);
+	return found;
+}
+
 unsigned link_config_least_mtu(const struct link_config *config)
 {
 	return asks_ipv6(config) ? IPV6_LEAST_MTU : 0;

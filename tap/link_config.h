@@ -48,6 +48,9 @@ bool link_route_equal(const struct link_route *a, const struct link_route *b);
 bool link_config_has_route(const struct link_config *config, const struct link_route *route);
 bool link_config_has_address(const struct link_config *config, const struct prefix *address);
 
+/* Whether the address is in the network of one of the link's own; true of one that is not IPv4, too. */
+bool link_config_reaches(const struct link_config *config, const struct address *address);
+
 /* Whether both ask for the same, in any order. */
 bool link_config_equal(const struct link_config *a, const struct link_config *b);
 

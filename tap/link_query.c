@@ -3,114 +3,134 @@
 #include "tap/link.h"
 #include "tap/link_target.h"
 
+#include <linux/if_addr.h>
 #include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/route/addr.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/vxlan.h>
-#include <netlink/route/neighbour.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* NUD_NOARP entries of multicast addresses are not learned: they follow from the address itself. */
-static bool is_learned_neighbour(struct rtnl_neigh *neighbour, int ifindex)
-{
-	int state = rtnl_neigh_get_state(neighbour);
-	struct address address = netlink_address(rtnl_neigh_get_dst(neighbour));
+#define DUMP_TURNS 8        /* tries of a list that changes while it is read */
+#define MAX_NEIGHBOURS 4096 /* of an interface that are looked at */
 
-	if (rtnl_neigh_get_ifindex(neighbour) != ifindex || !address.family)
-		return false;
-	return state != NUD_PERMANENT && !(state == NUD_NOARP && address_is_multicast(&address));
+/* A neighbour that the kernel has found out about. */
+struct neighbour {
+	struct address address;
+	struct mac mac;
+};
+
+/* The neighbours of one interface: the kernel keeps about a thousand of those that it has found out about. */
+struct neighbour_search {
+	int ifindex;
+	bool active; /* not those that are never asked (NUD_NOARP) */
+	size_t n;
+	struct neighbour list[MAX_NEIGHBOURS];
+};
+
+static bool take_neighbour(void *context, struct nlmsghdr *raw)
+{
+	struct neighbour_search *search = context;
+	const struct ndmsg *head = nlmsg_data(raw);
+
+	if (raw->nlmsg_type != RTM_NEWNEIGH || !nlmsg_valid_hdr(raw, sizeof(*head)) ||
+	    head->ndm_ifindex != search->ifindex || (head->ndm_family != AF_INET && head->ndm_family != AF_INET6))
+		return true;
+	struct nlattr *to = nlmsg_find_attr(raw, sizeof(*head), NDA_DST);
+	struct nlattr *mac = nlmsg_find_attr(raw, sizeof(*head), NDA_LLADDR);
+	struct neighbour found = {.address.family = head->ndm_family};
+	if (!to || nla_len(to) != (int)address_size(head->ndm_family))
+		return true;
+	memcpy(found.address.bytes, nla_data(to), address_size(head->ndm_family));
+	if (mac && nla_len(mac) == sizeof(found.mac.bytes))
+		memcpy(found.mac.bytes, nla_data(mac), sizeof(found.mac.bytes));
+	/* NUD_NOARP entries of multicast addresses are not learned: they follow from the address itself. */
+	if (head->ndm_state == NUD_PERMANENT ||
+	    (head->ndm_state == NUD_NOARP && (search->active || address_is_multicast(&found.address))))
+		return true;
+	search->list[search->n++] = found;
+	return search->n < MAX_NEIGHBOURS;
 }
 
-static int forget(struct link_target *t, struct rtnl_neigh *neighbour)
+/* *out has to be freed. */
+static int list_neighbours(struct link_target *t, bool active, struct neighbour_search **out)
 {
-	struct nl_msg *msg;
-	int code = netlink_code(&t->nl, rtnl_neigh_build_delete_request(neighbour, 0, &msg));
+	struct neighbour_search *search = malloc(sizeof(*search));
+	struct ndmsg head = {.ndm_family = AF_UNSPEC};
+	struct netlink_filter filter = {NDA_IFINDEX, (uint32_t)t->ifindex};
+	int code = search ? -EAGAIN : -ENOMEM;
 
-	if (!code)
-		code = netlink_request(&t->nl, msg);
-	/* It may have aged out in the meantime. */
-	return code == -ENOENT ? 0 : code;
+	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+		search->ifindex = t->ifindex;
+		search->active = active;
+		search->n = 0;
+		code = netlink_dump(&t->nl, RTM_GETNEIGH, &head, sizeof(head), filter, take_neighbour, search);
+	}
+	*out = search;
+	return code;
+}
+
+static struct nl_msg *neighbour_message(const struct link_target *t, int type, int flags, uint16_t state,
+					const struct neighbour *neighbour)
+{
+	struct ndmsg head = {.ndm_family = neighbour->address.family, .ndm_ifindex = t->ifindex, .ndm_state = state};
+	struct nl_msg *msg = netlink_message(type, flags, &head, sizeof(head));
+
+	netlink_put(&msg, NDA_DST, neighbour->address.bytes, address_size(neighbour->address.family));
+	if (type == RTM_NEWNEIGH)
+		netlink_put(&msg, NDA_LLADDR, neighbour->mac.bytes, sizeof(neighbour->mac.bytes));
+	return msg;
 }
 
 int link_flush_neighbours(const char *ifname, struct failure *why)
 {
-	struct nl_cache *cache;
+	struct neighbour_search *found = NULL;
 	struct link_target t;
 	int code = link_target_open(&t, ifname, why);
 
 	if (code)
 		return code;
-	code = netlink_code(&t.nl, rtnl_neigh_alloc_cache(t.nl.sock, &cache));
-	if (code)
-		goto close;
-	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
-		if (is_learned_neighbour((struct rtnl_neigh *)o, t.ifindex))
-			code = forget(&t, (struct rtnl_neigh *)o);
+	code = list_neighbours(&t, false, &found);
+	for (size_t i = 0; !code && i < found->n; i++) {
+		code = netlink_request(&t.nl, neighbour_message(&t, RTM_DELNEIGH, 0, 0, &found->list[i]));
+		/* It may have aged out in the meantime. */
+		code = code == -ENOENT ? 0 : code;
 	}
-	nl_cache_free(cache);
-close:
+	free(found);
 	netlink_close(&t.nl);
 	return code ? fail(why, code, "ifname", "cannot flush the neighbours of %s: %s", ifname, t.nl.text) : 0;
 }
 
-static bool has_mac_of(struct rtnl_neigh *neighbour, const struct mac *macs, size_t n)
+static bool is_one_of(const struct mac *mac, const struct mac *macs, size_t n)
 {
-	const struct nl_addr *lladdr = rtnl_neigh_get_lladdr(neighbour);
-
-	if (!lladdr || nl_addr_get_len(lladdr) != sizeof(macs->bytes))
-		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!memcmp(nl_addr_get_binary_addr(lladdr), macs[i].bytes, sizeof(macs[i].bytes)))
+		if (mac_equal(mac, &macs[i]))
 			return true;
 	return false;
 }
 
-/*
- * NUD_PROBE, set by hand, is what the kernel does itself when it begins to doubt a neighbour. The request is made anew,
- * as libnl adds a state to those that an object has.
- */
-static int ask_neighbour(struct link_target *t, struct rtnl_neigh *neighbour)
-{
-	struct rtnl_neigh *fresh = rtnl_neigh_alloc();
-	struct nl_msg *msg = NULL;
-	int code = -ENOMEM;
-
-	if (!fresh)
-		return code;
-	rtnl_neigh_set_ifindex(fresh, t->ifindex);
-	rtnl_neigh_set_lladdr(fresh, rtnl_neigh_get_lladdr(neighbour));
-	rtnl_neigh_set_state(fresh, NUD_PROBE);
-	code = netlink_code(&t->nl, rtnl_neigh_set_dst(fresh, rtnl_neigh_get_dst(neighbour)));
-	if (!code)
-		code = netlink_code(&t->nl, rtnl_neigh_build_add_request(fresh, NLM_F_REPLACE, &msg));
-	rtnl_neigh_put(fresh);
-	return code ? code : netlink_request(&t->nl, msg);
-}
-
+/* NUD_PROBE, set by hand, is what the kernel does itself when it begins to doubt a neighbour. */
 int link_ask_neighbours(const char *ifname, const struct mac *macs, size_t n, struct failure *why)
 {
-	struct nl_cache *cache;
+	struct neighbour_search *found = NULL;
 	struct link_target t;
 	int asked = 0, code = link_target_open(&t, ifname, why);
 
 	if (code)
 		return code;
-	code = netlink_code(&t.nl, rtnl_neigh_alloc_cache(t.nl.sock, &cache));
-	if (code)
-		goto close;
-	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
-		struct rtnl_neigh *neighbour = (struct rtnl_neigh *)o;
-		bool dynamic =
-			is_learned_neighbour(neighbour, t.ifindex) && rtnl_neigh_get_state(neighbour) != NUD_NOARP;
-		if (!dynamic || !has_mac_of(neighbour, macs, n))
+	code = list_neighbours(&t, true, &found);
+	for (size_t i = 0; !code && i < found->n; i++) {
+		if (!is_one_of(&found->list[i].mac, macs, n))
 			continue;
-		code = ask_neighbour(&t, neighbour);
+		code = netlink_request(&t.nl,
+				       neighbour_message(&t, RTM_NEWNEIGH, NLM_F_REPLACE, NUD_PROBE, &found->list[i]));
 		asked++;
 	}
-	nl_cache_free(cache);
-close:
+	free(found);
 	netlink_close(&t.nl);
 	return code ? fail(why, code, "ifname", "cannot ask the neighbours of %s: %s", ifname, t.nl.text) : asked;
 }
@@ -162,61 +182,107 @@ int link_tx_dropped(const char *ifname, uint64_t *dropped, struct failure *why)
 	return 0;
 }
 
-static int dump_addresses(struct nl_cache **cache, struct failure *why)
-{
-	struct netlink nl;
-	int code = netlink_open(&nl, why);
+/* Looking through addresses, of one interface or of all. */
+struct address_search {
+	bool (*take)(struct address_search *search, const struct link_address *found); /* false: that is enough */
+	void *out;
+	size_t n, max;
+	int interfaces[2];     /* that are asked for, or left out */
+	struct address wanted; /* family 0: all */
+};
 
-	if (code)
-		return code;
-	code = netlink_code(&nl, rtnl_addr_alloc_cache(nl.sock, cache));
-	netlink_close(&nl);
+static bool look_at_address(void *context, struct nlmsghdr *raw)
+{
+	struct address_search *search = context;
+	const struct ifaddrmsg *head = nlmsg_data(raw);
+
+	if (raw->nlmsg_type != RTM_NEWADDR || !nlmsg_valid_hdr(raw, sizeof(*head)))
+		return true;
+	struct nlattr *own = nlmsg_find_attr(raw, sizeof(*head), IFA_LOCAL);
+	if (!own)
+		own = nlmsg_find_attr(raw, sizeof(*head), IFA_ADDRESS);
+	struct link_address found = {.ifindex = (int)head->ifa_index, .address.length = head->ifa_prefixlen};
+	if ((head->ifa_family != AF_INET && head->ifa_family != AF_INET6) || !own ||
+	    nla_len(own) != (int)address_size(head->ifa_family))
+		return true;
+	found.address.address.family = head->ifa_family;
+	memcpy(found.address.address.bytes, nla_data(own), address_size(head->ifa_family));
+	return search->take(search, &found);
+}
+
+/* `ifindex` 0: of all interfaces. */
+static int search_addresses(struct address_search *search, int ifindex, struct failure *why)
+{
+	struct ifaddrmsg head = {.ifa_index = (uint32_t)ifindex};
+	struct netlink nl = {0};
+	int code = -EAGAIN;
+
+	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+		search->n = 0;
+		code = netlink_dump(&nl, RTM_GETADDR, &head, sizeof(head), (struct netlink_filter){0, 0},
+				    look_at_address, search);
+	}
 	return code ? fail(why, code, NULL, "cannot list the addresses: %s", nl.text) : 0;
+}
+
+static bool take_plain(struct address_search *search, const struct link_address *found)
+{
+	((struct address *)search->out)[search->n++] = found->address.address;
+	return search->n < search->max;
 }
 
 int link_list_addresses(struct address *out, size_t max, struct failure *why)
 {
-	struct nl_cache *cache;
-	int n = dump_addresses(&cache, why);
+	struct address_search search = {.take = take_plain, .out = out, .max = max};
+	int code = search_addresses(&search, 0, why);
 
-	if (n)
-		return n;
-	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o))
-		out[n++] = netlink_address(rtnl_addr_get_local((struct rtnl_addr *)o));
-	nl_cache_free(cache);
-	return n;
+	return code ? code : (int)search.n;
+}
+
+static bool take_prefix(struct address_search *search, const struct link_address *found)
+{
+	if (found->ifindex == search->interfaces[0])
+		((struct prefix *)search->out)[search->n++] = found->address;
+	return search->n < search->max;
 }
 
 int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why)
 {
-	struct nl_cache *cache;
 	int ifindex = (int)if_nametoindex(ifname);
-	int n = dump_addresses(&cache, why);
+	struct address_search search = {.take = take_prefix, .out = out, .max = max, .interfaces = {ifindex, 0}};
+	int code = ifindex ? search_addresses(&search, ifindex, why) : 0;
 
-	if (n)
-		return n;
-	for (struct nl_object *o = nl_cache_get_first(cache); o && (size_t)n < max; o = nl_cache_get_next(o)) {
-		struct rtnl_addr *address = (struct rtnl_addr *)o;
-		if (!ifindex || rtnl_addr_get_ifindex(address) != ifindex)
-			continue;
-		out[n].address = netlink_address(rtnl_addr_get_local(address));
-		out[n++].length = (uint8_t)rtnl_addr_get_prefixlen(address);
-	}
-	nl_cache_free(cache);
-	return n;
+	return code ? code : (int)search.n;
+}
+
+static bool take_other(struct address_search *search, const struct link_address *found)
+{
+	if (found->ifindex != search->interfaces[0] && found->ifindex != search->interfaces[1])
+		((struct link_address *)search->out)[search->n++] = *found;
+	return search->n < search->max;
+}
+
+int link_list_others(const char *ifname, struct link_address *out, size_t max, struct failure *why)
+{
+	struct address_search search = {.take = take_other,
+					.out = out,
+					.max = max,
+					.interfaces = {(int)if_nametoindex(ifname), (int)if_nametoindex("lo")}};
+	int code = search_addresses(&search, 0, why);
+
+	return code ? code : (int)search.n;
+}
+
+static bool take_equal(struct address_search *search, const struct link_address *found)
+{
+	search->n = address_equal(&search->wanted, &found->address.address);
+	return !search->n;
 }
 
 int link_has_address(const struct address *address, struct failure *why)
 {
-	struct nl_cache *cache;
-	int code = dump_addresses(&cache, why);
+	struct address_search search = {.take = take_equal, .wanted = *address};
+	int code = search_addresses(&search, 0, why);
 
-	if (code)
-		return code;
-	for (struct nl_object *o = nl_cache_get_first(cache); !code && o; o = nl_cache_get_next(o)) {
-		struct address local = netlink_address(rtnl_addr_get_local((struct rtnl_addr *)o));
-		code = address_equal(&local, address);
-	}
-	nl_cache_free(cache);
-	return code;
+	return code ? code : (int)search.n;
 }

@@ -107,6 +107,54 @@ int netlink_request(struct netlink *nl, struct nl_msg *msg)
 	return netlink_code(nl, result);
 }
 
+struct visit {
+	netlink_visitor *visit;
+	void *context;
+};
+
+static int pass_on(struct nl_msg *msg, void *context)
+{
+	const struct visit *visit = context;
+
+	return visit->visit(visit->context, nlmsg_hdr(msg)) ? NL_OK : NL_STOP;
+}
+
+static int ask_list(struct netlink *own, int type, void *head, size_t size, struct netlink_filter filter)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_DUMP);
+	int on = 1, result = -NLE_NOMEM;
+
+	/* Without it (before Linux 4.20) the filter is disregarded, and the visitor sees more. */
+	setsockopt(nl_socket_get_fd(own->sock), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	if (msg && !nlmsg_append(msg, head, size, NLMSG_ALIGNTO) &&
+	    (!filter.attribute || !nla_put_u32(msg, filter.attribute, filter.value)))
+		result = nl_send_auto(own->sock, msg);
+	nlmsg_free(msg);
+	return result;
+}
+
+int netlink_dump(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
+		 netlink_visitor *visit, void *context)
+{
+	struct visit each = {visit, context};
+	struct failure why = {0};
+	struct netlink own;
+	int code = netlink_open(&own, &why);
+
+	if (code) {
+		snprintf(nl->text, sizeof(nl->text), "%.100s", why.text);
+		return code;
+	}
+	nl_socket_modify_cb(own.sock, NL_CB_VALID, NL_CB_CUSTOM, pass_on, &each);
+	int result = ask_list(&own, type, head, size, filter);
+	if (result >= 0)
+		result = nl_recvmsgs_default(own.sock);
+	code = netlink_code(&own, result);
+	snprintf(nl->text, sizeof(nl->text), "%s", own.text);
+	netlink_close(&own);
+	return code;
+}
+
 struct address netlink_address(const struct nl_addr *from)
 {
 	struct address out = {0};

@@ -39,6 +39,22 @@ int netlink_code(struct netlink *nl, int result);
 struct nl_msg *netlink_message(int type, int flags, void *head, size_t size);
 void netlink_put(struct nl_msg **msg, int attribute, const void *data, size_t size);
 
+/* What the kernel is to leave out of a list: all for which the attribute has another value. 0: nothing. */
+struct netlink_filter {
+	int attribute;
+	uint32_t value;
+};
+
+/*
+ * Asks for a list (NLM_F_DUMP) of which the answers begin with such a head, and passes each message to `visit` until
+ * that returns false. What a pod can grow is thus read up to a bound of the visitor's, and never kept by libnl, whose
+ * caches take seconds for a hundred thousand routes. A socket of its own is for each list, so that the rest of one that
+ * was left disturbs nobody. -EAGAIN when the list changed while it was read; otherwise a negative errno with nl->text.
+ */
+typedef bool netlink_visitor(void *context, struct nlmsghdr *message);
+int netlink_dump(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
+		 netlink_visitor *visit, void *context);
+
 /* libnl's idea of an address as ours; family 0 for NULL and for anything that is no IP address. */
 struct address netlink_address(const struct nl_addr *from);
 

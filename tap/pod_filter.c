@@ -13,8 +13,8 @@
  *
  *    way_out   postrouting, last    other interfaces than those watched pass; answers that are marked pass; broadcasts
  *                                   are dropped, networks that stay pass, and so does what the link needs (IGMP: RFC
- *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861); the rest is dropped and
- * counted
+ *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861), in the form that no router
+ *                                   forwards or no host accepts from afar; the rest is dropped and counted
  *
  * With `inbound`, by connection tracking:
  *
@@ -179,13 +179,15 @@ static void write_way_out(FILE *out, const struct pod_filter *filter)
 	if (filter->inbound)
 		fprintf(out, "meta mark & 0x%08x == 0x%08x ct direction reply accept\n", POD_FILTER_MASK,
 			POD_FILTER_MARK);
-	fprintf(out, "ip daddr @broadcasts counter drop\n"
-		     "ip daddr @stays4 accept\n"
-		     "ip6 daddr @stays6 accept\n"
-		     "meta l4proto igmp accept\n"
-		     "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report, "
-		     "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept\n"
-		     "counter drop\n}\n");
+	fprintf(out,
+		"ip daddr @broadcasts counter drop\n"
+		"ip daddr @stays4 accept\n"
+		"ip6 daddr @stays6 accept\n"
+		"ip daddr 224.0.0.0/4 ip ttl 1 meta l4proto igmp accept\n"
+		"ip6 daddr ff00::/8 ip6 hoplimit 1 icmpv6 type { mld-listener-query, mld-listener-report, "
+		"mld-listener-done, mld2-listener-report } accept\n"
+		"ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept\n"
+		"counter drop\n}\n");
 }
 
 /* To be freed; NULL without memory. */

@@ -3,42 +3,50 @@
 #include "tap/primary_session.h"
 
 #include <linux/rtnetlink.h>
-#include <netlink/route/link.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define DUMP_TURNS 8 /* tries of a list that changes while it is read */
 
 static enum link_stage stage_of(uint32_t group)
 {
 	return group == PRIMARY_FROZEN_GROUP ? LINK_FROZEN : group == PRIMARY_SEEN_GROUP ? LINK_SEEN : LINK_NEW;
 }
 
-static void keep_link(struct primary_session *s, struct rtnl_link *link)
+static bool keep_link(void *context, struct nlmsghdr *raw)
 {
-	unsigned ifindex = (unsigned)rtnl_link_get_ifindex(link);
+	struct primary_session *s = context;
+	const struct ifinfomsg *head = nlmsg_data(raw);
 
-	if (ifindex == s->ifindex || rtnl_link_get_flags(link) & IFF_LOOPBACK)
-		return;
-	struct primary_link *found = &s->links[s->n_links];
-	found->ifindex = ifindex;
-	found->stage = stage_of(rtnl_link_get_group(link));
-	snprintf(found->name, sizeof(found->name), "%s", rtnl_link_get_name(link));
-	s->n_links++;
+	if (raw->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(raw, sizeof(*head)))
+		return true;
+	struct nlattr *name = nlmsg_find_attr(raw, sizeof(*head), IFLA_IFNAME);
+	struct nlattr *group = nlmsg_find_attr(raw, sizeof(*head), IFLA_GROUP);
+	if ((unsigned)head->ifi_index == s->ifindex || head->ifi_flags & IFF_LOOPBACK || !name)
+		return true;
+	struct primary_link *found = &s->links[s->n_links++];
+	*found = (struct primary_link){.ifindex = (unsigned)head->ifi_index,
+				       .stage = stage_of(group ? nla_get_u32(group) : 0)};
+	nla_strlcpy(found->name, name, sizeof(found->name));
+	return s->n_links < PRIMARY_MAX_LINKS;
 }
 
 static int read_links(struct primary_session *s, struct failure *why)
 {
-	struct nl_cache *links;
-	int code = netlink_code(&s->nl, rtnl_link_alloc_cache(s->nl.sock, AF_UNSPEC, &links));
+	struct ifinfomsg head = {.ifi_family = AF_UNSPEC};
+	int code = -EAGAIN;
 
-	if (code)
-		return fail(why, code, NULL, "cannot list the interfaces: %s", s->nl.text);
-	s->links = calloc((size_t)nl_cache_nitems(links) + 1, sizeof(*s->links));
+	s->links = calloc(PRIMARY_MAX_LINKS, sizeof(*s->links));
 	if (!s->links)
-		code = fail(why, -ENOMEM, NULL, "no memory for the interfaces");
-	for (struct nl_object *o = nl_cache_get_first(links); s->links && o; o = nl_cache_get_next(o))
-		keep_link(s, (struct rtnl_link *)o);
-	nl_cache_free(links);
-	return code;
+		return fail(why, -ENOMEM, NULL, "no memory for the interfaces");
+	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+		s->n_links = 0;
+		code = netlink_dump(&s->nl, RTM_GETLINK, &head, sizeof(head), (struct netlink_filter){0, 0}, keep_link,
+				    s);
+	}
+	return code ? fail(why, code, NULL, "cannot list the interfaces: %s", s->nl.text) : 0;
 }
 
 int primary_open(struct primary_session *s, const char *ifname, struct failure *why)
@@ -64,8 +72,11 @@ void primary_close(struct primary_session *s)
 
 int primary_read(struct primary_session *s, struct failure *why)
 {
+	static const uint32_t tables[] = {PRIMARY_WAY_TABLE, PRIMARY_BOUND_TABLE, PRIMARY_PARKED_TABLE, RT_TABLE_MAIN,
+					  0};
+
 	route_list_free(&s->list);
-	return route_list_read(&s->nl, &s->list, why);
+	return route_list_read(&s->nl, tables, &s->list, why);
 }
 
 int primary_delete_route(struct primary_session *s, const struct route *route, struct failure *why)

@@ -12,6 +12,8 @@
 
 #include <net/if.h>
 
+#define PRIMARY_MAX_LINKS 1024 /* of a pod that are looked at; the first ones, as the kernel lists them */
+
 /* An interface passes through these one after the other; the pod's own links are in other groups. */
 enum link_stage {
 	LINK_NEW,    /* not seen before */

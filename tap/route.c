@@ -12,6 +12,10 @@
 
 struct reader {
 	struct route_list *list;
+	const uint32_t *first; /* tables with a part of their own */
+	uint8_t family;        /* of this part */
+	uint32_t table;        /* 0: all the others */
+	size_t left;           /* routes that it may still have */
 	size_t room;
 	bool no_memory;
 };
@@ -41,7 +45,7 @@ static struct route route_of(struct nlmsghdr *raw)
 	return route;
 }
 
-static int route_list_add(struct reader *reader, const struct nlmsghdr *from)
+static bool route_list_add(struct reader *reader, const struct nlmsghdr *from)
 {
 	struct route_list *list = reader->list;
 	struct nlmsghdr *raw = malloc(from->nlmsg_len);
@@ -58,54 +62,82 @@ static int route_list_add(struct reader *reader, const struct nlmsghdr *from)
 		goto fail;
 	memcpy(raw, from, from->nlmsg_len);
 	list->routes[list->n++] = route_of(raw);
-	return NL_OK;
+	return true;
 fail:
 	free(raw);
 	reader->no_memory = true;
-	return NL_OK; /* the rest of the dump must be read anyway */
+	return false;
 }
 
-static int take_route(struct nl_msg *msg, void *context)
+static bool is_in_part(const struct reader *reader, uint32_t table)
 {
-	struct nlmsghdr *raw = nlmsg_hdr(msg);
+	bool found = reader->table == table;
+
+	if (reader->table)
+		return found;
+	for (const uint32_t *first = reader->first; !found && *first; first++)
+		found = *first == table;
+	return !found;
+}
+
+static bool take_route(void *context, struct nlmsghdr *raw)
+{
+	struct reader *reader = context;
 	const struct rtmsg *head = nlmsg_data(raw);
 
+	if (!reader->left--)
+		return false;
 	if (raw->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(raw, sizeof(*head)))
-		return NL_OK;
-	/* Multicast routing dumps families of its own, and cached lookups are not routes. */
-	if ((head->rtm_family != AF_INET && head->rtm_family != AF_INET6) || head->rtm_flags & RTM_F_CLONED)
-		return NL_OK;
-	return route_list_add(context, raw);
+		return true;
+	/* Multicast routing dumps both of its own, and cached lookups are not routes. */
+	if (head->rtm_family != reader->family || head->rtm_flags & RTM_F_CLONED ||
+	    !is_in_part(reader, attribute_u32(raw, RTA_TABLE, head->rtm_table)))
+		return true;
+	return route_list_add(reader, raw);
 }
 
-static int dump(struct netlink *nl, struct route_list *list, bool *no_memory)
+static int read_part(struct netlink *nl, struct reader *reader, uint8_t family, uint32_t table)
 {
-	struct rtmsg head = {.rtm_family = AF_UNSPEC};
-	struct reader reader = {.list = list};
+	struct rtmsg head = {.rtm_family = family};
+	struct netlink_filter filter = {table ? RTA_TABLE : 0, table};
 
-	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_CUSTOM, take_route, &reader);
-	int result = nl_send_simple(nl->sock, RTM_GETROUTE, NLM_F_DUMP, &head, sizeof(head));
-	if (result >= 0)
-		result = nl_recvmsgs_default(nl->sock);
-	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
-	*no_memory = reader.no_memory;
-	return netlink_code(nl, result);
+	reader->family = family;
+	reader->table = table;
+	reader->left = ROUTE_LIST_MAX;
+	int code = netlink_dump(nl, RTM_GETROUTE, &head, sizeof(head), filter, take_route, reader);
+	/* There is no such table, or no such family. */
+	return code == -ENOENT || code == -EOPNOTSUPP || code == -EAFNOSUPPORT ? 0 : code;
 }
 
-int route_list_read(struct netlink *nl, struct route_list *out, struct failure *why)
+static int read_parts(struct netlink *nl, struct reader *reader)
+{
+	static const uint8_t both[] = {AF_INET, AF_INET6};
+	int code = 0;
+
+	for (size_t f = 0; f < sizeof(both); f++) {
+		for (const uint32_t *first = reader->first; !code && *first; first++)
+			code = read_part(nl, reader, both[f], *first);
+		if (!code)
+			code = read_part(nl, reader, both[f], 0);
+	}
+	return code;
+}
+
+int route_list_read(struct netlink *nl, const uint32_t *first, struct route_list *out, struct failure *why)
 {
 	struct route_list list = {0};
-	bool no_memory = false;
+	struct reader reader = {.list = &list, .first = first};
 	int code = -EAGAIN;
 
 	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
 		route_list_free(&list);
-		code = dump(nl, &list, &no_memory);
+		reader.room = 0;
+		code = read_parts(nl, &reader);
 	}
-	if (code || no_memory) {
+	if (code || reader.no_memory) {
 		route_list_free(&list);
-		return no_memory ? fail(why, -ENOMEM, NULL, "no memory for the routes")
-				 : fail(why, code, NULL, "cannot list the routes: %s", nl->text);
+		return reader.no_memory ? fail(why, -ENOMEM, NULL, "no memory for the routes")
+					: fail(why, code, NULL, "cannot list the routes: %s", nl->text);
 	}
 	*out = list;
 	return 0;

@@ -26,8 +26,13 @@ struct route_list {
 	size_t n;
 };
 
-/* Lists the IPv4 and IPv6 routes of all tables. On success *out has to be freed with route_list_free(). */
-int route_list_read(struct netlink *nl, struct route_list *out, struct failure *why);
+/*
+ * Lists the IPv4 and IPv6 routes of all tables: of those in `first` (ended by 0) at most ROUTE_LIST_MAX each and
+ * family, and as many of all others together. A pod can have a hundred thousand, which would be read for a second. On
+ * success *out has to be freed with route_list_free().
+ */
+#define ROUTE_LIST_MAX 4096
+int route_list_read(struct netlink *nl, const uint32_t *first, struct route_list *out, struct failure *why);
 
 /* Accepts an empty list, and leaves one. */
 void route_list_free(struct route_list *list);

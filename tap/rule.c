@@ -62,32 +62,28 @@ static void note_foreign(struct rule_list *list, const struct nlmsghdr *raw)
 		memcpy(list->foreign[list->n_foreign++].bytes, raw, raw->nlmsg_len);
 }
 
-static int take_rule(struct nl_msg *msg, void *context)
+/* They come in the order of their preferences: behind the first ones there is nothing for us. */
+static bool take_rule(void *context, struct nlmsghdr *raw)
 {
-	struct nlmsghdr *raw = nlmsg_hdr(msg);
 	struct rule_reader *reader = context;
 
-	if (raw->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(raw, sizeof(struct fib_rule_hdr)) ||
-	    rule_u32(raw, FRA_PRIORITY))
-		return NL_OK;
+	if (raw->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(raw, sizeof(struct fib_rule_hdr)))
+		return true;
+	if (rule_u32(raw, FRA_PRIORITY))
+		return false;
 	struct rule rule = rule_of(raw);
 	if (is_protocol(raw, reader->protocol))
 		rule_list_append(reader->list, &rule);
 	else if (rule.table != RT_TABLE_LOCAL && !reader->list->n)
 		note_foreign(reader->list, raw);
-	return NL_OK;
+	return true;
 }
 
 static int rule_dump(struct netlink *nl, uint8_t family, struct rule_reader *reader)
 {
 	struct fib_rule_hdr head = {.family = family};
 
-	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_CUSTOM, take_rule, reader);
-	int result = nl_send_simple(nl->sock, RTM_GETRULE, NLM_F_DUMP, &head, sizeof(head));
-	if (result >= 0)
-		result = nl_recvmsgs_default(nl->sock);
-	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
-	return netlink_code(nl, result);
+	return netlink_dump(nl, RTM_GETRULE, &head, sizeof(head), (struct netlink_filter){0, 0}, take_rule, reader);
 }
 
 int rule_list_read(struct netlink *nl, uint8_t family, uint8_t protocol, struct rule_list *out)

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-static bool is_overlap(const struct prefix *a, const struct prefix *b)
+bool overlap_of(const struct prefix *a, const struct prefix *b)
 {
 	return prefix_contains(a, &b->address) || prefix_contains(b, &a->address);
 }
@@ -20,20 +20,28 @@ int overlap_check(const struct port_config *config, const struct prefix *address
 	char text[ADDRESS_TEXT];
 
 	for (size_t i = 0; config->exclusive && i < config->n_keep; i++) {
-		struct prefix kept = prefix_network(&config->keep[i]), network = prefix_network(address);
-		if (is_overlap(&kept, &network))
+		struct prefix kept = prefix_network(&config->keep[i]);
+		if (overlap_of(&kept, address))
 			return fail(why, -EINVAL, key, "%s overlaps %s, which stays on the first interface", what,
 				    prefix_format(&kept, text));
 	}
 	return 0;
 }
 
+const char *overlap_lease_format(const struct dhcp_lease *lease, char out[static OVERLAP_LEASE_TEXT])
+{
+	char address[ADDRESS_TEXT], server[ADDRESS_TEXT];
+
+	snprintf(out, OVERLAP_LEASE_TEXT, "the lease %s from %s", prefix_format(&lease->address, address),
+		 address_format(&lease->server, server));
+	return out;
+}
+
 int overlap_check_lease(const struct port_config *config, const struct dhcp_lease *lease, struct failure *why)
 {
-	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], text[ADDRESS_TEXT], what[2 * ADDRESS_TEXT + 32];
+	char text[ADDRESS_TEXT], what[OVERLAP_LEASE_TEXT];
 
-	snprintf(what, sizeof(what), "the lease %s from %s", prefix_format(&lease->address, address),
-		 address_format(&lease->server, server));
+	(void)overlap_lease_format(lease, what);
 	if (config->network.address.family && !prefix_contains(&config->network, &lease->address.address))
 		return fail(why, -EINVAL, "network", "%s is not in %s, the network that is expected", what,
 			    prefix_format(&config->network, text));

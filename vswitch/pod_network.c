@@ -2,7 +2,8 @@
 /*
  * pod_network.c - what a port has inside its pod: addresses and routes, the lease, and being the only way out
  *
- * port->config is what was asked for. port->live is what the interface has: the same and, once there is one, the lease.
+ * port->config is what was asked for. port->live is what the interface has: the same and, once there is one, the lease,
+ * and without the IPv4 addresses that are being checked, or are somebody else's (address_check.h).
  * gateway_client.c only talks to servers and routers; what it learns is applied here.
  *
  * The order matters for an exclusive port: at no time may the pod's packets leave another way.
@@ -24,6 +25,7 @@
 #include "tap/gateway_client.h"
 #include "tap/link.h"
 #include "tap/primary.h"
+#include "vswitch/around.h"
 #include "vswitch/housekeeping.h"
 #include "vswitch/overlap.h"
 #include "vswitch/path/identity.h"
@@ -38,7 +40,7 @@
 
 #define RELEASE_PATIENCE 50 /* ms to wait for the last frame */
 #define DEAF 4              /* seconds after a question for the pod's own address: dnsmasq waits for 3 */
-#define FOLLOW_AGAIN 5000   /* ms until a lease that could not be configured is tried again */
+#define FOLLOW_AGAIN 5000   /* ms until what could not be configured is tried again */
 
 /* What the interface should have */
 
@@ -56,15 +58,55 @@ static struct link_config asked_link(const struct port_config *config)
 	return link;
 }
 
-/* A lease that must not be used is left out; `why` says so then. */
-static struct link_config with_lease(const struct port_config *config, const struct gateway_client *client,
-				     struct failure *why)
+/* Takes out the addresses that must not be used now, and what needs them: routes by a router that is out of reach. */
+static void withhold_claims(struct link_config *live, const struct address_check *claims)
+{
+	size_t n = 0, routes = 0;
+	for (size_t i = 0; i < live->n_addresses; i++)
+		if (!address_check_withholds(claims, &live->addresses[i].address))
+			live->addresses[n++] = live->addresses[i];
+	if (n == live->n_addresses)
+		return;
+	live->n_addresses = n;
+	if (!link_config_reaches(live, &live->default_via))
+		live->default_via = (struct address){0};
+	for (size_t i = 0; i < live->n_routes; i++)
+		if (link_config_reaches(live, &live->routes[i].via))
+			live->routes[routes++] = live->routes[i];
+	live->n_routes = routes;
+}
+
+static int refuse_claim(const struct gateway_client_status *status, struct failure *why)
+{
+	char address[ADDRESS_TEXT], holder[MAC_TEXT];
+	return fail(why, -EADDRINUSE, "address",
+		    "%s is in use by %s; give the pod another address, or take it from the other one",
+		    address_format(&status->taken, address), mac_format(&status->holder, holder));
+}
+
+/* In the pod's namespace. */
+static int port_check_lease(const struct port_config *config, const struct gateway *gateway,
+			    const struct dhcp_lease *lease, struct failure *why)
+{
+	char what[OVERLAP_LEASE_TEXT];
+	int error = overlap_check_lease(config, lease, why);
+	return error ? error
+		     : around_check(config, gateway, &lease->address, overlap_lease_format(lease, what), NULL, why);
+}
+
+/* In the pod's namespace. A lease, or an address, that must not be used is left out; `why` says so then. */
+static struct link_config link_in_force(const struct port_config *config, const struct gateway *gateway,
+					const struct gateway_client *client, struct failure *why)
 {
 	struct link_config live = asked_link(config);
 	struct gateway_client_status status = {0};
 	if (client)
 		gateway_client_report(client, &status);
-	if (!status.has_lease || overlap_check_lease(config, &status.lease, why))
+	if (client)
+		withhold_claims(&live, gateway_client_claims(client));
+	if (status.taken.family)
+		(void)refuse_claim(&status, why);
+	if (!status.has_lease || port_check_lease(config, gateway, &status.lease, why))
 		return live;
 	if (live.n_addresses < LINK_MAX_ADDRESSES)
 		live.addresses[live.n_addresses++] = status.lease.address;
@@ -108,6 +150,9 @@ static struct gateway_client_config client_wanted(const struct port_config *conf
 		.router = config->link.default_via,
 		.expected = config->expect_router,
 	};
+	for (size_t i = 0; i < config->link.n_addresses; i++)
+		if (config->link.addresses[i].address.family == AF_INET)
+			wanted.claims[wanted.n_claims++] = config->link.addresses[i].address;
 	memcpy(wanted.hostname, config->hostname, sizeof(wanted.hostname));
 	if (wanted.router.family != AF_INET)
 		wanted.router = (struct address){0};
@@ -122,7 +167,8 @@ static struct gateway_client_config client_wanted(const struct port_config *conf
 static bool is_same_client(const struct port_config *a, const struct port_config *b)
 {
 	struct gateway_client_config x = client_wanted(a), y = client_wanted(b);
-	return x.dhcp == y.dhcp && !x.probe == !y.probe && mac_equal(&x.mac, &y.mac) &&
+	bool claims = x.n_claims == y.n_claims && !memcmp(x.claims, y.claims, sizeof(x.claims));
+	return claims && x.dhcp == y.dhcp && !x.probe == !y.probe && mac_equal(&x.mac, &y.mac) &&
 	       prefix_equal(&x.address, &y.address) && address_equal(&x.router, &y.router) &&
 	       !strcmp(x.hostname, y.hostname);
 }
@@ -152,13 +198,25 @@ static int retune_client(struct vswitch *vs, struct port *port, const struct por
 	return error;
 }
 
-/* In the pod's namespace. A port that needs neither DHCP nor probes has no client. */
+static void mark_used(struct gateway_client_config *wanted, const struct link_config *had)
+{
+	for (size_t i = 0; i < wanted->n_claims; i++)
+		for (size_t k = 0; k < had->n_addresses; k++)
+			if (address_equal(&had->addresses[k].address, &wanted->claims[i]))
+				wanted->claims_used[i] = true;
+}
+
+/*
+ * In the pod's namespace. A port that needs neither DHCP nor probes, and has no IPv4 address, has no client. What the
+ * interface has already (`had`) is not checked again.
+ */
 static int start_client(struct vswitch *vs, struct port *port, const struct port_config *config,
-			const struct address *hint, struct failure *why)
+			const struct link_config *had, const struct address *hint, struct failure *why)
 {
 	struct gateway_client_config wanted = client_wanted(config);
-	if (!wanted.dhcp && !wanted.probe)
+	if (!wanted.dhcp && !wanted.probe && !wanted.n_claims)
 		return 0;
+	mark_used(&wanted, had);
 	int error = gateway_client_open(&port->gateway_client, config->ifname, &wanted, hint, clock_ms(), why);
 	if (error)
 		return error;
@@ -177,31 +235,41 @@ void pod_network_forget(struct port *port)
 /* Setting up */
 
 /* An address on the interface that was not asked for is the lease of an earlier podswitchd. */
-static struct prefix find_lease(const struct port_config *config)
+static struct prefix find_lease(const struct port_config *config, const struct link_config *found)
 {
-	struct prefix found[LINK_MAX_ADDRESSES];
-	int n = config->dhcp ? link_get_addresses(config->ifname, found, LINK_MAX_ADDRESSES, NULL) : 0;
-	for (int i = 0; i < n; i++) {
-		bool asked = found[i].address.family != AF_INET;
+	for (size_t i = 0; config->dhcp && i < found->n_addresses; i++) {
+		bool asked = found->addresses[i].address.family != AF_INET;
 		for (size_t k = 0; k < config->link.n_addresses; k++)
-			asked = asked || prefix_equal(&found[i], &config->link.addresses[k]);
+			asked = asked || prefix_equal(&found->addresses[i], &config->link.addresses[k]);
 		if (!asked)
-			return found[i];
+			return found->addresses[i];
 	}
 	return (struct prefix){0};
+}
+
+/* In the pod's namespace: the addresses of an interface that was there before. */
+static struct link_config find_addresses(const struct port_config *config)
+{
+	struct link_config found = {.n_addresses = 0};
+	int n = link_get_addresses(config->ifname, found.addresses, LINK_MAX_ADDRESSES, NULL);
+	found.n_addresses = n > 0 ? (size_t)n : 0;
+	return found;
 }
 
 /*
  * In the pod's namespace, with the way out taken: an interface that was there before gets what it lacks. A lease of an
  * earlier podswitchd that must not be used any more goes at once.
  */
-static void take_up(const struct port_config *config, const struct prefix *hint, struct link_config *live)
+static void adopt_link(const struct port *port, const struct gateway *gateway, const struct prefix *hint,
+		       struct link_config *live)
 {
+	const struct port_config *config = &port->config;
 	struct failure why = {0};
 	struct link_config with = *live;
 	if (hint->length && live->n_addresses < LINK_MAX_ADDRESSES) {
 		with.addresses[with.n_addresses++] = *hint;
-		if (overlap_check(config, hint, "the lease", NULL, NULL))
+		if (overlap_check(config, hint, "the lease", NULL, NULL) ||
+		    around_check(config, gateway, hint, "the lease", NULL, NULL))
 			(void)link_change(config->ifname, &with, live, NULL);
 		else
 			*live = with;
@@ -210,19 +278,38 @@ static void take_up(const struct port_config *config, const struct prefix *hint,
 		log_line(LOG_WARNING, "port %s: its interface cannot be repaired: %s", config->name, why.text);
 }
 
+/* In the pod's namespace, with the client started: *live becomes what the interface has. */
+static int take_up(const struct port *port, const struct gateway *gateway, bool adopt, const struct prefix *hint,
+		   struct link_config *live, struct failure *why)
+{
+	struct link_config asked = *live;
+	if (port->gateway_client)
+		withhold_claims(live, gateway_client_claims(port->gateway_client));
+	if (!adopt)
+		return link_change(port->config.ifname, &asked, live, why);
+	adopt_link(port, gateway, hint, live);
+	return 0;
+}
+
 int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway *gateway, bool adopt,
 		     struct failure *why)
 {
 	const struct port_config *config = &port->config;
-	struct prefix hint = adopt ? find_lease(config) : (struct prefix){0};
+	struct link_config had = adopt ? find_addresses(config) : (struct link_config){.n_addresses = 0};
+	struct prefix hint = find_lease(config, &had);
 	struct link_config live = asked_link(config);
-	int error = config->exclusive ? way_out_take(vs, port, config, gateway, why) : 0;
+	int error = adopt ? 0 : around_check_config(config, gateway, why);
+	if (error)
+		return error;
+	if (config->exclusive)
+		error = way_out_take(vs, port, config, gateway, why);
+	/* All of it first, so that what the kernel refuses is refused here; then what has to be checked goes again. */
 	if (!error && !adopt)
 		error = link_setup(config->ifname, &live, why);
-	else if (!error)
-		take_up(config, &hint, &live);
 	if (!error)
-		error = start_client(vs, port, config, hint.length ? &hint.address : NULL, why);
+		error = start_client(vs, port, config, &had, hint.length ? &hint.address : NULL, why);
+	if (!error)
+		error = take_up(port, gateway, adopt, &hint, &live, why);
 	port->live = live;
 	port->identity = identity_of(&live);
 	if (!error && config->gateway_names)
@@ -254,40 +341,85 @@ static int change_exclusive(struct vswitch *vs, struct port *port, const struct 
 	return port->config.exclusive ? primary_restore(config->ifname, why) : 0;
 }
 
+/*
+ * In the pod's namespace. New addresses that have to be checked are asked of the kernel first, so that what it refuses
+ * is refused now, and go again.
+ */
+static int apply_link(struct vswitch *vs, struct port *port, const struct port_config *config,
+		      const struct link_config *live, struct failure *why)
+{
+	struct link_config asked = asked_link(config);
+	bool withheld = live->n_addresses < asked.n_addresses;
+	own_addresses(vs, port, live);
+	int error = withheld ? link_change(config->ifname, &port->live, &asked, why) : 0;
+	if (!error)
+		error = link_change(config->ifname, withheld ? &asked : &port->live, live, why);
+	if (error)
+		own_addresses(vs, port, &port->live);
+	return error;
+}
+
+/* In the pod's namespace. The client that the new configuration needs; what the pod `had` is not checked again. */
+static int apply_client(struct vswitch *vs, struct port *port, const struct port_config *config,
+			const struct link_config *had, struct failure *why)
+{
+	if (is_same_client(&port->config, config))
+		return retune_client(vs, port, config, why);
+	pod_network_forget(port);
+	return start_client(vs, port, config, had, NULL, why);
+}
+
+/* What the interface gets: of another client's addresses, those that it has. */
+static struct link_config next_link(const struct port *port, const struct port_config *config,
+				    const struct gateway *gateway, struct failure *refusal)
+{
+	if (is_same_client(&port->config, config))
+		return link_in_force(config, gateway, port->gateway_client, refusal);
+	struct gateway_client_config wanted = client_wanted(config);
+	struct link_config live = link_in_force(config, gateway, NULL, refusal);
+	struct address_check claims;
+	mark_used(&wanted, &port->live);
+	address_check_begin(&claims, wanted.claims, wanted.n_claims, wanted.claims_used, 0, 0);
+	withhold_claims(&live, &claims);
+	return live;
+}
+
+/* What was allowed stays so: else a pod could prevent a change by an address that it gives itself. */
+static bool asks_anew(const struct port *port, const struct port_config *config, const struct gateway *gateway,
+		      bool moved)
+{
+	return (moved && gateway) || !prefix_lists_equal(port->config.link.addresses, port->config.link.n_addresses,
+							 config->link.addresses, config->link.n_addresses);
+}
+
 /* In the pod's namespace. */
 static int pod_network_apply(struct vswitch *vs, struct port *port, const struct port_config *config,
 			     const struct gateway *gateway, bool moved, struct failure *why)
 {
-	const char *ifname = config->ifname;
-	bool same = is_same_client(&port->config, config);
 	struct failure refusal = {0};
-	struct link_config live = with_lease(config, same ? port->gateway_client : NULL, &refusal);
+	const struct link_config had = port->live, live = next_link(port, config, gateway, &refusal);
+	int error = asks_anew(port, config, gateway, moved) ? around_check_config(config, gateway, why) : 0;
 	/* Other ways out go before this one comes, and come back only after it has gone. */
-	int error = config->exclusive ? change_exclusive(vs, port, config, gateway, why) : 0;
-	if (!error) {
-		own_addresses(vs, port, &live);
-		error = link_change(ifname, &port->live, &live, why);
-	}
+	if (!error && config->exclusive)
+		error = change_exclusive(vs, port, config, gateway, why);
+	if (!error)
+		error = apply_link(vs, port, config, &live, why);
 	if (!error && !config->exclusive)
 		error = change_exclusive(vs, port, config, gateway, why);
 	if (error) {
-		own_addresses(vs, port, &port->live);
+		own_addresses(vs, port, &had);
 		return error;
 	}
-	if (live.mtu != port->live.mtu)
-		pod_network_limit_gso(ifname, live.mtu);
+	if (live.mtu != had.mtu)
+		pod_network_limit_gso(config->ifname, live.mtu);
 	port->live = live;
 	if (config->gateway_names)
 		error = way_out_take(vs, port, config, gateway, why);
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal.text);
 	way_out_watch(port, clock_ms());
 	if (moved)
-		error = link_flush_neighbours(ifname, why);
-	if (!same)
-		pod_network_forget(port);
-	if (!error)
-		error = same ? retune_client(vs, port, config, why) : start_client(vs, port, config, NULL, why);
-	return error;
+		error = link_flush_neighbours(config->ifname, why);
+	return error ? error : apply_client(vs, port, config, &had, why);
 }
 
 int pod_network_change(struct vswitch *vs, struct port *port, const struct port_config *config,
@@ -350,39 +482,48 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 
 /* Running the clients */
 
-/* A lease that is refused goes back to the server. Why, is told until there is one that can be used. */
-static void note_lease(struct port *port, const struct link_config *live, const struct failure *refusal)
+/* Why the port has not the addresses that it should have, is told until it has them. */
+static void note_addresses(struct port *port, const struct link_config *live, const struct failure *refusal)
 {
 	bool told = !strncmp(port->trouble, refusal->text, 150);
-	bool leased = live->n_addresses > port->config.link.n_addresses;
+	bool leased = !port->config.dhcp || live->n_addresses > port->config.link.n_addresses;
 	port->follow_at = clock_ms() + FOLLOW_AGAIN;
 	if (refusal->code && !told)
-		log_line(LOG_WARNING, "port %s cannot use its lease: %s", port->config.name, refusal->text);
+		log_line(LOG_WARNING, "port %s cannot use its %s: %s", port->config.name,
+			 port->config.dhcp ? "lease" : "address", refusal->text);
 	if (refusal->code || leased)
 		snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal->text);
 }
 
-static void follow_lease(struct vswitch *vs, struct port *port)
+/* In the pod's namespace. */
+static int follow_addresses(struct vswitch *vs, struct port *port, const struct link_config *live, struct failure *why)
+{
+	own_addresses(vs, port, live);
+	int error = link_change(port->config.ifname, &port->live, live, why);
+	if (!error && live->mtu != port->live.mtu)
+		pod_network_limit_gso(port->config.ifname, live->mtu);
+	if (!error)
+		port->live = *live;
+	else
+		own_addresses(vs, port, &port->live);
+	if (!error && port->config.gateway_names)
+		error = way_out_take(vs, port, &port->config, port->gateway, why);
+	return error;
+}
+
+static void follow_client(struct vswitch *vs, struct port *port)
 {
 	struct failure why = {0}, refusal = {0};
-	struct link_config live = with_lease(&port->config, port->gateway_client, &refusal);
+	struct link_config live = port->live;
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
-		own_addresses(vs, port, &live);
-		error = link_change(port->config.ifname, &port->live, &live, &why);
-		if (!error && live.mtu != port->live.mtu)
-			pod_network_limit_gso(port->config.ifname, live.mtu);
-		if (!error)
-			port->live = live;
-		else
-			own_addresses(vs, port, &port->live);
-		if (!error && port->config.gateway_names)
-			error = way_out_take(vs, port, &port->config, port->gateway, &why);
+		live = link_in_force(&port->config, port->gateway, port->gateway_client, &refusal);
+		error = follow_addresses(vs, port, &live, &why);
 		netns_return(&vs->home);
 	}
-	if (refusal.code)
+	if (refusal.code && port->config.dhcp)
 		gateway_client_decline(port->gateway_client, clock_ms());
-	note_lease(port, &live, error ? &why : &refusal);
+	note_addresses(port, &live, error ? &why : &refusal);
 }
 
 /*
@@ -399,11 +540,11 @@ static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint6
 {
 	stop_pings(port, now);
 	unsigned events = gateway_client_turn(port->gateway_client, now);
-	if (events & (CLIENT_LEASE | CLIENT_UNLEASED)) {
-		follow_lease(vs, port);
+	if (events & (CLIENT_LEASE | CLIENT_UNLEASED | CLIENT_CLAIMS)) {
+		follow_client(vs, port);
 		switch_notify(vs, "port.leased", port->config.name, NULL);
 	} else if (port->trouble[0] && now >= port->follow_at) {
-		follow_lease(vs, port);
+		follow_client(vs, port);
 	}
 	if (events & CLIENT_IS_READY)
 		switch_notify(vs, "port.ready", port->config.name, NULL);
@@ -464,6 +605,7 @@ void pod_network_report(const struct port *port, struct port_client *out)
 		out->expires_in =
 			status.lease.expires_at > now ? (unsigned)((status.lease.expires_at - now) / 1000) : 0;
 	}
+	out->checking = status.checking;
 	out->has_answered = status.answered_at;
 	if (status.answered_at && now > status.answered_at)
 		out->answered = (unsigned)((now - status.answered_at) / 1000);

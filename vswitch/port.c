@@ -74,7 +74,18 @@ static int check_mac(const struct gateway *gateway, const struct mac *mac, const
 	return 0;
 }
 
-/* Two pods of one network cannot have one address. Those that come by DHCP are the server's to tell apart. */
+static bool has_address(const struct link_config *link, const struct address *address)
+{
+	for (size_t i = 0; i < link->n_addresses; i++)
+		if (address_equal(&link->addresses[i].address, address))
+			return true;
+	return false;
+}
+
+/*
+ * Two pods of one network cannot have one address: neither one that the other was given, nor one that it has by DHCP.
+ * Who has it elsewhere, is found by asking (address_check.h).
+ */
 static int check_addresses(const struct gateway *gateway, const struct link_config *link, const struct port *except,
 			   struct failure *why)
 {
@@ -82,14 +93,12 @@ static int check_addresses(const struct gateway *gateway, const struct link_conf
 	for (unsigned i = 0; i < gateway->n_ports; i++) {
 		const struct port *other = gateway->ports[i];
 		for (size_t a = 0; other != except && a < link->n_addresses; a++)
-			for (size_t b = 0; b < other->config.link.n_addresses; b++)
-				if (address_equal(&link->addresses[a].address,
-						  &other->config.link.addresses[b].address))
-					return fail(why, -EEXIST, "address",
-						    "port '%s' of the same gateway has the address %s; give this one "
-						    "another, or remove that one first",
-						    other->config.name,
-						    address_format(&link->addresses[a].address, text));
+			if (has_address(&other->config.link, &link->addresses[a].address) ||
+			    has_address(&other->live, &link->addresses[a].address))
+				return fail(why, -EEXIST, "address",
+					    "port '%s' of the same gateway has the address %s; give this one "
+					    "another, or remove that one first",
+					    other->config.name, address_format(&link->addresses[a].address, text));
 	}
 	return 0;
 }

@@ -100,13 +100,14 @@ struct gateway_status {
 
 /* A port as a client of its gateway. */
 struct port_client {
-	const char *state; /* "off" (neither DHCP nor probes), "waiting" (for a lease), "probing" (for an answer),
+	const char *state; /* "off" (neither DHCP nor probes), "waiting" (for its address), "probing" (for an answer),
 			      "ready" or "lost" */
 	struct address router, server; /* family 0: none; without a lease, the router is the one that is expected */
 	unsigned lease, expires_in;    /* seconds; lease 0: none */
 	bool has_answered;
 	unsigned answered;         /* seconds since the router's last answer */
-	char trouble[160];         /* why the lease cannot be used, or "" */
+	bool checking;             /* whether its static addresses are free; it gets them when they are */
+	char trouble[160];         /* why the lease, or a static address, cannot be used, or "" */
 	const char *lacks;         /* whose answer is missing, "router" or "path"; NULL: nobody's */
 	struct path_target target; /* asked behind the router; the rest is for PATH_NONE without meaning */
 	const char *path_state;    /* "probing", "ready" or "lost" */

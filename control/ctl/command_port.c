@@ -4,6 +4,11 @@
 #include "control/ctl/ctl.h"
 #include "control/ctl/table.h"
 
+#include <time.h>
+
+#define CHECKED_PAUSE 20 /* ms between two questions whether the port has its address */
+#define CHECKED_LIMIT 3000
+
 static const struct table_column columns[] = {
 	{"NAME", false},      {"STATE", false},    {"GATEWAY", false},  {"NETNS", false},
 	{"IFNAME", false},    {"MAC", false},      {"MTU", true},       {"UNDERLAY", false},
@@ -64,6 +69,51 @@ static int port_print(FILE *out, json_t *port)
 	return table_finish(&table, out);
 }
 
+/* Whoever has added a port wants to use it: its addresses are configured once it is known that nobody else has them. */
+static int await_addresses(struct ctl *ctl, const char *name, json_t **port, struct failure *why)
+{
+	const struct timespec pause = {.tv_nsec = CHECKED_PAUSE * 1000000L};
+	int error = 0;
+	for (int waited = 0; !error && waited < CHECKED_LIMIT; waited += CHECKED_PAUSE) {
+		if (!json_is_true(json_object_get(json_object_get(*port, "client"), "checking")))
+			return 0;
+		nanosleep(&pause, NULL);
+		json_decref(*port);
+		*port = NULL;
+		json_t *params = json_pack("{s:s}", "name", name);
+		error = client_call(&ctl->client, "port.show", params, port, why);
+		json_decref(params);
+	}
+	return error;
+}
+
+static int port_change(struct ctl *ctl, const char *method, json_t *params, struct failure *why)
+{
+	const char *name = json_text(params, "name");
+	json_t *port = NULL;
+	int error = client_call(&ctl->client, method, params, &port, why);
+	bool checks = !error && json_is_true(json_object_get(json_object_get(port, "client"), "checking"));
+	if (!error)
+		error = await_addresses(ctl, name, &port, why);
+	const char *trouble = error ? "" : json_text(json_object_get(port, "client"), "trouble");
+	if (!error && ctl->json)
+		ctl_print_json(ctl, port, true);
+	if (checks && *trouble)
+		error = fail(why, -EADDRINUSE, "address", "port '%s' waits for its address: %s", name, trouble);
+	json_decref(port);
+	return error;
+}
+
+static int port_add_run(struct ctl *ctl, json_t *params, struct failure *why)
+{
+	return port_change(ctl, "port.add", params, why);
+}
+
+static int port_set_run(struct ctl *ctl, json_t *params, struct failure *why)
+{
+	return port_change(ctl, "port.set", params, why);
+}
+
 const struct command port_commands[] = {
 	{
 		.object = "port",
@@ -73,6 +123,7 @@ const struct command port_commands[] = {
 		.takes_name = true,
 		.options = port_options,
 		.required = {"gateway", "netns"},
+		.run = port_add_run,
 	},
 	{
 		.object = "port",
@@ -82,6 +133,7 @@ const struct command port_commands[] = {
 		.takes_name = true,
 		.clears = true,
 		.options = port_options,
+		.run = port_set_run,
 	},
 	{
 		.object = "port",

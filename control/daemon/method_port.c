@@ -125,6 +125,8 @@ static json_t *client_json(const struct port_client *client)
 		json_object_set_new(object, "lacks", json_string(client->lacks));
 	if (client->target.kind != PATH_NONE)
 		json_object_set_new(object, "probe", path_json(client));
+	if (client->checking)
+		json_object_set_new(object, "checking", json_true());
 	if (client->trouble[0])
 		json_object_set_new(object, "trouble", json_string(client->trouble));
 	return object;

@@ -164,7 +164,9 @@ void explain_waiting(const struct cluster *cluster, const struct attachment *att
 	char target[PATH_TARGET_TEXT];
 	address_format(&attachment->endpoint, e.endpoint);
 	if (*trouble)
-		snprintf(out, EXPLAIN_SIZE, "the lease from %s cannot be used: %s", attachment->gateway, trouble);
+		snprintf(out, EXPLAIN_SIZE, "the %s %s cannot be used: %s",
+			 choice->has_address ? "address of podswitch.io/address at" : "lease from", attachment->gateway,
+			 trouble);
 	else if (*state && strcmp(state, "up") != 0)
 		snprintf(out, EXPLAIN_SIZE, "the port is %s", state);
 	else if (!strcmp(attachment_client(attachment, "lacks"), "path"))

@@ -123,7 +123,7 @@ crash
 p ip link del vx0
 daemon -w 1
 soon "a TAP that vanished is made anew" up state pod1
-check "with its address" says 172.16.0.11 p ip addr show vx0
+check "with its address, once it is known to be free" poll 5 says 172.16.0.11 p ip addr show vx0
 check "and works" p ping -c1 -W3 172.16.0.1
 ctl port remove pod1
 ctl gateway remove a

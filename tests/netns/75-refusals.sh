@@ -64,6 +64,8 @@ unmade() { # unmade WHAT: neither TAP nor port
 gateway a 1
 port 1 a
 ctl port remove pod1
+ctl gateway remove a # one that was sent something, and has not answered, has a descriptor to ask why
+gateway a 1
 FDS1=$(descriptors)
 p ip link add vx0 type bridge
 refused "an interface name that is taken" "vx0" port 1 a

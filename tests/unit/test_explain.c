@@ -131,6 +131,20 @@ static void waiting(void **state)
 	}
 }
 
+static void address_is_taken(void **state)
+{
+	const struct gateway_spec spec = {.vni = 42, .port = 4789};
+	const struct choice choice = {.spec = &spec, .has_address = true};
+	struct attachment attachment = {.gateway = "media/vpn"};
+	char out[EXPLAIN_SIZE];
+
+	attachment.status = json_of("{" CLIENT("waiting','trouble':'172.16.0.10 is in use by 02:00:00:00:00:01") "}");
+	explain_waiting(*state, &attachment, &choice, out);
+	json_decref(attachment.status);
+	assert_says(out,
+		    "podswitch.io/address at media/vpn cannot be used: 172.16.0.10 is in use by 02:00:00:00:00:01");
+}
+
 /* An Event is sent for each text that is new: what only counts on makes none. */
 static void steady(void **state)
 {
@@ -169,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_endpoint, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(address_is_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(waiting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(steady, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(longest, set_up, tear_down),

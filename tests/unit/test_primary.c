@@ -25,6 +25,7 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* After our own: cmocka makes a macro of fail(). */
@@ -618,6 +619,8 @@ struct attempt {
 	int type;
 	int flags;
 	bool unicast_if; /* IP_UNICAST_IF instead of SO_BINDTODEVICE */
+	int protocol;
+	uint8_t kind; /* first byte of what is sent, as of what the link needs; 0: an x */
 };
 
 static socklen_t sockaddr_of(const char *address, uint16_t port, struct sockaddr_storage *out)
@@ -633,7 +636,8 @@ static int try(const struct attempt *attempt)
 {
 	struct sockaddr_storage to, from;
 	socklen_t length = sockaddr_of(attempt->to, 9, &to);
-	int fd = socket(to.ss_family, attempt->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(to.ss_family, attempt->type | SOCK_NONBLOCK | SOCK_CLOEXEC, attempt->protocol);
+	const uint8_t message[24] = {attempt->kind ? attempt->kind : 'x'};
 	uint32_t ifindex = attempt->device ? htonl(if_nametoindex(attempt->device)) : 0;
 	ssize_t sent = 0;
 
@@ -649,7 +653,8 @@ static int try(const struct attempt *attempt)
 	if (attempt->type == SOCK_STREAM)
 		sent = connect(fd, (struct sockaddr *)&to, length);
 	else
-		sent = sendto(fd, "x", 1, attempt->flags, (struct sockaddr *)&to, length);
+		sent = sendto(fd, message, attempt->kind ? sizeof(message) : 1, attempt->flags, (struct sockaddr *)&to,
+			      length);
 	int code = sent < 0 && errno != EINPROGRESS ? errno : 0;
 	close(fd);
 	return code;
@@ -713,6 +718,10 @@ static const struct attempt attempts[] = {
 	{FOREIGN6, .type = SOCK_STREAM, .device = "eth0"},
 	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5"},
 	{FOREIGN6, .type = SOCK_DGRAM, .device = "eth0", .source = "fd00:1::5", .flags = MSG_DONTROUTE},
+	/* What the link needs, sent beyond it. */
+	{FOREIGN4, .type = SOCK_RAW, .device = "eth0", .protocol = IPPROTO_IGMP, .kind = 0x16},
+	{FOREIGN6, .type = SOCK_RAW, .device = "eth0", .protocol = IPPROTO_ICMPV6, .kind = 135},
+	{FOREIGN6, .type = SOCK_RAW, .device = "eth0", .protocol = IPPROTO_ICMPV6, .kind = 143},
 };
 
 /* Tries all ways; returns how many attempts got out. What is kept must get out each time, bound or not. */
@@ -854,6 +863,55 @@ static void test_wrong(void **state)
 	assert_shows(OURS, "");
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* What a pod can grow, grows; nobody waits for it: seconds of our own time, however busy the machine is. */
+static void test_many(const char *commands)
+{
+	double limit = 1;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	plain_pod();
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	shell(commands);
+	double began = cpu_seconds();
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	double took = cpu_seconds() - began;
+	print_message("%.3f s after: %s\n", took, commands);
+	assert_true(took < limit);
+	assert_shows("ip -4 rule show | grep -c '^0:.*unreachable'", "1\n");
+	began = cpu_seconds();
+	assert_done(primary_restore("vx0", &why));
+	assert_true(cpu_seconds() - began < limit);
+}
+
+#define BATCH(line) "awk 'BEGIN { for (i = 0; i < 100000; i++) " line " }' | ip -batch -"
+
+static void test_many_routes(void **state)
+{
+	(void)state;
+	test_many(BATCH("printf \"route add 11.%d.%d.%d/32 dev eth0 table 77\\n\", i / 65536, i / 256 % 256, i % 256"));
+}
+
+static void test_many_main_routes(void **state)
+{
+	(void)state;
+	test_many(BATCH("printf \"route add 11.%d.%d.%d/32 dev eth0\\n\", i / 65536, i / 256 % 256, i % 256"));
+}
+
+static void test_many_rules(void **state)
+{
+	(void)state;
+	test_many("awk 'BEGIN { for (i = 0; i < 20000; i++) printf \"rule add pref %d to 11.0.0.1 table 77\\n\", "
+		  "1000 + i }' | ip -batch -");
+}
+
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 int main(void)
@@ -877,6 +935,9 @@ int main(void)
 		FRESH(test_second_interface),
 		FRESH(test_without_ipv6),
 		FRESH(test_wrong),
+		FRESH(test_many_routes),
+		FRESH(test_many_main_routes),
+		FRESH(test_many_rules),
 	};
 
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

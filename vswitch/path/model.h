@@ -132,9 +132,9 @@ struct port {
 	struct link_config wanted; /* config.link as it was asked for: zero where MAC or MTU are derived */
 	struct link_config live;   /* what the interface has: config.link and the lease */
 	struct identity identity;  /* its addresses, as the workers look at them */
-	struct gateway_client *gateway_client; /* NULL: neither DHCP nor probes */
+	struct gateway_client *gateway_client; /* NULL: neither DHCP, nor probes, nor IPv4 addresses */
 	bool stays_closed;      /* being removed: an exclusive port's pod does not get its own default route back */
-	char trouble[160];      /* why the lease could not be used, or "" */
+	char trouble[160];      /* why a lease or an address could not be used, or "" */
 	uint64_t follow_at;     /* ms, when that is tried again */
 	uint32_t unmoved_until; /* seconds, until its MTU follows the path again after it could not (paths.h) */
 	struct primary_state primary;     /* of an exclusive port's pod: this and the next five, see way_out.c */
