@@ -323,11 +323,12 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 
 void pod_network_resume(struct vswitch *vs, struct port *port, const struct gateway_client_status *was)
 {
-	if (!port->gateway_client)
+	if (!port->gateway_client || netns_enter(&port->netns, NULL))
 		return;
 	gateway_client_resume(port->gateway_client, was, clock_ms());
-	port->live = with_lease(&port->config, port->gateway_client, NULL);
+	port->live = link_in_force(&port->config, port->gateway, port->gateway_client, NULL);
 	own_addresses(vs, port, &port->live);
+	netns_return(&vs->home);
 }
 
 /* Changing */
