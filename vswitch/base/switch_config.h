@@ -152,9 +152,9 @@ struct switch_feature {
 /*
  * Events, for monitor.start. `what` is "gateway.added", "gateway.changed", "gateway.removed", "port.added",
  * "port.changed", "port.removed", "port.gone", "port.ready" (its router, and what is asked behind it, answer, or it has
- * its lease), "port.lost", "port.leased" (its lease has come, changed or gone), "fdb.learned" or "fdb.moved". `name` is
- * the gateway's or port's; for the FDB it is the gateway's and `mac` is set, else NULL. Called in the control thread;
- * must not change the switch.
+ * its lease), "port.lost", "port.leased" (its lease has come, changed or gone, or whether its address is free was found
+ * out), "fdb.learned" or "fdb.moved". `name` is the gateway's or port's; for the FDB it is the gateway's and `mac` is
+ * set, else NULL. Called in the control thread; must not change the switch.
  */
 typedef void switch_listener(void *context, const char *what, const char *name, const struct mac *mac);
 
