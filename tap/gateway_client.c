@@ -638,6 +638,10 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 		error = open_ip(client);
 	if (!error && (config->dhcp || config->probe || config->n_claims))
 		error = open_arp(client);
+	/* Nobody can be asked: then the addresses are used as they are. */
+	size_t n_claims = error == -EPERM && !config->dhcp && !config->probe ? 0 : config->n_claims;
+	if (n_claims != config->n_claims)
+		error = 0;
 	if (!error)
 		error = open_path_socket(client, &config->target, now, &client->questions, &client->path_fd);
 	if (error) {
@@ -646,8 +650,8 @@ int gateway_client_open(struct gateway_client **out, const char *ifname, const s
 	}
 	if (config->dhcp)
 		dhcp_init(&client->dhcp, &config->mac, config->hostname, seed_for(&config->mac, now), hint, now);
-	address_check_begin(&client->claims, config->claims, config->n_claims, config->claims_used,
-			    seed_for(&config->mac, now), now);
+	address_check_begin(&client->claims, config->claims, n_claims, config->claims_used, seed_for(&config->mac, now),
+			    now);
 	update_addresses(client, now);
 	client->state = compute_state(client);
 	*out = client;

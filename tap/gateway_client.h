@@ -8,7 +8,7 @@
  *
  * A new lease is used only after an ARP probe for its address has found nobody (RFC 5227, with shorter waits): that
  * takes 0.1 s. If somebody answers, the lease is declined. Addresses that the port was given are checked in the same
- * way (address_check.h): that takes 0.4 s, whether the gateway is there or not.
+ * way (address_check.h): that takes 0.4 s, whether the gateway is there or not. Without CAP_NET_RAW they are not.
  *
  * Times are milliseconds of CLOCK_MONOTONIC. No function blocks, but the kernel takes about 10 ms to bind a packet
  * socket to another protocol, which happens when a DHCP exchange begins or ends. One thread at a time.

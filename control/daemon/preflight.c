@@ -18,7 +18,8 @@ static const struct {
 } wanted_capabilities[] = {
 	{"NET_ADMIN", "make interfaces in pods", CAP_NET_ADMIN, true},
 	{"SYS_ADMIN", "enter pods' network namespaces", CAP_SYS_ADMIN, true},
-	{"NET_RAW", "ask for addresses by DHCP, or look whether gateways answer", CAP_NET_RAW, false},
+	{"NET_RAW", "ask for addresses by DHCP, or look whether gateways answer and addresses are free", CAP_NET_RAW,
+	 false},
 	{"SYS_PTRACE", "be given to a pod by a process id that is another user's", CAP_SYS_PTRACE, false},
 	{"NET_BIND_SERVICE", "have a gateway with a UDP port below 1024", CAP_NET_BIND_SERVICE, false},
 };

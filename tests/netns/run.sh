@@ -3,6 +3,7 @@
 # run.sh - all network scenarios, or those whose names contain one of the arguments
 #
 #   tests/netns/run.sh            everything
+#   JOBS=1 tests/netns/run.sh     one at a time, and what it says at once
 #   tests/netns/run.sh ecn table  the scenarios with "ecn" or "table" in their names
 #
 # BUILD is the folder of podswitchd and podswitchctl, SLOW multiplies every deadline (sanitizers, slow machines). With
@@ -13,10 +14,14 @@ SCENARIO='network tests'
 . "$HERE/../checks.sh"
 export TALLY
 TALLY=$(mktemp)
-CHILD=
-trap 'rm -f "$TALLY"' EXIT
-# A signal reaches the scenario too; it cleans up before we go.
-trap '[ -z "$CHILD" ] || { kill "$CHILD" && wait "$CHILD"; } 2>/dev/null || true; exit 130' INT TERM
+OUTPUT=$(mktemp -d)
+declare -A RUNNING=() # of each process, the scenario's name
+trap 'rm -rf "$TALLY" "$OUTPUT"' EXIT
+# A signal reaches the scenarios too; they clean up before we go.
+trap 'end_all; exit 130' INT TERM
+end_all() {
+	[ ${#RUNNING[@]} = 0 ] || { kill "${!RUNNING[@]}" && wait "${!RUNNING[@]}"; } 2>/dev/null || true
+}
 
 [ "$(id -u)" = 0 ] || die "network namespaces need root: run this with sudo"
 for tool in bridge busybox curl dnsmasq ethtool ip jq nft nstat ping pkill ps /usr/bin/python3 socat ss sysctl tshark; do
@@ -29,20 +34,34 @@ unshare -n true 2>/dev/null || die "network namespaces are forbidden here: run t
 # epoll, too.
 BY_EPOLL=(10-matrix 40-hostile 60-toobig)
 
+# Scenarios mostly wait, so two of them share a machine with two processors. Each one's words come when it has ended.
+JOBS=${JOBS:-2}
+
+start() { # start FILE NAME
+	if [ "$JOBS" = 1 ]; then "$1" & else "$1" >"$OUTPUT/$2" 2>&1 & fi
+	RUNNING[$!]=$2
+}
+end_one() { # waits for whichever ends first
+	local pid status=0 name
+	wait -n -p pid "${!RUNNING[@]}" || status=$?
+	name=${RUNNING[$pid]}
+	unset "RUNNING[$pid]"
+	cat "$OUTPUT/$name" 2>/dev/null || true
+	[ $status = 0 ] || [ "$(tally failed "$name")" -gt 0 ] || echo "failed $name" >>"$TALLY" # killed, say
+}
 run() { # run NAME...: those whose names contain one of them, or all
 	local file name
 	for file in "$HERE"/[0-9]*.sh; do
 		name=$(basename "$file" .sh)
 		selected "$name" "$@" || continue
-		"$file" &
-		CHILD=$!
-		name+=${IO:+ ($IO)}
-		wait $CHILD || [ "$(tally failed "$name")" -gt 0 ] || echo "failed $name" >>"$TALLY" # killed, say
-		CHILD=
+		[ ${#RUNNING[@]} -lt "$JOBS" ] || end_one
+		start "$file" "$name${IO:+ ($IO)}"
 	done
 }
 
+[ $# != 1 ] || JOBS=1
 run "$@"
 [ $# -gt 0 ] || [ -n "${IO:-}" ] || IO=epoll run "${BY_EPOLL[@]}"
+while [ ${#RUNNING[@]} -gt 0 ]; do end_one; done
 echo "$(tally passed) passed, $(tally failed) failed"
 [ "$(tally failed)" = 0 ] && [ "$(tally passed)" -gt 0 ]
