@@ -146,11 +146,13 @@ asan tsan:
 	@tests/deps.sh build check
 	@tests/sanitized.sh $@
 
-.PHONY: check-versions
+.PHONY: check-versions soak
 check-versions: all ## beside an older podswitchd, of the commit PREVIOUS
 	@BUILD='$(BUILD)' tests/versions.sh '$(PREVIOUS)'
+soak: all ## MINUTES=10 of ports that come and go, moves, takeovers, kills and traffic, with accounts
+	@BUILD='$(BUILD)' MINUTES='$(MINUTES)' tests/rooted.sh tests/netns/soak.sh
 
-.PHONY: fuzz fuzz-now
+.PHONY: fuzz fuzz-now coverage
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)
 	@tests/deps.sh build fuzz
 	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-now
@@ -163,7 +165,6 @@ fuzz-one-%: $(BUILD)/tests/fuzz/fuzz_%
 	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix=$(BUILD)/$*- $(BUILD)/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
-.PHONY: coverage
 coverage: ## which share of each file's lines the unit tests run
 	@tests/deps.sh build check
 	@rm -rf build/coverage
@@ -191,8 +192,7 @@ clean: ## remove the build folder
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
-	@echo 'Variables: CC=clang, CFLAGS, BUILD=build, SANITIZE=address, V=1, DEPS=skip, PREFIX, DESTDIR, ONLY, FUZZ_SECONDS,' \
-		'BENCH_ARGS'
+	@echo 'Variables: CC CFLAGS BUILD SANITIZE V DEPS PREFIX DESTDIR ONLY JOBS IO MINUTES PREVIOUS FUZZ_SECONDS BENCH_ARGS'
 
 # Implicit pattern targets would be taken for intermediate files and removed.
 .SECONDARY:

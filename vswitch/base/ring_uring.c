@@ -307,10 +307,14 @@ static void uring_unwatch(struct ring *ring, uint32_t slot)
 			u->unarmed[i--] = u->unarmed[--u->n_unarmed];
 }
 
-/* A watch that is cancelled here reports that, and then waits to be armed. */
+/*
+ * A watch that is cancelled here reports that, and then waits to be armed. What was armed at the end of the last round
+ * is submitted first: the kernel does not find what it does not have yet.
+ */
 static void uring_pause(struct ring *ring)
 {
 	struct uring_ring *u = uring_of(ring);
+	io_uring_submit(&u->uring);
 	for (uint32_t slot = 0; slot < ring->n_watches; slot++)
 		if (ring->watches[slot].active && ring_rests(ring, slot))
 			uring_cancel(u, slot);
