@@ -30,7 +30,7 @@ USERS = (
     ("tests/versions.sh", "build check fresh", None),
     ("deploy/*.sh", "build image", None),
     ("bench/*.py", "build bench", None),
-    (".ci/run", "build", None),
+    (".ci/run", "build fresh", None),
     ("tests/checks.sh tests/deps.sh tests/rooted.sh", "", None),
 )
 # Programs that run another: their options that have a value, and how many words come before the command.
