@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DUMP_TURNS 8        /* tries of a list that changes while it is read */
 #define MAX_NEIGHBOURS 4096 /* of an interface that are looked at */
 
 /* A neighbour that the kernel has found out about. */
@@ -62,16 +61,13 @@ static int list_neighbours(struct link_target *t, bool active, struct neighbour_
 	struct neighbour_search *search = malloc(sizeof(*search));
 	struct ndmsg head = {.ndm_family = AF_UNSPEC};
 	struct netlink_filter filter = {NDA_IFINDEX, (uint32_t)t->ifindex};
-	int code = search ? -EAGAIN : -ENOMEM;
 
-	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
-		search->ifindex = t->ifindex;
-		search->active = active;
-		search->n = 0;
-		code = netlink_dump(&t->nl, RTM_GETNEIGH, &head, sizeof(head), filter, take_neighbour, search);
-	}
 	*out = search;
-	return code;
+	if (!search)
+		return -ENOMEM;
+	search->ifindex = t->ifindex;
+	search->active = active;
+	return netlink_list(&t->nl, RTM_GETNEIGH, &head, sizeof(head), filter, take_neighbour, search, &search->n);
 }
 
 static struct nl_msg *neighbour_message(const struct link_target *t, int type, int flags, uint16_t state,
@@ -215,13 +211,8 @@ static int search_addresses(struct address_search *search, int ifindex, struct f
 {
 	struct ifaddrmsg head = {.ifa_index = (uint32_t)ifindex};
 	struct netlink nl = {0};
-	int code = -EAGAIN;
-
-	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
-		search->n = 0;
-		code = netlink_dump(&nl, RTM_GETADDR, &head, sizeof(head), (struct netlink_filter){0, 0},
-				    look_at_address, search);
-	}
+	int code = netlink_list(&nl, RTM_GETADDR, &head, sizeof(head), (struct netlink_filter){0, 0}, look_at_address,
+				search, &search->n);
 	return code ? fail(why, code, NULL, "cannot list the addresses: %s", nl.text) : 0;
 }
 

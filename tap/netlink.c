@@ -155,6 +155,18 @@ int netlink_dump(struct netlink *nl, int type, void *head, size_t size, struct n
 	return code;
 }
 
+int netlink_list(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
+		 netlink_visitor *visit, void *context, size_t *n)
+{
+	int code = -EAGAIN;
+
+	for (int turn = 0; code == -EAGAIN && turn < NETLINK_TURNS; turn++) {
+		*n = 0;
+		code = netlink_dump(nl, type, head, size, filter, visit, context);
+	}
+	return code;
+}
+
 struct address netlink_address(const struct nl_addr *from)
 {
 	struct address out = {0};

@@ -55,6 +55,15 @@ typedef bool netlink_visitor(void *context, struct nlmsghdr *message);
 int netlink_dump(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
 		 netlink_visitor *visit, void *context);
 
+#define NETLINK_TURNS 8 /* tries of a list that changes while it is read */
+
+/*
+ * The same, from the beginning when the list changed, up to NETLINK_TURNS times. *n is what the visitor has found so
+ * far: it counts it up, and each beginning sets it to 0.
+ */
+int netlink_list(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
+		 netlink_visitor *visit, void *context, size_t *n);
+
 /* libnl's idea of an address as ours; family 0 for NULL and for anything that is no IP address. */
 struct address netlink_address(const struct nl_addr *from);
 

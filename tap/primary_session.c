@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DUMP_TURNS 8 /* tries of a list that changes while it is read */
-
 static enum link_stage stage_of(uint32_t group)
 {
 	return group == PRIMARY_FROZEN_GROUP ? LINK_FROZEN : group == PRIMARY_SEEN_GROUP ? LINK_SEEN : LINK_NEW;
@@ -36,16 +34,12 @@ static bool keep_link(void *context, struct nlmsghdr *raw)
 static int read_links(struct primary_session *s, struct failure *why)
 {
 	struct ifinfomsg head = {.ifi_family = AF_UNSPEC};
-	int code = -EAGAIN;
 
 	s->links = calloc(PRIMARY_MAX_LINKS, sizeof(*s->links));
 	if (!s->links)
 		return fail(why, -ENOMEM, NULL, "no memory for the interfaces");
-	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
-		s->n_links = 0;
-		code = netlink_dump(&s->nl, RTM_GETLINK, &head, sizeof(head), (struct netlink_filter){0, 0}, keep_link,
-				    s);
-	}
+	int code = netlink_list(&s->nl, RTM_GETLINK, &head, sizeof(head), (struct netlink_filter){0, 0}, keep_link, s,
+				&s->n_links);
 	return code ? fail(why, code, NULL, "cannot list the interfaces: %s", s->nl.text) : 0;
 }
 

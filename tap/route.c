@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DUMP_TURNS 8 /* tries of a dump during which routes change */
-
 struct reader {
 	struct route_list *list;
 	const uint32_t *first; /* tables with a part of their own */
@@ -129,7 +127,7 @@ int route_list_read(struct netlink *nl, const uint32_t *first, struct route_list
 	struct reader reader = {.list = &list, .first = first};
 	int code = -EAGAIN;
 
-	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+	for (int turn = 0; code == -EAGAIN && turn < NETLINK_TURNS; turn++) {
 		route_list_free(&list);
 		reader.room = 0;
 		code = read_parts(nl, &reader);

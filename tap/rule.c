@@ -8,8 +8,6 @@
 #include <netlink/msg.h>
 #include <string.h>
 
-#define DUMP_TURNS 8 /* tries of a dump during which rules change */
-
 struct rule_reader {
 	struct rule_list *list;
 	uint8_t protocol;
@@ -91,7 +89,7 @@ int rule_list_read(struct netlink *nl, uint8_t family, uint8_t protocol, struct 
 	struct rule_reader reader = {.list = out, .protocol = protocol};
 	int code = -EAGAIN;
 
-	for (int turn = 0; code == -EAGAIN && turn < DUMP_TURNS; turn++) {
+	for (int turn = 0; code == -EAGAIN && turn < NETLINK_TURNS; turn++) {
 		*out = (struct rule_list){0};
 		code = rule_dump(nl, family, &reader);
 	}

@@ -26,6 +26,8 @@
 #include "vswitch/base/underlay.h"
 #include "vswitch/switch.h"
 
+#include <unistd.h>
+
 #define HANDED_VTEPS 8
 
 struct handed_gateway {
@@ -43,6 +45,18 @@ struct handed_port {
 	const struct address *vteps;         /* addresses that the namespace had before the port was made */
 	unsigned n_vteps;
 };
+
+/* Closes what nobody has taken of it. */
+static inline void handed_port_close(struct handed_port *port)
+{
+	if (port->tap >= 0)
+		close(port->tap);
+	if (port->netns >= 0)
+		close(port->netns);
+	underlay_close(port->underlay);
+	port->tap = port->netns = -1;
+	port->underlay = NULL;
+}
 
 /* Ends reading from TAPs and sockets, once all that was read is forwarded, or goes on with it. */
 void switch_pause(struct vswitch *vs, bool pause);

@@ -434,14 +434,7 @@ int handover_take_port(struct vswitch *vs, const struct port_config *config, str
 						: port_check_config(config, why);
 	if (!error)
 		error = port_add_new(vs, config, true, from, why);
-	underlay_close(from->underlay);
-	for (int i = 0; i < 2; i++) {
-		int *fd = i ? &from->netns : &from->tap;
-		if (*fd >= 0)
-			close(*fd);
-		*fd = -1;
-	}
-	from->underlay = NULL;
+	handed_port_close(from);
 	return error;
 }
 

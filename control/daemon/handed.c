@@ -5,7 +5,6 @@
 #include "control/base/json.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* ---- writing ---- */
 
@@ -266,15 +265,4 @@ void handed_read_counted(const json_t *line, struct vswitch *vs)
 		handover_count_gateway(vs, json_text(line, "gateway"), &gateway);
 	else
 		handover_count_drops(vs, drops);
-}
-
-void handed_port_close(struct handed_port *port)
-{
-	if (port->tap >= 0)
-		close(port->tap);
-	if (port->netns >= 0)
-		close(port->netns);
-	underlay_close(port->underlay);
-	port->tap = port->netns = -1;
-	port->underlay = NULL;
 }

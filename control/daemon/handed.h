@@ -51,7 +51,4 @@ int handed_read_port(const json_t *line, struct fd_stream *stream, const struct 
 void handed_read_learned(const json_t *line, struct vswitch *vs);
 void handed_read_counted(const json_t *line, struct vswitch *vs);
 
-/* Closes what nobody took. */
-void handed_port_close(struct handed_port *port);
-
 #endif
