@@ -92,7 +92,7 @@ static int add_partials(scmp_filter_ctx context, const struct call_filter *filte
 	if (!error)
 		error = add_partial(context, SCMP_SYS(clone), thread);
 	if (!error && filter->enter_networks)
-		error = add_partial(context, SCMP_SYS(setns), SCMP_A1(SCMP_CMP_EQ, CLONE_NEWNET));
+		error = add_partial(context, SCMP_SYS(setns), SCMP_A1(SCMP_CMP_EQ, CLONE_NEWNET, 0));
 	return error;
 }
 
