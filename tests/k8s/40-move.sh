@@ -45,7 +45,7 @@ K -n t-one patch deployment vpn -p "{\"spec\":{\"template\":{\"spec\":{\"nodeSel
 within "a gateway is moved to the other node: the old one's network is gone in 20 s" 20 prints 0 networks "$N1" "$old"
 # The Deployment makes the new one when the old one's object is gone. A kubelet of 1.20 may miss that its containers have
 # ended, and then looks for what is left once a minute.
-check "the new one is made" poll 90 appeared t-one "$N2"
+check "the new one is made" poll "$GOES" appeared t-one "$N2"
 begin
 check "it is ready there" poll 60 moved t-one "$from"
 within "traffic is back, 10 s after the new one was made" 10 both_answered

@@ -9,7 +9,7 @@ listed() { hand "$1" grep -q podswitch-cni "$LIST"; }
 metric() { metrics "$1" | sed -n "s/^$2 //p"; }
 away() { # none of our pods runs; the DaemonSet stays
 	K -n "$SYSTEM" patch daemonset podswitch -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":"yes"}}}}}' >/dev/null
-	poll 60 prints "" K -n "$SYSTEM" get pods -l app.kubernetes.io/name=podswitch -o name
+	poll "$GOES" prints "" K -n "$SYSTEM" get pods -l app.kubernetes.io/name=podswitch -o name
 }
 back() {
 	K -n "$SYSTEM" patch daemonset podswitch -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}' >/dev/null

@@ -26,6 +26,6 @@ check "and no lease" poll 30 prints 0 lease_count t-one
 apply crowd NAMESPACE=t-one COUNT=10 GATEWAY=vpn PAUSE=2
 poll 20 some_created || die "no pod is created"
 K -n t-one delete deployment crowd --wait=false >/dev/null
-check "ten deleted while they start: they go" poll 120 prints "" K -n t-one get pods -l app=crowd -o name
+check "ten deleted while they start: they go" poll "$GOES" prints "" K -n t-one get pods -l app=crowd -o name
 check "no port of them is left" poll 30 no_ports t-one
 check "and no lease" poll 30 prints 0 lease_count t-one

@@ -84,7 +84,8 @@ until_ready() { # until_ready NAMESPACE
 at_once() { # at_once NAMESPACE
 	choose none
 	K -n "$1" scale deployment vpn --replicas=0 >/dev/null
-	poll 60 prints "" K -n "$1" get pods -o name || die "the gateway's pod does not go"
+	K -n "$1" delete pods --all --force --grace-period=0 >/dev/null 2>&1 || true # by itself that can take a minute: GOES
+	poll "$GOES" prints "" K -n "$1" get pods -o name || die "the gateway's pod does not go"
 	check "$PODS pods without a gateway: no port is left" poll 60 no_ports t-scale
 	choose "vpn.$1"
 	check "with one that is not there yet, all wait" poll 30 prints "$PODS" pods_are pending

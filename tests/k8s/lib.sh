@@ -168,12 +168,14 @@ identity() { # what a restart would change
 	K -n "$1" get pod "$2" -o json |
 		jq -r '"\(.metadata.uid) \([.status.containerStatuses[] | "\(.containerID) \(.restartCount)"])"'
 }
+# Seconds that a deleted pod's object may stay: a kubelet before 1.21 can miss the end of a sandbox, has it removed once a
+# minute, and sees that within ten seconds more. It is so with pods that never had to do with us.
+GOES=120
 gone() { # gone NAMESPACE KIND NAME [SECONDS]
-	poll "${4:-90}" not K -n "$1" get "$2" "$3"
+	poll "${4:-$GOES}" not K -n "$1" get "$2" "$3"
 }
 # How many networks of a pod the runtime knows, beside its loopback interface's. It forgets one when the DEL of all its
-# plugins has succeeded. The pod may still be there then: a kubelet before 1.21 can miss the end of a sandbox, has it
-# removed once a minute, and sees that within ten seconds more. It is so with pods that never had to do with us.
+# plugins has succeeded. The pod may still be there then, for up to GOES.
 networks() { # networks NODE POD
 	hand "$1" sh -c "grep -ls '\"$2\"' /host/var/lib/cni/results/*-eth0 | wc -l"
 }
