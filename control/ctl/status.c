@@ -92,6 +92,7 @@ const struct command status_commands[] = {
 		.object = "status",
 		.method = "status.get",
 		.help = "shows which podswitchd is running, and what it uses of this kernel",
+		.options = status_options,
 		.print = print_status,
 	},
 	{0},

@@ -58,6 +58,8 @@ static const struct option_spec config_options[] = {
 		    "take everything over from the podswitchd that runs, without losing a frame"),
 	OPTION_CHOICE("after-takeover", 0, "exit|wait", then_waits, after_words,
 		      "what to do once another one has taken over: exit, or wait to be stopped (exit)"),
+	OPTION_STRING("instance", 0, "NAME", instance,
+		      "what tells this podswitchd from one that it takes over from, for status --instance (none)"),
 	OPTION_SWITCH("seccomp", seccomp, "have all system calls refused that it does not need (on)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_TEXT("config", 'c', "FILE", file,

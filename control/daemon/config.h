@@ -7,6 +7,7 @@
 #ifndef PODSWITCH_CONFIG_H
 #define PODSWITCH_CONFIG_H
 
+#include "control/daemon/options.h"
 #include "tap/base/log.h"
 #include "vswitch/switch.h"
 
@@ -21,9 +22,10 @@ struct config {
 	enum log_level log_level;
 	struct switch_options options;
 	const char *file; /* -c; NULL: none */
-	bool takeover;    /* from the podswitchd that runs */
-	bool then_waits;  /* after another one has taken over: until it is stopped */
-	bool seccomp;     /* make only the system calls of calls.h */
+	char instance[INSTANCE_SIZE];
+	bool takeover;   /* from the podswitchd that runs */
+	bool then_waits; /* after another one has taken over: until it is stopped */
+	bool seccomp;    /* make only the system calls of calls.h */
 	bool help, version;
 };
 

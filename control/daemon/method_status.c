@@ -2,6 +2,7 @@
 /* method_status.c - stats.get, status.get, version.get, monitor.start */
 #include "control/daemon/method.h"
 
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -99,13 +100,28 @@ static void add_config(json_t *result, const struct config *config)
 	json_decref(settings);
 }
 
+/*
+ * Of two podswitchds, of which one takes over from the other, either may answer on the socket: whoever asks whether one
+ * of them is up yet must not take the other's answer for it.
+ */
+static int check_instance(const struct call *call, struct failure *why)
+{
+	char asked[INSTANCE_SIZE] = "";
+	const char *ours = call->methods->config->instance;
+
+	int error = option_read_json(status_options, call->params, true, asked, why);
+	if (error || !*asked || !strcmp(asked, ours))
+		return error;
+	return fail(why, -ESRCH, "instance", "instance: the podswitchd that answers is '%s', not '%s'", ours, asked);
+}
+
 int method_status_get(struct call *call, struct failure *why)
 {
 	const struct methods *m = call->methods;
 	struct switch_status status = {0};
 	struct utsname kernel = {0};
 
-	int error = call_no_params(call, why);
+	int error = check_instance(call, why);
 	if (error)
 		return error;
 	uname(&kernel);
@@ -116,6 +132,7 @@ int method_status_get(struct call *call, struct failure *why)
 				 (int)status.gateways, "ports", (int)status.ports, "fdb_entries",
 				 (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
 	json_object_set_new(call->result, "io", io_json(&status));
+	json_object_set_new(call->result, "instance", json_string(m->config->instance));
 	add_config(call->result, m->config);
 	return 0;
 }

@@ -366,6 +366,17 @@ const struct option_spec fdb_entry_options[] = {
 };
 #undef OPTIONS
 
+struct status_params {
+	char instance[INSTANCE_SIZE];
+};
+#define OPTIONS struct status_params
+const struct option_spec status_options[] = {
+	OPTION_STRING("instance", 0, "NAME", instance,
+		      "fail unless the one that answers was started with this --instance"),
+	{0},
+};
+#undef OPTIONS
+
 #define OPTIONS struct port_removal
 const struct option_spec name_options[] = {
 	OPTION_VALUE("name", 0, "NAME", name, parse_name, "the name of one", .positional = true,

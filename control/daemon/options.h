@@ -43,6 +43,10 @@ extern const struct option_spec fdb_filter_options[]; /* list, flush */
 extern const struct option_spec fdb_key_options[];    /* remove */
 extern const struct option_spec fdb_entry_options[];  /* add */
 
+#define INSTANCE_SIZE 128 /* bytes, with the NUL */
+/* char[INSTANCE_SIZE]: "" when it does not matter which podswitchd answers. */
+extern const struct option_spec status_options[];
+
 /* char[SWITCH_NAME]: the name of one gateway or port. */
 extern const struct option_spec name_options[];
 

@@ -471,6 +471,13 @@ static void test_reports(void **state)
 	expect(f, "status.get", NULL, "ageing", "300");
 	expect(f, "status.get", NULL, "vtep", "[]");
 	expect(f, "status.get", NULL, "workers", "1");
+	expect(f, "status.get", NULL, "instance", "''");
+	expect(f, "status.get", "{'instance':''}", "workers", "1");
+	refused(f, "status.get", "{'instance':'new'}", JSONRPC_REFUSED, "instance", "that answers is '', not 'new'");
+	snprintf(f->config.instance, sizeof(f->config.instance), "new");
+	expect(f, "status.get", "{'instance':'new'}", "instance", "'new'");
+	refused(f, "status.get", "{'instance':'old'}", JSONRPC_REFUSED, "instance", "is 'new', not 'old'");
+	refused(f, "status.get", "{'instances':'new'}", JSONRPC_INVALID_PARAMS, "instances", "");
 	expect(f, "version.get", NULL, "", "{'version':'" PODSWITCH_VERSION "'}");
 	static const char *const plain[] = {"stats.get", "status.get", "version.get", "monitor.start", "port.list"};
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
