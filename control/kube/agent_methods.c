@@ -6,10 +6,12 @@
  * again while that is "pending".
  */
 #include "control/kube/agent_methods.h"
+#include "control/base/rpc.h"
 #include "control/kube/events.h"
 #include "control/kube/find.h"
 #include "control/kube/memory.h"
 #include "control/kube/reconciler_internal.h"
+#include "control/kube/succession.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -134,7 +136,8 @@ static int answer_unadopted(struct reconciler *reconciler, struct attachment *at
 		podswitchd_answers(reconciler->config.podswitchd) || !cluster_synced(reconciler->config.cluster);
 	return answer_pending(reconciler,
 			      starting ? "podswitch-agent is starting"
-				       : "podswitchd does not answer: see the logs of the podswitch DaemonSet's pod",
+				       : "podswitchd does not answer: see the logs of its pod on this node, of the "
+					 "DaemonSet podswitchd",
 			      result);
 }
 
@@ -262,12 +265,31 @@ static int answer_gc(struct reconciler *reconciler, json_t *params, json_t **res
 	return 0;
 }
 
+static int answer_status(const struct agent_methods *methods, json_t **result)
+{
+	const struct reconciler *reconciler = methods->reconciler;
+	const char *reason = "";
+	bool ready = methods->ready(methods->context, &reason);
+	*result = json_pack("{s:b, s:b, s:b, s:s, s:s, s:s, s:b}", "synced", cluster_synced(reconciler->config.cluster),
+			    "switch", podswitchd_answers(reconciler->config.podswitchd), "ready", ready, "reason",
+			    ready ? "" : reason, "version", PODSWITCH_VERSION, "instance",
+			    methods->instance ? methods->instance : "", "hands_over", true);
+	return 0;
+}
+
+static int answer_hand_over(struct rpc_client *client, json_t **result)
+{
+	if (client)
+		rpc_release(client);
+	*result = json_object();
+	return 0;
+}
+
 int agent_methods_call(void *context, struct rpc_client *client, const char *method, json_t *params, json_t **result,
 		       struct failure *why)
 {
-	struct reconciler *reconciler = context;
-	const char *reason;
-	(void)client;
+	const struct agent_methods *methods = context;
+	struct reconciler *reconciler = methods->reconciler;
 	if (!strcmp(method, "attachment.add"))
 		return answer_add(reconciler, params, result, why);
 	if (!strcmp(method, "attachment.remove"))
@@ -276,12 +298,10 @@ int agent_methods_call(void *context, struct rpc_client *client, const char *met
 		return answer_check(reconciler, params, result, why);
 	if (!strcmp(method, "attachment.gc"))
 		return answer_gc(reconciler, params, result, why);
-	if (strcmp(method, "agent.status") != 0) {
-		fail(why, -ENOSYS, NULL, "there is no method '%.64s'", method);
-		return JSONRPC_UNKNOWN_METHOD;
-	}
-	reconciler_ready(reconciler, &reason);
-	*result = json_pack("{s:b, s:b, s:s}", "synced", cluster_synced(reconciler->config.cluster), "switch",
-			    podswitchd_answers(reconciler->config.podswitchd), "reason", reason);
-	return 0;
+	if (!strcmp(method, "agent.status"))
+		return answer_status(methods, result);
+	if (!strcmp(method, SUCCESSION_METHOD))
+		return answer_hand_over(client, result);
+	fail(why, -ENOSYS, NULL, "there is no method '%.64s'", method);
+	return JSONRPC_UNKNOWN_METHOD;
 }

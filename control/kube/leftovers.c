@@ -80,11 +80,12 @@ static void remove_socket(const char *path)
 		(void)unlink(made);
 }
 
-void leftovers_remove(const char *socket, const char *agent_socket)
+void leftovers_remove(const char *socket, const char *agent_socket, bool podswitchd_runs)
 {
 	char copy[PATH_MAX];
-	remove_socket(socket);
 	remove_socket(agent_socket);
+	if (!podswitchd_runs)
+		remove_socket(socket);
 	snprintf(copy, sizeof(copy), "%s", socket);
 	int in = leftovers_open(AT_FDCWD, dirname(copy));
 	if (in < 0)
@@ -92,6 +93,7 @@ void leftovers_remove(const char *socket, const char *agent_socket)
 	(void)unlinkat(in, "cni-installed", 0);
 	(void)unlinkat(in, "cni-installed.new", 0);
 	remove_files(in, "configured", is_of_memory);
-	remove_state(in);
+	if (!podswitchd_runs)
+		remove_state(in);
 	close(in);
 }

@@ -18,20 +18,25 @@
 #include "control/kube/metrics.h"
 #include "control/kube/runtime_folders.h"
 #include "control/kube/settings.h"
+#include "control/kube/succession.h"
 #include "tap/base/clock.h"
 #include "tap/base/signals.h"
 
 #include <assert.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
-#define NAP 1000      /* ms: the longest sleep of the loop */
-#define SHORT_NAP 20  /* ms while a pass waits for its turn */
-#define HINDSIGHT 500 /* ms to wait after SIGTERM for the news that the DaemonSet is deleted */
+#define NAP 1000             /* ms: the longest sleep of the loop */
+#define SHORT_NAP 20         /* ms while a pass waits for its turn */
+#define LISTEN_TRIES 100     /* 20 ms each: the agent before gives up its HTTP port within a turn of its loop */
+#define PODSWITCHD_END 10000 /* ms that podswitchd may take to end after us, when both are uninstalled */
+#define HINDSIGHT 500        /* ms to wait after SIGTERM for the news that the DaemonSet is deleted */
 
 struct agent {
 	struct settings settings;
@@ -46,6 +51,9 @@ struct agent {
 	struct health *health;
 	struct chain *chain;
 	struct known_namespaces known;
+	struct agent_methods methods;
+	struct succession succession;
+	bool succeeded; /* by another agent */
 	uint64_t ticked;
 };
 
@@ -169,26 +177,44 @@ static int agent_open_reconciler(struct agent *agent, struct failure *why)
 	return reconciler_open(&config, &agent->reconciler, why);
 }
 
-static int agent_start(struct agent *agent, struct failure *why)
+/* At the socket there is somebody at any time: `taken` from the agent before, which removes nothing of ours. */
+static int agent_open_socket(struct agent *agent, bool taken, struct failure *why)
 {
-	name_paths(agent);
-	agent->signals = signals_open();
-	agent->podswitchd = podswitchd_new(agent->settings.socket);
-	if (agent->signals < 0 || !agent->podswitchd)
-		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
-	int error = agent_confine(&agent->settings, why);
-	if (!error)
-		error = agent_open_cluster(agent, why);
-	if (!error)
-		agent->chain = chain_open(&agent->settings, agent->note, agent_report, agent);
-	if (!error)
-		error = agent_open_reconciler(agent, why);
-	if (!error)
-		error = rpc_open(agent->socket, agent_methods_call, agent->reconciler, &agent->rpc, why);
+	agent->methods = (struct agent_methods){.reconciler = agent->reconciler,
+						.instance = agent->settings.instance,
+						.ready = agent_is_ready,
+						.context = agent};
+	if (!taken)
+		return rpc_open(agent->socket, agent_methods_call, &agent->methods, &agent->rpc, why);
+	int error = rpc_open_beside(agent->socket, agent_methods_call, &agent->methods, &agent->rpc, why);
+	return error ? error : rpc_appear(agent->rpc, why);
+}
+
+static int agent_open_health(struct agent *agent, bool taken, struct failure *why)
+{
+	static const struct timespec moment = {.tv_nsec = 20000000};
 	const struct health_config health = {
 		.listen = agent->settings.listen, .ready = agent_is_ready, .metrics = write_metrics, .context = agent};
-	if (!error && agent->settings.listen)
+	if (!agent->settings.listen)
+		return 0;
+	int error = health_open(&health, &agent->health, why);
+	for (int i = 0; taken && error == -EADDRINUSE && i < LISTEN_TRIES; i++) {
+		nanosleep(&moment, NULL);
 		error = health_open(&health, &agent->health, why);
+	}
+	return error;
+}
+
+/* All that this node's pods, plugin and probes have of us. `taken`: there was another agent until now. */
+static int agent_serve(struct agent *agent, bool taken, struct failure *why)
+{
+	agent->chain = chain_open(&agent->settings, agent->note, agent_report, agent);
+	int error = agent_open_reconciler(agent, why);
+	if (!error)
+		error = agent_open_socket(agent, taken, why);
+	succession_end(&agent->succession);
+	if (!error)
+		error = agent_open_health(agent, taken, why);
 	agent->known = (struct known_namespaces){
 		.path = agent->settings.known, .cluster = agent->cluster, .policy = &agent->policy, .changed = true};
 	/* What has changed while we were away, before anything else is asked for. */
@@ -197,27 +223,72 @@ static int agent_start(struct agent *agent, struct failure *why)
 	return error;
 }
 
-/* Accepts what agent_start() left half done. */
-static void agent_stop(struct agent *agent)
+static int agent_start(struct agent *agent, struct failure *why)
+{
+	int error = 0;
+	agent->signals = signals_open();
+	agent->podswitchd = podswitchd_new(agent->settings.socket);
+	if (agent->signals < 0 || !agent->podswitchd)
+		return fail(why, -ENOMEM, NULL, "out of descriptors or memory");
+	/* An older version is stopped from here, which our rights do not allow later. */
+	if (agent->settings.takeover)
+		error = succession_begin(&agent->succession, agent->socket, why);
+	if (!error)
+		error = agent_confine(&agent->settings, why);
+	if (!error)
+		error = agent_open_cluster(agent, why);
+	if (!error && !agent->succession.waits)
+		error = agent_serve(agent, false, why);
+	return error;
+}
+
+/* All but the socket: there is no moment without one. */
+static void agent_give_up(struct agent *agent)
 {
 	chain_close(agent->chain);
 	health_close(agent->health);
-	rpc_close(agent->rpc);
 	reconciler_close(agent->reconciler);
 	known_namespaces_free(&agent->known);
 	cluster_close(agent->cluster);
 	kube_close(agent->kube);
 	podswitchd_free(agent->podswitchd);
+	agent->chain = NULL;
+	agent->health = NULL;
+	agent->reconciler = NULL;
+	agent->cluster = NULL;
+	agent->kube = NULL;
+	agent->podswitchd = NULL;
+}
+
+/* Accepts what agent_start() left half done. */
+static void agent_stop(struct agent *agent)
+{
+	succession_end(&agent->succession);
+	agent_give_up(agent);
+	rpc_close(agent->rpc);
 	if (agent->signals >= 0)
 		close(agent->signals);
 }
 
 /* ---- the loop ---- */
 
+/* While another agent serves. -1: we have its place, and cannot serve. */
+static int wait_for_place(struct agent *agent)
+{
+	struct failure why = {0};
+	if (!cluster_synced(agent->cluster) || !succession_claim(&agent->succession, agent->socket, clock_ms()))
+		return 0;
+	int error = agent_serve(agent, true, &why);
+	if (error)
+		log_line(LOG_ERROR, "%s", why.text);
+	else
+		log_line(LOG_INFO, "serves in the other one's place");
+	return error ? -1 : 0;
+}
+
 static void agent_turn(struct agent *agent)
 {
 	uint64_t now = clock_ms();
-	kube_turn(agent->kube);
 	reconciler_turn(agent->reconciler, now);
 	rpc_serve(agent->rpc);
 	if (agent->known.path)
@@ -235,9 +306,35 @@ static void agent_turn(struct agent *agent)
 /* ms that the loop may sleep. */
 static int agent_nap(const struct agent *agent)
 {
+	if (agent->succession.waits)
+		return NAP;
 	if (reconciler_goes_on(agent->reconciler))
 		return 0;
 	return reconciler_waits(agent->reconciler) ? SHORT_NAP : NAP;
+}
+
+/* True: another agent has our place. */
+static bool make_way(struct agent *agent)
+{
+	int connection = agent->rpc ? rpc_released(agent->rpc) : -1;
+	if (connection < 0)
+		return false;
+	log_line(LOG_INFO, "another podswitch-agent takes this one's place");
+	agent->succeeded = true;
+	agent_give_up(agent);
+	succession_let_go(connection);
+	rpc_close(agent->rpc);
+	agent->rpc = NULL;
+	return true;
+}
+
+/* Where a supervisor would start us again, and with that take the place back, we stay until we are stopped. */
+static void wait_to_be_stopped(const struct agent *agent)
+{
+	struct pollfd stop = {.fd = agent->signals, .events = POLLIN};
+	log_line(LOG_INFO, "waiting to be stopped");
+	while (poll(&stop, 1, -1) < 1)
+		continue;
 }
 
 /* Returns the exit status. */
@@ -247,14 +344,18 @@ static int agent_loop(struct agent *agent)
 	for (;;) {
 		struct curl_waitfd fds[] = {
 			{.fd = agent->signals, .events = CURL_WAIT_POLLIN},
-			{.fd = rpc_fd(agent->rpc), .events = CURL_WAIT_POLLIN},
+			{.fd = agent->rpc ? rpc_fd(agent->rpc) : -1, .events = CURL_WAIT_POLLIN},
 			{.fd = agent->health ? health_fd(agent->health) : -1, .events = CURL_WAIT_POLLIN},
 			{.fd = chain_fd(agent->chain), .events = CURL_WAIT_POLLIN},
 			{.fd = podswitchd_events_fd(agent->podswitchd), .events = CURL_WAIT_POLLIN},
 		};
 		(void)kube_wait(agent->kube, fds, sizeof(fds) / sizeof(fds[0]), agent_nap(agent));
-		agent_turn(agent);
-		if (read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
+		kube_turn(agent->kube);
+		if (!agent->succession.waits)
+			agent_turn(agent);
+		else if (wait_for_place(agent))
+			return 1;
+		if (make_way(agent) || read(agent->signals, &signal, sizeof(signal)) == sizeof(signal))
 			return 0;
 		if (chain_outdated(agent->chain)) {
 			log_line(LOG_WARNING,
@@ -279,6 +380,24 @@ static bool is_uninstalled(struct agent *agent)
 }
 
 /*
+ * Whether podswitchd is there still. Its DaemonSet is deleted with ours, by the same command, and its pod may be told
+ * to end a moment later.
+ */
+static bool podswitchd_runs(const struct agent *agent)
+{
+	static const struct timespec moment = {.tv_nsec = 100000000};
+	uint64_t end = clock_ms() + PODSWITCHD_END;
+	struct client client;
+	while (!client_connect_to(&client, agent->settings.socket, "podswitchd", 1000, NULL)) {
+		client_disconnect(&client);
+		if (clock_ms() >= end)
+			return true;
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
+/*
  * Uninstalls. Pods that have a gateway keep their interface, which is dead, and get no other way out: they must not
  * leak. Recreate them to run them without a gateway.
  */
@@ -286,7 +405,7 @@ static void clean_up(struct agent *agent)
 {
 	const struct settings *settings = &agent->settings;
 	struct failure why = {0};
-	if (!is_uninstalled(agent) || !settings->cni_bin_dir || !settings->cni_conf_dir)
+	if (agent->succeeded || !is_uninstalled(agent) || !settings->cni_bin_dir || !settings->cni_conf_dir)
 		return;
 	const struct cni_install config = {.bin_dir = settings->cni_bin_dir,
 					   .conf_dir = settings->cni_conf_dir,
@@ -301,7 +420,16 @@ static void clean_up(struct agent *agent)
 					     : "");
 	if (agent->known.path)
 		known_namespaces_remove(&agent->known);
-	leftovers_remove(settings->socket, agent->socket);
+	leftovers_remove(settings->socket, agent->socket, podswitchd_runs(agent));
+}
+
+/* For a probe, which shows people the reason. Returns the exit status. */
+static int check(const struct agent *agent)
+{
+	struct failure why = {0};
+	int error = succession_check(agent->socket, agent->settings.instance, &why);
+	puts(error ? why.text : "ready");
+	return error ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -321,6 +449,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_set_level(agent.settings.log_level);
+	name_paths(&agent);
+	if (agent.settings.check)
+		return check(&agent);
 	int code = agent_start(&agent, &why) ? 1 : 0;
 	if (code) {
 		log_line(LOG_ERROR, "%s", why.text);
@@ -328,7 +459,9 @@ int main(int argc, char **argv)
 		log_line(LOG_INFO, "version %s, node %s, socket %s", PODSWITCH_VERSION, agent.settings.node,
 			 agent.socket);
 		code = agent_loop(&agent);
-		if (!code)
+		if (agent.succeeded)
+			wait_to_be_stopped(&agent);
+		else if (!code)
 			clean_up(&agent);
 	}
 	agent_stop(&agent);

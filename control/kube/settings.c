@@ -71,6 +71,9 @@ static const struct option_spec settings_options[] = {
 	OPTION_TEXT("known", 0, "FILE", known,
 		    "where the plugin finds, while we are away, which namespaces ask for a gateway "
 		    "(/var/lib/podswitch/known.json)"),
+	OPTION_FLAG("takeover", 0, takeover, "take the place of the agent that serves, once the cluster is known"),
+	OPTION_TEXT("instance", 0, "NAME", instance, "what tells this agent from the one before, for --check (none)"),
+	OPTION_FLAG("check", 0, check, "say whether an agent serves, this instance if one is given, and is ready"),
 	OPTION_SWITCH("seccomp", seccomp, "have all system calls refused that it does not need (on)"),
 	OPTION_CHOICE("log-level", 0, "LEVEL", log_level, log_levels, "error, warning, info or debug (info)"),
 	OPTION_FLAG("help", 0, help, "print this help"),
@@ -99,7 +102,7 @@ int settings_read(char **words, struct settings *out, struct failure *why)
 		out->node = getenv("NODE_NAME");
 	if (!error)
 		error = option_read_line(settings_options, 0, &line, out, why);
-	if (!error && !out->help && !out->version && !out->node)
+	if (!error && !out->help && !out->version && !out->check && !out->node)
 		error = fail(why, -EINVAL, "node", "which node is this? give --node, or NODE_NAME by the downward API");
 	return error;
 }

@@ -28,7 +28,10 @@ struct settings {
 	unsigned probe;    /* seconds */
 	struct prefix keep[SETTINGS_MAX_KEEP];
 	size_t n_keep;
-	bool seccomp; /* make only the system calls of main.c's list */
+	bool takeover;        /* from the agent that serves */
+	bool check;           /* only ask one */
+	const char *instance; /* NULL: none */
+	bool seccomp;         /* make only the system calls of main.c's list */
 	enum log_level log_level;
 	bool help, version;
 };

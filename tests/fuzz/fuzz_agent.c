@@ -137,11 +137,17 @@ static void say(int kind, char what, json_t *value)
 	}
 }
 
+static bool is_ready(void *context, const char **reason)
+{
+	return reconciler_ready(context, reason);
+}
+
 static void ask(struct world *world, const char *method, json_t *params)
 {
 	json_t *result = NULL;
 	struct failure why = {0};
-	int code = agent_methods_call(world->attach, NULL, method, params, &result, &why);
+	struct agent_methods methods = {.reconciler = world->attach, .ready = is_ready, .context = world->attach};
+	int code = agent_methods_call(&methods, NULL, method, params, &result, &why);
 	const char *state = json_string_value(json_object_get(result, "state"));
 
 	assert(code ? *why.text && !result : result != NULL);

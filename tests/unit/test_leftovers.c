@@ -33,12 +33,16 @@ static void leave(const char *command)
 	assert_int_equal(shell_status(directory, command), 0);
 }
 
-static void uninstall(void)
+static void uninstall_beside(bool podswitchd_runs)
 {
 	char socket[96], agent[96];
 	snprintf(socket, sizeof(socket), "%s/x.sock", directory);
 	snprintf(agent, sizeof(agent), "%s/agent.sock", directory);
-	leftovers_remove(socket, agent);
+	leftovers_remove(socket, agent, podswitchd_runs);
+}
+static void uninstall(void)
+{
+	uninstall_beside(false);
 }
 
 #define OURS                                                                                                           \
@@ -54,6 +58,15 @@ static void all_of_ours(void **state)
 	uninstall();
 	leave("test -d $D && test -z \"$(ls -A $D)\"");
 	uninstall(); /* there may be nothing */
+}
+
+static void not_what_is_in_use(void **state)
+{
+	(void)state;
+	leave(OURS);
+	uninstall_beside(true);
+	leave("cd $D && test -e x.sock && test -e state/lock && test -e state/ports/media.tv@c1.json.bad && "
+	      "test ! -e agent.sock && test ! -e configured && test ! -e cni-installed");
 }
 
 /* The socket is in a folder of everybody's, as /run. */
@@ -83,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(all_of_ours, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(not_what_is_in_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_of_others, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(links_are_not_followed, set_up, tear_down),
 	};

@@ -278,12 +278,19 @@ static void hear_news(struct fixture *f, const char *port, const char *event)
 
 /* ---- asking, and what came of it ---- */
 
+static bool is_ready(void *context, const char **reason)
+{
+	struct fixture *f = context;
+	return reconciler_ready(f->attach, reason);
+}
+
 static const char *call_agent(struct fixture *f, const char *method, json_t *params)
 {
 	json_decref(f->result);
 	f->result = NULL;
 	f->why = (struct failure){0};
-	f->code = agent_methods_call(f->attach, NULL, method, params, &f->result, &f->why);
+	struct agent_methods methods = {.reconciler = f->attach, .instance = "new", .ready = is_ready, .context = f};
+	f->code = agent_methods_call(&methods, NULL, method, params, &f->result, &f->why);
 	json_decref(params);
 	if (f->code)
 		return f->code == -32020 ? "refused" : "failed";
@@ -2154,11 +2161,17 @@ static void podswitchd_is_away(void **state)
 	call_agent(f, "agent.status", NULL);
 	assert_true(json_is_true(json_object_get(f->result, "synced")));
 	assert_true(json_is_false(json_object_get(f->result, "switch")));
+	assert_true(json_is_false(json_object_get(f->result, "ready")));
+	assert_string_equal(reason_of(f), "podswitchd does not answer");
+	assert_string_equal(fake_text(f->result, "instance"), "new");
+	assert_true(json_is_true(json_object_get(f->result, "hands_over")));
 	assert_string_equal(call_agent(f, "attachment.remove", question(C2, "media", "x")), "failed");
 	podswitchd_start(&f->p);
 	turn(f, 1);
 	assert_string_equal(add(f, C1, "tv"), "ready");
 	assert_true(reconciler_ready(f->attach, &reason));
+	call_agent(f, "agent.status", NULL);
+	assert_true(json_is_true(json_object_get(f->result, "ready")));
 	podswitchd_stop(&f->p);
 	put_pod("media", "radio", UID "2", ASKS_VPN);
 	assert_string_equal(add(f, C2, "radio"), "pending");
