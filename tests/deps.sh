@@ -16,7 +16,7 @@ for kind; do
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck shfmt universal-ctags) ;;
 	image) wanted+=(mmdebstrap jq git binutils) ;;
-	k8s) wanted+=(iproute2 procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
+	k8s) wanted+=(iproute2 iputils-ping procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
 	fresh) wanted+=(mmdebstrap git) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;
 	*) echo "deps: no such kind of packages: $kind" >&2 && exit 2 ;;

@@ -11,7 +11,6 @@ listed() { hand "$N1" cat $LIST; }
 list_has() { says "$1" listed; }
 metric() { metrics "$N1" | sed -n "s/^$1 //p"; }
 not_ready() { says "$1" hand "$N1" sh -c "printf 'GET /readyz HTTP/1.0\r\n\r\n' | nc -w 2 127.0.0.1 9470"; }
-log() { K -n "$SYSTEM" logs "$(system_pod "$N1")" -c podswitch-agent; }
 program() { hand "$N1" sh -c "cmp $BIN/podswitch-cni /proc/$(daemon "$N1" podswitch-agent)/root/usr/sbin/podswitch-cni"; }
 
 space t-one
@@ -54,7 +53,7 @@ hand "$N1" sh -c "(while [ ! -e /capture/enough ]; do mv $LIST $LIST.cilium_bak 
 begin
 within "one that takes our list away each time: we are not ready" 30 not_ready 'cni.exclusive=false'
 check "an Event on the node names it" poll 10 node_event_like "$N1" CNIConfigContested 'Cilium.*cni.exclusive=false'
-like "and so does the log" 'Cilium takes podswitch-cni out of the network configuration' "$(log)"
+like "and so does the log" 'Cilium takes podswitch-cni out of the network configuration' "$(agent_log "$N1")"
 same "a metric says so" 1 "$(metric podswitch_agent_cni_contested)"
 sleep 20
 fights=$(hand "$N1" sh -c 'wc -l </capture/fights')

@@ -25,7 +25,7 @@ own_addresses() { # of the clients, as podswitchd has them: how many
 }
 attached_after() { # attached_after TIME: seconds until the agent had the last client attached; the bed has one clock
 	local last
-	last=$(K -n "$SYSTEM" logs "$(system_pod "$N1")" -c podswitch-agent --timestamps |
+	last=$(agent_log "$N1" --timestamps |
 		sed -n 's/^\([^ ]*\) .*t-one\/crowd-.*GatewayAttached.*/\1/p' | tail -n 1)
 	awk -v last="$(date -d "$last" +%s.%N)" -v from="$1" 'BEGIN { printf "%.1f", last - from }'
 }

@@ -30,6 +30,7 @@ libraries() { # libraries FILE...: what they are linked with, each where the loa
 cp "$(need busybox)" "$ROOT/bin/busybox"
 for applet in $("$ROOT/bin/busybox" --list); do [ "$applet" = busybox ] || ln -s busybox "$ROOT/bin/$applet"; done
 for program in "${PROGRAMS[@]}"; do cp -L "$(need "$program")" "$ROOT/usr/sbin/$program"; done
+cp -L "$(need ping)" "$ROOT/usr/sbin/iputils-ping" # busybox's has the name, and sends five a second at most
 ln -s xtables-nft-multi "$ROOT/usr/sbin/iptables"
 extensions=(/usr/lib/*/xtables/lib{xt,ipt}_*.so)
 for file in $(libraries "$ROOT"/usr/sbin/*) "${extensions[@]}" $(libraries "${extensions[@]}"); do

@@ -33,7 +33,7 @@ SCENARIO=k8s
 POLL=0.1 # a try is a kubectl, mostly
 . "$HERE/../checks.sh"
 WATCH=t-watch     # the namespace of what stays for the whole run
-SYSTEM=podswitch  # where deploy/ puts the DaemonSet
+SYSTEM=podswitch  # where deploy/ puts the DaemonSets
 THERE=198.51.100.1
 
 # ---- running things -------------------------------------------------------------------------------------------------
@@ -45,11 +45,14 @@ hand() { # hand NODE COMMAND...: on the node: its network, its processes, its fi
 	K -n $WATCH exec "$(cat "$TMP/hand.$1")" -c hand -- "${@:2}"
 }
 
-system_pod() { # system_pod NODE: podswitch's pod there
-	K -n $SYSTEM get pods --field-selector "spec.nodeName=$1,status.phase=Running" -o name | head -n 1
+# The agent's DaemonSet is called podswitch.
+system_pod() { # system_pod NODE podswitchd|podswitch-agent: its pod there
+	K -n $SYSTEM get pods -l "app.kubernetes.io/name=${2%-agent}" \
+		--field-selector "spec.nodeName=$1,status.phase=Running" -o name | head -n 1
 }
+agent_log() { K -n $SYSTEM logs "$(system_pod "$1" podswitch-agent)" -c podswitch-agent "${@:2}"; } # agent_log NODE
 ctl() { # ctl NODE ARGUMENTS...: podswitchctl of that node
-	K -n $SYSTEM exec "$(system_pod "$1")" -c podswitchd -- podswitchctl "${@:2}"
+	K -n $SYSTEM exec "$(system_pod "$1" podswitchd)" -c podswitchd -- podswitchctl "${@:2}"
 }
 metrics() { hand "$1" wget -qO- http://127.0.0.1:9470/metrics; }
 
@@ -60,7 +63,7 @@ pids() { # pids NODE NAMESPACE POD CONTAINER: the container's processes, as the 
 }
 daemon() { # daemon NODE podswitchd|podswitch-agent: its process id
 	local pid
-	for pid in $(pids "$1" $SYSTEM "$(system_pod "$1")" "$2"); do
+	for pid in $(pids "$1" $SYSTEM "$(system_pod "$1" "$2")" "$2"); do
 		[ "$(hand "$1" cat "/proc/$pid/comm" | cut -c1-15)" != "$(cut -c1-15 <<<"$2")" ] || { echo "$pid" && return; }
 	done
 	return 1

@@ -139,11 +139,17 @@ free_pods() { # they live to the end, so that their addresses are nobody else's
 
 install_podswitch() {
 	INSTALLED=yes
-	K apply -k "$DEPLOY" >"$TMP/install" 2>&1 || die "kubectl apply -k deploy/: $(cat "$TMP/install")"
-	check "kubectl apply -k deploy/: the DaemonSet is ready on both nodes" poll 60 installed
+	local minor
+	minor=$(K version -o json | jq -r '.serverVersion.minor | sub("[^0-9].*"; "")')
+	[ "$minor" -ge 22 ] || OVERLAY=/overlays/kubernetes-1.21
+	K apply -k "$DEPLOY$OVERLAY" >"$TMP/install" 2>&1 || die "kubectl apply -k deploy$OVERLAY: $(cat "$TMP/install")"
+	check "kubectl apply -k deploy$OVERLAY: the DaemonSets are ready on both nodes" poll 60 installed
 	[ "$(tail -n 1 "$TALLY")" != "failed k8s" ] || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
 }
-installed() { K -n $SYSTEM get daemonset podswitch -o json | jq -e '.status | .numberReady >= 2 and .numberReady == .desiredNumberScheduled' || K -n $SYSTEM get pods; }
+installed() {
+	K -n $SYSTEM get daemonsets -o json | jq -e '.items | length == 2 and
+		all(.[].status; .numberReady >= 2 and .numberReady == .desiredNumberScheduled)' || { K -n $SYSTEM get pods && return 1; }
+}
 
 # ---- the end --------------------------------------------------------------------------------------------------------
 
@@ -187,7 +193,7 @@ declare -A RESTARTS=() # of the captures, by us
 
 uninstall() {
 	local node
-	K delete -k "$DEPLOY" --wait=false >/dev/null 2>&1 || true
+	K delete -k "$DEPLOY$OVERLAY" --wait=false >/dev/null 2>&1 || true
 	poll 120 not K get namespace $SYSTEM >/dev/null || { [ -n "${1:-}" ] || miss "the namespace $SYSTEM goes away" "$(K -n $SYSTEM get pods)"; }
 	INSTALLED=
 }
@@ -267,12 +273,12 @@ scenario() { # scenario FILE: in a shell of its own, so that one that ends early
 }
 
 [ -n "${TESTBED:-}${KUBECONFIG:-}" ] || usage
-for tool in busybox dnsmasq ip jq python3 socat tcpdump xtables-nft-multi xz; do
+for tool in busybox dnsmasq ip jq ping python3 socat tcpdump xtables-nft-multi xz; do
 	PATH=$PATH:/usr/sbin command -v $tool >/dev/null || die "$tool is not installed: run tests/deps.sh k8s as root"
 done
 TMP=$(mktemp -d /tmp/podswitch-k8s.XXXXXX)
 TALLY=$TMP/tally
-BED='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' FINISHED='' NODES=()
+BED='' OVERLAY='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' FINISHED='' NODES=()
 : >"$TALLY"
 : >"$TMP/asked"
 : >"$TMP/assigned"
