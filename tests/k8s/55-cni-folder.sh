@@ -46,8 +46,20 @@ hand "$N1" rm $FOLDER/00-multus.conf
 within "Multus goes: our list is back" 2 list_has podswitch-cni
 check "and the network's file as it was" poll 5 hand "$N1" cmp /capture/original "$FOLDER/$file"
 
+# The changes above count against the three of a minute, too; this takes the most of one.
+since=$SECONDS
+hand "$N1" rm $BIN/podswitch-cni
+within "the program is removed: it is put back" 60 program
+client t-bare again "$N1" gateway=vpn.t-one
+check "a pod starts" ready t-bare again
+if [ -n "$BED" ]; then
+	hand "$N1" sh -c "mv $BIN $BIN.old && mkdir $BIN && cp -a $BIN.old/* $BIN && rm -r $BIN/podswitch-cni $BIN.old"
+	within "the folder is exchanged for another: it comes there" 90 program
+	check "and the agent is ready" poll 60 agents_ready
+fi
+
 # An owner like Cilium with cni.exclusive=true.
-sleep 60 # the changes above count, too
+[ $((SECONDS - since)) -ge 60 ] || sleep $((60 - (SECONDS - since)))
 rewrites=$(metric podswitch_agent_cni_rewrites_total)
 hand "$N1" sh -c "(while [ ! -e /capture/enough ]; do mv $LIST $LIST.cilium_bak 2>/dev/null && echo >>/capture/fights; usleep 20000; done) >/dev/null 2>&1 &"
 begin
@@ -66,13 +78,4 @@ client t-bare settled "$N1" gateway=vpn.t-one
 check "a pod starts" ready t-bare settled
 only "and has met its gateway only" t-bare settled t-one
 
-hand "$N1" rm $BIN/podswitch-cni
-within "the program is removed: it is put back" 60 program
-client t-bare again "$N1" gateway=vpn.t-one
-check "a pod starts" ready t-bare again
-if [ -n "$BED" ]; then
-	hand "$N1" sh -c "mv $BIN $BIN.old && mkdir $BIN && cp -a $BIN.old/* $BIN && rm -r $BIN/podswitch-cni $BIN.old"
-	within "the folder is exchanged for another: it comes there" 90 program
-	check "and the agent is ready" poll 60 agents_ready
-fi
 hand "$N1" rm -f /capture/original /capture/enough /capture/fights
