@@ -37,7 +37,7 @@ all_ready() {
 	local n
 	for n in $(seq $PODS); do ready t-one "sends-$n" || return 1; done
 }
-start_traffic() { each steady "$THERE"; }
+start_traffic() { each steady "$OFTEN"; }
 none_lost() {
 	each steady end | awk '{ lost += $1; sent += $2 } END { print lost " of " sent; exit !(sent >= 5000 * NR && lost == 0) }'
 }
@@ -45,7 +45,7 @@ none_lost() {
 watch_port() {
 	# shellcheck disable=SC2016 # the node's shell
 	hand "$N1" sh -c '(rm -f /capture/unanswered; touch /capture/asks; while [ -e /capture/asks ]; do
-		wget -qO- -T 1 http://127.0.0.1:9470/healthz >/dev/null 2>&1 || echo >>/capture/unanswered; usleep 50000; done) >/dev/null 2>&1 &'
+		timeout 2 wget -qO- http://127.0.0.1:9470/healthz >/dev/null 2>&1 || echo >>/capture/unanswered; usleep 50000; done) >/dev/null 2>&1 &'
 }
 unanswered() { hand "$N1" sh -c 'rm -f /capture/asks; cat /capture/unanswered 2>/dev/null | wc -l'; }
 
