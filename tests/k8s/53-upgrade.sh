@@ -29,9 +29,15 @@ uid() { K -n "$SYSTEM" get pod "$1" -o jsonpath='{.metadata.uid}'; }
 serves() { # serves POD: it is this podswitchd that has everything
 	K -n "$SYSTEM" exec "$1" -c podswitchd -- podswitchctl status --instance "$(uid "$1")"
 }
-each() { # each COMMAND...: in every pod that sends
-	local n
-	for n in $(seq $PODS); do in_pod t-one "sends-$n" "$@" || return 1; done
+each() { # each COMMAND...: in every pod that sends, at once; all their output
+	local n pids=() failed=0
+	for n in $(seq $PODS); do
+		in_pod t-one "sends-$n" "$@" >"$TMP/each.$n" &
+		pids+=($!)
+	done
+	for n in "${pids[@]}"; do wait "$n" || failed=1; done
+	cat "$TMP"/each.*
+	return $failed
 }
 all_ready() {
 	local n
