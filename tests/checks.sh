@@ -39,6 +39,16 @@ selected() {
 	[ -n "$is" ]
 }
 
+# ---- processes ------------------------------------------------------------------------------------------------------
+
+# The shell forgets a child when it ends, and on a busy machine its number is soon somebody else's: a process is only
+# signalled while it is this script's child.
+ours() { grep -qsx "PPid:	$$" "/proc/$1/status"; } # ours PID
+end() { # end PID...: tells those that are ours to end
+	local pid
+	for pid; do ! ours "$pid" || kill "$pid" 2>/dev/null || true; done
+}
+
 # ---- waits ----------------------------------------------------------------------------------------------------------
 
 poll() { # poll SECONDS COMMAND...: until it succeeds; the output is that of the last try, if even that failed

@@ -19,7 +19,7 @@ cleanup() { # on every way out: end what we started, remove what we made
 	local status=$? pid name
 	trap '' INT TERM HUP PIPE
 	trap - EXIT
-	for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+	end "${PIDS[@]}"
 	for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
 	for name in node gwa gwb pod1 pod2; do ip netns del "$D-$name" 2>/dev/null || true; done
 	[ -z "$VERDICT" ] || [ $status = 0 ] || {

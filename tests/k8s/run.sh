@@ -235,7 +235,7 @@ cleanup() {
 	[ -z "$BED" ] || [ ${#NODES[@]} = 0 ] || { bed nsh cp iptables -t nat -D OUTPUT -j PODSWITCH-HOOK
 		bed nsh cp iptables -t nat -F PODSWITCH-HOOK
 		bed nsh cp iptables -t nat -X PODSWITCH-HOOK; } >/dev/null 2>&1
-	[ -z "$LEAK" ] || { kill $LEAK && wait $LEAK; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
+	[ -z "$LEAK" ] || { end "$LEAK" && wait "$LEAK"; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
 	[ ! -e "$TMP/imported" ] || while read -r node image; do
 		bed nsh "$node" ctr -n k8s.io images rm "$image" </dev/null >/dev/null 2>&1
 	done <"$TMP/imported"

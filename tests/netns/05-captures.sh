@@ -62,4 +62,11 @@ check "there is no file to read" ends 'tshark does not read' "0 passed, 1 failed
 	same "nothing is in the file" 0 "\$(dissected)"
 END
 
+# Its number was once that of a process of ours.
+stranger=$(bash -c 'sleep 60 >/dev/null 2>&1 & echo $!')
+check "one that is not ours is left alone" ends '' "2 passed, 0 failed" <<-END
+	PIDS+=($stranger)
+END
+check "at the end, too" kill -0 "$stranger"
+kill "$stranger"
 finish

@@ -85,7 +85,7 @@ begun() { ! kill -0 "$1" || grep -q '^ready' "$2"; } # begun PID OUTPUT: or it h
 
 quit() { # quit PID: ends a process that bg or bgpkt started, and waits for it
 	local status=0 output=${TOOLS[$1]:-}
-	kill "$1" 2>/dev/null || true
+	end "$1"
 	wait "$1" 2>/dev/null || status=$?
 	[ -z "$output" ] || [ $status = 143 ] || die "pkt.py ended before it was told to, status $status: $(tail -n 3 "$output")"
 	unset "TOOLS[$1]"
@@ -186,11 +186,11 @@ daemon() { # daemon [OPTIONS...]: podswitchd in the node's namespace, answering
 	poll 10 answers || die "podswitchd does not answer: $(tail -5 "$LOG")"
 }
 answers() { alive && ctl -j status >/dev/null 2>&1; }
-alive() { [ "$(ps -o stat= -p "$DAEMON" 2>/dev/null | cut -c1)" != Z ] && kill -0 "$DAEMON" 2>/dev/null; }
+alive() { ours "$DAEMON" && [ "$(ps -o stat= -p "$DAEMON" 2>/dev/null | cut -c1)" != Z ]; }
 
 stop() { # SIGTERM; podswitchd ends by itself with status 0
 	local status=0
-	kill "$DAEMON" 2>/dev/null || true
+	end "$DAEMON"
 	poll 10 not alive || kill -9 "$DAEMON"
 	wait "$DAEMON" 2>/dev/null || status=$?
 	return $status
@@ -294,7 +294,7 @@ finish() { # the last call of a scenario: captures have lived, the drops add up,
 	FINISHED=yes
 	cleanup
 	left=$(ip netns list | grep "^$P-" || true)
-	for pid in "${PIDS[@]}"; do ! kill -0 "$pid" 2>/dev/null || left+=" process $pid"; done
+	for pid in "${PIDS[@]}"; do ! ours "$pid" || left+=" process $pid"; done
 	[ ! -e "$TMP" ] || left+=" $TMP"
 	same "no namespace, process or file is left" "" "$left"
 	[ "$(tally failed "$SCENARIO")" = 0 ]
@@ -323,7 +323,7 @@ idle() { [ -z "$(inhabitants)" ]; }
 cleanup() { # only what this scenario made
 	local name pid
 	trap '' INT TERM PIPE
-	for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+	end "${PIDS[@]}"
 	poll 2 idle >/dev/null 2>&1 || for pid in $(inhabitants); do kill -9 "$pid" 2>/dev/null || true; done
 	for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done 2>/dev/null
 	for name in "${MADE[@]}"; do ip netns del "$name" 2>/dev/null || true; done
