@@ -45,7 +45,8 @@ all_ready() {
 }
 start_traffic() { each steady "$OFTEN"; }
 none_lost() {
-	each steady end | awk '{ lost += $1; sent += $2 } END { print lost " of " sent; exit !(sent >= 5000 * NR && lost == 0) }'
+	each steady end | awk '{ lost += $1; sent += $2 } $3 > silence { silence = $3 } END {
+		print lost " of " sent ", and " silence " ms were the longest between two answers"; exit !(sent >= 5000 * NR && lost == 0) }'
 }
 # The agent's HTTP port, from the node itself: how many of the questions, 20 a second, had no answer.
 watch_port() {
