@@ -240,6 +240,8 @@ static void call_open(struct call *call)
 	curl_easy_setopt(call->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(call->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(call->curl, CURLOPT_TIMEOUT_MS, (long)PATIENCE_MS);
+	/* By itself libcurl leaves a connection that has been idle for two minutes, and a crowd can take longer. */
+	curl_easy_setopt(call->curl, CURLOPT_MAXAGE_CONN, (long)NEVER_SLOW_MS / 1000);
 	curl_easy_setopt(call->curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(call->curl, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(call->curl, CURLOPT_HEADERFUNCTION, on_head);
