@@ -12,7 +12,7 @@
 #include "control/kube/find.h"
 #include "control/kube/kept_networks.h"
 #include "control/kube/reconciler.h"
-#include "tap/base/log.h"
+#include "tests/fuzz/quiet.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -212,7 +212,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.node = "n1", .daemonset = "a/b", .changed = on_changed, .context = &world.attach};
 	char *text = malloc(size + 1), *rest = NULL;
 
-	log_set_level((enum log_level) - 1);
 	memcpy(text, data, size);
 	text[size] = '\0';
 	if (cluster_open(NULL, &config, &world.cluster, NULL))

@@ -4,6 +4,8 @@
  *
  * The first byte chooses the size of the pieces in which the rest arrives.
  */
+#define FAKE_MAX 16 /* a switch is made for each input, and cleared */
+
 #include "control/base/rpc.h"
 #include "control/daemon/methods.h"
 #include "tests/unit/fake_switch.h"

@@ -238,9 +238,11 @@ counters_equal() {
 	[ "$ours" = "$kernels" ] || { echo "port.list: $ours, ip -s link: $kernels" && return 1; }
 }
 
-# Once they stay the same for a moment: the connection of the last command may not have been closed yet.
+# Once no connection is left whose other end is gone, which takes podswitchd more than a moment on a busy machine, and
+# they stay the same for a moment.
 descriptors() {
 	local now='' before=none
+	poll 10 not half_closed >&2 || true
 	until [ "$now" = "$before" ]; do
 		before=$now
 		sleep 0.2
@@ -248,6 +250,8 @@ descriptors() {
 	done
 	echo "$now"
 }
+
+half_closed() { ss -Hx src "$PODSWITCH_SOCKET*" | grep ' \* 0 *$'; }
 
 # ---- traffic --------------------------------------------------------------------------------------------------------
 

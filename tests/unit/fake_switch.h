@@ -16,7 +16,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define FAKE_MAX 256
+#ifndef FAKE_MAX
+#define FAKE_MAX 256 /* gateways, ports and entries */
+#endif
 
 struct fake_port {
 	struct port_config config;

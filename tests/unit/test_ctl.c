@@ -761,9 +761,11 @@ static void test_pieces(void **state)
 	fake_stop(&fake);
 }
 
-static double seconds_now(void)
+static double seconds_of_processor(void)
 {
-	return (double)clock_ms() / 1000;
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 static void test_long_list(void **state)
@@ -784,9 +786,9 @@ static void test_long_list(void **state)
 	const char *script[] = {dump + 1, NULL};
 	struct fake fake = {0};
 	fake_start(&fake, script);
-	double start = seconds_now();
+	double start = seconds_of_processor();
 	struct outcome outcome = run_line(fake.path, "fdb list");
-	assert_true(seconds_now() - start < 5); /* measured: 0.05 */
+	assert_true(seconds_of_processor() - start < 5); /* measured: 0.05 */
 	int lines = 0;
 	for (const char *c = outcome.out; *c; c++) {
 		lines += *c == '\n';

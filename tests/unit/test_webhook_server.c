@@ -33,6 +33,7 @@ int webhook_main(int argc, char **argv);
 
 #include "tests/unit/json_patch.h"
 #include "tests/unit/small_api.h"
+#include "tests/unit/starved.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -240,6 +241,8 @@ static void call_open(struct call *call)
 	curl_easy_setopt(call->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(call->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(call->curl, CURLOPT_TIMEOUT_MS, (long)PATIENCE_MS);
+	/* By itself libcurl leaves a connection that has been idle for two minutes, and a crowd can take longer. */
+	curl_easy_setopt(call->curl, CURLOPT_MAXAGE_CONN, (long)NEVER_SLOW_MS / 1000);
 	curl_easy_setopt(call->curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(call->curl, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(call->curl, CURLOPT_HEADERFUNCTION, on_head);
@@ -805,6 +808,8 @@ static double probe(const char *path, const char *body)
 	for (int attempt = 0; attempt < 3; attempt++) {
 		struct call call;
 		call_open(&call);
+		/* A crowd takes all that the machine has left; how long the answer takes is printed. */
+		curl_easy_setopt(call.curl, CURLOPT_TIMEOUT_MS, (long)NEVER_SLOW_MS);
 		long status = call_make(&call, path, body);
 		double seconds = call.seconds;
 		if (status == 200 && body)
@@ -834,7 +839,8 @@ static void check_amid(enum manner manner, const char *what)
 	memset(crowd.fds, -1, sizeof(crowd.fds));
 	crowd_prepare(&crowd);
 	assert_int_equal(pthread_create(&crowd.thread, NULL, crowd_run, &crowd), 0);
-	until(crowd.came >= CROWD);
+	for (unsigned came = 0; came < CROWD; came = crowd.came)
+		until(crowd.came > came);
 	for (size_t i = 0; i < PROBES; i++) {
 		probes[i] = probe("/healthz", NULL);
 		reviews[i] = probe(SERVER_REVIEWS, body);
@@ -930,13 +936,15 @@ static void test_budget(void **state)
 	const size_t n = SERVER_BUDGET / REVIEW_MAX + 4;
 	char *body = review_of("n9", NULL, REVIEW_MAX / 2, false);
 
-	*slow_ms = PATIENCE_MS * 4ul; /* longer than all attempts of the review below */
+	*slow_ms = PATIENCE_MS * 4ul; /* they are silent for less than that when the review below has its room */
 	crowd_prepare(&crowd);
 	for (size_t i = 0; i < n; i++)
 		crowd_join(&crowd, i);
 	until(metric("podswitch_webhook_requests") >= (double)n);
 	double cut = metric("podswitch_webhook_cut_total");
-	print_message("a large review waited %.1f s\n", probe(SERVER_REVIEWS, body));
+	double waited = probe(SERVER_REVIEWS, body);
+	print_message("a large review waited %.1f s\n", waited);
+	assert_true(waited < PATIENCE_MS * 4.0 / 1000);
 	assert_true(metric("podswitch_webhook_cut_total") > cut);
 	for (size_t i = 0; i < n; i++)
 		close(crowd.fds[i]);
@@ -1120,6 +1128,12 @@ static void test_events(void **state)
 
 /* ---- how long it takes ---- */
 
+/* Seconds that the two of us have waited for a processor. */
+static double seconds_starved(void)
+{
+	return (double)(starved_ns(getpid()) + starved_ns(bed.child)) / 1e9;
+}
+
 static double measure(void)
 {
 	static double seconds[ROUNDS];
@@ -1130,9 +1144,11 @@ static double measure(void)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		snprintf(name, sizeof(name), "n%u", i * 7 % MANY);
 		char *body = review_of(name, NULL, 4096, false);
+		double starved = seconds_starved();
 		call_make(&call, SERVER_REVIEWS, body);
 		assert_int_equal(call.status, 200);
-		seconds[i] = call.seconds;
+		starved = seconds_starved() - starved;
+		seconds[i] = call.seconds > starved ? call.seconds - starved : 0;
 		free(body);
 	}
 	call_close(&call);
@@ -1166,12 +1182,14 @@ static void test_end(void **state)
 	check_review(&call, "n1", NULL, "gw1.g.svc.cluster.local");
 	assert_int_equal(kill(bed.child, SIGTERM), 0);
 	until(call_make(&probe, "/readyz", NULL) == 503);
+	double starved = seconds_starved();
 	for (uint64_t end = clock_ms() + 1000; clock_ms() < end; usleep(5000)) {
 		check_review(&call, "n1", NULL, "gw1.g.svc.cluster.local");
 		answered++;
 		closing += strcasestr(call.head, "Connection: close") != NULL;
 	}
-	assert_true(answered > 10);
+	starved = seconds_starved() - starved;
+	assert_true(answered > 10 || (answered && starved > 0.5)); /* of the second */
 	assert_int_equal(closing, answered);
 	until((left = waitpid(bed.child, &status, WNOHANG)) != 0);
 	assert_int_equal(left, bed.child);
