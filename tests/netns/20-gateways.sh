@@ -13,8 +13,8 @@ far gwa
 far gwb
 daemon -w 2
 FDS=$(descriptors)
-gateway a 1
-gateway b 2
+gateway a 1 --underlay host
+gateway b 2 --underlay host
 port 1 a
 port 2 b
 for gw in gwa gwb; do

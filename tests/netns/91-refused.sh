@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # 91-refused.sh - a kernel that refuses a train, and one that refuses everything: told apart, and in one place only
 #
-# Sockets whose UDP checksum is off (steal.py) get EINVAL for a train while single datagrams pass: that is how a device
-# without checksum offload, IPsec on the path or an odd kernel look. A blackhole route answers EINVAL to both.
+# Sockets whose UDP checksum is off (steal.py) get EINVAL for a train while single datagrams pass: that is how IPsec on the
+# path or an odd kernel look. Before Linux 6.11 a device without checksum offload really refuses trains, with EIO. A
+# blackhole route answers EINVAL to both.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -29,7 +30,7 @@ lines() { grep -c "$1" "$LOG" || true; }
 for FAMILY in 4 6; do
 	echo "-- IPv$FAMILY underlay, host"
 	far gwa udp6zerocsumrx
-	gateway a 1
+	gateway a 1 --underlay host
 	port 1 a
 	check "a stream before" bulk pod1 gwa
 	same "nothing is off" "" "$(off)"
@@ -68,6 +69,36 @@ ctl port remove pod1
 ctl port remove pod2
 ctl gateway remove a
 
+# ---- one that refuses trains from a podswitchd's first datagram on ---------------------------------------------------
+
+refuses() { # refuses UNDERLAY: what is off after a stream, where devices do no checksums
+	case $(printf '%s\n' 6.11 "$(uname -r)" | sort -V | head -n 1)$1 in
+	6.11*) ;;
+	*pod) echo "trains port pod1" ;;
+	*) echo "trains remote 10.0.1.2:4789 of gateway a" ;;
+	esac
+}
+
+offloads off
+for underlay in pod host; do
+	echo "-- devices without checksum offload, $underlay underlay"
+	check "podswitchd ends" stop
+	daemon -w 2
+	gateway a 1 --underlay $underlay
+	port 1 a
+	was=$(drops)
+	check "the first stream" bulk pod1 gwa
+	check "and one from the gateway" transfer gwa pod1 172.16.0.11 "$(random_file 10)"
+	same "no datagram was lost" "{}" "$(grown "$was")"
+	same "trains are off where this kernel refuses them" "$(refuses $underlay)" "$(off)"
+	same "udp_gso is on" true "$(udp_gso)"
+	ctl port remove pod1
+	ctl gateway remove a
+done
+offloads on
+check "podswitchd ends" stop
+daemon -w 2
+
 # ---- one that refuses everything ------------------------------------------------------------------------------------
 
 gone_and_back() { # gone_and_back HOW BACK UNDO...: what HOW does stops everything, and nothing is turned off
@@ -99,7 +130,7 @@ port 1 a
 p ping -q -c1 -W3 172.16.0.1 >/dev/null || miss "no way to the gateway"
 gone_and_back blackhole restore "blackhole route" send_failed
 gone_and_back nowhere somewhere "unreachable route" send_failed
-gone_and_back firewall no_firewall "firewall" send_failed
+if filtering; then gone_and_back firewall no_firewall "firewall" send_failed; else note "no firewall: $UNFILTERED"; fi
 gone_and_back narrow wide "narrow path" too_big
 
 finish

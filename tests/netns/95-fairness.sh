@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # 95-fairness.sh - a pod that floods does not starve another of the same worker
 #
-# pod1 sends all it can for a few seconds: small datagrams, then super-frames. pod2, on the same worker and the same
+# pod1 sends all it can meanwhile: small datagrams, then super-frames. pod2, on the same worker and the same
 # gateway, is answered all the while. The bounds are wide, as the ends share this machine's processors with the flood;
 # a worker that read one TAP until it is empty would answer nobody before the flood ends.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-FLOOD=5     # seconds
-LONGEST=500 # milliseconds that an answer may take
+FLOOD=$((10 * SLOW)) # seconds, or until the other has its answers
+LONGEST=500          # milliseconds that an answer may take
 
 build gwa pod1 pod2
 daemon -w 1
@@ -42,7 +42,7 @@ answered() { # answered WHAT BYTES SEGMENT
 	BEFORE=$(frames_of)
 	flood "$2" "$3"
 	check "$1: the flood has begun" poll 5 flows
-	q ping -c40 -i0.05 -W2 172.16.0.1 >"$TMP/ping" 2>&1 || true
+	q ping -c40 -i0.05 -W$((2 * SLOW)) 172.16.0.1 >"$TMP/ping" 2>&1 || true
 	check "$1: it was not over before" kill -0 "$FLOODER"
 	check "$1: the other pod lost nothing" says "40 received, 0% packet loss" cat "$TMP/ping"
 	check "$1: no answer took over $LONGEST ms" in_time

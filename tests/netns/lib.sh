@@ -97,6 +97,11 @@ dissect() { # dissect FILE FILTER: the packets of a capture that match, a line e
 }
 dissected() { wc -l <"$TMP/dissected"; }
 
+# Debian's user-mode-linux has nf_tables without any family of addresses.
+filtering() { ip netns exec "$P-node" unshare --net nft add table inet t 2>/dev/null; }
+# shellcheck disable=SC2034 # it is the scenarios'
+UNFILTERED="this kernel's nf_tables has no IPv4 (NF_TABLES_INET, NF_TABLES_IPV4)"
+
 # ---- checks of a command line ---------------------------------------------------------------------------------------
 
 refused() { # refused TEXT PATTERN COMMAND...: exit status 1, and the error, one line, matches the pattern

@@ -493,10 +493,12 @@ static void a_tap_refuses_by_errno(void **state)
 	ring_flush(t.ring);
 	ring_settle(t.ring);
 	assert_int_equal(t.n_refused, 2);
-	assert_ptr_equal(t.refused[0].port, &notes[1]);
-	assert_int_equal(t.refused[0].error, -EINVAL);
-	assert_ptr_equal(t.refused[1].port, &notes[2]);
-	assert_int_equal(t.refused[1].error, -EIO);
+	/* In either order: late refusals are told by task work, which Linux 6.1 runs from the last one on. */
+	unsigned first = t.refused[0].port != &notes[1];
+	assert_ptr_equal(t.refused[first].port, &notes[1]);
+	assert_int_equal(t.refused[first].error, -EINVAL);
+	assert_ptr_equal(t.refused[!first].port, &notes[2]);
+	assert_int_equal(t.refused[!first].error, -EIO);
 	assert_int_equal(recv(tap.pod, got, sizeof(got), 0), sizeof(frame));
 	assert_int_equal(recv(tap.pod, got, sizeof(got), 0), sizeof(frame));
 	assert_int_equal(recv(tap.pod, got, sizeof(got), 0), -1);
@@ -533,6 +535,12 @@ static void a_tap_that_vanishes_is_told_once(void **state)
 	close_tap(&other);
 }
 
+/* With io_uring before Linux 6.7 a TAP has one frame a round, so its buffers never run out. */
+static bool has_bursts(void)
+{
+	return t.io == IO_EPOLL || ring_features(t.ring)->read_multishot;
+}
+
 /*
  * No round takes more frames than there are buffers, nothing is lost by that, and it is counted. The one frame of the
  * other TAP is not kept waiting until the flood is over.
@@ -559,7 +567,7 @@ static void a_flood_leaves_the_others_their_turn(void **state)
 			assert_int_equal(t.seen[i].last, (uint8_t)n++);
 	}
 	assert_true(when < 3);
-	assert_true(ring_counters(t.ring)->starved > 0);
+	assert_int_equal(ring_counters(t.ring)->starved > 0, has_bursts());
 	close_tap(&loud);
 	close_tap(&quiet);
 }
@@ -605,7 +613,7 @@ static void many_sockets_have_their_turns(void **state)
 	close(from);
 }
 
-/* The pause comes just after a watch that had run out of buffers was armed again, which the kernel may not know yet. */
+/* The pause comes just after a watch that had ended was armed again, which the kernel may not know yet. */
 static void nothing_is_read_in_a_pause(void **state)
 {
 	(void)state;
@@ -614,8 +622,9 @@ static void nothing_is_read_in_a_pause(void **state)
 	assert_true(ring_watch(t.ring, RING_TAP, tap.fd, 1) >= 0);
 	for (unsigned i = 0; i < FRAMES; i++)
 		pod_sends(&tap, (uint8_t)i);
-	while (!ring_counters(t.ring)->starved)
+	do
 		assert_true(turn(WAIT_MS));
+	while (has_bursts() && !ring_counters(t.ring)->starved);
 	ring_pause(t.ring, true);
 	assert_true(ring_watch(t.ring, RING_TAP, late.fd, 2) >= 0);
 	assert_falls_quiet();

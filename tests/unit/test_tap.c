@@ -1101,8 +1101,11 @@ static double spent(void)
 		assert_true(took_ < 1);                                                                                \
 	} while (0)
 
-#define MANY(line) "awk 'BEGIN { for (i = 0; i < 100000; i++) printf " line " }' | ip -batch - 2>&1"
 #define THREE ", i / 65536, i / 256 % 256, i % 256"
+/* By several ips, as one grows with each line: a small machine would end it. */
+#define MANY(n, line)                                                                                                  \
+	"awk 'BEGIN { for (i = 0; i < " n "; i++) printf " line THREE " }' | split -l 5000 --filter='ip -batch - "     \
+								      "2>&1'"
 
 /* What a pod can grow. */
 static void test_crowded(void **state)
@@ -1114,10 +1117,9 @@ static void test_crowded(void **state)
 	struct address list[16];
 	static const char *const commands[] = {
 		"ip link add d0 type veth peer name d1 && ip link set d0 up && ip link set d1 up",
-		MANY("\"route add 11.%d.%d.%d/32 dev d0\\n\"" THREE),
-		MANY("\"neigh add 12.%d.%d.%d lladdr 02:00:00:00:00:01 dev d0 nud permanent\\n\"" THREE),
-		"awk 'BEGIN { for (i = 0; i < 20000; i++) printf \"addr add 13.%d.%d.%d/32 dev d0\\n\"" THREE
-		" }' | ip -batch - 2>&1",
+		MANY("100000", "\"route add 11.%d.%d.%d/32 dev d0\\n\""),
+		MANY("100000", "\"neigh add 12.%d.%d.%d lladdr 02:00:00:00:00:01 dev d0 nud permanent\\n\""),
+		MANY("20000", "\"addr add 13.%d.%d.%d/32 dev d0\\n\""),
 	};
 
 	assert_done(tap_create("vx0", &tap, &why));
