@@ -8,6 +8,7 @@ PKG_CONFIG ?= pkg-config
 CFLAGS  ?= -O2 -g
 FUZZ_SECONDS ?= 30
 PREVIOUS ?= 63a22cc
+KERNELS  ?= bookworm
 
 PKGS     := liburing libnl-3.0 libnl-route-3.0 jansson libxxhash libnftables libseccomp
 KUBE     := libcurl libmicrohttpd gnutls
@@ -133,7 +134,7 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the h
 lint-now: | tools
 	@tests/lint.sh $(CPPFLAGS_ALL)
 
-.PHONY: asan tsan check-versions soak
+.PHONY: asan tsan check-versions soak check-kernels
 asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanitizer
 tsan: ## what two workers and the control thread do at once, with ThreadSanitizer, two minutes
 asan tsan:
@@ -145,6 +146,9 @@ check-versions: all ## beside an older podswitchd, of the commit PREVIOUS
 	@BUILD='$(BUILD)' tests/versions.sh '$(PREVIOUS)'
 soak: all ## MINUTES=10 of ports that come and go, moves, takeovers, kills and traffic, with accounts
 	@BUILD='$(BUILD)' MINUTES='$(MINUTES)' tests/rooted.sh tests/netns/soak.sh
+check-kernels: ## what depends on the kernel, under other kernels of Debian's: KERNELS='bookworm trixie sid'
+	@tests/deps.sh build check kernels
+	@BUILD='$(BUILD)' tests/rooted.sh tests/kernels.sh $(KERNELS)
 
 .PHONY: fuzz fuzz-now coverage install image check-k8s clean help
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)
@@ -183,8 +187,8 @@ clean: ## remove the build folder
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
-	@echo 'Variables: CC CFLAGS BUILD SANITIZE V DEPS PREFIX DESTDIR ONLY JOBS IO SLOW MINUTES PREVIOUS FUZZ_SECONDS BENCH_ARGS'
+	@echo 'Variables: CC CFLAGS BUILD SANITIZE V DEPS PREFIX DESTDIR ONLY JOBS IO SLOW MINUTES PREVIOUS KERNELS FUZZ_SECONDS BENCH_ARGS'
 
 # Implicit pattern targets would be taken for intermediate files and removed.
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name kernels -prune -o -type f -name '*.d' -print 2>/dev/null)
