@@ -28,6 +28,7 @@ USERS = (
     ("tests/lint.sh tests/programs.py tests/rooms.sh", "build check lint", None),
     ("tests/fresh.sh", "fresh", None),
     ("tests/versions.sh", "build check fresh", None),
+    ("tests/kernels.sh tests/unpacked.sh", "build check kernels", None),
     ("deploy/*.sh", "build image", None),
     ("bench/*.py", "build bench", None),
     (".ci/run", "build fresh", None),
