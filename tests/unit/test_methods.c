@@ -472,7 +472,7 @@ static void test_reports(void **state)
 	expect(f, "status.get", NULL, "vtep", "[]");
 	expect(f, "status.get", NULL, "workers", "1");
 	expect(f, "status.get", NULL, "instance", "''");
-	expect(f, "status.get", "{'instance':''}", "workers", "1");
+	refused(f, "status.get", "{'instance':''}", JSONRPC_INVALID_PARAMS, "instance", "1 to 127");
 	refused(f, "status.get", "{'instance':'new'}", JSONRPC_REFUSED, "instance", "that answers is '', not 'new'");
 	snprintf(f->config.instance, sizeof(f->config.instance), "new");
 	expect(f, "status.get", "{'instance':'new'}", "instance", "'new'");
