@@ -42,8 +42,8 @@ selected() {
 # ---- processes ------------------------------------------------------------------------------------------------------
 
 # The shell forgets a child when it ends, and on a busy machine its number is soon somebody else's: a process is only
-# signalled while it is this script's child.
-ours() { grep -qsx "PPid:	$$" "/proc/$1/status"; } # ours PID
+# signalled while it is this script's child, or this subshell's.
+ours() { grep -qsx "PPid:	\($$\|$BASHPID\)" "/proc/$1/status"; } # ours PID
 end() { # end PID...: tells those that are ours to end
 	local pid
 	for pid; do ! ours "$pid" || kill "$pid" 2>/dev/null || true; done

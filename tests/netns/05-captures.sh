@@ -12,7 +12,7 @@ SEEN='same "nothing is seen" 0 "$(grep -c good "$TMP/seen" || true)"'
 ends() { # ends PATTERN TALLY: of a scenario with the commands on standard input, which says the pattern
 	local output
 	{ echo ". '$HERE/lib.sh'" && echo 'build pod1' && cat && echo finish; } >"$TMP/inner.sh"
-	output=$(env -u TALLY bash "$TMP/inner.sh" 2>&1) || true
+	output=$(env -u TALLY timeout $((60 * SLOW)) bash "$TMP/inner.sh" 2>&1) || true
 	if ! grep -q -- "$1" <<<"$output" || [ "$(tail -n 1 <<<"$output")" != "$2" ]; then
 		echo "$output"
 		return 1
@@ -68,5 +68,8 @@ check "one that is not ours is left alone" ends '' "2 passed, 0 failed" <<-END
 	PIDS+=($stranger)
 END
 check "at the end, too" kill -0 "$stranger"
+check "one of a subshell is ended" ends '' "2 passed, 0 failed" <<-END
+	(bgpkt pod1 "\$TMP/seen" sniff lo && quit \$!)
+END
 kill "$stranger"
 finish
