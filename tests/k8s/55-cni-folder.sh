@@ -46,17 +46,12 @@ hand "$N1" rm $FOLDER/00-multus.conf
 within "Multus goes: our list is back" 2 list_has podswitch-cni
 check "and the network's file as it was" poll 5 hand "$N1" cmp /capture/original "$FOLDER/$file"
 
-# The changes above count against the three of a minute, too; this takes the most of one.
+# The changes above count against the three of a minute, too. The program does not, and takes the most of one.
 since=$SECONDS
 hand "$N1" rm $BIN/podswitch-cni
 within "the program is removed: it is put back" 60 program
 client t-bare again "$N1" gateway=vpn.t-one
 check "a pod starts" ready t-bare again
-if [ -n "$BED" ]; then
-	hand "$N1" sh -c "mv $BIN $BIN.old && mkdir $BIN && cp -a $BIN.old/* $BIN && rm -r $BIN/podswitch-cni $BIN.old"
-	within "the folder is exchanged for another: it comes there" 90 program
-	check "and the agent is ready" poll 60 agents_ready
-fi
 
 # An owner like Cilium with cni.exclusive=true.
 [ $((SECONDS - since)) -ge 60 ] || sleep $((60 - (SECONDS - since)))
@@ -68,9 +63,10 @@ check "an Event on the node names it" poll 10 node_event_like "$N1" CNIConfigCon
 like "and so does the log" 'Cilium takes podswitch-cni out of the network configuration' "$(agent_log "$N1")"
 same "a metric says so" 1 "$(metric podswitch_agent_cni_contested)"
 sleep 20
+same "the list was written anew three times, and no more" $((rewrites + 3)) "$(metric podswitch_agent_cni_rewrites_total)"
+# A file that is gone when it is looked over is written once more, twice at most, which counts as one.
 fights=$(hand "$N1" sh -c 'wc -l </capture/fights')
-check "the list was written three times, and no more ($fights)" [ "$fights" -le 4 ]
-same "and counted" $((rewrites + 3)) "$(metric podswitch_agent_cni_rewrites_total)"
+check "it was taken away as often, or a little more ($fights)" [ "$fights" -le $((1 + 3 * 3)) ]
 hand "$N1" touch /capture/enough
 within "the other gives up: our list stays" 70 list_has podswitch-cni
 check "and we are ready" poll 20 agents_ready
@@ -78,4 +74,9 @@ client t-bare settled "$N1" gateway=vpn.t-one
 check "a pod starts" ready t-bare settled
 only "and has met its gateway only" t-bare settled t-one
 
+if [ -n "$BED" ]; then
+	hand "$N1" sh -c "mv $BIN $BIN.old && mkdir $BIN && cp -a $BIN.old/* $BIN && rm -r $BIN/podswitch-cni $BIN.old"
+	within "the folder is exchanged for another: it comes there" 90 program
+	check "and the agent is ready" poll 60 agents_ready
+fi
 hand "$N1" rm -f /capture/original /capture/enough /capture/fights
