@@ -35,6 +35,7 @@ POLL=0.1 # a try is a kubectl, mostly
 WATCH=t-watch     # the namespace of what stays for the whole run
 SYSTEM=podswitch  # where deploy/ puts the DaemonSets
 THERE=198.51.100.1
+# shellcheck disable=SC2034 # run.sh's and the scenarios'
 OFTEN=198.51.100.2 OFTEN_NUMBER=0xc6336402 # the same host, for what comes too often to be captured inside VXLAN
 
 # ---- running things -------------------------------------------------------------------------------------------------

@@ -1105,7 +1105,7 @@ static double spent(void)
 /* By several ips, as one grows with each line: a small machine would end it. */
 #define MANY(n, line)                                                                                                  \
 	"awk 'BEGIN { for (i = 0; i < " n "; i++) printf " line THREE " }' | split -l 5000 --filter='ip -batch - "     \
-								      "2>&1'"
+	"2>&1'"
 
 /* What a pod can grow. */
 static void test_crowded(void **state)
