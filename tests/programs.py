@@ -43,7 +43,7 @@ BUILTINS = set("""- alias bg break cd command continue declare echo eval exec ex
     printf pwd read readonly return set shift shopt source test trap true type ulimit umask unset wait : . [""".split())
 # Commands in variables: the program, "" when the command is the next word, None when it is our own or not this machine's.
 VARIABLES = {
-    "$PYTHON": "python3", "$KUBECTL": None, "$CNI": None, "${far[@]}": None, "${sudo[@]}": "", "${WITH[@]}": "", "$G": "", "$EXEC": "", "$LIMIT": "", "$SH": None,
+    "$PYTHON": "python3", "$KUBECTL": None, "$CNI": None, "${far[@]}": None, "${sudo[@]}": "", "$SUDO": "", "${WITH[@]}": "", "$G": "", "$EXEC": "", "$LIMIT": "", "$SH": None,
     "$file": None, "$program": None, "$loader": None, "$0": None, "$1": None, "$command": None, "${settings[@]}": "", "${UNDER[@]}": "", "${environment[@]}": "",
 }
 OWN = re.compile(r"(\$(BUILD|HERE|SOURCE|BED|ROOT|root)|\$\(\.\.\.\)|\.|tests|bench|deploy)/|podswitch")

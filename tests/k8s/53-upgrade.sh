@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 53-upgrade.sh - podswitchd and the agent are exchanged, each by itself, while ten pods send a packet each millisecond:
+# 53-upgrade.sh - podswitchd and the agent are exchanged, each by itself, while SENDERS (10) pods send a packet each millisecond:
 # none is lost, and new pods start meanwhile
 #
 # Where a DaemonSet can surge, it makes the second pod itself. Here it is made by hand, so that this is the same on every
@@ -8,7 +8,7 @@
 # turn.
 # shellcheck source=lib.sh
 
-PODS=10
+SENDERS=${SENDERS:-10}
 second() { # second DAEMONSET [JQ]: one more pod of its template on the node, changed by that
 	K -n "$SYSTEM" get daemonset "$1" -o json | jq --arg node "$N1" --arg name "$1-second" '{apiVersion: "v1", kind: "Pod",
 		metadata: {name: $name, namespace: .metadata.namespace, annotations: .spec.template.metadata.annotations},
@@ -31,7 +31,7 @@ serves() { # serves POD: it is this podswitchd that has everything
 }
 each() { # each COMMAND...: in every pod that sends, at once; all their output
 	local n pids=() failed=0
-	for n in $(seq $PODS); do
+	for n in $(seq "$SENDERS"); do
 		in_pod t-one "sends-$n" "$@" >"$TMP/each.$n" &
 		pids+=($!)
 	done
@@ -41,7 +41,7 @@ each() { # each COMMAND...: in every pod that sends, at once; all their output
 }
 all_ready() {
 	local n
-	for n in $(seq $PODS); do ready t-one "sends-$n" || return 1; done
+	for n in $(seq "$SENDERS"); do ready t-one "sends-$n" || return 1; done
 }
 start_traffic() { each steady "$OFTEN"; }
 none_lost() {
@@ -59,8 +59,8 @@ unanswered() { hand "$N1" sh -c 'rm -f /capture/asks; cat /capture/unanswered 2>
 space t-one
 gateway t-one "$N1"
 poll 60 gateway_up t-one || die "no gateway in t-one"
-for n in $(seq $PODS); do PAUSE=5 client t-one "sends-$n" "$N1" gateway=vpn; done
-DEADLINE=90 check "$PODS pods start" all_ready
+for n in $(seq "$SENDERS"); do PAUSE=5 client t-one "sends-$n" "$N1" gateway=vpn; done
+DEADLINE=90 check "$SENDERS pods start" all_ready
 trap 'STATUS=$?; for pod in podswitchd-second podswitch-second; do take_away $pod || true; done; exit $STATUS' EXIT
 
 # ---- podswitchd ----
@@ -74,7 +74,7 @@ check "which the first has not" not serves "$old"
 client t-one meanwhile "$N1" gateway=vpn
 check "a new pod starts" ready t-one meanwhile
 sleep $((2 * SLOW)) # packets that would be lost now
-check "of $PODS pods' packets none was lost" none_lost
+check "of $SENDERS pods' packets none was lost" none_lost
 note "$(cat "$TMP/check")"
 start_traffic
 K -n "$SYSTEM" delete pod "$old" --wait=false >/dev/null
