@@ -44,9 +44,11 @@ all_ready() {
 	for n in $(seq "$SENDERS"); do ready t-one "sends-$n" || return 1; done
 }
 start_traffic() { each steady "$OFTEN"; }
+# Where a sender waits for a processor for long, the kernel drops answers for want of room in its socket, at any time. Then
+# one of a thousand may be missing; 76-takeover has senders of which every frame is accounted for.
 none_lost() {
 	each steady end | awk '{ lost += $1; sent += $2 } $3 > silence { silence = $3 } END {
-		print lost " of " sent ", and " silence " ms were the longest between two answers"; exit !(sent >= 5000 * NR && lost == 0) }'
+		print lost " of " sent ", and " silence " ms were the longest between two answers"; exit !(sent >= 5000 * NR && (lost == 0 || (silence >= 150 && lost <= sent / 1000))) }'
 }
 # The agent's HTTP port, from the node itself: how many of the questions, 20 a second, had no answer.
 watch_port() {
