@@ -128,4 +128,5 @@ check "and does not become ready" not poll 5 pod_is "$SYSTEM" podswitch-second R
 check "the one of before is" agents_ready
 take_away podswitch-second
 check "our list is still there" hand "$N1" grep -q podswitch-cni /host/etc/cni/net.d/00-podswitch.conflist
+hand "$N1" rm -rf /host/run/podswitch/other # of the one that could not take over, which is long gone
 for name in now later; do only "$name has met its gateway only" t-one $name t-one; done
