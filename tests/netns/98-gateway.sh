@@ -295,7 +295,7 @@ server pod1 8080 POD
 server pod1 8082 CLOSED
 bg node dnsmasq -k -C /dev/null --pid-file= --user=root --port=53 --address=/web.corp.test/10.9.9.9
 bg world dnsmasq -k -C /dev/null --pid-file= --user=root --port=53 --address=/web.example/198.51.100.7
-gateway a 1
+gateway a 1 --underlay host # auto would go by how soon the gateway answers, and it is away more than once
 port 1 a --route 198.51.100.0/24,172.16.0.1 --route 10.99.0.0/24,172.16.0.1
 ctl port add pod2 --gateway a --netns "$P-pod2"
 suite dash
