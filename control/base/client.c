@@ -11,8 +11,10 @@
 #include "control/base/client.h"
 #include "control/base/json.h"
 #include "tap/base/clock.h"
+#include "tap/base/log.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,4 +285,23 @@ int client_next(struct client *client, json_t **message, struct failure *why)
 		}
 		json_decref(got);
 	}
+}
+
+int client_stop_peer(const struct client *client, struct failure *why)
+{
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	char rest[256];
+	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
+		return fail(why, -ESRCH, NULL,
+			    "the %s that runs cannot hand over, nor be stopped from here (hostPID); stop it first",
+			    client->peer);
+	log_line(LOG_INFO, "the %s that runs (process %d) is of a version that cannot hand over: it is stopped",
+		 client->peer, (int)peer.pid);
+	if (kill(peer.pid, SIGTERM))
+		return fail(why, -errno, NULL, "cannot stop process %d: %s", (int)peer.pid, strerror(errno));
+	while (client_wait(client, client->timeout) > 0)
+		if (recv(client->fd, rest, sizeof(rest), MSG_DONTWAIT) <= 0)
+			return 0;
+	return fail(why, -ETIMEDOUT, NULL, "the %s that runs (process %d) does not stop", client->peer, (int)peer.pid);
 }

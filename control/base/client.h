@@ -50,6 +50,12 @@ void client_disconnect(struct client *client);
  */
 int client_call(struct client *client, const char *method, json_t *params, json_t **result, struct failure *why);
 
+/*
+ * Sends the peer SIGTERM, as it is of a version that cannot hand over, and waits until it hangs up, for
+ * client->timeout. It has to share its process ids with us (hostPID). 0, or a negative errno.
+ */
+int client_stop_peer(const struct client *client, struct failure *why);
+
 /* Waits without limit for the next message that is not an answer. */
 int client_next(struct client *client, json_t **message, struct failure *why);
 

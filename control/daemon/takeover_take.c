@@ -12,7 +12,6 @@
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,28 +44,6 @@ static struct takeover *takeover_new(struct client *client)
 	takeover->gateways = json_object();
 	takeover->learned = json_array();
 	return takeover;
-}
-
-/* A version that knows nothing of this: it is stopped, as it would be for any restart. */
-static int stop_old(const struct client *client, struct failure *why)
-{
-	struct ucred peer = {0};
-	socklen_t size = sizeof(peer);
-	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
-		return fail(
-			why, -ESRCH, NULL,
-			"the podswitchd that runs cannot hand over, nor be stopped from here (hostPID); stop it first");
-	log_line(LOG_INFO, "the podswitchd that runs (process %d) is of a version that cannot hand over: it is stopped",
-		 (int)peer.pid);
-	if (kill(peer.pid, SIGTERM))
-		return fail(why, -errno, NULL, "cannot stop process %d: %s", (int)peer.pid, strerror(errno));
-	/* It hangs up when it has given up everything but its lock, for which the start waits. */
-	while (client_wait(client, TAKE_TIMEOUT) > 0) {
-		char rest[256];
-		if (recv(client->fd, rest, sizeof(rest), MSG_DONTWAIT) <= 0)
-			return 0;
-	}
-	return fail(why, -ETIMEDOUT, NULL, "the podswitchd that runs does not stop");
 }
 
 static int takeover_hello(struct takeover *takeover, int *lock, struct failure *why)
@@ -106,7 +83,8 @@ int takeover_begin(const char *socket, struct takeover **out, int *lock, struct 
 	error = client_call(&client, TAKEOVER_METHOD, NULL, &result, why);
 	json_decref(result);
 	if (error == -EREMOTEIO && client.refused == UNKNOWN_METHOD) {
-		error = stop_old(&client, why);
+		/* It hangs up when it has given up everything but its lock, for which the start waits. */
+		error = client_stop_peer(&client, why);
 	} else if (!error) {
 		*out = takeover_new(&client);
 		error = *out ? takeover_hello(*out, lock, why) : fail(why, -ENOMEM, NULL, "out of memory");

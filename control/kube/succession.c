@@ -7,13 +7,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define ANSWER 5000    /* ms for an answer */
-#define STOP 5000      /* ms that one of an older version may take to end */
+#define ANSWER 5000    /* ms for an answer, and for one of an older version to end */
 #define AGAIN 1000     /* ms between two claims */
 #define LAST_WAIT 5000 /* ms that the old one keeps its place for one that has claimed it and does not appear */
 
@@ -38,34 +35,6 @@ void succession_end(struct succession *succession)
 
 /* ---- the new one ---- */
 
-/* Until it hangs up, which it does before it ends. */
-static int await_end(const struct client *client)
-{
-	char rest[256];
-	while (client_wait(client, STOP) > 0)
-		if (recv(client->fd, rest, sizeof(rest), MSG_DONTWAIT) <= 0)
-			return 0;
-	return -ETIMEDOUT;
-}
-
-/* A version that knows nothing of this is stopped, as it would be for any restart. */
-static int stop_older(const struct client *client, struct failure *why)
-{
-	struct ucred peer = {0};
-	socklen_t size = sizeof(peer);
-	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.pid <= 0)
-		return fail(why, -ESRCH, NULL,
-			    "the podswitch-agent that runs can neither hand over nor be stopped from here (hostPID); "
-			    "stop it first");
-	log_line(LOG_INFO, "the podswitch-agent that runs (process %d) cannot hand over: it is stopped", (int)peer.pid);
-	if (kill(peer.pid, SIGTERM))
-		return fail(why, -errno, NULL, "cannot stop process %d: %s", (int)peer.pid, strerror(errno));
-	if (await_end(client))
-		return fail(why, -ETIMEDOUT, NULL, "the podswitch-agent that runs (process %d) does not stop",
-			    (int)peer.pid);
-	return 0;
-}
-
 int succession_begin(struct succession *succession, const char *socket, struct failure *why)
 {
 	json_t *status = NULL;
@@ -82,7 +51,7 @@ int succession_begin(struct succession *succession, const char *socket, struct f
 				 "cluster is known here",
 				 json_text(status, "version"));
 		else
-			error = stop_older(&succession->client, why);
+			error = client_stop_peer(&succession->client, why);
 	}
 	json_decref(status);
 	succession_end(succession);
