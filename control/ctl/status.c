@@ -36,8 +36,8 @@ static void add_io(struct table *table, const json_t *io)
 
 static int print_status(FILE *out, json_t *status)
 {
-	static const char *const keys[] = {"version", "pid",      "kernel", "socket", "state_dir",
-					   "workers", "gateways", "ports",  NULL};
+	static const char *const keys[] = {"version", "pid",      "kernel", "socket",  "state_dir",
+					   "workers", "gateways", "ports",  "standby", NULL};
 	struct table table;
 	table_open_pairs(&table);
 	table_pair_members(&table, keys, status);
@@ -92,7 +92,7 @@ const struct command status_commands[] = {
 		.object = "status",
 		.method = "status.get",
 		.help = "shows which podswitchd is running, and what it uses of this kernel",
-		.options = status_options,
+		.options = instance_options,
 		.print = print_status,
 	},
 	{0},

@@ -24,7 +24,9 @@ struct config {
 	const char *file; /* -c; NULL: none */
 	char instance[INSTANCE_SIZE];
 	bool takeover;   /* from the podswitchd that runs */
+	bool standby;    /* only once the one that runs ends */
 	bool then_waits; /* after another one has taken over: until it is stopped */
+	unsigned linger; /* s at SIGTERM, until another one has taken over */
 	bool seccomp;    /* make only the system calls of calls.h */
 	bool help, version;
 };

@@ -2,10 +2,10 @@
 /*
  * main.c - podswitchd: options, start order, the control thread's loop, stop
  *
- * Start: options, log, giving up the rights that are not needed, the state directory's lock, the switch with its
- * workers, what the state directory holds, and last the control socket, so that whoever finds the socket finds
- * everything as it was. Stop: the socket first, then the switch, then the lock, so that a successor that gets the lock
- * meets nothing of ours.
+ * Start: options, log, with --standby the end of the one that runs, giving up the rights that are not needed, the state
+ * directory's lock, the switch with its workers, what the state directory holds, and last the control socket, so that
+ * whoever finds the socket finds everything as it was. Stop: the socket first, then the switch, then the lock, so that
+ * a successor that gets the lock meets nothing of ours.
  *
  * SIGTERM and SIGINT arrive through a signalfd; they are blocked before the workers start, which inherit that.
  */
@@ -15,8 +15,10 @@
 #include "control/daemon/config.h"
 #include "control/daemon/methods.h"
 #include "control/daemon/preflight.h"
+#include "control/daemon/standby.h"
 #include "control/daemon/state.h"
 #include "control/daemon/takeover.h"
+#include "tap/base/clock.h"
 #include "tap/base/log.h"
 #include "tap/base/signals.h"
 #include "tap/net_settings.h"
@@ -38,6 +40,7 @@
 #include <unistd.h>
 
 #define LOCK_PATIENCE 500 /* times 10 ms */
+#define CALLED_LINGER 10  /* s that one who was called has to take over */
 
 struct daemon {
 	struct config config;
@@ -45,6 +48,8 @@ struct daemon {
 	struct vswitch *vs;
 	struct rpc *rpc;
 	struct methods methods;
+	struct standby standby;
+	uint64_t ends; /* ms of clock_ms(), when nobody has taken over until then; 0: it goes on */
 	int signals, timer;
 };
 
@@ -102,6 +107,11 @@ static int open_timer(void)
 	return fd;
 }
 
+static bool takes_over(const struct config *config)
+{
+	return config->takeover || config->standby;
+}
+
 /* Of one that was told to stop, the lock is free a moment after it has hung up. */
 static int open_state(struct daemon *daemon, int lock, struct failure *why)
 {
@@ -110,7 +120,7 @@ static int open_state(struct daemon *daemon, int lock, struct failure *why)
 	int error =
 		lock >= 0 ? state_open_locked(path, lock, &daemon->state, why) : state_open(path, &daemon->state, why);
 
-	for (int i = 0; error == -EBUSY && daemon->config.takeover && i < LOCK_PATIENCE; i++) {
+	for (int i = 0; error == -EBUSY && takes_over(&daemon->config) && i < LOCK_PATIENCE; i++) {
 		nanosleep(&moment, NULL);
 		error = state_open(path, &daemon->state, why);
 	}
@@ -122,7 +132,8 @@ static int restore(struct daemon *daemon, struct takeover *takeover, struct fail
 {
 	const struct config *config = &daemon->config;
 
-	daemon->methods = (struct methods){.vs = daemon->vs, .state = daemon->state, .config = config};
+	daemon->methods = (struct methods){
+		.vs = daemon->vs, .state = daemon->state, .config = config, .standby = &daemon->standby};
 	if (takeover) {
 		switch_pause(daemon->vs, true);
 		int error = takeover_receive(takeover, daemon->vs, &config->options, why);
@@ -192,7 +203,9 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
 	net_settings_open();
-	if (!error && config->takeover)
+	if (!error && config->standby)
+		error = standby_wait(config->socket, config->instance, daemon->signals, why);
+	if (!error && takes_over(config))
 		error = takeover_begin(config->socket, &takeover, &lock, why);
 	if (!error)
 		error = daemon_build(daemon, takeover, lock, &rights, why);
@@ -208,6 +221,7 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 static void daemon_close(struct daemon *daemon)
 {
 	rpc_close(daemon->rpc);
+	standby_close(&daemon->standby);
 	daemon->methods.rpc = NULL;
 	switch_close(daemon->vs);
 	state_close(daemon->state);
@@ -233,7 +247,9 @@ static bool hand_over(struct daemon *daemon)
 {
 	int connection = rpc_released(daemon->rpc);
 
-	return connection >= 0 && takeover_give(&daemon->methods, connection);
+	if (connection < 0 || standby_keep(&daemon->standby, connection))
+		return false;
+	return takeover_give(&daemon->methods, connection);
 }
 
 /* Where a supervisor would start us again, and with that take over in turn, we stay until we are stopped. */
@@ -244,6 +260,36 @@ static void wait_for_signal(const struct daemon *daemon)
 	log_line(LOG_INFO, "waiting to be stopped");
 	while (poll(fds, 1, -1) < 1)
 		continue;
+}
+
+/* False: now. A second signal, or one from a keyboard, leaves no time for another one to take over. */
+static bool goes_on(struct daemon *daemon, uint32_t number)
+{
+	unsigned linger = daemon->config.linger;
+	bool waited_for = daemon->standby.connection >= 0;
+
+	if (number != SIGTERM || daemon->ends || (!linger && !waited_for)) {
+		log_line(LOG_INFO, "stopped by %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+		return false;
+	}
+	if (waited_for && linger < CALLED_LINGER)
+		linger = CALLED_LINGER;
+	daemon->ends = clock_ms() + linger * 1000ULL;
+	log_line(LOG_INFO, "SIGTERM: going on until another podswitchd has taken over, for %u s at most", linger);
+	return true;
+}
+
+/* Calls whoever waits, also one that comes only now. False: nobody has taken over in time. */
+static bool lingers(struct daemon *daemon)
+{
+	if (!daemon->ends)
+		return true;
+	if (clock_ms() >= daemon->ends) {
+		log_line(LOG_WARNING, "nobody has taken over: stopped by SIGTERM");
+		return false;
+	}
+	(void)standby_call(&daemon->standby);
+	return true;
 }
 
 static void daemon_tick(struct daemon *daemon)
@@ -265,30 +311,34 @@ static bool daemon_loop(struct daemon *daemon)
 		{.fd = daemon->timer, .events = POLLIN},
 		{.fd = switch_wakeup_fd(daemon->vs), .events = POLLIN},
 		{.fd = rpc_fd(daemon->rpc), .events = POLLIN},
+		{.fd = -1, .events = POLLIN},
 	};
 	struct signalfd_siginfo signal;
 
-	for (;;) {
+	while (lingers(daemon)) {
+		fds[4].fd = daemon->standby.connection;
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
 			continue;
 		if (fds[1].revents)
 			daemon_tick(daemon);
 		if (fds[2].revents)
 			switch_tick(daemon->vs);
+		if (fds[4].revents)
+			standby_close(&daemon->standby);
 		if (fds[3].revents)
 			rpc_serve(daemon->rpc);
 		if (hand_over(daemon))
 			return true;
-		if (fds[0].revents && read(daemon->signals, &signal, sizeof(signal)) == sizeof(signal)) {
-			log_line(LOG_INFO, "stopped by %s", signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+		if (fds[0].revents && read(daemon->signals, &signal, sizeof(signal)) == sizeof(signal) &&
+		    !goes_on(daemon, signal.ssi_signo))
 			return false;
-		}
 	}
+	return false;
 }
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = {.config = CONFIG_DEFAULT, .signals = -1, .timer = -1};
+	struct daemon daemon = {.config = CONFIG_DEFAULT, .standby = STANDBY_NONE, .signals = -1, .timer = -1};
 	struct failure why = {0};
 
 	(void)argc;
@@ -296,10 +346,13 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	log_set_level(daemon.config.log_level);
-	code = daemon_start(&daemon, &why) ? 1 : 0;
-	if (code)
+	int error = daemon_start(&daemon, &why);
+	code = error && error != -ECANCELED;
+	if (error == -ECANCELED) {
+		log_line(LOG_INFO, "stopped while it waited");
+	} else if (error) {
 		log_line(LOG_ERROR, "%s", why.text);
-	else if (daemon_loop(&daemon) && daemon.config.then_waits) {
+	} else if (daemon_loop(&daemon) && daemon.config.then_waits && !daemon.ends) {
 		daemon_close(&daemon);
 		wait_for_signal(&daemon);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* method_status.c - stats.get, status.get, version.get, monitor.start */
 #include "control/daemon/method.h"
+#include "control/daemon/standby.h"
 
 #include <string.h>
 #include <sys/utsname.h>
@@ -102,15 +103,16 @@ static void add_config(json_t *result, const struct config *config)
 
 /*
  * Of two podswitchds, of which one takes over from the other, either may answer on the socket: whoever asks whether one
- * of them is up yet must not take the other's answer for it.
+ * of them is up yet must not take the other's answer for it. One that waits for that here is up.
  */
 static int check_instance(const struct call *call, struct failure *why)
 {
 	char asked[INSTANCE_SIZE] = "";
 	const char *ours = call->methods->config->instance;
 
-	int error = option_read_json(status_options, call->params, true, asked, why);
-	if (error || !*asked || !strcmp(asked, ours))
+	int error = option_read_json(instance_options, call->params, true, asked, why);
+	const struct standby *standby = call->methods->standby;
+	if (error || !*asked || !strcmp(asked, ours) || (standby && standby_is(standby, asked)))
 		return error;
 	return fail(why, -ESRCH, "instance", "instance: the podswitchd that answers is '%s', not '%s'", ours, asked);
 }
@@ -133,6 +135,8 @@ int method_status_get(struct call *call, struct failure *why)
 				 (json_int_t)status.fdb_entries, "clients", m->rpc ? (int)rpc_clients(m->rpc) : 0);
 	json_object_set_new(call->result, "io", io_json(&status));
 	json_object_set_new(call->result, "instance", json_string(m->config->instance));
+	if (m->standby && m->standby->connection >= 0)
+		json_object_set_new(call->result, "standby", json_string(m->standby->instance));
 	add_config(call->result, m->config);
 	return 0;
 }

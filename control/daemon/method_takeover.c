@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * method_takeover.c - takeover.begin: another podswitchd asks for everything
+ * method_takeover.c - another podswitchd asks for everything, takeover.begin, or to wait for our end, takeover.wait
  *
  * The configuration is not handed over, as both read the same state directory. So that must be right: when a file could
  * not be written, as on a full disk, all are written again, or the takeover is refused.
  */
 #include "control/daemon/method.h"
+#include "control/daemon/standby.h"
 #include "control/daemon/takeover.h"
+
+#include <string.h>
 
 struct keeping {
 	struct methods *methods;
@@ -66,8 +69,29 @@ int method_takeover_begin(struct call *call, struct failure *why)
 		error = keep_all_objects(call, why);
 	if (error)
 		return error;
+	if (call->methods->standby)
+		call->methods->standby->asked = false;
 	if (call->client)
 		rpc_release(call->client);
 	call->result = json_pack("{s:s}", "version", PODSWITCH_VERSION);
+	return 0;
+}
+
+int method_takeover_wait(struct call *call, struct failure *why)
+{
+	struct standby *standby = call->methods->standby;
+	char instance[INSTANCE_SIZE] = "";
+	int error = option_read_json(instance_options, call->params, true, instance, why);
+	if (error)
+		return error;
+	if (!standby || !call->client)
+		return fail(why, -EOPNOTSUPP, NULL, "this podswitchd has nobody wait for its end");
+	if (standby->connection >= 0)
+		return fail(why, -EBUSY, NULL, "another podswitchd ('%.100s') waits to take over already; end it first",
+			    standby->instance);
+	memcpy(standby->instance, instance, sizeof(instance));
+	standby->asked = true;
+	rpc_release(call->client);
+	call->result = json_pack("{s:b}", "waiting", 1);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* methods.c - from a method's name to its function, from its errno to a code, and to the state directory and back */
 #include "control/daemon/methods.h"
 #include "control/daemon/method.h"
+#include "control/daemon/standby.h"
 #include "control/daemon/takeover.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ static const struct {
 	{"monitor.start", method_monitor_start},
 	{"version.get", method_version_get},
 	{TAKEOVER_METHOD, method_takeover_begin},
+	{STANDBY_METHOD, method_takeover_wait},
 };
 
 static method *find_method(const char *name)

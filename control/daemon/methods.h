@@ -21,6 +21,7 @@
 #include "control/daemon/state.h"
 #include "vswitch/switch.h"
 
+struct standby;
 struct takeover;
 
 /* What the methods work on, all borrowed. Without `state` nothing is kept, without `rpc` there are no events. */
@@ -29,10 +30,10 @@ struct methods {
 	struct state *state;
 	struct rpc *rpc;
 	const struct config *config;
-	struct takeover
-		*takeover;     /* while what the state directory has is restored with what another one handed over */
-	unsigned kept_entries; /* files of static entries there may be; 0: no need to look */
-	bool unkept;           /* a file could not be written or removed since the last time that all were right */
+	struct standby *standby;   /* who waits to take over from us; NULL: nobody can */
+	struct takeover *takeover; /* while what the state directory has is restored with what another handed over */
+	unsigned kept_entries;     /* files of static entries there may be; 0: no need to look */
+	bool unkept;               /* a file could not be written or removed since the last time that all were right */
 };
 
 /* Carries out one request; `context` is a struct methods. */

@@ -366,13 +366,13 @@ const struct option_spec fdb_entry_options[] = {
 };
 #undef OPTIONS
 
-struct status_params {
+struct instance_params {
 	char instance[INSTANCE_SIZE];
 };
-#define OPTIONS struct status_params
-const struct option_spec status_options[] = {
+#define OPTIONS struct instance_params
+const struct option_spec instance_options[] = {
 	OPTION_STRING("instance", 0, "NAME", instance,
-		      "fail unless the one that answers was started with this --instance"),
+		      "fail unless this is the --instance of the one that answers, or of one with --standby"),
 	{0},
 };
 #undef OPTIONS

@@ -45,7 +45,7 @@ extern const struct option_spec fdb_entry_options[];  /* add */
 
 #define INSTANCE_SIZE 128 /* bytes, with the NUL */
 /* char[INSTANCE_SIZE]: "" when it does not matter which podswitchd answers. */
-extern const struct option_spec status_options[];
+extern const struct option_spec instance_options[];
 
 /* char[SWITCH_NAME]: the name of one gateway or port. */
 extern const struct option_spec name_options[];

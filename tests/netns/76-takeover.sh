@@ -208,4 +208,73 @@ check "it is stopped" stop
 successor
 check "with nobody there, it starts like any other" poll 10 serves "$DAEMON"
 check "and serves" p ping -c1 -W3 172.16.0.1
+echo "-- two that wait for each other's end"
+stand_by() { # stand_by [OPTIONS...]: one that waits beside the DAEMON
+	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --standby ${IO:+--io "$IO"} \
+		"$@" >>"$LOG" 2>&1 &
+	WAITING=$!
+	PIDS+=("$WAITING")
+}
+is_up() { ctl status --instance "$1" >/dev/null; }
+ended() { kill "$1" && wait "$1"; }
+went() { # went PID: it ends with status 0, and the one that waited serves
+	poll 20 over "$1" || { echo "it still runs" && return 1; }
+	wait "$1" || { echo "status $?" && return 1; }
+	poll 10 serves "$WAITING" || { tail -n 5 "$LOG" && return 1; }
+	DAEMON=$WAITING
+}
+told_to_stop() { kill "$DAEMON" && went "$DAEMON"; }
+killed() { # for how many ms nobody answered to ping
+	p ping -q -i0.005 -W1 -c400 172.16.0.1 >"$TMP/ping" &
+	pinging=$!
+	sleep 0.5 # amid them
+	kill -9 "$DAEMON"
+	wait "$DAEMON" 2>/dev/null || true
+	poll 10 serves "$WAITING" || { tail -n 5 "$LOG" && return 1; }
+	DAEMON=$WAITING
+	wait $pinging || true
+	lost=$(awk '/transmitted/ { print $1 - $4 }' "$TMP/ping")
+}
+stand_by --instance two
+check "the second waits, and is up" poll 10 is_up two
+check "whoever was never started is not" says "is '', not 'three'" ctl status --instance three
+serving=$DAEMON
+same "the first one serves" "$serving" "$(ctl -j status | jq .pid)"
+same "and says who waits" two "$(ctl -j status | jq -r .standby)"
+second=$WAITING
+stand_by --instance third
+check "a third is refused" not wait "$WAITING"
+check "and told why" says "'two'.*waits to take over already" tail -n 2 "$LOG"
+WAITING=$second
+TALLIES=() PACE=()
+flow pod1 gwa 172.16.0.1 $((3 + SLOW))
+check "the first is told to stop: the second takes over" told_to_stop
+stand_by --instance three --linger 30
+check "a third waits" poll 10 is_up three
+check "the second is told to stop" told_to_stop
+flows_end "two that wait for each other" pod1
+TALLIES=() PACE=()
+flow pod1 gwa 172.16.0.1 $((4 + SLOW))
+kill "$DAEMON"
+check "nobody waits: it goes on" poll 5 says "going on until another" tail -n 1 "$LOG"
+sleep 1
+check "for a while" serves "$DAEMON"
+third=$DAEMON
+stand_by --instance four
+check "until another comes, which takes over" went "$third"
+stand_by --instance five --linger 30
+flows_end "nobody waited" pod1
+check "another waits" poll 10 is_up five
+check "the one that serves is killed: the other is there" killed
+check "for less than $((200 * SLOW)) ms nothing passes ($((lost * 5)) ms)" test "$lost" -lt $((40 * SLOW))
+stand_by --instance six
+check "another waits" poll 10 is_up six
+check "it is told to stop, and does" ended "$WAITING"
+check "and is missed" poll 5 says "waited to take over has gone" tail -n 2 "$LOG"
+kill "$DAEMON"
+check "the one that serves would go on for long" poll 5 says "going on until another.*30 s" tail -n 1 "$LOG"
+check "but for a second signal" stop
+daemon
+check "without anybody who ever waited it ends at once" stop
+daemon
 finish

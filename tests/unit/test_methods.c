@@ -477,6 +477,14 @@ static void test_reports(void **state)
 	snprintf(f->config.instance, sizeof(f->config.instance), "new");
 	expect(f, "status.get", "{'instance':'new'}", "instance", "'new'");
 	refused(f, "status.get", "{'instance':'old'}", JSONRPC_REFUSED, "instance", "is 'new', not 'old'");
+	struct standby standby = {.connection = 99, .instance = "next"};
+	f->methods.standby = &standby;
+	expect(f, "status.get", "{'instance':'next'}", "standby", "'next'");
+	expect(f, "status.get", "{'instance':'new'}", "instance", "'new'");
+	refused(f, "status.get", "{'instance':'old'}", JSONRPC_REFUSED, "instance", "is 'new', not 'old'");
+	refused(f, STANDBY_METHOD, "{'instance':'more'}", JSONRPC_REFUSED, "", "has nobody wait");
+	refused(f, STANDBY_METHOD, "{'more':1}", JSONRPC_INVALID_PARAMS, "more", "");
+	f->methods.standby = NULL;
 	refused(f, "status.get", "{'instances':'new'}", JSONRPC_INVALID_PARAMS, "instances", "");
 	expect(f, "version.get", NULL, "", "{'version':'" PODSWITCH_VERSION "'}");
 	static const char *const plain[] = {"stats.get", "status.get", "version.get", "monitor.start", "port.list"};
