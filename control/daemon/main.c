@@ -2,10 +2,10 @@
 /*
  * main.c - podswitchd: options, start order, the control thread's loop, stop
  *
- * Start: options, log, with --standby the end of the one that runs, giving up the rights that are not needed, the state
- * directory's lock, the switch with its workers, what the state directory holds, and last the control socket, so that
- * whoever finds the socket finds everything as it was. Stop: the socket first, then the switch, then the lock, so that
- * a successor that gets the lock meets nothing of ours.
+ * Start: options, log, with --standby the end of the one that runs, the state directory's lock, giving up the rights
+ * that are not needed, the switch with its workers, what the state directory holds, and last the control socket, so
+ * that whoever finds the socket finds everything as it was. Stop: the socket first, then the switch, then the lock, so
+ * that a successor that gets the lock meets nothing of ours.
  *
  * SIGTERM and SIGINT arrive through a signalfd; they are blocked before the workers start, which inherit that.
  */
@@ -166,15 +166,28 @@ static int open_socket(struct daemon *daemon, struct takeover *takeover, struct 
 	return error;
 }
 
-/* `lock` is taken in any case. What a takeover needs beyond our rights, to stop an old version, is done by now. */
-static int daemon_build(struct daemon *daemon, struct takeover *takeover, int lock, const struct confinement *rights,
+/*
+ * Our turn has come, and the state directory is ours, or will be: *takeover says who gives it. Of two with --standby
+ * that start at once, the one that finds the lock taken waits for the other.
+ */
+static int daemon_begin(struct daemon *daemon, struct takeover **takeover, struct failure *why)
+{
+	const struct config *config = &daemon->config;
+	int error, lock = -1;
+	do {
+		error = config->standby ? standby_wait(config->socket, config->instance, daemon->signals, why) : 0;
+		if (!error && takes_over(config))
+			error = takeover_begin(config->socket, takeover, &lock, why);
+		if (!error)
+			error = open_state(daemon, lock, why);
+	} while (error == -EBUSY && config->standby && !*takeover);
+	return error;
+}
+
+static int daemon_build(struct daemon *daemon, struct takeover *takeover, const struct confinement *rights,
 			struct failure *why)
 {
 	int error = confine(rights, why);
-	if (!error)
-		error = open_state(daemon, lock, why);
-	else if (lock >= 0)
-		close(lock);
 	if (!error)
 		error = switch_open(&daemon->config.options, &daemon->vs, why);
 	if (!error)
@@ -183,7 +196,6 @@ static int daemon_build(struct daemon *daemon, struct takeover *takeover, int lo
 		error = restore(daemon, takeover, why);
 	if (!error)
 		error = open_socket(daemon, takeover, why);
-	takeover_end(takeover, error && why ? why->text : NULL);
 	return error;
 }
 
@@ -191,7 +203,6 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 {
 	const struct config *config = &daemon->config;
 	struct takeover *takeover = NULL;
-	int lock = -1;
 	const struct confinement rights = {.capabilities = preflight_capabilities(),
 					   .calls = config->seccomp ? &podswitchd_calls : NULL};
 
@@ -203,12 +214,11 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
 	net_settings_open();
-	if (!error && config->standby)
-		error = standby_wait(config->socket, config->instance, daemon->signals, why);
-	if (!error && takes_over(config))
-		error = takeover_begin(config->socket, &takeover, &lock, why);
 	if (!error)
-		error = daemon_build(daemon, takeover, lock, &rights, why);
+		error = daemon_begin(daemon, &takeover, why);
+	if (!error) /* what a takeover needs beyond our rights, to stop an old version, is done by now */
+		error = daemon_build(daemon, takeover, &rights, why);
+	takeover_end(takeover, error ? why->text : NULL);
 	if (error)
 		return error;
 	daemon->methods.rpc = daemon->rpc;

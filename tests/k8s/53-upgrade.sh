@@ -3,16 +3,16 @@
 # 53-upgrade.sh - podswitchd and the agent are exchanged, each by itself, while SENDERS (10) pods send a packet each millisecond:
 # none is lost, and new pods start meanwhile
 #
-# Where a DaemonSet can surge, it makes the second pod itself. Here it is made by hand, so that this is the same on every
-# cluster: a second pod takes over from the DaemonSet's, that one is deleted, and the DaemonSet's next one takes over in
-# turn.
+# First as the DaemonSets do it: one that can surge, or two of podswitchd of which one waits. Then step by step, the same
+# on every cluster: a second pod is made by hand and takes over from the DaemonSet's, that one is deleted, and the
+# DaemonSet's next one takes over in turn.
 # shellcheck source=lib.sh
 
 SENDERS=${SENDERS:-10}
-second() { # second DAEMONSET [JQ]: one more pod of its template on the node, changed by that
+second() { # second DAEMONSET [JQ]: one more pod of its template on the node, that waits for nobody, changed by that
 	K -n "$SYSTEM" get daemonset "$1" -o json | jq --arg node "$N1" --arg name "$1-second" '{apiVersion: "v1", kind: "Pod",
 		metadata: {name: $name, namespace: .metadata.namespace, annotations: .spec.template.metadata.annotations},
-		spec: (.spec.template.spec + {nodeName: $node})} | .spec.containers[0] |= ('"${2:-.}"')' | K create -f - >/dev/null
+		spec: (.spec.template.spec + {nodeName: $node})} | .spec.containers[0] |= (del(.args) | '"${2:-.}"')' | K create -f - >/dev/null
 }
 first_of() { # first_of DAEMONSET: its own pod on the node
 	K -n "$SYSTEM" get pods -l "app.kubernetes.io/name=$1" --field-selector "spec.nodeName=$N1" -o json |
@@ -26,8 +26,9 @@ next_ready() { # next_ready DAEMONSET POD: it has another pod than that on the n
 take_away() { K -n "$SYSTEM" delete pod "$1" --force --grace-period=0 --ignore-not-found >/dev/null 2>&1; }
 reason() { K -n "$SYSTEM" logs "$1" "${@:2}"; }
 uid() { K -n "$SYSTEM" get pod "$1" -o jsonpath='{.metadata.uid}'; }
+whoever_serves() { ctl "$1" -j status | jq -er .instance; }
 serves() { # serves POD: it is this podswitchd that has everything
-	K -n "$SYSTEM" exec "$1" -c podswitchd -- podswitchctl status --instance "$(uid "$1")"
+	prints "$(uid "$1")" whoever_serves "$N1"
 }
 each() { # each COMMAND...: in every pod that sends, at once; all their output
 	local n pids=() failed=0
@@ -65,8 +66,34 @@ for n in $(seq "$SENDERS"); do PAUSE=5 client t-one "sends-$n" "$N1" gateway=vpn
 DEADLINE=90 check "$SENDERS pods start" all_ready
 trap 'STATUS=$?; for pod in podswitchd-second podswitch-second; do take_away $pod || true; done; exit $STATUS' EXIT
 
-# ---- podswitchd ----
+# ---- podswitchd, by its DaemonSets ----
 
+rolled_out() { # all at once, as after kubectl apply
+	local set
+	for set in "${SWITCHES[@]}"; do K -n "$SYSTEM" rollout status daemonset "$set" --timeout=1s || return 1; done
+}
+mapfile -t SWITCHES < <(daemonsets | grep podswitchd)
+for n in 1 2; do
+	start_traffic
+	served=$(whoever_serves "$N1")
+	K -n "$SYSTEM" rollout restart daemonset "${SWITCHES[@]}" >/dev/null
+	client t-one "roll-$n" "$N1" gateway=vpn
+	check "${SWITCHES[*]}: each node has new pods" poll "$GOES" rolled_out
+	check "another one serves" not prints "$served" whoever_serves "$N1"
+	check "a new pod has started" ready t-one "roll-$n"
+	sleep $((2 * SLOW)) # packets that would be lost now
+	check "of $SENDERS pods' packets none was lost" none_lost
+	note "$(cat "$TMP/check")"
+	only "the new pod has met its gateway only" t-one "roll-$n" t-one
+done
+
+# ---- podswitchd, step by step ----
+
+if [ ${#SWITCHES[@]} -gt 1 ]; then
+	K -n "$SYSTEM" patch daemonset podswitchd-standby -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":"yes"}}}}}' >/dev/null
+	check "nobody waits" poll "$GOES" prints "" first_of podswitchd-standby
+	check "podswitchd serves" poll 30 serves "$(first_of podswitchd)"
+fi
 start_traffic
 old=$(first_of podswitchd)
 second podswitchd
@@ -81,9 +108,9 @@ note "$(cat "$TMP/check")"
 start_traffic
 K -n "$SYSTEM" delete pod "$old" --wait=false >/dev/null
 check "the DaemonSet's first one ends, and its next one is ready" poll "$GOES" next_ready podswitchd "$old"
-check "and has everything in turn" poll 5 serves "$(first_of podswitchd)"
 K -n "$SYSTEM" delete pod podswitchd-second --wait=false >/dev/null
 sleep $((3 * SLOW)) # what its end would cost
+check "the DaemonSet's has everything in turn" poll 30 serves "$(first_of podswitchd)"
 check "again none was lost" none_lost
 note "$(cat "$TMP/check")"
 only "the new pod has met its gateway only" t-one meanwhile t-one
@@ -128,5 +155,9 @@ check "and does not become ready" not poll 5 pod_is "$SYSTEM" podswitch-second R
 check "the one of before is" agents_ready
 take_away podswitch-second
 check "our list is still there" hand "$N1" grep -q podswitch-cni /host/etc/cni/net.d/00-podswitch.conflist
+if [ ${#SWITCHES[@]} -gt 1 ]; then
+	K -n "$SYSTEM" patch daemonset podswitchd-standby -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}' >/dev/null
+	check "both DaemonSets of podswitchd are as they were" poll "$GOES" installed
+fi
 hand "$N1" rm -rf /host/run/podswitch/other # of the one that could not take over, which is long gone
 for name in now later; do only "$name has met its gateway only" t-one $name t-one; done

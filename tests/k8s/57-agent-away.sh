@@ -7,12 +7,13 @@
 LIST=/host/etc/cni/net.d/00-podswitch.conflist
 listed() { hand "$1" grep -q podswitch-cni "$LIST"; }
 metric() { metrics "$1" | sed -n "s/^$2 //p"; }
+mapfile -t OURS < <(daemonsets)
 away() { # none of our pods runs; the DaemonSets stay
-	K -n "$SYSTEM" patch daemonsets podswitch podswitchd -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":"yes"}}}}}' >/dev/null
+	K -n "$SYSTEM" patch daemonsets "${OURS[@]}" -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":"yes"}}}}}' >/dev/null
 	poll "$GOES" prints "" K -n "$SYSTEM" get pods -o name
 }
 back() {
-	K -n "$SYSTEM" patch daemonsets podswitch podswitchd -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}' >/dev/null
+	K -n "$SYSTEM" patch daemonsets "${OURS[@]}" -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}' >/dev/null
 	poll 90 agents_ready
 }
 fail_status() { hand "$1" sed -i "s/\"fail_status\": *[a-z]*/\"fail_status\": $2/" "$LIST"; } # fail_status NODE true|false
@@ -28,7 +29,7 @@ client t-one goes "$N1" gateway=vpn
 ready t-one held goes || die "a client does not start"
 sleep 2 # the namespaces are written down once a second
 
-check "both DaemonSets go away" away
+check "our DaemonSets go away" away
 check "and leaves its list behind" listed "$N1"
 begin
 client t-bare plain "$N1"

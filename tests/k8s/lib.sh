@@ -52,6 +52,7 @@ system_pod() { # system_pod NODE podswitchd|podswitch-agent: its pod there
 	K -n $SYSTEM get pods -l "app.kubernetes.io/name=${2%-agent}" \
 		--field-selector "spec.nodeName=$1,status.phase=Running" -o name | head -n 1
 }
+daemonsets() { K -n $SYSTEM get daemonsets -o json | jq -r '.items[].metadata.name'; } # ours, of both programs
 agent_log() { K -n $SYSTEM logs "$(system_pod "$1" podswitch-agent)" -c podswitch-agent "${@:2}"; } # agent_log NODE
 ctl() { # ctl NODE ARGUMENTS...: podswitchctl of that node
 	K -n $SYSTEM exec "$(system_pod "$1" podswitchd)" -c podswitchd -- podswitchctl "${@:2}"
@@ -63,8 +64,12 @@ pids() { # pids NODE NAMESPACE POD CONTAINER: the container's processes, as the 
 	id=$(K -n "$2" get "$3" -o json | jq -r --arg c "$4" '.status.containerStatuses[] | select(.name == $c).containerID | sub(".*//"; "")')
 	[ -n "$id" ] && hand "$1" sh -c "grep -l $id /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3"
 }
-daemon() { # daemon NODE podswitchd|podswitch-agent: its process id
+daemon() { # daemon NODE podswitchd|podswitch-agent: the process id of the one that serves
 	local pid
+	if [ "$2" = podswitchd ]; then
+		ctl "$1" -j status | jq -e .pid # another one may wait
+		return
+	fi
 	for pid in $(pids "$1" $SYSTEM "$(system_pod "$1" "$2")" "$2"); do
 		[ "$(hand "$1" cat "/proc/$pid/comm" | cut -c1-15)" != "$(cut -c1-15 <<<"$2")" ] || { echo "$pid" && return; }
 	done

@@ -149,7 +149,7 @@ install_podswitch() {
 	[ "$(tail -n 1 "$TALLY")" != "failed k8s" ] || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
 }
 installed() {
-	K -n $SYSTEM get daemonsets -o json | jq -e '.items | length == 2 and
+	K -n $SYSTEM get daemonsets -o json | jq -e '.items | length >= 2 and
 		all(.[].status; .numberReady >= 2 and .numberReady == .desiredNumberScheduled)' || { K -n $SYSTEM get pods && return 1; }
 }
 

@@ -276,5 +276,12 @@ check "the one that serves would go on for long" poll 5 says "going on until ano
 check "but for a second signal" stop
 daemon
 check "without anybody who ever waited it ends at once" stop
-daemon
+stand_by --instance first
+DAEMON=$WAITING
+stand_by --instance second
+check "two that start at once, with nobody there" poll $((10 * SLOW)) is_up first
+check "do not fail" poll $((10 * SLOW)) is_up second
+serving=$(ctl -j status | jq .pid)
+[ "$serving" = "$DAEMON" ] || { WAITING=$DAEMON && DAEMON=$serving; }
+check "one waits for the other" told_to_stop
 finish
