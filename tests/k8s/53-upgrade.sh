@@ -73,19 +73,17 @@ rolled_out() { # all at once, as after kubectl apply
 	for set in "${SWITCHES[@]}"; do K -n "$SYSTEM" rollout status daemonset "$set" --timeout=1s || return 1; done
 }
 mapfile -t SWITCHES < <(daemonsets | grep podswitchd)
-for n in 1 2; do
-	start_traffic
-	served=$(whoever_serves "$N1")
-	K -n "$SYSTEM" rollout restart daemonset "${SWITCHES[@]}" >/dev/null
-	client t-one "roll-$n" "$N1" gateway=vpn
-	check "${SWITCHES[*]}: each node has new pods" poll "$GOES" rolled_out
-	check "another one serves" not prints "$served" whoever_serves "$N1"
-	check "a new pod has started" ready t-one "roll-$n"
-	sleep $((2 * SLOW)) # packets that would be lost now
-	check "of $SENDERS pods' packets none was lost" none_lost
-	note "$(cat "$TMP/check")"
-	only "the new pod has met its gateway only" t-one "roll-$n" t-one
-done
+start_traffic
+served=$(whoever_serves "$N1")
+K -n "$SYSTEM" rollout restart daemonset "${SWITCHES[@]}" >/dev/null
+client t-one rolled "$N1" gateway=vpn
+check "${SWITCHES[*]}: each node has new pods" poll $((2 * GOES)) rolled_out # one node after the other
+check "another one serves" not prints "$served" whoever_serves "$N1"
+check "a new pod has started" ready t-one rolled
+sleep $((2 * SLOW)) # packets that would be lost now
+check "of $SENDERS pods' packets none was lost" none_lost
+note "$(cat "$TMP/check")"
+only "the new pod has met its gateway only" t-one rolled t-one
 
 # ---- podswitchd, step by step ----
 
