@@ -553,7 +553,7 @@ static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint6
 		switch_notify(vs, "port.lost", port->config.name, NULL);
 }
 
-void pod_network_turn(struct vswitch *vs)
+uint64_t pod_network_turn(struct vswitch *vs)
 {
 	struct epoll_event events[POD_NETWORK_TURN];
 	uint64_t now = clock_ms(), due = UINT64_MAX;
@@ -575,7 +575,7 @@ void pod_network_turn(struct vswitch *vs)
 			next = port->follow_at;
 		due = next < due ? next : due;
 	}
-	switch_alarm(vs, due);
+	return due;
 }
 
 static void report_path(const struct port *port, const struct gateway_client_status *status, uint64_t now,

@@ -47,8 +47,11 @@ void pod_network_resume(struct vswitch *vs, struct port *port, const struct gate
 /* Closes the client without a word to the server; the pod keeps what it has. */
 void pod_network_forget(struct port *port);
 
-/* Runs the clients that have something to do, and sets the alarm for the next. From switch_tick(). */
-void pod_network_turn(struct vswitch *vs);
+/*
+ * Runs the clients that have something to do. Returns when the next one has, ms of the monotonic clock; UINT64_MAX:
+ * none. From switch_tick(), which sets the alarm.
+ */
+uint64_t pod_network_turn(struct vswitch *vs);
 
 void pod_network_report(const struct port *port, struct port_client *out);
 

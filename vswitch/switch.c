@@ -11,9 +11,9 @@
  *    switch_tick(), then and once a second:
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
- *       what the kernel refused somewhere        refusals_log()
  *       hubs that are short of remotes           hub_make_room()
  *       claims to a hub's table entries          claims_ask()
+ *       what the kernel refused somewhere        refusals_log()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
  *       once a second                            egress_check(), hub_log(), claims_log()
@@ -290,13 +290,16 @@ static void follow_silence(struct vswitch *vs, uint32_t now)
 	}
 }
 
-/* What strangers cause is done in steps that are apart, so that they cannot keep this thread busy. */
-static void tick_hubs(struct vswitch *vs, uint32_t now)
+/*
+ * What strangers cause is done in steps that are apart, so that they cannot keep this thread busy; nor do they put off
+ * what the pods' clients have due.
+ */
+static void tick_clients_and_hubs(struct vswitch *vs, uint32_t now)
 {
-	uint64_t room = hub_make_room(vs, now, clock_ms()), ask = claims_ask(vs, now, clock_ms());
-	uint64_t again = room < ask ? room : ask;
-	if (again != UINT64_MAX)
-		switch_alarm(vs, again);
+	uint64_t due = pod_network_turn(vs), room = hub_make_room(vs, now, clock_ms()),
+		 ask = claims_ask(vs, now, clock_ms());
+	due = room < due ? room : due;
+	switch_alarm(vs, ask < due ? ask : due);
 }
 
 void switch_tick(struct vswitch *vs)
@@ -310,9 +313,8 @@ void switch_tick(struct vswitch *vs)
 	check_interfaces(vs);
 	if (now != vs->ticked)
 		check_namespaces(vs);
-	pod_network_turn(vs);
+	tick_clients_and_hubs(vs, now);
 	refusals_log(vs, now);
-	tick_hubs(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
 	if (fdb_crowded(vs->fdb)) {
