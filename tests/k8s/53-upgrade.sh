@@ -124,6 +124,10 @@ check "the one of before has everything" serves "$(first_of podswitchd)"
 check "none was lost" none_lost
 note "$(cat "$TMP/check")"
 take_away podswitchd-second
+if [ ${#SWITCHES[@]} -gt 1 ]; then
+	K -n "$SYSTEM" patch daemonset podswitchd-standby -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}' >/dev/null
+	check "both DaemonSets of podswitchd are as they were" poll "$GOES" installed
+fi
 
 # ---- the agent ----
 
@@ -153,9 +157,5 @@ check "and does not become ready" not poll 5 pod_is "$SYSTEM" podswitch-second R
 check "the one of before is" agents_ready
 take_away podswitch-second
 check "our list is still there" hand "$N1" grep -q podswitch-cni /host/etc/cni/net.d/00-podswitch.conflist
-if [ ${#SWITCHES[@]} -gt 1 ]; then
-	K -n "$SYSTEM" patch daemonset podswitchd-standby -p '{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}' >/dev/null
-	check "both DaemonSets of podswitchd are as they were" poll "$GOES" installed
-fi
 hand "$N1" rm -rf /host/run/podswitch/other # of the one that could not take over, which is long gone
 for name in now later; do only "$name has met its gateway only" t-one $name t-one; done
