@@ -278,7 +278,7 @@ static bool goes_on(struct daemon *daemon, uint32_t number)
 	unsigned linger = daemon->config.linger;
 	bool waited_for = daemon->standby.connection >= 0;
 
-	if (number != SIGTERM || daemon->ends || (!linger && !waited_for)) {
+	if (number != SIGTERM || daemon->ends || clock_ms() < daemon->standby.alone || (!linger && !waited_for)) {
 		log_line(LOG_INFO, "stopped by %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
 		return false;
 	}
@@ -294,7 +294,7 @@ static bool lingers(struct daemon *daemon)
 {
 	if (!daemon->ends)
 		return true;
-	if (clock_ms() >= daemon->ends) {
+	if (clock_ms() >= daemon->ends || clock_ms() < daemon->standby.alone) {
 		log_line(LOG_WARNING, "nobody has taken over: stopped by SIGTERM");
 		return false;
 	}

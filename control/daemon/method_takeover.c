@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * method_takeover.c - another podswitchd asks for everything, takeover.begin, or to wait for our end, takeover.wait
+ * method_takeover.c - another podswitchd asks for everything, takeover.begin, or to wait for our end, takeover.wait; or
+ * says that nobody will, takeover.nobody
  *
  * The configuration is not handed over, as both read the same state directory. So that must be right: when a file could
  * not be written, as on a full disk, all are written again, or the takeover is refused.
@@ -8,8 +9,11 @@
 #include "control/daemon/method.h"
 #include "control/daemon/standby.h"
 #include "control/daemon/takeover.h"
+#include "tap/base/clock.h"
 
 #include <string.h>
+
+#define ALONE 30000 /* ms */
 
 struct keeping {
 	struct methods *methods;
@@ -93,5 +97,17 @@ int method_takeover_wait(struct call *call, struct failure *why)
 	standby->asked = true;
 	rpc_release(call->client);
 	call->result = json_pack("{s:b}", "waiting", 1);
+	return 0;
+}
+
+/* For one that lingers, or will be told to stop in a moment; any other goes on. */
+int method_takeover_nobody(struct call *call, struct failure *why)
+{
+	int error = call_no_params(call, why);
+	if (error)
+		return error;
+	if (call->methods->standby)
+		call->methods->standby->alone = clock_ms() + ALONE;
+	call->result = json_pack("{s:s}", "version", PODSWITCH_VERSION);
 	return 0;
 }

@@ -33,6 +33,7 @@ static const struct {
 	{"version.get", method_version_get},
 	{TAKEOVER_METHOD, method_takeover_begin},
 	{STANDBY_METHOD, method_takeover_wait},
+	{STANDBY_NONE_METHOD, method_takeover_nobody},
 };
 
 static method *find_method(const char *name)

@@ -21,8 +21,10 @@
 #include "tap/base/failure.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define STANDBY_METHOD "takeover.wait"
+#define STANDBY_NONE_METHOD "takeover.nobody"
 
 /* ---- of the one that waits ---- */
 
@@ -38,6 +40,7 @@ int standby_wait(const char *socket, const char *instance, int stop_fd, struct f
 struct standby {
 	int connection; /* of the one that waits; -1: nobody does */
 	bool called;    /* it was told to take over */
+	uint64_t alone; /* ms of clock_ms(), up to which nobody will come, as the method said: all is uninstalled */
 	bool asked;     /* by the method: the next connection that is released is one that wants to wait */
 	char instance[INSTANCE_SIZE];
 };

@@ -381,7 +381,7 @@ static bool is_uninstalled(struct agent *agent)
 
 /*
  * Whether podswitchd is there still. Its DaemonSet is deleted with ours, by the same command, and its pod may be told
- * to end a moment later.
+ * to end a moment later. One that waits for a successor is told that there will be none.
  */
 static bool podswitchd_runs(const struct agent *agent)
 {
@@ -389,6 +389,9 @@ static bool podswitchd_runs(const struct agent *agent)
 	uint64_t end = clock_ms() + PODSWITCHD_END;
 	struct client client;
 	while (!client_connect_to(&client, agent->settings.socket, "podswitchd", 1000, NULL)) {
+		json_t *ignored = NULL;
+		(void)client_call(&client, "takeover.nobody", NULL, &ignored, NULL);
+		json_decref(ignored);
 		client_disconnect(&client);
 		if (clock_ms() >= end)
 			return true;

@@ -274,6 +274,20 @@ check "and is missed" poll 5 says "waited to take over has gone" tail -n 2 "$LOG
 kill "$DAEMON"
 check "the one that serves would go on for long" poll 5 says "going on until another.*30 s" tail -n 1 "$LOG"
 check "but for a second signal" stop
+daemon --linger 30
+kill "$DAEMON"
+check "another one goes on" poll 5 says "going on until another" tail -n 1 "$LOG"
+nobody_comes() { # as the agent says when all is uninstalled
+	n "$PYTHON" - "$PODSWITCH_SOCKET" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(sys.argv[1])
+		s.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "takeover.nobody"}\n')
+		s.recv(100)
+	END
+	poll 5 over "$DAEMON" && wait "$DAEMON"
+}
+check "until it is told that nobody will come" nobody_comes
 daemon
 check "without anybody who ever waited it ends at once" stop
 stand_by --instance first
