@@ -22,10 +22,11 @@ agent() {
 agent_away() { quit "$AGENT" && rm -f "$TMP/agent.sock"; }
 
 cni() { # cni COMMAND POD [CONTAINER [KEYS [IFNAME]]]: KEYS begin with a comma
-	jq -nc "{cniVersion: \"1.1.0\", name: \"pods\", type: \"podswitch-cni\", socket: \"$PODSWITCH_SOCKET\", timeout: ${TIMEOUT:-10}
-		${4-, prevResult: $PREV}}" |
-		CNI_COMMAND=$1 CNI_CONTAINERID=${3:-$ID} CNI_NETNS=/run/netns/$P-${NETNS:-pod1} CNI_IFNAME=${5:-eth0} \
-			CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=t;K8S_POD_NAME=$2" "$CNI"
+	local network # all of it before the plugin begins, which waits for it no longer than five seconds
+	network=$(jq -nc "{cniVersion: \"1.1.0\", name: \"pods\", type: \"podswitch-cni\", socket: \"$PODSWITCH_SOCKET\", timeout: ${TIMEOUT:-10}
+		${4-, prevResult: $PREV}}")
+	CNI_COMMAND=$1 CNI_CONTAINERID=${3:-$ID} CNI_NETNS=/run/netns/$P-${NETNS:-pod1} CNI_IFNAME=${5:-eth0} \
+		CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=t;K8S_POD_NAME=$2" "$CNI" <<<"$network"
 }
 code() { cni "$@" 2>/dev/null | jq -r '"\(.code) \(.msg)"'; }
 names() { ports '[.[].name] | join(" ")'; }
@@ -60,8 +61,8 @@ for time in first second; do
 done
 same "a pod without a gateway: the result as it was" "$PREV" "$(cni ADD none-web)"
 same "refused for good" "100 media/vpn is not for this namespace" "$(code ADD refused-web)"
-same "no address in time" "11 pod t/stuck-web has no connection to its gateway after 1 s: media/vpn gives no address" \
-	"$(TIMEOUT=1 code ADD stuck-web)"
+same "no address in time" "11 pod t/stuck-web has no connection to its gateway after $SLOW s: media/vpn gives no address" \
+	"$(TIMEOUT=$SLOW code ADD stuck-web)"
 same "what was begun was taken back" 1 "$(grep -c "attachment.remove stuck-web" "$AGENT_LOG")"
 
 echo "== stopped by a signal"
