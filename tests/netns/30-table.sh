@@ -13,7 +13,7 @@ b ip addr del 172.16.0.1/24 dev vxlan0
 b ip addr del fd42::1/64 dev vxlan0
 daemon --ageing 2 --fdb-gateway-limit 100 --fdb-remote-limit 50
 FDS=$(descriptors)
-ctl gateway add m --vni 42 --remote 10.0.1.2 --remote 10.0.2.2
+ctl gateway add m --vni 42 --remote 10.0.1.2 --remote 10.0.2.2 --underlay host
 port 1 m
 MAC1=$(mac pod1 vx0)
 X=02:00:00:00:00:99 S=02:00:00:00:00:55

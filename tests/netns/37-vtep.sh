@@ -18,7 +18,7 @@ for FAMILY in 4 6; do
 	if [ $FAMILY = 4 ]; then vtep=10.9.9.9 other=10.0.1.1; else vtep=fd09::9 other=fd00:1::1; fi
 	echo "-- IPv$FAMILY underlay: $vtep"
 	far gwa
-	gateway a 1
+	gateway a 1 --underlay host
 	port 1 a
 	same "the sockets are at those addresses, one a worker" \
 		"10.9.9.9:4789 10.9.9.9:4789 [fd09::9]:4789 [fd09::9]:4789" "$(listens)"
@@ -46,7 +46,7 @@ check "podswitchd ends" stop
 daemon -w 1 --vtep 10.9.9.9
 FAMILY=6
 far gwa
-gateway a 1
+gateway a 1 --underlay host
 port 1 a
 same "IPv4 there, IPv6 anywhere" "10.9.9.9:4789 [::]:4789" "$(listens | sed 's/ \*:/ [::]:/')"
 check "ping" p ping -c1 -W3 172.16.0.1

@@ -10,7 +10,7 @@ build gwa gwb pod1
 far gwa
 daemon -w 1
 FDS=$(descriptors)
-gateway a 1
+gateway a 1 --underlay host
 port 1 a
 MAC1=$(mac pod1 vx0)
 p ping -q -c1 -W3 172.16.0.1 >/dev/null || die "no way to the gateway"

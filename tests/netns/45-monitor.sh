@@ -31,11 +31,11 @@ listen "$TMP/json" -j
 JSON=$!
 
 echo "-- every kind of event"
-ctl gateway add m --vni 42 --remote 10.0.1.2 --remote 10.0.2.2
+ctl gateway add m --vni 42 --remote 10.0.1.2 --remote 10.0.2.2 --underlay host
 then_comes "gateway.added m"
 port 1 m
 then_comes "port.added pod1,port.leased pod1" # once its address was found free
-ctl gateway add m --vni 42 --remote 10.0.1.2 --remote 10.0.2.2
+ctl gateway add m --vni 42 --remote 10.0.1.2 --remote 10.0.2.2 --underlay host
 port 1 m
 pkt gwa inject --to 10.0.1.1 --src $X good:first good:again
 then_comes "fdb.learned m $X"

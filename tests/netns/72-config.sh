@@ -19,7 +19,7 @@ same "keys of the file are in force" '[2,"warning","ignore",78,79]' \
 	"$(setting '[.workers, .log_level, .reserved, .fdb_gateway_limit, .fdb_remote_limit]')"
 same "options win over them, a list as a whole" '[88,["10.0.1.1"]]' "$(setting '[.ageing, .vtep]')"
 same "the socket and the state directory, too" "[\"$PODSWITCH_SOCKET\",\"$TMP/state\"]" "$(setting '[.socket, .state_dir]')"
-gateway a 1
+gateway a 1 --underlay host
 port 1 a
 bgpkt pod1 "$TMP/arrived" sniff vx0
 pkt gwa inject --to 10.0.1.1 reserved good:end

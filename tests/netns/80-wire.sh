@@ -15,7 +15,7 @@ for FAMILY in 4 6; do
 	echo "-- IPv$FAMILY underlay"
 	offloads off
 	far gwa
-	gateway a 1
+	gateway a 1 --underlay host
 	port 1 a
 	p ping -q -c1 -W3 172.16.0.1 >/dev/null || die "no way to the gateway"
 	bgpkt gwa "$TMP/wire" watch eth0

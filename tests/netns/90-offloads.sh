@@ -33,6 +33,11 @@ collected() { tail -n1 "$TMP/collected"; }
 trains() { # trains FROM ADDRESS: what is cut by the kernel arrives in its pieces, all of them, in order
 	local wanted
 	SEED=$((SEED + 1))
+	# Before Linux 6.11 a socket sends trains by no device but one that does checksums: that is the pod's own refusal.
+	if [ "$1 $TAP_GSO" = "pod1 off" ] && ! linux 6.11; then
+		check "before Linux 6.11 $1 cannot send trains to $2" says "Input/output error" pkt "$1" trains --to "$2" --port 8 --sizes 1000
+		return
+	fi
 	# shellcheck disable=SC2086 # several numbers
 	wanted=$(pkt "$1" trains --to "$2" --port 8 --sizes $SIZES --seed $SEED) || wanted="trains of $1 ended with status $?"
 	soon "UDP trains of odd sizes from $1 to $2 keep boundaries and order" "$wanted" collected
@@ -128,18 +133,27 @@ damage() { # damage CASE ERRORS: six of 24 segments are damaged, or none; the li
 }
 node_end() { if [ $FAMILY = 6 ]; then echo fd00:1::1; else echo 10.0.1.1; fi; }
 
+heard_more() { [ "$(wc -l <"$TMP/collected")" -gt "$1" ]; }
+undamaged() { # undamaged CASE [merged]: the same without any damage: in how many frames it comes
+	local tx heard
+	tx=$(counted 3)
+	heard=$(wc -l <"$TMP/collected")
+	damage "$1" "0 0 0 0"
+	check "$1: the datagram behind it has come" poll 5 heard_more "$heard"
+	tx=$(($(counted 3) - tx))
+	if [ "${2:-}" = merged ]; then
+		check "$1: 24 segments came as one ($tx frames)" [ $tx -le 3 ]
+	else
+		check "$1: 24 segments came as they were ($tx frames)" [ $tx -ge 25 ]
+	fi
+}
+
 all_damages() {
-	local tx
 	bgpkt pod1 "$TMP/collected" collect --port 8
 	COLLECT=$!
-	tx=$(counted 3)
-	damage v4udp "0 0 0 0"
-	tx=$(($(counted 3) - tx))
-	if [ "${1:-}" = merged ]; then
-		check "24 segments came as one ($tx frames)" [ $tx -le 3 ]
-	else
-		check "24 segments came as they were ($tx frames)" [ $tx -ge 25 ]
-	fi
+	# Before Linux 6.2 TAPs take no super-frames of UDP.
+	if linux 6.2; then undamaged v4udp "$@"; else undamaged v4udp; fi
+	undamaged v4tcp "$@"
 	damage v6udp "0 0 0 0"
 	damage v4udp-none "0 0 0 0"
 	damage v4udp-payload "0 6 0 0"
@@ -147,7 +161,6 @@ all_damages() {
 	damage v6udp-payload "0 0 6 0"
 	damage v6udp-sum "0 0 6 0"
 	damage v4udp-header "0 0 0 6"
-	damage v4tcp "0 0 0 0"
 	damage v4tcp-payload "6 0 0 0"
 	damage v4tcp-sum "6 0 0 0"
 	damage v6tcp-payload "6 0 0 0"
@@ -174,9 +187,11 @@ too_big() {
 	local was
 	was=$(drops)
 	p ip link set vx0 mtu 9000
-	pkt pod1 trains --to 172.16.0.1 --port 8 --sizes 2000 >"$TMP/answer" 2>&1 || true
+	big() { pkt pod1 trains --to 172.16.0.1 --port 8 --sizes 2000; }
+	big >/dev/null 2>&1 || true
 	check "a train too big for the path is dropped as too_big" poll 5 says '^{"too_big":[1-9][0-9]*}$' grown "$was"
-	check "and the pod is told" grep -q "Message too long" "$TMP/answer"
+	check "and the pod is told" poll 5 says "mtu 1450" p ip route get 172.16.0.1
+	check "so that its kernel refuses the next one" says "Message too long|Invalid argument" big # the latter before Linux 6.12
 	same "and no offload is lost" "true true true true true" "$(features)"
 	p ip link set vx0 mtu 1450
 	p ip route flush cache

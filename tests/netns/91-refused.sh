@@ -72,11 +72,8 @@ ctl gateway remove a
 # ---- one that refuses trains from a podswitchd's first datagram on ---------------------------------------------------
 
 refuses() { # refuses UNDERLAY: what is off after a stream, where devices do no checksums
-	case $(printf '%s\n' 6.11 "$(uname -r)" | sort -V | head -n 1)$1 in
-	6.11*) ;;
-	*pod) echo "trains port pod1" ;;
-	*) echo "trains remote 10.0.1.2:4789 of gateway a" ;;
-	esac
+	if linux 6.11; then return; fi
+	if [ "$1" = pod ]; then echo "trains port pod1"; else echo "trains remote 10.0.1.2:4789 of gateway a"; fi
 }
 
 offloads off

@@ -52,7 +52,7 @@ answered() { # answered WHAT BYTES SEGMENT
 # pod1's TAP is full, and what does not fit is its own kernel's to drop.
 for tap in off on; do
 	[ $tap = off ] || { check "podswitchd ends" stop && daemon -w 1 --underlay-tap on && FDS=$(descriptors); }
-	gateway a 1
+	gateway a 1 --underlay host
 	port 1 a
 	port 2 a
 	p ping -q -c1 -W3 172.16.0.1 >/dev/null || miss "no way to the gateway"

@@ -102,6 +102,10 @@ filtering() { ip netns exec "$P-node" unshare --net nft add table inet t 2>/dev/
 # shellcheck disable=SC2034 # it is the scenarios'
 UNFILTERED="this kernel's nf_tables has no IPv4 (NF_TABLES_INET, NF_TABLES_IPV4)"
 
+linux() { # linux VERSION: this kernel is no older
+	[ "$(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1)" = "$1" ]
+}
+
 # ---- checks of a command line ---------------------------------------------------------------------------------------
 
 refused() { # refused TEXT PATTERN COMMAND...: exit status 1, and the error, one line, matches the pattern
