@@ -19,8 +19,7 @@ export SLOW=${SLOW:-20}
 . "$HERE/checks.sh"
 LIMIT=${LIMIT:-3000} # seconds after which a machine is taken to hang
 
-# What qemu-user cannot do, so what is left out there: a unit test, or one case of it. All of these run under the kernels;
-# where pages are not of 4 KiB, as qemu-user's are, so do all others.
+# What qemu-user cannot do, so what is left out there: a unit test, or one case of it. All of these run under the kernels.
 LEFT_OUT=(
 	'tap: no ioctl NS_GET_NSTYPE, which tells network namespaces from others'
 	'gateway_client: no ioctl NS_GET_NSTYPE'
@@ -132,14 +131,14 @@ get() { # get FOLDER RELEASE PACKAGE: `linux`, and `modules`, an archive
 	mv "$new" "$1"
 }
 
-pack() { # pack FOLDER PAGE-SIZE: the root of the tests, one archive after the other
+pack() { # pack FOLDER: the root of the tests, one archive after the other
 	local top=$TMP/top name
 	rm -rf "$top"
 	mkdir -p "$top/podswitch/build/tests/unit" "$top/etc" "$top/usr/bin" "$top/mnt"
 	cp -r "$HERE" "$SOURCE/deploy" "$top/podswitch/"
 	cp "$TMP/settings" "$FOLDER/build"/podswitch{d,ctl} "$top/podswitch/build/"
 	for name in $UNIT; do
-		[ "$2" = 4096 ] && ! left_out "$name\(/.*\)\?" || cp "$FOLDER/build/tests/unit/test_$name" "$top/podswitch/build/tests/unit/"
+		! left_out "$name\(/.*\)\?" || cp "$FOLDER/build/tests/unit/test_$name" "$top/podswitch/build/tests/unit/"
 	done
 	ln -s mawk "$top/usr/bin/awk"
 	printf 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n' >"$top/etc/passwd"
@@ -152,16 +151,17 @@ pack() { # pack FOLDER PAGE-SIZE: the root of the tests, one archive after the o
 under() { # under NAME RELEASE PACKAGE PAGE-SIZE: a line about it for the end
 	local status
 	get "$FOLDER/$1" "$2" "$3"
-	pack "$FOLDER/$1" "$4" >"$TMP/initrd"
+	pack "$FOLDER/$1" >"$TMP/initrd"
 	: >"$TMP/console"
 	timeout -k 9 "$LIMIT" "${MACHINE[@]}" -accel tcg,thread=multi -smp 2 -m 2G -nodefaults -display none -no-reboot \
 		-serial stdio -kernel "$FOLDER/$1/linux" -initrd "$TMP/initrd" \
 		-append "console=$CONSOLE quiet loglevel=1 panic=-1 rdinit=/podswitch/tests/foreign.sh -- --inside $4" \
 		</dev/null >"$TMP/console" 2>&1 &
 	RUNNING=$!
-	tail -n +1 -f --pid=$RUNNING "$TMP/console" | sed -u -n 's|\r$||; /^foreign: pages of /,$p'
+	tail -n +1 -f --pid=$RUNNING "$TMP/console" | sed -u -n 's|\r$||; /^foreign: pages of /,$p' &
 	wait $RUNNING || true
 	RUNNING=
+	wait # for what shows its words
 	status=$(tr -d '\r' <"$TMP/console" | sed -n 's/^foreign: this kernel: //p' | tail -n 1)
 	grep -q '^foreign: pages of ' "$TMP/console" || tail -n 20 "$TMP/console"
 	report "$ARCH, Debian's $3" "${status:-FAILED: the machine did not reach the end}"
@@ -232,6 +232,8 @@ inside() { # inside PAGE-SIZE: as process 1
 	. "$SOURCE/build/settings"
 	setsid "$HERE/foreign.sh" --tests "$1" </dev/null 2>&1 | cat || true
 	echo o >/proc/sysrq-trigger
+	sleep 10
+	echo b >/proc/sysrq-trigger # a machine that cannot be switched off ends when it starts anew
 	sleep 60
 }
 
