@@ -134,7 +134,7 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, and the limits of the h
 lint-now: | tools
 	@tests/lint.sh $(CPPFLAGS_ALL)
 
-.PHONY: asan tsan check-versions soak check-kernels
+.PHONY: asan tsan check-versions soak check-kernels check-arm64 check-s390x
 asan: ## unit and network tests with AddressSanitizer and UndefinedBehaviorSanitizer
 tsan: ## what two workers and the control thread do at once, with ThreadSanitizer, two minutes
 asan tsan:
@@ -149,6 +149,11 @@ soak: all ## MINUTES=10 of ports that come and go, moves, takeovers, kills and t
 check-kernels: ## what depends on the kernel, under other kernels of Debian's: KERNELS='bookworm trixie sid'
 	@tests/deps.sh build check kernels
 	@BUILD='$(BUILD)' tests/rooted.sh tests/kernels.sh $(KERNELS)
+check-arm64: ## unit tests and the demo on arm64, with pages of 4 and of 16 KiB (QEMU, nothing but Debian's packages)
+check-s390x: ## the same on s390x, which has the other byte order
+check-arm64 check-s390x:
+	@tests/deps.sh build demo check foreign
+	@tests/rooted.sh tests/foreign.sh $(@:check-%=%) $(STEPS)
 
 .PHONY: fuzz fuzz-now coverage install image check-k8s clean help
 fuzz: ## each fuzz target for FUZZ_SECONDS (30)
@@ -191,4 +196,4 @@ help: ## this list
 
 # Implicit pattern targets would be taken for intermediate files and removed.
 .SECONDARY:
--include $(shell find $(BUILD) -name kernels -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -name kernels -o -name foreign \) -prune -o -type f -name '*.d' -print 2>/dev/null)

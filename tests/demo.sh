@@ -77,7 +77,8 @@ switch() { # switch NAMESPACE: a podswitchd there, with its own socket and state
 }
 
 fetch() { # fetch POD: the page behind 172.16.0.1, as that pod sees it
-	in_ns "$1" curl -sS --max-time 10 http://172.16.0.1/
+	# The kernel gives an ARP request 3 s, whatever SLOW says.
+	in_ns "$1" curl -sS --retry $((SLOW - 1)) --retry-delay 1 --retry-all-errors --max-time $((10 * SLOW)) http://172.16.0.1/
 }
 fetching() { echo "$DIM\$ ip netns exec $D-$1 curl http://172.16.0.1/${2:-}$OFF"; }
 
@@ -143,7 +144,7 @@ make_gateway() { # make_gateway LETTER NUMBER
 say "Two gateways, each serving a page with its own name"
 make_gateway a 1
 make_gateway b 2
-for gw in gwa gwb; do until_works 10 in_ns $gw curl -sf --max-time 1 http://172.16.0.1/; done
+for gw in gwa gwb; do until_works 10 in_ns $gw curl -sf --max-time "$SLOW" http://172.16.0.1/; done
 
 # ---- the node and its pods ------------------------------------------------------------------------------------------
 

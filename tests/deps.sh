@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # deps.sh - installs the Debian packages that are missing
 #
-#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image, k8s, kernels, fresh
+#   tests/deps.sh KIND...     build, demo, check, bench, lint, fuzz, image, k8s, kernels, foreign, fresh
 #
 # DEPS=skip turns it off. Nothing is asked of the network while nothing is missing.
 set -eu
@@ -18,6 +18,7 @@ for kind; do
 	image) wanted+=(mmdebstrap jq git binutils) ;;
 	k8s) wanted+=(iproute2 iputils-ping procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
 	kernels) wanted+=(mmdebstrap kmod procps) ;;
+	foreign) wanted+=(mmdebstrap kmod cpio qemu-user-static qemu-system-arm qemu-system-misc gcc-aarch64-linux-gnu gcc-s390x-linux-gnu) ;;
 	fresh) wanted+=(mmdebstrap git) ;;
 	fuzz) wanted+=(clang libclang-rt-dev) ;;
 	*) echo "deps: no such kind of packages: $kind" >&2 && exit 2 ;;

@@ -29,6 +29,7 @@ USERS = (
     ("tests/fresh.sh", "fresh", None),
     ("tests/versions.sh", "build check fresh", None),
     ("tests/kernels.sh tests/unpacked.sh", "build check kernels", None),
+    ("tests/foreign.sh", "build check foreign", None),
     ("deploy/*.sh", "build image", None),
     ("bench/*.py", "build bench", None),
     (".ci/run", "build fresh", None),
@@ -45,6 +46,7 @@ BUILTINS = set("""- alias bg break cd command continue declare echo eval exec ex
 VARIABLES = {
     "$PYTHON": "python3", "$KUBECTL": None, "$CNI": None, "${far[@]}": None, "${sudo[@]}": "", "$SUDO": "", "${WITH[@]}": "", "$G": "", "$EXEC": "", "$LIMIT": "", "$SH": None,
     "$file": None, "$program": None, "$loader": None, "$0": None, "$1": None, "$command": None, "${settings[@]}": "", "${UNDER[@]}": "", "${environment[@]}": "",
+    "$USER_MODE": "qemu-aarch64-static", "${MACHINE[@]}": "qemu-system-aarch64",
 }
 OWN = re.compile(r"(\$(BUILD|HERE|SOURCE|BED|ROOT|root)|\$\(\.\.\.\)|\.|tests|bench|deploy)/|podswitch")
 BEDS = {"ctr"}  # what a test bed brings along
@@ -54,7 +56,8 @@ UNSEEN = {"tests/k8s/run.sh": "xz",  # tar runs it, for the archive of a test be
 NAMES = {"python3-minimal": "python3", "busybox": "busybox-static", "gawk": "mawk"}
 # Of programs that need not be installed where this runs. None: only used where somebody has installed it.
 ELSEWHERE = {"gnuplot": "gnuplot-nox", "git": "git", "mmdebstrap": "mmdebstrap", "tcpdump": "tcpdump", "xtables-nft-multi": "iptables",
-             "xz": "xz-utils", "sudo": None, "ovsdb-server": None, "ovs-vswitchd": None}
+             "xz": "xz-utils", "cpio": "cpio", "qemu-aarch64-static": "qemu-user-static", "qemu-system-aarch64": "qemu-system-arm",
+             "sudo": None, "ovsdb-server": None, "ovs-vswitchd": None}
 PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 # ---- the shell ------------------------------------------------------------------------------------------------------

@@ -13,15 +13,18 @@ WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/podswitch-unpacked.XXXXXX")
 trap 'rm -rf "$WORK" "$FOLDER.new"' EXIT
 trap 'exit 130' INT TERM HUP
 
-mirror=$("$(dirname "$0")/../deploy/mirrors.sh" | sed -n "s/ bookworm main\$/ $RELEASE main/p" | head -n 1)
+bookworm=$("$(dirname "$0")/../deploy/mirrors.sh" | sed -n '/ bookworm main$/p' | head -n 1)
+mirror=${bookworm/%bookworm main/$RELEASE main}
 [ -n "$mirror" ] || {
 	echo "unpacked: apt knows no mirror of Debian: set MIRROR='deb http://deb.debian.org/debian bookworm main'" >&2
 	exit 1
 }
+mirrors=("$mirror")
+case $RELEASE in *-backports) mirrors+=("$bookworm") ;; esac # which is not whole without it
 echo "getting ${3%%,*} of Debian's $RELEASE"
 apt-config dump --no-empty --format '%F "%v";%n' Acquire >"$WORK/acquire"
 mmdebstrap --quiet --variant=extract --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --aptopt="$WORK/acquire" \
-	--include="$3" "${@:4}" "$RELEASE" "$WORK/tree.tar" "$mirror" >"$WORK/log" 2>&1 || {
+	--include="$3" "${@:4}" "$RELEASE" "$WORK/tree.tar" "${mirrors[@]}" >"$WORK/log" 2>&1 || {
 	echo "unpacked: mmdebstrap failed: $(grep -v '^[IW]:' "$WORK/log" | tail -n 5)" >&2
 	exit 1
 }

@@ -77,13 +77,27 @@ static int add_partial(scmp_filter_ctx context, int number, struct scmp_arg_cmp 
 	return error == -EDOM ? 0 : error;
 }
 
+/*
+ * s390x has the stack in front of clone()'s flags, and the arguments of mmap() in memory, where a filter cannot see
+ * them: there, code can be mapped, and mprotect() alone is kept from making it.
+ */
+#ifdef __s390x__
+#define CLONE_FLAGS 1
+#define MMAP_ARGUMENTS_SHOW false
+#else
+#define CLONE_FLAGS 0
+#define MMAP_ARGUMENTS_SHOW true
+#endif
+
 static int add_partials(scmp_filter_ctx context, const struct call_filter *filter)
 {
 	const uint64_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
 				CLONE_NEWPID | CLONE_NEWNET;
 	const struct scmp_arg_cmp memory = SCMP_A2(SCMP_CMP_MASKED_EQ, filter->load_code ? 0 : PROT_EXEC, 0);
-	const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ, spaces | CLONE_THREAD, CLONE_THREAD);
-	int error = add_partial(context, SCMP_SYS(mmap), memory);
+	const struct scmp_arg_cmp any = SCMP_A2(SCMP_CMP_MASKED_EQ, 0, 0);
+	const struct scmp_arg_cmp thread =
+		SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, spaces | CLONE_THREAD, CLONE_THREAD);
+	int error = add_partial(context, SCMP_SYS(mmap), MMAP_ARGUMENTS_SHOW ? memory : any);
 	if (!error)
 		error = add_partial(context, SCMP_SYS(mmap2), memory);
 	if (!error)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * starved.h - for how long a process was ready to run while others had the processor
+ * starved.h - how much slower than on a machine of its own a test may be
  *
- * What is late by that is not its fault: on a busy machine a limit on real time has to leave it out. Of its first
- * thread; 0 where the kernel does not say (CONFIG_SCHED_INFO).
+ * A process that was ready to run while others had the processor is late, and that is not its fault: on a busy machine
+ * a limit on real time has to leave it out. Of its first thread; 0 where the kernel does not say (CONFIG_SCHED_INFO).
  */
 #ifndef PODSWITCH_STARVED_H
 #define PODSWITCH_STARVED_H
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 /* ns since the process was made */
@@ -31,6 +32,14 @@ static inline uint64_t starved_ns(pid_t pid)
 static inline uint64_t starved_ms(pid_t pid)
 {
 	return starved_ns(pid) / 1000000;
+}
+
+/* What deadlines are multiplied by, on slow machines and with sanitizers. */
+static inline unsigned long slowness(void)
+{
+	const char *text = getenv("SLOW");
+
+	return text ? strtoul(text, NULL, 10) : 1;
 }
 
 /* Whether the process has, or waits for, a processor right now. */

@@ -53,7 +53,8 @@ static int run_program(void)
 
 static int make_process(void)
 {
-	return error_of(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+	const long words[2] = {[CLONE_FLAGS] = SIGCHLD};
+	return error_of(syscall(SYS_clone, words[0], words[1], 0, 0, 0));
 }
 
 static int make_namespace(void)
@@ -175,7 +176,7 @@ static void test_plain(void **state)
 	assert_int_equal(ends(&filter, ask_priority), ENOSYS);
 	assert_int_equal(ends(&filter, enter_network), ENOSYS);
 	assert_int_equal(ends(&filter, enter_mounts), ENOSYS);
-	assert_int_equal(ends(&filter, map_code), ENOSYS);
+	assert_int_equal(ends(&filter, map_code), MMAP_ARGUMENTS_SHOW ? ENOSYS : 0);
 	assert_int_equal(ends(&filter, make_code), ENOSYS);
 }
 
@@ -195,7 +196,7 @@ static void test_podswitchd(void **state)
 	assert_int_equal(ends(&podswitchd_calls, live), 0);
 	assert_int_equal(ends(&podswitchd_calls, enter_network), EBADF);
 	assert_int_equal(ends(&podswitchd_calls, enter_mounts), ENOSYS);
-	assert_int_equal(ends(&podswitchd_calls, map_code), ENOSYS);
+	assert_int_equal(ends(&podswitchd_calls, map_code), MMAP_ARGUMENTS_SHOW ? ENOSYS : 0);
 	assert_int_equal(ends(&podswitchd_calls, run_program), -SIGSYS);
 	assert_int_equal(ends(&podswitchd_calls, seal), -SIGSYS);
 }

@@ -219,14 +219,6 @@ static int tear_down(void **state)
 		}                                                                                                      \
 	} while (0)
 
-/* What deadlines are multiplied by, on slow machines and with sanitizers. */
-static unsigned long slowness(void)
-{
-	const char *text = getenv("SLOW");
-
-	return text ? strtoul(text, NULL, 10) : 1;
-}
-
 static void begin(const struct address *hint)
 {
 	if (gateway_client_open(&client, "vx0", &config, hint, now_ms(), &why))
