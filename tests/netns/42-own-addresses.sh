@@ -56,13 +56,15 @@ ns pod2 ping -q -c1 -W3 172.16.0.1 >/dev/null || die "no way to the gateway"
 lies foreign_arp arp arp-request arp-mac
 lies foreign_address ip4 ip6
 lies foreign_neighbour advertisement advertisement-mac advertisement-fragment advertisement-behind solicitation dad \
-	router redirect6 redirect4 query
+	router redirect6 redirect4 query router4 query4 vrrp too-big4 too-big6
+lies foreign_tunnel tunnel tunnel-underlay own-tunnel
 lies foreign_dhcp discover identifier two-identifiers own-two-identifiers overload relay relay-option dhcp-fragment \
 	own-dhcp-fragment release offer own-offer offer-port dhcp6 dhcp6-server
 lies foreign_type rarp llc broken4
 same "the gateway still knows pod2" "$MAC2" "$(neighbour 172.16.0.12)"
+same "and has believed nothing about the way to it" "" "$({ a ip route get 172.16.0.12; a ip -6 route get fd42::12; } | grep mtu)"
 truths own-arp own-arp-mac own-arp-request own-arp-probe own-ip4 own-ip6 own-advertisement own-advertisement-mac \
-	own-solicitation own-dad own-discover own-identifier
+	own-solicitation own-dad own-discover own-identifier own-too-big4 own-too-big6
 before=$(stray_frames)
 check "TCP, IPv4" transfer pod1 gwa 172.16.0.1 "$(random_file 3)"
 check "TCP, IPv6" transfer pod1 gwa fd42::1 "$(random_file 3)"

@@ -361,6 +361,13 @@ static bool is_loop(const struct port *port, const struct frame *frame)
 	return gateway_find_remote(port->gateway, &to) != NULL;
 }
 
+/* Where its gateway takes VXLAN: all remotes of a gateway have one port, but for those set up by hand otherwise. */
+static uint16_t tunnel_port(const struct gateway *gateway)
+{
+	bool some = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire) > 0;
+	return some ? gateway->remotes[0]->endpoint.port : gateway->config.port;
+}
+
 /* Whether the port may send this frame at all, and how it will be cut. */
 static enum drop forward_check_frame(const struct port *port, uint8_t *data, size_t length, struct packet *packet)
 {
@@ -378,7 +385,7 @@ static enum drop forward_check_frame(const struct port *port, uint8_t *data, siz
 		return DROP_LOOP;
 	reason = segment_plan(frame, &packet->vnet, &packet->plan, &packet->super);
 	if (reason == DROP_NONE && port->config.own_addresses)
-		reason = identity_check(&port->identity, frame, packet->super);
+		reason = identity_check(&port->identity, frame, packet->super, tunnel_port(port->gateway));
 	/* Its checksum is complete now, so every receiver gets a complete frame. */
 	if (!packet->super)
 		packet->vnet = (struct virtio_net_hdr){0};
