@@ -14,7 +14,9 @@
  *    way_out   postrouting, last    other interfaces than those watched pass; answers that are marked pass; broadcasts
  *                                   are dropped, networks that stay pass, and so does what the link needs (IGMP: RFC
  *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861), in the form that no router
- *                                   forwards or no host accepts from afar; the rest is dropped and counted
+ *                                   forwards or no host accepts from afar; the rest is dropped and counted.
+ *                                   With `tunnel`, VXLAN is podswitchd's alone: in a datagram of the pod's own a
+ *                                   frame could be in any name, and the gateway takes it from the pod's address
  *
  * With `inbound`, by connection tracking:
  *
@@ -59,6 +61,9 @@
 #define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
 #define LIST "list table inet podswitch\n"
 #define LAST 2147483647
+#define QUESTION                                                                                                       \
+	16 /* bytes of a UDP datagram with an empty VXLAN header: no frame is in it, and inquiry.c sends it            \
+	    */
 
 /* The generation number */
 
@@ -174,6 +179,9 @@ static void write_way_out(FILE *out, const struct pod_filter *filter)
 {
 	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
 	write_interfaces(out, "oif", filter);
+	if (filter->tunnel)
+		fprintf(out, "udp dport %u udp length > %d meta mark & 0x%08x != 0x%08x counter drop\n", filter->tunnel,
+			QUESTION, POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK);
 	if (filter->names)
 		fprintf(out, "meta l4proto { tcp, udp } th dport 53 ct direction original counter drop\n");
 	if (filter->inbound)

@@ -21,6 +21,9 @@
 #define POD_FILTER_MARK 0x70730000u
 #define POD_FILTER_MASK 0xffff0000u
 
+/* Of what podswitchd's own sockets in the pod send: "pt". Nobody else may set marks without a right to. */
+#define POD_FILTER_TUNNEL_MARK 0x70740000u
+
 struct pod_filter {
 	bool names;              /* what the pod asks at port 53 goes to `resolver` */
 	struct address resolver; /* IPv4, behind the interface `tap`; family 0: not known yet, nobody is asked */
@@ -30,6 +33,7 @@ struct pod_filter {
 	size_t n_watched;
 	const struct prefix *stays;
 	size_t n_stays;
+	uint16_t tunnel; /* UDP port, host order, to which only datagrams with POD_FILTER_TUNNEL_MARK go; 0: none */
 	const struct address *broadcasts; /* IPv4 broadcast addresses of networks in `stays` */
 	size_t n_broadcasts;
 };

@@ -74,6 +74,24 @@ same "and no frame of its own was taken for another's" "$(jq -cS '.foreign_addre
 	"$(stray_frames | jq -cS '.foreign_address += 0')"
 p ip addr del 172.16.0.77/32 dev vx0
 
+echo "-- VXLAN from a socket of the pod's own, by its first interface"
+ctl gateway add b --vni 42 --remote 10.0.1.2 --underlay pod
+forge() { pkt pod1 inject --to 10.0.1.2 --src "$1" good:forged; } # a frame in the name of a MAC
+heard() { a bridge fdb show dev vxlan0 | grep -c "^$1 " || true; }
+past() { # past GATEWAY NUMBER
+	ctl port remove pod1
+	far gwa # the old one sends to where it heard pod1 before, by the way that it had there
+	ctl port add pod1 --gateway "$1" --netns "$P-pod1" --address 172.16.0.11/24 --default-via 172.16.0.1 --exclusive on
+	forge "02:00:00:00:01:0$2"
+	soon "$1: without own_addresses the gateway believes it" 1 heard "02:00:00:00:01:0$2"
+	ctl port set pod1 --own-addresses on
+	check "$1: with it, the kernel refuses to send it" not forge "02:00:00:00:02:0$2"
+	check "$1: podswitchd's own passes" p ping -c1 -W3 172.16.0.1
+	same "$1: the gateway has heard nothing" 0 "$(heard "02:00:00:00:02:0$2")"
+	check "$1: TCP" transfer pod1 gwa 172.16.0.1 "$(random_file 1)"
+}
+if filtering; then past b 1 && past a 2; else note "left out: $UNFILTERED"; fi
+
 echo "-- leases"
 ctl port remove pod1
 ctl port remove pod2
