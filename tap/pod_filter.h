@@ -53,11 +53,12 @@ void pod_filter_hold_descriptors(void);
 
 /*
  * Puts the filter in force, in one transaction. 1 when somebody had changed what was there, else 0. -EOPNOTSUPP where
- * the kernel has no nf_tables; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can do all but that.
+ * the kernel has no nf_tables; -E2BIG where the pod has so much of its own in them that reading it would take others'
+ * time; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can do all but that.
  */
 int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *state, struct failure *why);
 
-/* Removes it, if it is there. */
+/* Removes it, if it is there, but for the case of -E2BIG. */
 void pod_filter_remove(void);
 
 #endif
