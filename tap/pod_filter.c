@@ -61,9 +61,7 @@
 #define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
 #define LIST "list table inet podswitch\n"
 #define LAST 2147483647
-#define QUESTION                                                                                                       \
-	16 /* bytes of a UDP datagram with an empty VXLAN header: no frame is in it, and inquiry.c sends it            \
-	    */
+#define QUESTION 16 /* bytes of UDP: a VXLAN header without a frame, which inquiry.c sends */
 
 /* The generation number */
 
