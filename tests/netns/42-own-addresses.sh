@@ -113,4 +113,19 @@ crash
 daemon -w 1
 check "a lease is the port's own also after a crash" poll 10 p ping -c1 -W3 172.16.0.1
 lies foreign_address ip4
+
+echo "-- a pod that puts another interface in the TAP's place, and gives itself a lease there"
+own=$(mac pod1 vx0)
+p ip link set vx0 down
+p ip link set vx0 name old0
+p ip addr flush dev old0
+p ip link add vx0 address "$own" type veth peer name e0
+for device in old0 vx0 e0; do p ip link set $device up; done
+echo "172.16.0.77/24 172.16.0.1" >"$TMP/offer"
+bg pod1 "$PYTHON" "$HERE/dhcpd.py" e0 172.16.0.1 "$TMP/offer" >"$TMP/dhcpd" 2>&1
+poll 10 grep -q ready "$TMP/dhcpd" || die "the DHCP server does not start: $(cat "$TMP/dhcpd")"
+shown() { ctl -j port show pod1 | jq -r "$1"; }
+ctl port set pod1 --hostname other
+check "it is said that the lease is not the gateway's" poll 10 says 'did not come by the TAP' shown .client.trouble
+check "and it is no address of the port's" not says 172.16.0.77 shown '.addresses[]'
 finish
