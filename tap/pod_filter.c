@@ -14,7 +14,9 @@
  *    way_out   postrouting, last    other interfaces than those watched pass; answers that are marked pass; broadcasts
  *                                   are dropped, networks that stay pass, and so does what the link needs (IGMP: RFC
  *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861), in the form that no router
- *                                   forwards or no host accepts from afar; the rest is dropped and counted
+ *                                   forwards or no host accepts from afar; the rest is dropped and counted.
+ *                                   With `tunnel`, VXLAN is podswitchd's alone: in a datagram of the pod's own a
+ *                                   frame could be in any name, and the gateway takes it from the pod's address
  *
  * With `inbound`, by connection tracking:
  *
@@ -59,6 +61,7 @@
 #define FORGET "add table inet podswitch\ndelete table inet podswitch\n"
 #define LIST "list table inet podswitch\n"
 #define LAST 2147483647
+#define QUESTION 16 /* bytes of UDP: a VXLAN header without a frame, which inquiry.c sends */
 
 /* The generation number */
 
@@ -71,11 +74,7 @@ static int take_generation(struct nl_msg *msg, void *context)
 	return NL_OK;
 }
 
-/*
- * Where the kernel lacks nf_tables this fails, and libnftables must not be called: it ends the process when it cannot
- * open its socket.
- */
-static int read_generation(uint32_t *out)
+static int ask_nftables(int type, int flags, nl_recvmsg_msg_cb_t take, void *context)
 {
 	struct nfgenmsg head = {.nfgen_family = AF_UNSPEC};
 	struct nl_sock *sock = nl_socket_alloc();
@@ -83,13 +82,54 @@ static int read_generation(uint32_t *out)
 
 	if (result >= 0) {
 		nl_socket_disable_auto_ack(sock);
-		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_generation, out);
-		result = nl_send_simple(sock, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0, &head, sizeof(head));
+		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take, context);
+		result = nl_send_simple(sock, NFNL_SUBSYS_NFTABLES << 8 | type, flags, &head, sizeof(head));
 	}
 	if (result >= 0)
 		result = nl_recvmsgs_default(sock);
 	nl_socket_free(sock);
 	return result < 0 ? -EOPNOTSUPP : 0;
+}
+
+/*
+ * Where the kernel lacks nf_tables this fails, and libnftables must not be called: it ends the process when it cannot
+ * open its socket.
+ */
+static int read_generation(uint32_t *out)
+{
+	return ask_nftables(NFT_MSG_GETGEN, 0, take_generation, out);
+}
+
+/* What a pod may grow. Before it changes anything libnftables reads all of it, and the objects for each table anew. */
+static const struct {
+	int type;
+	unsigned most;
+	const char *what;
+} bounds[] = {
+	{NFT_MSG_GETTABLE, 64, "tables"},
+	{NFT_MSG_GETCHAIN, 2048, "chains"},
+	{NFT_MSG_GETSET, 2048, "sets"},
+	{NFT_MSG_GETOBJ, 2048, "objects"},
+};
+
+static int count_down(struct nl_msg *msg, void *context)
+{
+	unsigned *left = context;
+
+	(void)msg;
+	return --*left ? NL_OK : NL_STOP;
+}
+
+static int check_bounds(struct failure *why)
+{
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		unsigned left = bounds[i].most + 1;
+		(void)ask_nftables(bounds[i].type, NLM_F_DUMP, count_down, &left);
+		if (!left)
+			return fail(why, -E2BIG, NULL, "the pod has more than %u nftables %s of its own; remove some",
+				    bounds[i].most, bounds[i].what);
+	}
+	return 0;
 }
 
 /* The rules as text */
@@ -174,6 +214,9 @@ static void write_way_out(FILE *out, const struct pod_filter *filter)
 {
 	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
 	write_interfaces(out, "oif", filter);
+	if (filter->tunnel)
+		fprintf(out, "udp dport %u udp length > %d meta mark & 0x%08x != 0x%08x counter drop\n", filter->tunnel,
+			QUESTION, POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK);
 	if (filter->names)
 		fprintf(out, "meta l4proto { tcp, udp } th dport 53 ct direction original counter drop\n");
 	if (filter->inbound)
@@ -332,8 +375,11 @@ int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *sta
 		free(text);
 		return 0;
 	}
-	code = run_rules(text, NULL, why);
+	int over = check_bounds(why);
+	code = over ? over : run_rules(text, NULL, why);
 	free(text);
+	if (over)
+		return over;
 	if (code)
 		return explain_filter(filter, code, why);
 	*state = (struct pod_filter_state){.text = hash};
@@ -346,6 +392,7 @@ void pod_filter_remove(void)
 {
 	uint32_t generation;
 
-	if (!read_generation(&generation))
+	/* Else it stays: what whoever grew so much is left with is closed, not open. */
+	if (!read_generation(&generation) && !check_bounds(NULL))
 		(void)run_rules(FORGET, NULL, NULL);
 }

@@ -21,6 +21,9 @@
 #define POD_FILTER_MARK 0x70730000u
 #define POD_FILTER_MASK 0xffff0000u
 
+/* Of what podswitchd's own sockets in the pod send: "pt". Nobody else may set marks without a right to. */
+#define POD_FILTER_TUNNEL_MARK 0x70740000u
+
 struct pod_filter {
 	bool names;              /* what the pod asks at port 53 goes to `resolver` */
 	struct address resolver; /* IPv4, behind the interface `tap`; family 0: not known yet, nobody is asked */
@@ -30,6 +33,7 @@ struct pod_filter {
 	size_t n_watched;
 	const struct prefix *stays;
 	size_t n_stays;
+	uint16_t tunnel; /* UDP port, host order, to which only datagrams with POD_FILTER_TUNNEL_MARK go; 0: none */
 	const struct address *broadcasts; /* IPv4 broadcast addresses of networks in `stays` */
 	size_t n_broadcasts;
 };
@@ -49,11 +53,12 @@ void pod_filter_hold_descriptors(void);
 
 /*
  * Puts the filter in force, in one transaction. 1 when somebody had changed what was there, else 0. -EOPNOTSUPP where
- * the kernel has no nf_tables; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can do all but that.
+ * the kernel has no nf_tables; -E2BIG where the pod has so much of its own in them that reading it would take others'
+ * time; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can do all but that.
  */
 int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *state, struct failure *why);
 
-/* Removes it, if it is there. */
+/* Removes it, if it is there, but for the case of -E2BIG. */
 void pod_filter_remove(void);
 
 #endif

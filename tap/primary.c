@@ -349,8 +349,11 @@ static struct address broadcast_of(const struct prefix *network)
 static int put_filter(struct primary_session *s, const struct primary_config *config, struct primary_state *state,
 		      struct failure *why)
 {
-	struct pod_filter filter = {
-		.inbound = config->inbound, .names = config->names, .resolver = config->resolver, .tap = s->ifindex};
+	struct pod_filter filter = {.inbound = config->inbound,
+				    .names = config->names,
+				    .resolver = config->resolver,
+				    .tap = s->ifindex,
+				    .tunnel = config->tunnel};
 	unsigned *frozen = calloc(s->n_links + 1, sizeof(*frozen));
 	struct prefix *stays = calloc(s->list.n + 1, sizeof(*stays));
 	struct address *broadcasts = calloc(s->list.n + 1, sizeof(*broadcasts));

@@ -35,6 +35,7 @@ struct primary_config {
 	size_t n_remotes;
 	bool names;              /* what the pod asks at port 53 goes to `resolver`, by `ifname` */
 	struct address resolver; /* IPv4; family 0: not known yet, so nobody is asked */
+	uint16_t tunnel;         /* UDP port of the gateway's VXLAN, which the pod itself may not send to; 0: it may */
 	bool inbound;            /* answers to connections that came in by the primary interface leave by it */
 };
 

@@ -94,9 +94,28 @@ static int port_check_lease(const struct port_config *config, const struct gatew
 		     : around_check(config, gateway, &lease->address, overlap_lease_format(lease, what), NULL, why);
 }
 
+/*
+ * Who may configure interfaces in the pod can put another one in the TAP's place and give leases there. One that did
+ * not come by the TAP makes no address the port's own, but for the one that it has.
+ */
+static int check_offered(const struct port *port, const struct dhcp_lease *lease, struct failure *why)
+{
+	uint32_t address = load32(lease->address.address.bytes);
+	char what[OVERLAP_LEASE_TEXT];
+	for (unsigned i = 0; i < PORT_OFFERS; i++)
+		if (atomic_load_explicit(&port->offers[i], memory_order_acquire) == address)
+			return 0;
+	for (unsigned i = 0; i < port->identity.n4; i++)
+		if (load32(port->identity.ip4[i]) == address)
+			return 0;
+	return fail(why, -EPERM, "dhcp", "%s did not come by the TAP: something in the pod answers; remove it",
+		    overlap_lease_format(lease, what));
+}
+
 /* In the pod's namespace. A lease, or an address, that must not be used is left out; `why` says so then. */
-static struct link_config link_in_force(const struct port_config *config, const struct gateway *gateway,
-					const struct gateway_client *client, struct failure *why)
+static struct link_config link_in_force(const struct port *port, const struct port_config *config,
+					const struct gateway *gateway, const struct gateway_client *client,
+					struct failure *why)
 {
 	struct link_config live = asked_link(config);
 	struct gateway_client_status status = {0};
@@ -106,7 +125,8 @@ static struct link_config link_in_force(const struct port_config *config, const 
 		withhold_claims(&live, gateway_client_claims(client));
 	if (status.taken.family)
 		(void)refuse_claim(&status, why);
-	if (!status.has_lease || port_check_lease(config, gateway, &status.lease, why))
+	if (!status.has_lease || port_check_lease(config, gateway, &status.lease, why) ||
+	    (config->own_addresses && check_offered(port, &status.lease, why)))
 		return live;
 	if (live.n_addresses < LINK_MAX_ADDRESSES)
 		live.addresses[live.n_addresses++] = status.lease.address;
@@ -326,7 +346,7 @@ void pod_network_resume(struct vswitch *vs, struct port *port, const struct gate
 	if (!port->gateway_client || netns_enter(&port->netns, NULL))
 		return;
 	gateway_client_resume(port->gateway_client, was, clock_ms());
-	port->live = link_in_force(&port->config, port->gateway, port->gateway_client, NULL);
+	port->live = link_in_force(port, &port->config, port->gateway, port->gateway_client, NULL);
 	own_addresses(vs, port, &port->live);
 	netns_return(&vs->home);
 }
@@ -375,9 +395,9 @@ static struct link_config next_link(const struct port *port, const struct port_c
 				    const struct gateway *gateway, struct failure *refusal)
 {
 	if (is_same_client(&port->config, config))
-		return link_in_force(config, gateway, port->gateway_client, refusal);
+		return link_in_force(port, config, gateway, port->gateway_client, refusal);
 	struct gateway_client_config wanted = client_wanted(config);
-	struct link_config live = link_in_force(config, gateway, NULL, refusal);
+	struct link_config live = link_in_force(port, config, gateway, NULL, refusal);
 	struct address_check claims;
 	mark_used(&wanted, &port->live);
 	address_check_begin(&claims, wanted.claims, wanted.n_claims, wanted.claims_used, 0, 0);
@@ -518,7 +538,7 @@ static void follow_client(struct vswitch *vs, struct port *port)
 	struct link_config live = port->live;
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
-		live = link_in_force(&port->config, port->gateway, port->gateway_client, &refusal);
+		live = link_in_force(port, &port->config, port->gateway, port->gateway_client, &refusal);
 		error = follow_addresses(vs, port, &live, &why);
 		netns_return(&vs->home);
 	}

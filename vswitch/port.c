@@ -29,6 +29,7 @@
 #include "tap/base/wire.h"
 #include "tap/gateway_client.h"
 #include "tap/link.h"
+#include "tap/pod_filter.h"
 #include "tap/tap.h"
 #include "tap/trial_frame.h"
 #include "vswitch/gateway.h"
@@ -382,6 +383,8 @@ static void take_handed(struct port *port, struct handed_port *from)
 	struct stat namespace;
 	port->tap = from->tap;
 	port->underlay = from->underlay;
+	if (port->underlay)
+		underlay_mark(port->underlay, POD_FILTER_TUNNEL_MARK); /* an older version did not */
 	port->refuses_tso = from->refuses_tso;
 	if (!fstat(from->netns, &namespace))
 		port->netns = (struct netns){from->netns, namespace.st_dev, namespace.st_ino};

@@ -16,6 +16,7 @@
 #include "vswitch/port_binding.h"
 
 #include "tap/base/wire.h"
+#include "tap/pod_filter.h"
 #include "vswitch/overruns.h"
 #include "vswitch/path/encap.h"
 #include "vswitch/path/parking.h"
@@ -97,7 +98,10 @@ int pod_underlay_open(const struct vswitch *vs, const struct gateway *gateway, s
 	*out = NULL;
 	if (!gateway->pod_underlay)
 		return 0;
-	return underlay_open(out, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, vs->offloads.udp_gro, why);
+	int error = underlay_open(out, gateway->config.port, 1, UNDERLAY_POD_SOURCES, any, vs->offloads.udp_gro, why);
+	if (!error)
+		underlay_mark(*out, POD_FILTER_TUNNEL_MARK);
+	return error;
 }
 
 static int port_open_underlay(const struct vswitch *vs, const struct port *port, const struct gateway *gateway,

@@ -30,6 +30,10 @@ static struct primary_config primary_config_of(const struct port *port, const st
 		.n_keep = config->n_keep, .inbound = config->inbound, .names = config->gateway_names};
 	if (port->live.default_via.family == AF_INET)
 		kept.resolver = port->live.default_via;
+	if (gateway && config->own_addresses)
+		kept.tunnel = gateway->config.n_remotes && gateway->config.remotes[0].port
+				      ? gateway->config.remotes[0].port
+				      : gateway->config.port;
 	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
 	for (size_t i = 0; gateway && i < gateway->config.n_remotes; i++)
 		kept.remotes[kept.n_remotes++] = gateway->config.remotes[i].address;

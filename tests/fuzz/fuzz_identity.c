@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *copy = malloc(size ? size : 1);
 	memcpy(copy, data, size);
 	if (frame_parse(&frame, copy, size) == DROP_NONE) {
-		enum drop whole = identity_check(&own, &frame, false), super = identity_check(&own, &frame, true);
+		enum drop whole = identity_check(&own, &frame, false, 4789),
+			  super = identity_check(&own, &frame, true, 4789);
 		if (whole == DROP_NONE)
 			check_passed(&frame);
 		/* Of a super-frame less can be seen, so it never passes where the frame would not. */

@@ -182,4 +182,17 @@ closed "nothing else leaves"
 ctl port remove pod1
 same "everything is as it was" "$before" "$(plain)"
 
+echo "== more nftables in the pod than may be looked through"
+for i in {1..3000}; do echo "add table ip t$i"; done | p nft -f -
+begun=${EPOCHREALTIME/./}
+attach a
+took=$(((${EPOCHREALTIME/./} - begun) / 1000))
+check "nobody waits for that ($took ms)" test $took -lt $((1500 * ${SLOW:-1}))
+check "port show says what to do" says 'more than 64 nftables tables of its own; remove some' way_out unfiltered
+p nft flush ruleset
+ctl port set pod1 --keep 10.97.0.0/16
+closed "without them nothing leaves"
+same "and port show says nothing" null "$(way_out unfiltered)"
+ctl port remove pod1
+
 finish

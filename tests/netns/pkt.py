@@ -669,6 +669,15 @@ def in_the_name_of(case, own, mac_of_own, other):
         return icmp6(source, nodes, struct.pack("!BBHI", kind_of, 0, 0, 0x20000000) + target +
                      struct.pack("!BB", option, 1) + link, before, first)
 
+    def too_big4():
+        quote = ip4(router4, v4, 1, bytes(8))[1]  # the gateway's own answer to a ping
+        body = struct.pack("!BBHHH", 3, 4, 0, 0, 600) + quote
+        return ip4(mine4, router4, 1, body[:2] + struct.pack("!H", 0xFFFF ^ ones_sum(body)) + body[4:])
+
+    def tunnel(to):
+        stolen = b"\xff" * 6 + theirs + struct.pack("!H", 0x0806) + arp(v4, theirs)[1]
+        return ip4(mine4, to, 17, udp(50000, 4789, struct.pack("!II", 8 << 24, 42 << 8) + stolen))
+
     fragment_header = struct.pack("!BBHI", 58, 0, 1, 7)  # the first of several
     return {
         "arp": lambda: arp(v4, mac_of_own),
@@ -679,6 +688,13 @@ def in_the_name_of(case, own, mac_of_own, other):
         "ip6": lambda: ip6(v6, router6, 253, MARK),
         "broken4": lambda: (0x0800, b"\x4f" + bytes(40)),
         "redirect4": lambda: ip4(mine4, router4, 1, b"\x05\x01" + bytes(6) + bytes(28)),
+        "router4": lambda: ip4(mine4, router4, 1, struct.pack("!BBHBBHII", 9, 0, 0, 1, 2, 1800, 0, 0)),
+        "query4": lambda: ip4(bytes(4), router4, 2, b"\x11\x64" + bytes(6)),
+        "vrrp": lambda: ip4(mine4, socket.inet_aton("224.0.0.18"), 112, bytes(20)),
+        "too-big4": too_big4,
+        "too-big6": lambda: icmp6(mine6, router6, struct.pack("!BBHI", 2, 0, 0, 1280) + ip6(router6, v6, 58, bytes(8))[1]),
+        "tunnel": lambda: tunnel(router4),
+        "tunnel-underlay": lambda: tunnel(socket.inet_aton("10.0.1.2")),
         "advertisement": lambda: neighbour(mine6, 136, v6, mac_of_own),
         "advertisement-mac": lambda: neighbour(mine6, 136, mine6, theirs),
         "advertisement-fragment": lambda: neighbour(mine6, 136, v6, mac_of_own, before=fragment_header, first=44),

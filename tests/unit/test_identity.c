@@ -28,7 +28,7 @@ static enum drop judge(const uint8_t *bytes, size_t length, bool super)
 	memcpy(exact, bytes, length);
 	enum drop reason = frame_parse(&frame, exact, length);
 	if (reason == DROP_NONE)
-		reason = identity_check(&own, &frame, super);
+		reason = identity_check(&own, &frame, super, 4789);
 	free(exact);
 	return reason;
 }
@@ -176,11 +176,81 @@ static void test_discovery(void **state)
 	}
 }
 
+/* What only a router or a querier says, and VXLAN in VXLAN, each in IPv4; `fragment`: the flags and offset. */
+static enum drop judge4(uint8_t protocol, const uint8_t *body, size_t n, uint16_t fragment, bool super)
+{
+	uint8_t frame[128] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, MAC, 8, 0, 0x45, [23] = protocol, [26] = MINE, 224, 0, 0, 1};
+	store16(frame + 16, (uint16_t)(20 + n));
+	store16(frame + 20, fragment);
+	memcpy(frame + 34, body, n);
+	return judge(frame, 34 + n, super);
+}
+
+static void test_routers(void **state)
+{
+	(void)state;
+	const uint8_t report[8] = {0x16}, query[8] = {0x11}, echo[8] = {8}, advertisement[16] = {9};
+	assert_int_equal(judge4(2, report, 8, 0, false), DROP_NONE);
+	assert_int_equal(judge4(2, query, 8, 0, false), DROP_FOREIGN_NEIGHBOUR);
+	assert_int_equal(judge4(1, echo, 8, 0, false), DROP_NONE);
+	assert_int_equal(judge4(1, advertisement, 16, 0, false), DROP_FOREIGN_NEIGHBOUR);
+	assert_int_equal(judge4(112, echo, 8, 0, false), DROP_FOREIGN_NEIGHBOUR);
+	assert_int_equal(judge4(112, echo, 8, 0x00b9, false), DROP_NONE); /* a later fragment is nothing by itself */
+}
+
+/* An ICMP error is about a packet to an own address, and whole. */
+static void test_errors(void **state)
+{
+	(void)state;
+	static const uint8_t types[] = {3, 4, 11, 12};
+	for (size_t i = 0; i < sizeof(types); i++) {
+		uint8_t error[36] = {types[i], 4, [8] = 0x45, [24] = MINE};
+		assert_int_equal(judge4(1, error, 36, 0, false), DROP_NONE);
+		assert_int_equal(judge4(1, error, 36, 0x2000, false), DROP_FOREIGN_NEIGHBOUR);
+		assert_int_equal(judge4(1, error, 27, 0, false), DROP_FOREIGN_NEIGHBOUR);
+		error[27] = 13;
+		assert_int_equal(judge4(1, error, 36, 0, false), DROP_FOREIGN_NEIGHBOUR);
+	}
+	uint8_t frame[14 + 40 + 48] = {0x33, 0x33, 0, 0, 0, 1, MAC, 0x86, 0xdd, 0x60, [19] = 48, 58};
+	memcpy(frame + 14 + 8, own_ip6_of_test, 16);
+	memcpy(frame + 54 + 8 + 24, own_ip6_of_test, 16);
+	for (uint8_t type = 1; type < 5; type++) {
+		frame[54] = type;
+		assert_int_equal(judge(frame, sizeof(frame), false), DROP_NONE);
+		frame[101] ^= 1;
+		assert_int_equal(judge(frame, sizeof(frame), false), DROP_FOREIGN_NEIGHBOUR);
+		frame[101] ^= 1;
+	}
+}
+
+/* Also in the first of several fragments, and where IPv6's ports could be in the second one. */
+static void test_tunnel(void **state)
+{
+	(void)state;
+	const uint8_t vxlan[16] = {0x80, 0, 0x12, 0xb5, 0, 16, 0, 0, 8},
+		      other[16] = {0x80, 0, 0x12, 0xb6, 0, 16, 0, 0, 8};
+	assert_int_equal(judge4(17, other, 16, 0, false), DROP_NONE);
+	assert_int_equal(judge4(17, vxlan, 16, 0, false), DROP_FOREIGN_TUNNEL);
+	assert_int_equal(judge4(17, vxlan, 16, 0, true), DROP_FOREIGN_TUNNEL);
+	assert_int_equal(judge4(17, vxlan, 16, 0x2000, false), DROP_FOREIGN_TUNNEL);
+	assert_int_equal(judge4(17, vxlan, 16, 0x2001, false), DROP_NONE);
+	uint8_t frame[14 + 40 + 8 + 16] = {2, [6] = MAC, 0x86, 0xdd, 0x60, [19] = 24, 44, [54] = 17, [57] = 1};
+	memcpy(frame + 14 + 8, own_ip6_of_test, 16);
+	memcpy(frame + 62, vxlan, 16);
+	assert_int_equal(judge(frame, sizeof(frame), false), DROP_FOREIGN_TUNNEL);
+	frame[65] ^= 1;
+	assert_int_equal(judge(frame, sizeof(frame), false), DROP_NONE);
+	frame[19] = 8;
+	assert_int_equal(judge(frame, 62, false), DROP_FOREIGN_TYPE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),   cmocka_unit_test(test_arp),       cmocka_unit_test(test_dhcp),
-		cmocka_unit_test(test_dhcp_fields), cmocka_unit_test(test_discovery),
+		cmocka_unit_test(test_dhcp_fields), cmocka_unit_test(test_discovery), cmocka_unit_test(test_routers),
+		cmocka_unit_test(test_errors),      cmocka_unit_test(test_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

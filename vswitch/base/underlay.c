@@ -229,6 +229,15 @@ size_t underlay_descriptors(const struct underlay *underlay, struct underlay_sha
 	return n;
 }
 
+void underlay_mark(const struct underlay *underlay, uint32_t mark)
+{
+	int fds[UNDERLAY_MAX_FDS];
+	struct underlay_shape shape;
+	size_t n = underlay_descriptors(underlay, &shape, fds);
+	for (size_t i = 0; i < n; i++)
+		set_int(fds[i], SOL_SOCKET, SO_MARK, (int)mark);
+}
+
 /* Whether it is a UDP socket of this family, with its local endpoint. */
 static bool is_udp_socket(int fd, int family, struct endpoint *local)
 {

@@ -85,6 +85,9 @@ int underlay_assemble(struct underlay **out, const struct underlay_shape *shape,
 int underlay_add_receivers(struct underlay *underlay, unsigned receivers, const struct address vtep[2],
 			   struct failure *why);
 
+/* What its sockets send has this mark in its own network namespace (SO_MARK). */
+void underlay_mark(const struct underlay *underlay, uint32_t mark);
+
 /* The socket by which a flow with this hash leaves for a remote of this family; -1 without that family. */
 int underlay_source(const struct underlay *underlay, sa_family_t family, uint64_t hash);
 

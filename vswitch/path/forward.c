@@ -11,6 +11,7 @@
  */
 #include "vswitch/path/forward.h"
 
+#include "tap/base/bootp.h"
 #include "tap/base/wire.h"
 #include "tap/tap.h"
 #include "vswitch/path/decap.h"
@@ -65,8 +66,21 @@ static void forward_clamp(const struct port *port, const struct packet *packet)
 	(void)mss_clamp(frame, most && most < mtu ? most : mtu, partial);
 }
 
+/* Whether podswitchd may use a lease depends on it (pod_network.c): the pod could answer, too, in its own namespace. */
+static void note_offer(struct port *port, const struct frame *frame)
+{
+	if (!port->config.dhcp || frame->version != 4 || frame->protocol != PROTO_UDP || !frame->l4 ||
+	    load16(frame->data + frame->l4 + UDP_DST) != DHCP_CLIENT_PORT ||
+	    !frame_reaches(frame, frame->l4 + UDP_HEADER, BOOTP_OPTIONS))
+		return;
+	unsigned at = atomic_fetch_add_explicit(&port->n_offers, 1, memory_order_relaxed) % PORT_OFFERS;
+	atomic_store_explicit(&port->offers[at], load32(frame->data + frame->l4 + UDP_HEADER + BOOTP_YIADDR),
+			      memory_order_release);
+}
+
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)
 {
+	note_offer(port, &packet->frame);
 	if (atomic_load_explicit(&port->deaf_until, memory_order_relaxed) >= worker->now && is_ping(&packet->frame)) {
 		worker_drop(worker, port, NULL, DROP_ADDRESS_CHECK);
 		return;
@@ -361,6 +375,13 @@ static bool is_loop(const struct port *port, const struct frame *frame)
 	return gateway_find_remote(port->gateway, &to) != NULL;
 }
 
+/* Where its gateway takes VXLAN: all remotes of a gateway have one port, but for those set up by hand otherwise. */
+static uint16_t tunnel_port(const struct gateway *gateway)
+{
+	bool some = atomic_load_explicit(&gateway->n_remotes, memory_order_acquire) > 0;
+	return some ? gateway->remotes[0]->endpoint.port : gateway->config.port;
+}
+
 /* Whether the port may send this frame at all, and how it will be cut. */
 static enum drop forward_check_frame(const struct port *port, uint8_t *data, size_t length, struct packet *packet)
 {
@@ -378,7 +399,7 @@ static enum drop forward_check_frame(const struct port *port, uint8_t *data, siz
 		return DROP_LOOP;
 	reason = segment_plan(frame, &packet->vnet, &packet->plan, &packet->super);
 	if (reason == DROP_NONE && port->config.own_addresses)
-		reason = identity_check(&port->identity, frame, packet->super);
+		reason = identity_check(&port->identity, frame, packet->super, tunnel_port(port->gateway));
 	/* Its checksum is complete now, so every receiver gets a complete frame. */
 	if (!packet->super)
 		packet->vnet = (struct virtio_net_hdr){0};

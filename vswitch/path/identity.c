@@ -19,6 +19,10 @@ enum {
 
 	DHCP6_CLIENT_PORT = 546,
 	DHCP6_SERVER_PORT = 547,
+
+	ICMP4_ROUTER_ADVERTISEMENT = 9, /* RFC 1256 */
+	IGMP_QUERY = 0x11,              /* RFC 3376 */
+	PROTO_VRRP = 112,               /* RFC 9568 */
 };
 
 static const uint8_t nobody[16];
@@ -77,10 +81,12 @@ struct inner_transport {
 	uint32_t at; /* offset; 0: this is a later fragment */
 };
 
-static enum drop check_udp4(const struct frame *frame, const struct inner_transport *transport)
+static enum drop check_udp4(const struct frame *frame, const struct inner_transport *transport, uint16_t tunnel)
 {
 	const uint8_t *udp = frame->data + transport->at;
 	unsigned from = load16(udp + UDP_SRC), to = load16(udp + UDP_DST), length = load16(udp + UDP_LENGTH);
+	if (to == tunnel)
+		return DROP_FOREIGN_TUNNEL;
 	if (from == DHCP_SERVER_PORT || to == DHCP_CLIENT_PORT)
 		return DROP_FOREIGN_DHCP;
 	if (to != DHCP_SERVER_PORT)
@@ -100,7 +106,33 @@ static struct inner_transport find_transport4(const struct frame *frame, bool su
 	return found;
 }
 
-static enum drop check_ip4(const struct identity *own, const struct frame *frame, bool super)
+/* Errors are about what was sent to whoever reports them. Only a router's could be about anything else. */
+static bool is_own_icmp4(const struct identity *own, const struct frame *frame, const struct inner_transport *transport)
+{
+	uint32_t quoted = transport->at + ICMP_HEADER;
+	switch (frame->data[transport->at + ICMP_TYPE]) {
+	case ICMP4_REDIRECT:
+	case ICMP4_ROUTER_ADVERTISEMENT:
+		return false;
+	case ICMP4_UNREACHABLE:
+	case ICMP4_QUENCH:
+	case ICMP4_TIME_EXCEEDED:
+	case ICMP4_PARAMETER:
+		return transport->whole && frame_reaches(frame, quoted, IP4_HEADER) &&
+		       is_own_ip4(own, frame->data + quoted + IP4_DST);
+	default:
+		return true;
+	}
+}
+
+/* Whether it is a router's or a querier's word, of which a pod is neither. */
+static bool is_routers(const struct frame *frame, const struct inner_transport *transport)
+{
+	return transport->protocol == PROTO_VRRP ||
+	       (transport->protocol == PROTO_IGMP && frame->data[transport->at] == IGMP_QUERY);
+}
+
+static enum drop check_ip4(const struct identity *own, const struct frame *frame, bool super, uint16_t tunnel)
 {
 	if (frame->version != 4)
 		return DROP_FOREIGN_TYPE;
@@ -114,9 +146,10 @@ static enum drop check_ip4(const struct identity *own, const struct frame *frame
 		return DROP_FOREIGN_ADDRESS;
 	if (!visible)
 		return DROP_NONE;
-	if (transport.protocol == PROTO_ICMP4 && frame->data[transport.at + ICMP_TYPE] == ICMP4_REDIRECT)
+	if (is_routers(frame, &transport) ||
+	    (transport.protocol == PROTO_ICMP4 && !is_own_icmp4(own, frame, &transport)))
 		return DROP_FOREIGN_NEIGHBOUR;
-	return transport.protocol == PROTO_UDP ? check_udp4(frame, &transport) : DROP_NONE;
+	return transport.protocol == PROTO_UDP ? check_udp4(frame, &transport, tunnel) : DROP_NONE;
 }
 
 /* false: the chain of headers is too long, or broken. */
@@ -172,13 +205,22 @@ static bool is_own_discovery(const struct identity *own, const struct frame *fra
 	return (message[ICMP_TYPE] == ICMP6_SOLICITATION && !asks) || is_own_ip6(own, frame, message + ND_TARGET);
 }
 
+/* As is_own_icmp4(). */
+static bool is_own_error6(const struct identity *own, const struct frame *frame,
+			  const struct inner_transport *transport)
+{
+	uint32_t quoted = transport->at + ICMP_HEADER;
+	return transport->whole && frame_reaches(frame, quoted, IP6_HEADER) &&
+	       is_own_ip6(own, frame, frame->data + quoted + IP6_DST);
+}
+
 static enum drop check_icmp6(const struct identity *own, const struct frame *frame,
 			     const struct inner_transport *transport, bool asks)
 {
 	if (!frame_reaches(frame, transport->at, ICMP_HEADER))
 		return DROP_FOREIGN_NEIGHBOUR;
 	uint8_t type = frame->data[transport->at + ICMP_TYPE];
-	if (type == ICMP6_MLD_QUERY)
+	if (type == ICMP6_MLD_QUERY || (type <= ICMP6_LAST_ERROR && !is_own_error6(own, frame, transport)))
 		return DROP_FOREIGN_NEIGHBOUR;
 	if (type < ICMP6_ROUTER_SOLICITATION || type > ICMP6_REDIRECT)
 		return DROP_NONE;
@@ -198,17 +240,19 @@ static bool asks_without_address(const struct frame *frame, const struct inner_t
 	       type == ICMP6_MLD_DONE || type == ICMP6_MLD2_REPORT;
 }
 
-static enum drop check_udp6(const struct frame *frame, const struct inner_transport *transport)
+static enum drop check_udp6(const struct frame *frame, const struct inner_transport *transport, uint16_t tunnel)
 {
 	if (!frame_reaches(frame, transport->at, UDP_HEADER))
-		return DROP_NONE;
+		return transport->whole ? DROP_NONE : DROP_FOREIGN_TYPE; /* its ports may be in the next fragment */
 	const uint8_t *udp = frame->data + transport->at;
 	unsigned from = load16(udp + UDP_SRC), to = load16(udp + UDP_DST);
+	if (to == tunnel)
+		return DROP_FOREIGN_TUNNEL;
 	bool dhcp = from == DHCP6_SERVER_PORT || to == DHCP6_SERVER_PORT || to == DHCP6_CLIENT_PORT;
 	return dhcp ? DROP_FOREIGN_DHCP : DROP_NONE;
 }
 
-static enum drop check_ip6(const struct identity *own, const struct frame *frame, bool super)
+static enum drop check_ip6(const struct identity *own, const struct frame *frame, bool super, uint16_t tunnel)
 {
 	struct inner_transport transport;
 	if (frame->version != 6 || !find_transport6(frame, super, &transport))
@@ -220,18 +264,20 @@ static enum drop check_ip6(const struct identity *own, const struct frame *frame
 		return DROP_NONE;
 	if (transport.protocol == PROTO_ICMP6)
 		return check_icmp6(own, frame, &transport, asks);
-	return transport.protocol == PROTO_UDP ? check_udp6(frame, &transport) : DROP_NONE;
+	if (transport.protocol == PROTO_VRRP)
+		return DROP_FOREIGN_NEIGHBOUR;
+	return transport.protocol == PROTO_UDP ? check_udp6(frame, &transport, tunnel) : DROP_NONE;
 }
 
-enum drop identity_check(const struct identity *own, const struct frame *frame, bool super)
+enum drop identity_check(const struct identity *own, const struct frame *frame, bool super, uint16_t tunnel)
 {
 	switch (frame->ethertype) {
 	case ETHERTYPE_ARP:
 		return check_arp(own, frame);
 	case ETHERTYPE_IP4:
-		return check_ip4(own, frame, super);
+		return check_ip4(own, frame, super, tunnel);
 	case ETHERTYPE_IP6:
-		return check_ip6(own, frame, super);
+		return check_ip6(own, frame, super, tunnel);
 	default:
 		return DROP_FOREIGN_TYPE;
 	}

@@ -42,6 +42,7 @@
 #define MAX_GATEWAYS FDB_MAX_GATEWAYS
 #define MAX_PORTS FDB_MAX_PLACES
 #define MAX_REMOTES FDB_MAX_PLACES
+#define PORT_OFFERS 4
 #define PORT_MAX_VTEPS 8
 #define MAX_HOSTS 64 /* UDP ports that the host underlay may have open at a time */
 
@@ -167,6 +168,10 @@ struct port {
 	 * the monotonic clock up to which that is so. The server takes an answer for somebody else's.
 	 */
 	_Atomic uint32_t deaf_until;
+	/* The last addresses that DHCP servers gave by the TAP, host order. A lease that is none of them is the pod's
+	 * own work. */
+	_Atomic uint32_t offers[PORT_OFFERS];
+	atomic_uint n_offers;
 	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
 	struct port_counters *counters; /* one a worker */
 	uint64_t tap_dropped;           /* the kernel's count of frames that its TAP lost, when it was last read */
