@@ -73,8 +73,9 @@ both_ways() {
 	quit $COLLECT
 	check "counters are the TAP's to the byte" poll 3 counters_equal pod1
 	same "nothing was dropped" "{}" "$(grown "$was")"
+	# 3 MB are 2250 segments. TCP makes its super-frames as large as its pace allows: on a starved machine, of two segments.
 	if [ "$TAP_GSO" = on ]; then
-		check "the pod sent super-frames ($rx frames)" [ "$rx" -lt 1000 ]
+		check "the pod sent super-frames ($rx frames)" [ "$rx" -lt 2000 ]
 	else
 		check "the pod sent no super-frames ($rx frames)" [ "$rx" -ge 2000 ]
 	fi
