@@ -346,6 +346,8 @@ void pod_network_resume(struct vswitch *vs, struct port *port, const struct gate
 	if (!port->gateway_client || netns_enter(&port->netns, NULL))
 		return;
 	gateway_client_resume(port->gateway_client, was, clock_ms());
+	if (was->has_lease)
+		port_note_offer(port, load32(was->lease.address.address.bytes));
 	port->live = link_in_force(port, &port->config, port->gateway, port->gateway_client, NULL);
 	own_addresses(vs, port, &port->live);
 	netns_return(&vs->home);

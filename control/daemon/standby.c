@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ANSWER 10000 /* ms */
@@ -19,10 +20,15 @@
 /* 1: it is time to take over; 0: the one that served has hung up. One of an older version has nobody wait. */
 static int wait_beside(struct client *client, const char *instance, struct failure *why)
 {
+	static const struct timespec moment = {.tv_nsec = 10000000};
 	json_t *params = json_pack("{s:s}", "instance", instance), *answer = NULL;
 	int error = client_call(client, STANDBY_METHOD, params, &answer, why);
 	json_decref(params);
 	json_decref(answer);
+	if (error == -ECONNRESET) { /* it was about to end, and another is there by now */
+		nanosleep(&moment, NULL);
+		return 0;
+	}
 	if (error)
 		return error == -EREMOTEIO && client->refused == UNKNOWN_METHOD ? 1 : error;
 	log_line(LOG_INFO, "waiting for the end of the podswitchd that runs, to take over from it");

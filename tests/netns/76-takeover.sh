@@ -129,7 +129,7 @@ daemon
 FDS=$(descriptors)
 gateway a 1
 ctl gateway add hub --vni 42 --port 4790
-ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1 --exclusive on
+ctl port add pod1 --gateway a --netns "$P-pod1" --dhcp --probe 1 --exclusive on --own-addresses on
 client() { ctl -j port show pod1 | jq -r ".client.$1"; }
 poll 10 prints ready client state || die "no lease: $(client state)"
 requests() { grep -c 'DHCPREQUEST\|DHCPDISCOVER' "$TMP/dnsmasq"; }

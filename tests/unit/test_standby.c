@@ -89,6 +89,14 @@ static void test_asks_again_after_a_hang_up(void **state)
 	assert_int_equal(wait_for(script, 2, &why), 0);
 }
 
+static void test_asks_again_when_nobody_has_answered(void **state)
+{
+	static const char *const script[] = {"", REQUEST_1 "{\"jsonrpc\":\"2.0\",\"method\":\"takeover.now\"}", NULL};
+	struct failure why = {0};
+	(void)state;
+	assert_int_equal(wait_for(script, 2, &why), 0);
+}
+
 static void test_stops_while_it_waits(void **state)
 {
 	static const char *const script[] = {"\"result\":{\"waiting\":true}", NULL};
@@ -151,6 +159,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_older_version_is_taken_over_from_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusal_is_passed_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asks_again_after_a_hang_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_asks_again_when_nobody_has_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stops_while_it_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_waits_is_called_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_that_has_gone_is_not_called, set_up, tear_down),

@@ -66,16 +66,19 @@ static void forward_clamp(const struct port *port, const struct packet *packet)
 	(void)mss_clamp(frame, most && most < mtu ? most : mtu, partial);
 }
 
-/* Whether podswitchd may use a lease depends on it (pod_network.c): the pod could answer, too, in its own namespace. */
+/*
+ * Whether podswitchd may use a lease depends on it (pod_network.c): the pod could answer, too, in its own namespace.
+ * Answers to other clients, which a server may send to all, are not noted.
+ */
 static void note_offer(struct port *port, const struct frame *frame)
 {
+	const uint8_t *message = frame->data + frame->l4 + UDP_HEADER;
 	if (!port->config.dhcp || frame->version != 4 || frame->protocol != PROTO_UDP || !frame->l4 ||
+	    !frame_reaches(frame, frame->l4 + UDP_HEADER, BOOTP_OPTIONS) ||
 	    load16(frame->data + frame->l4 + UDP_DST) != DHCP_CLIENT_PORT ||
-	    !frame_reaches(frame, frame->l4 + UDP_HEADER, BOOTP_OPTIONS))
+	    memcmp(message + BOOTP_CHADDR, port->config.link.mac.bytes, 6) != 0)
 		return;
-	unsigned at = atomic_fetch_add_explicit(&port->n_offers, 1, memory_order_relaxed) % PORT_OFFERS;
-	atomic_store_explicit(&port->offers[at], load32(frame->data + frame->l4 + UDP_HEADER + BOOTP_YIADDR),
-			      memory_order_release);
+	port_note_offer(port, load32(message + BOOTP_YIADDR));
 }
 
 static void forward_to_port(struct worker *worker, struct port *port, const struct packet *packet)

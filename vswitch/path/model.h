@@ -168,8 +168,10 @@ struct port {
 	 * the monotonic clock up to which that is so. The server takes an answer for somebody else's.
 	 */
 	_Atomic uint32_t deaf_until;
-	/* The last addresses that DHCP servers gave by the TAP, host order. A lease that is none of them is the pod's
-	 * own work. */
+	/*
+	 * The last addresses that DHCP servers gave its client by the TAP, host order. A lease that is none of them is
+	 * the pod's own work.
+	 */
 	_Atomic uint32_t offers[PORT_OFFERS];
 	atomic_uint n_offers;
 	atomic_int lost;                /* errno with which reading its TAP ended, set by a worker; 0: it has not */
@@ -372,6 +374,13 @@ static inline bool gateway_allows(const struct gateway_config *config, const str
 		if (prefix_contains(&config->allow[i], address))
 			return true;
 	return config->n_allow == 0;
+}
+
+/* A DHCP server has given the port's client this address, host order. Any thread. */
+static inline void port_note_offer(struct port *port, uint32_t address)
+{
+	unsigned at = atomic_fetch_add_explicit(&port->n_offers, 1, memory_order_relaxed) % PORT_OFFERS;
+	atomic_store_explicit(&port->offers[at], address, memory_order_release);
 }
 
 /* The underlay that a port's datagrams take; NULL when it is detached. */
