@@ -93,11 +93,12 @@ static int add_partials(scmp_filter_ctx context, const struct call_filter *filte
 {
 	const uint64_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
 				CLONE_NEWPID | CLONE_NEWNET;
-	const struct scmp_arg_cmp memory = SCMP_A2(SCMP_CMP_MASKED_EQ, filter->load_code ? 0 : PROT_EXEC, 0);
-	const struct scmp_arg_cmp any = SCMP_A2(SCMP_CMP_MASKED_EQ, 0, 0);
+	const uint64_t code = filter->load_code ? 0 : PROT_EXEC;
+	const struct scmp_arg_cmp memory = SCMP_A2(SCMP_CMP_MASKED_EQ, code, 0);
+	const struct scmp_arg_cmp mapping = SCMP_A2(SCMP_CMP_MASKED_EQ, MMAP_ARGUMENTS_SHOW ? code : 0, 0);
 	const struct scmp_arg_cmp thread =
 		SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, spaces | CLONE_THREAD, CLONE_THREAD);
-	int error = add_partial(context, SCMP_SYS(mmap), MMAP_ARGUMENTS_SHOW ? memory : any);
+	int error = add_partial(context, SCMP_SYS(mmap), mapping);
 	if (!error)
 		error = add_partial(context, SCMP_SYS(mmap2), memory);
 	if (!error)
