@@ -155,6 +155,15 @@ int netlink_dump(struct netlink *nl, int type, void *head, size_t size, struct n
 	return code;
 }
 
+int netlink_ask(struct netlink *nl, struct nl_msg *msg, netlink_visitor *visit, void *context)
+{
+	struct visit each = {visit, context};
+	nl_socket_modify_cb(nl->sock, NL_CB_VALID, NL_CB_CUSTOM, pass_on, &each);
+	if (msg)
+		nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK; /* else nothing says that there is no more */
+	return netlink_request(nl, msg);
+}
+
 int netlink_list(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
 		 netlink_visitor *visit, void *context, size_t *n)
 {

@@ -55,6 +55,9 @@ typedef bool netlink_visitor(void *context, struct nlmsghdr *message);
 int netlink_dump(struct netlink *nl, int type, void *head, size_t size, struct netlink_filter filter,
 		 netlink_visitor *visit, void *context);
 
+/* The same for a request whose answer is one message; `msg` as in netlink_request(). On `nl` itself. */
+int netlink_ask(struct netlink *nl, struct nl_msg *msg, netlink_visitor *visit, void *context);
+
 #define NETLINK_TURNS 8 /* tries of a list that changes while it is read */
 
 /*

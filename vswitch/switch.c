@@ -11,12 +11,13 @@
  *    switch_tick(), then and once a second:
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
+ *       ways out of the node                     egress_turn()
  *       hubs that are short of remotes           hub_make_room()
  *       claims to a hub's table entries          claims_ask()
  *       what the kernel refused somewhere        refusals_log()
  *       MACs learned, for the listener           the workers' rings of struct worker_learned
  *       a crowded FDB                            fdb_reserve(), workers parked
- *       once a second                            egress_check(), hub_log(), claims_log()
+ *       once a second                            hub_log(), claims_log()
  *       ten times in an ageing period            expired FDB entries, remotes of hubs (workers parked)
  *
  * All of it is the control thread's. vs->woken keeps workers from writing to the eventfd again before the tick. It is
@@ -99,12 +100,13 @@ static void note_features(struct vswitch *vs)
 	memcpy(vs->features, features, sizeof(features));
 }
 
-static void check_egress(struct vswitch *vs, uint32_t now)
+static uint64_t tick_egress(struct vswitch *vs)
 {
 	bool before = vs->offloads.underlay_tap;
-	egress_check(vs, now);
+	uint64_t due = egress_turn(vs, clock_ms());
 	if (vs->offloads.underlay_tap != before)
 		note_features(vs);
+	return due;
 }
 
 /* `release` is uname()'s. */
@@ -140,6 +142,16 @@ static int open_attention(struct vswitch *vs, struct failure *why)
 	return 0;
 }
 
+static void watch_changes(struct vswitch *vs)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ATTENTION_OTHER};
+	for (int i = 0; i < 2; i++) {
+		int fd = i ? vs->changes.filters : vs->changes.routes;
+		if (fd >= 0)
+			(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fd, &event);
+	}
+}
+
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
 {
 	struct vswitch *vs = calloc(1, sizeof(*vs));
@@ -151,6 +163,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	uname(&kernel);
 	choose_udp_gso(vs, kernel.release);
 	vs->home.fd = vs->wakeup = vs->alarm = vs->attention = -1;
+	vs->changes = (struct change_watch)CHANGE_WATCH_NONE;
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = clock_seconds();
 	pthread_mutex_init(&vs->parking, NULL);
@@ -169,6 +182,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		return error;
 	}
 	egress_open(vs);
+	watch_changes(vs);
 	note_features(vs);
 	*out = vs;
 	return 0;
@@ -291,15 +305,17 @@ static void follow_silence(struct vswitch *vs, uint32_t now)
 }
 
 /*
- * What strangers cause is done in steps that are apart, so that they cannot keep this thread busy; nor do they put off
- * what the pods' clients have due.
+ * What has a time of its own. What strangers cause is done in steps that are apart, so that they cannot keep this
+ * thread busy; nor do they put off what the pods' clients have due.
  */
-static void tick_clients_and_hubs(struct vswitch *vs, uint32_t now)
+static void tick_timed(struct vswitch *vs, uint32_t now)
 {
-	uint64_t due = pod_network_turn(vs), room = hub_make_room(vs, now, clock_ms()),
-		 ask = claims_ask(vs, now, clock_ms());
-	due = room < due ? room : due;
-	switch_alarm(vs, ask < due ? ask : due);
+	const uint64_t due[] = {pod_network_turn(vs), tick_egress(vs), hub_make_room(vs, now, clock_ms()),
+				claims_ask(vs, now, clock_ms())};
+	uint64_t first = UINT64_MAX;
+	for (size_t i = 0; i < sizeof(due) / sizeof(due[0]); i++)
+		first = due[i] < first ? due[i] : first;
+	switch_alarm(vs, first);
 }
 
 void switch_tick(struct vswitch *vs)
@@ -313,7 +329,7 @@ void switch_tick(struct vswitch *vs)
 	check_interfaces(vs);
 	if (now != vs->ticked)
 		check_namespaces(vs);
-	tick_clients_and_hubs(vs, now);
+	tick_timed(vs, now);
 	refusals_log(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		report_learned(vs, &vs->workers[i]);
@@ -325,7 +341,6 @@ void switch_tick(struct vswitch *vs)
 	}
 	if (now != vs->ticked) {
 		vs->ticked = now;
-		check_egress(vs, now);
 		paths_check(vs, now);
 		silence_check(vs, now);
 		follow_silence(vs, now);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# 92-underlay-tap.sh - --underlay-tap on: the same datagrams as by the sockets, and the sockets when it cannot work
+# 92-underlay-tap.sh - --underlay-tap: the same datagrams as by the sockets, and the sockets when it cannot work
 #
 #   pod1 vx0 ~~~.              podswitch0           .--- gwa ---- eth0 10.0.1.2, fd00:1::2
 #                podswitchd ~~ 169.254.189.42 ~~> node
@@ -15,8 +15,8 @@
 
 SIZES="1 7 101 536 999 1172 1381"
 SEED=0 # no two runs have the same digest, lest one be taken for the other
-FALL=$((5 + 3 + 2)) # seconds: the next probe, and two more a second apart, and the tick of the check
-RETURN=$((30 + 3))
+FALL=1   # seconds: a change is noticed, and three probes are lost
+RETURN=3 # the next change, a second later a probe
 
 # ---- what is asked of podswitchd ------------------------------------------------------------------------------------
 
@@ -331,8 +331,8 @@ deleted() {
 	same "one line says so" "1 1" "$(logged 'underlay_tap is off.*its device was removed') $(logged underlay_tap)"
 	goes_on pod1 gwa 172.16.0.11
 	detach a 1
-	same "no descriptor of it is left" $((FDS - 1)) "$(descriptors)"
-	FDS=$((FDS - 1))
+	same "no descriptor of it is left, nor of what watched for changes" $((FDS - 3)) "$(descriptors)"
+	FDS=$((FDS - 3))
 }
 
 forbidden() {
@@ -352,6 +352,32 @@ forbidden() {
 	same "one line says why" 1 "$(logged 'underlay_tap is off.*CAP_NET_RAW')"
 	check "and no device is left" poll 3 not device
 	goes_on pod1 gwa 172.16.0.11
+	detach a 1
+	check "podswitchd ends" stop
+}
+
+# With `auto`: only where the device on the way takes tunnel super-frames.
+auto() {
+	echo "-- auto"
+	daemon -w 1 --underlay-tap auto
+	FDS=$(descriptors)
+	FAMILY=4
+	cable cut
+	mark
+	attach a 1
+	eventually 5 "one line says why it goes by the sockets" 1 logged 'by the sockets: the device on the way takes no'
+	same "which it does" sockets "$(egress a)"
+	check "there is no device" not device
+	goes_on pod1 gwa 172.16.0.11
+	cable whole
+	by underlay_tap a 3
+	goes_on pod1 gwa 172.16.0.11
+	cable cut
+	by sockets a 3
+	goes_on pod1 gwa 172.16.0.11
+	cable whole
+	by underlay_tap a 3
+	FDS=$((FDS + 1)) # the TAP's
 	detach a 1
 	check "podswitchd ends" stop
 }
@@ -555,6 +581,7 @@ comes_back
 too_big
 down
 forbidden
+auto
 
 echo "-- two workers"
 FAMILY=4

@@ -3,7 +3,8 @@
  * test_egress.c - when a remote is served by the underlay TAP, and when not
  *
  * The kernel is a table: the path of each remote, and what happens to its probes. Remote N has the address 192.0.2.N
- * and gateway 1, except the last, which has gateway 2. A call of tick() is a second.
+ * and gateway 1, except the last, which has gateway 2. A call of tick() is a second, but for what says how many
+ * milliseconds it is.
  */
 #include "vswitch/path/egress.c"
 
@@ -19,7 +20,7 @@ static struct vswitch vs;
 static struct underlay host;
 static struct gateway gateways[GATEWAYS];
 static struct remote remotes[REMOTES], *remote_table[REMOTES];
-static uint32_t now;
+static uint64_t now;
 static unsigned n_parked;
 static bool parked;
 
@@ -32,6 +33,8 @@ static struct {
 } paths[REMOTES];
 static int run_error;
 static unsigned n_runs, n_warnings;
+static bool changes; /* something on the node has changed */
+static int offload;  /* of every device */
 
 static unsigned index_of(const struct sockaddr_storage *to)
 {
@@ -64,6 +67,30 @@ void log_line(enum log_level level, const char *format, ...)
 {
 	(void)format;
 	n_warnings += level == LOG_WARNING;
+}
+
+void change_watch_open(struct change_watch *watch)
+{
+	watch->routes = watch->filters = -1;
+}
+
+void change_watch_close(struct change_watch *watch)
+{
+	(void)watch;
+}
+
+bool change_watch_seen(struct change_watch *watch)
+{
+	bool seen = changes;
+	(void)watch;
+	changes = false;
+	return seen;
+}
+
+int tunnel_offload(const struct sockaddr_storage *to)
+{
+	(void)index_of(to);
+	return offload;
 }
 
 /* A remote is probed with the route that it would be served by. */
@@ -134,6 +161,7 @@ static int build_world(void **state)
 	memset(paths, 0, sizeof(paths));
 	memset(came_through, 0, sizeof(came_through));
 	vs.offloads.underlay_tap = true;
+	vs.options.underlay_tap = UNDERLAY_TAP_ON;
 	vs.underlay_tap = calloc(1, sizeof(*vs.underlay_tap));
 	if (!vs.underlay_tap)
 		return -1;
@@ -144,7 +172,9 @@ static int build_world(void **state)
 		add_remote(i, i + 1 < REMOTES ? 1 : 2);
 	atomic_store(&gateways[1].n_remotes, 1);
 	atomic_store(&gateways[2].n_remotes, 1);
-	now = 1000;
+	now = 1000000;
+	changes = false;
+	offload = 1;
 	n_parked = n_runs = n_warnings = 0;
 	run_error = 0;
 	return 0;
@@ -157,10 +187,18 @@ static int end_world(void **state)
 	return 0;
 }
 
+static uint64_t tick_after(uint64_t milliseconds)
+{
+	now += milliseconds;
+	uint64_t due = egress_turn(&vs, now);
+	assert_false(parked);
+	assert_true(due > now);
+	return due;
+}
+
 static void tick(void)
 {
-	egress_check(&vs, now++);
-	assert_false(parked);
+	tick_after(1000);
 }
 
 static unsigned mtu_of(unsigned i)
@@ -224,11 +262,13 @@ static void test_never(void **state)
 {
 	(void)state;
 	paths[0].error = -ENETUNREACH;
-	for (unsigned second = 0; second < 100; second++) {
+	/* Three times, then 1, 2, 4, 8 and 16 seconds after each other, then every thirty seconds. */
+	static const unsigned wanted[] = {0, 1, 2, 3, 5, 9, 17, 33, 63, 93, UINT32_MAX};
+	for (unsigned second = 0, next = 0; second < 100; second++) {
 		tick();
 		assert_int_equal(mtu_of(0), 0);
-		/* Three times, a second apart, then every thirty seconds. */
-		assert_int_equal(probes(), second < 3 || (second - 2) % 30 == 0);
+		assert_int_equal(probes(), second == wanted[next]);
+		next += second == wanted[next];
 	}
 	/* Said once. */
 	assert_int_equal(n_warnings, 1);
@@ -246,7 +286,7 @@ static void test_lost(void **state)
 	static const int errors[] = {-ENETUNREACH, -EIO};
 	for (unsigned i = 0; i < 2; i++) {
 		tick();
-		now += 10;
+		now += 10000;
 		probes();
 		paths[0].error = errors[i];
 		for (unsigned second = 0; second < 2; second++) {
@@ -256,7 +296,7 @@ static void test_lost(void **state)
 		paths[0].error = 0;
 		tick();
 		assert_int_equal(probes(), 3);
-		now += 10;
+		now += 10000;
 		paths[0].error = errors[i];
 		for (unsigned second = 0; second < 3; second++) {
 			assert_int_equal(mtu_of(0), 1500);
@@ -265,10 +305,9 @@ static void test_lost(void **state)
 		assert_int_equal(mtu_of(0), 0);
 		assert_int_equal(n_warnings, i + 1);
 		assert_int_equal(probes(), 3);
-		tick();
+		tick_after(500);
 		assert_int_equal(probes(), 0);
 		paths[0].error = 0;
-		now += 30;
 		tick();
 		assert_int_equal(mtu_of(0), 1500);
 	}
@@ -291,8 +330,86 @@ static void test_withdrawn(void **state)
 	paths[0].error = -EIO;
 	for (unsigned second = 0; second < 20; second++)
 		tick();
-	assert_int_equal(probes(), 3);
+	assert_int_equal(probes(), 3 + 4);
 	assert_int_equal(mtu_of(0), 0);
+}
+
+/* A rule stops it: known within half a second, and so is the rule's end within two. */
+static void test_change(void **state)
+{
+	(void)state;
+	tick();
+	uint64_t due = tick_after(1000);
+	assert_int_equal(due, now + 1000); /* nothing but a look at the paths */
+	probes();
+	changes = true;
+	tick_after(100);
+	assert_int_equal(probes(), 1);
+	paths[0].error = -ENETUNREACH;
+	changes = true;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(mtu_of(0), 1500);
+		tick_after(100);
+	}
+	assert_int_equal(mtu_of(0), 0);
+	assert_int_equal(probes(), 3);
+	for (unsigned i = 0; i < 120; i++) /* by now it would be asked every thirty seconds */
+		tick();
+	paths[0].error = 0;
+	changes = true;
+	tick_after(100);
+	assert_int_equal(mtu_of(0), 0);
+	tick();
+	assert_int_equal(mtu_of(0), 1500);
+}
+
+/* Where routes come and go all the time, neither is looked at all the time. */
+static void test_many_changes(void **state)
+{
+	(void)state;
+	paths[0].error = -ENETUNREACH;
+	for (unsigned i = 0; i < 100; i++)
+		tick();
+	probes();
+	paths[REMOTES - 1].probed = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		changes = true;
+		tick_after(10);
+	}
+	assert_in_range(probes(), 8, 11); /* in ten seconds */
+	assert_in_range(paths[REMOTES - 1].probed, 90, 101);
+	assert_int_equal(mtu_of(REMOTES - 1), 1500);
+}
+
+/* With `auto` only where it gains something; a device may change that (ethtool -K). */
+static void test_auto(void **state)
+{
+	(void)state;
+	vs.options.underlay_tap = UNDERLAY_TAP_AUTO;
+	offload = 0;
+	for (unsigned second = 0; second < 40; second++)
+		tick();
+	assert_int_equal(probes(), 0);
+	assert_int_equal(mtu_of(0), 0);
+	assert_int_equal(n_warnings, 0);
+	offload = 1;
+	changes = true;
+	tick();
+	tick();
+	assert_int_equal(mtu_of(0), 1500);
+	offload = 0;
+	changes = true;
+	tick();
+	assert_int_equal(mtu_of(0), 0);
+	offload = -ENETUNREACH;
+	for (unsigned second = 0; second < 40; second++)
+		tick();
+	assert_int_equal(mtu_of(0), 0);
+	/* With `on` the user has the word. */
+	vs.options.underlay_tap = UNDERLAY_TAP_ON;
+	for (unsigned second = 0; second < 40; second++)
+		tick();
+	assert_int_equal(mtu_of(0), 1500);
 }
 
 /* Paths */
@@ -400,7 +517,7 @@ static void test_no_packet_socket(void **state)
 {
 	(void)state;
 	tick();
-	now += 10;
+	now += 10000;
 	run_error = -EPERM;
 	tick();
 	assert_given_up();
@@ -410,7 +527,7 @@ static void test_device_removed(void **state)
 {
 	(void)state;
 	tick();
-	now += 10;
+	now += 10000;
 	paths[REMOTES - 1].error = -EBADFD;
 	tick();
 	assert_given_up();
@@ -449,6 +566,9 @@ int main(void)
 		in_world(test_never),
 		in_world(test_lost),
 		in_world(test_withdrawn),
+		in_world(test_change),
+		in_world(test_many_changes),
+		in_world(test_auto),
 		in_world(test_moved),
 		in_world(test_moved_and_withdrawn),
 		in_world(test_no_route),

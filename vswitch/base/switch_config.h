@@ -42,11 +42,14 @@ struct switch_offloads {
 	bool udp_gro;      /* several arrive in one (UDP_GRO) */
 	bool trains;       /* runs of small frames of equal length leave in one send, too */
 	bool tap_gro;      /* segments that arrive together reach a pod as one super-frame */
-	bool underlay_tap; /* encapsulated super-frames leave whole by a TAP of our own (Linux 6.17); off by default */
+	bool underlay_tap; /* encapsulated super-frames leave whole by a TAP of our own (Linux 6.17); see the choice */
 };
 
 /* Of the option udp-gso; `auto` is on but for kernels that garble trains (kernel.h). */
 enum udp_gso_choice { UDP_GSO_AUTO, UDP_GSO_ON, UDP_GSO_OFF };
+
+/* Of the option underlay-tap; `auto`: where a tunnel super-frame leaves the node whole (tunnel_offload.h). */
+enum underlay_tap_choice { UNDERLAY_TAP_AUTO, UNDERLAY_TAP_ON, UNDERLAY_TAP_OFF };
 
 /* Of the option io: how the workers read and write; `auto` is io_uring where it is allowed and works, else epoll. */
 enum io_choice { IO_AUTO, IO_URING, IO_EPOLL };
@@ -60,14 +63,15 @@ struct switch_options {
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
 	unsigned spin; /* microseconds that a worker looks for work before it sleeps; 0: it sleeps at once */
 	enum io_choice io;
-	enum udp_gso_choice udp_gso; /* decides on offloads.udp_gso */
+	enum udp_gso_choice udp_gso;           /* decides on offloads.udp_gso */
+	enum underlay_tap_choice underlay_tap; /* and on offloads.underlay_tap */
 	struct switch_offloads offloads;
 };
 
 #define SWITCH_OPTIONS_DEFAULT                                                                                         \
 	{                                                                                                              \
 		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096, .spin = 0,          \
-		.offloads = {                                                                                          \
+		.underlay_tap = UNDERLAY_TAP_OFF, .offloads = {                                                        \
 			.tap_gso = true,                                                                               \
 			.udp_gso = true,                                                                               \
 			.udp_gro = true,                                                                               \

@@ -2,7 +2,8 @@
 /*
  * egress.h - by which way a remote's datagrams leave the node: the underlay TAP, or the sockets
  *
- * The sockets always work. The underlay TAP is opt-in and only for the host underlay. A remote takes it after a probe
+ * The sockets always work. The underlay TAP is only for the host underlay, and with `auto` only where
+ * the device on the way takes tunnel super-frames. A remote takes it after a probe
  * to that remote has left the node unchanged (probe.h), and then only for what fits the path's MTU: what does not fit
  * takes the sockets, which report it. A remote has one way at a time, so that the order within a flow never depends on
  * a race between two ways. egress.c has the states.
@@ -19,8 +20,11 @@
 void egress_open(struct vswitch *vs);
 void egress_close(struct vswitch *vs);
 
-/* Probes the remotes that are due and follows their paths. Control thread, once a second. */
-void egress_check(struct vswitch *vs, uint32_t now);
+/*
+ * Follows the paths of the remotes and probes those that are due, when it is time or something on the node has changed.
+ * Returns when it wants to be called again; `now` and that are ms of the monotonic clock. Control thread.
+ */
+uint64_t egress_turn(struct vswitch *vs, uint64_t now);
 
 /* Prepares a new remote, before any other thread knows of it. Any thread. */
 void egress_reset(struct egress *egress);

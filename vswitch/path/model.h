@@ -20,6 +20,7 @@
 #ifndef PODSWITCH_MODEL_H
 #define PODSWITCH_MODEL_H
 
+#include "tap/change_watch.h"
 #include "tap/netns.h"
 #include "tap/primary.h"
 #include "vswitch/base/demux.h"
@@ -53,10 +54,11 @@ struct egress {
 	atomic_uint mtu;                 /* path MTU, bytes of an outer IP packet; 0: use the sockets */
 	struct underlay_tap_route route; /* valid while mtu is not 0 */
 	struct sockaddr_storage from;    /* the local address of the route; family 0: no route yet */
-	uint32_t due;                    /* when to probe next, seconds; 0: at once */
+	uint64_t due;                    /* when to probe next, ms of the monotonic clock; 0: at once */
 	uint8_t misses;                  /* probes lost in a row */
 	uint8_t turn;                    /* picks the source port of the next probe */
-	bool logged;                     /* the failure has been logged */
+	bool routed;                     /* `route` is for `from` */
+	bool settled;                    /* on the sockets: why has been logged, and it is probed again when due */
 };
 
 struct remote {
@@ -317,6 +319,9 @@ struct vswitch {
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
 	struct underlay_tap *underlay_tap; /* NULL: there is none, and every datagram takes the sockets */
+	struct change_watch changes; /* of the node's interfaces, routes and filters, while offloads.underlay_tap */
+	bool changed;                /* there were some since egress_turn() has last looked at the remotes */
+	uint64_t egress_looked, egress_due; /* ms, when that was, and when it is next */
 	struct fdb *fdb;
 	struct demux *demux;
 	struct gateway *gateways[MAX_GATEWAYS];
