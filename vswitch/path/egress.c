@@ -61,7 +61,7 @@ static void egress_turn_off(struct vswitch *vs, const char *why)
 	log_line(LOG_WARNING, "underlay_tap is off, everything takes the sockets: %s", why);
 }
 
-static bool make_tap(struct vswitch *vs)
+static bool egress_make_tap(struct vswitch *vs)
 {
 	struct failure why = {0};
 	if (!vs->underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
@@ -73,7 +73,7 @@ static bool make_tap(struct vswitch *vs)
 void egress_open(struct vswitch *vs)
 {
 	vs->offloads.underlay_tap = vs->options.underlay_tap != UNDERLAY_TAP_OFF;
-	if (vs->offloads.underlay_tap && (vs->options.underlay_tap == UNDERLAY_TAP_AUTO || make_tap(vs)))
+	if (vs->offloads.underlay_tap && (vs->options.underlay_tap == UNDERLAY_TAP_AUTO || egress_make_tap(vs)))
 		change_watch_open(&vs->changes);
 }
 
@@ -167,7 +167,7 @@ static bool egress_is_worth_it(struct vswitch *vs, struct remote *remote, uint64
 		egress_settle(egress, now);
 		return false;
 	}
-	if (!make_tap(vs))
+	if (!egress_make_tap(vs))
 		return false;
 	if (!egress->routed)
 		underlay_tap_route(&egress->route, vs->underlay_tap, &egress->from, &remote->to);
