@@ -183,7 +183,7 @@ install: all ## into DESTDIR and PREFIX (/usr/local)
 
 image: ## the container image, made of Debian's packages and the programs: build/image/podswitch.tar
 	@BUILD='$(BUILD)' deploy/image.sh
-check-k8s: ## on a real Kubernetes, about 12 minutes: TESTBED=FOLDER or KUBECONFIG=FILE says which
+check-k8s: ## on a real Kubernetes, about 40 minutes: TESTBED=FOLDER or KUBECONFIG=FILE says which
 	@test -n "$(TESTBED)$(KUBECONFIG)" || tests/k8s/run.sh
 	@tests/deps.sh build image k8s && $(MAKE) --no-print-directory all image && BUILD='$(BUILD)' tests/k8s/run.sh $(ONLY)
 
