@@ -3,6 +3,7 @@
 #include "control/daemon/standby.h"
 #include "control/base/client.h"
 #include "control/base/json.h"
+#include "control/base/jsonrpc.h"
 #include "tap/base/log.h"
 
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #define ANSWER 10000 /* ms */
-#define UNKNOWN_METHOD (-32601)
 #define NOW "takeover.now"
 
 /* ---- of the one that waits ---- */
@@ -30,7 +30,7 @@ static int wait_beside(struct client *client, const char *instance, struct failu
 		return 0;
 	}
 	if (error)
-		return error == -EREMOTEIO && client->refused == UNKNOWN_METHOD ? 1 : error;
+		return error == -EREMOTEIO && client->refused == JSONRPC_UNKNOWN_METHOD ? 1 : error;
 	log_line(LOG_INFO, "waiting for the end of the podswitchd that runs, to take over from it");
 	error = client_next(client, &answer, NULL);
 	if (error)

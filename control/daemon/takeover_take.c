@@ -7,6 +7,7 @@
  */
 #include "control/base/client.h"
 #include "control/base/json.h"
+#include "control/base/jsonrpc.h"
 #include "control/daemon/handed.h"
 #include "control/daemon/takeover.h"
 #include "tap/base/clock.h"
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 #define TAKE_TIMEOUT 10000 /* ms */
-#define UNKNOWN_METHOD (-32601)
 
 struct takeover {
 	struct fd_stream stream;
@@ -82,7 +82,7 @@ int takeover_begin(const char *socket, struct takeover **out, int *lock, struct 
 		return error;
 	error = client_call(&client, TAKEOVER_METHOD, NULL, &result, why);
 	json_decref(result);
-	if (error == -EREMOTEIO && client.refused == UNKNOWN_METHOD) {
+	if (error == -EREMOTEIO && client.refused == JSONRPC_UNKNOWN_METHOD) {
 		/* It hangs up when it has given up everything but its lock, for which the start waits. */
 		error = client_stop_peer(&client, why);
 	} else if (!error) {

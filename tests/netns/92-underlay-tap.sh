@@ -561,10 +561,7 @@ vtep() {
 }
 
 build
-case $(printf '%s\n' 6.17 "$(uname -r)" | sort -V | head -n1) in
-6.17) ;;
-*) older_kernel ;;
-esac
+linux 6.17 || older_kernel
 the_device
 harmless
 netfilter

@@ -64,7 +64,7 @@ static void egress_turn_off(struct vswitch *vs, const char *why)
 static bool egress_make_tap(struct vswitch *vs)
 {
 	struct failure why = {0};
-	if (!vs->underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
+	if (!vs->underlay_tap && vs->offloads.underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
 		egress_turn_off(vs, why.text);
 	return vs->underlay_tap;
 }
