@@ -607,10 +607,29 @@ static double milliseconds(void)
 #define OPTIMISED false
 #endif
 
+static int smaller(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* ms for work whose amount never changes: by it a limit follows the processor, which may be slow, or shared. */
+static double sort_numbers(void)
+{
+	static uint32_t numbers[100000];
+	double began = milliseconds();
+
+	for (uint32_t i = 0, next = 1; i < sizeof(numbers) / sizeof(*numbers); i++)
+		numbers[i] = next = next * 1664525 + 1013904223;
+	qsort(numbers, sizeof(numbers) / sizeof(*numbers), sizeof(*numbers), smaller);
+	return milliseconds() - began;
+}
+
 static void five_thousand_nodes(void **state)
 {
 	struct fixture *f = *state;
-	double best = 1e9;
+	double best = 1e9, sort = 1e9;
 	char address[64];
 
 	put_nodes(1, 5000, "'podCIDRs':['10.H.L.0/24','fd00:10:N::/64']",
@@ -622,10 +641,13 @@ static void five_thousand_nodes(void **state)
 		find(f);
 		took = milliseconds() - began;
 		best = took < best ? took : best;
+		took = sort_numbers();
+		sort = took < sort ? took : sort;
 	}
-	printf("5000 nodes, dual stack: %.1f ms, %zu networks, %zu left out\n", best, f->kept.n, f->kept.left_out);
+	printf("5000 nodes, dual stack: %.1f ms, %zu networks, %zu left out; 100000 numbers sorted in %.1f ms\n", best,
+	       f->kept.n, f->kept.left_out, sort);
 	/* The sanitizers take their time, and what the compiler has not optimised does. */
-	assert_true(best < (getenv("ASAN_OPTIONS") || !OPTIMISED ? 400.0 : 20.0) * (double)slowness());
+	assert_true(best < (getenv("ASAN_OPTIONS") || !OPTIMISED ? 400.0 * (double)slowness() : 2.5 * sort));
 	for (int i = 1; i <= 5000; i++) {
 		snprintf(address, sizeof(address), "172.20.%d.%d", i / 256, i % 256);
 		assert_true(keeps(f, address));
