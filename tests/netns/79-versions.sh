@@ -59,6 +59,7 @@ status=0
 wait "$old" || status=$?
 same "the older one is stopped, with status 0" 0 "$status"
 check "as it cannot hand over" grep -q 'of a version that cannot hand over: it is stopped' "$LOG"
+poll 10 answers || die "this one does not answer" # until now it may have been the older one
 same "this one has all" "$kept" "$(was)"
 wait $pinging || true
 lost=$(awk '/transmitted/ { print $1 - $4 }' "$TMP/ping")
