@@ -69,6 +69,9 @@ int link_list_addresses(struct address *out, size_t max, struct failure *why);
 /* Fills in the addresses of `ifname` with their prefix lengths, at most `max`. How many, or a negative errno. */
 int link_get_addresses(const char *ifname, struct prefix *out, size_t max, struct failure *why);
 
+/* The group of underlay TAPs, by which they are known to be ours; primary.h has others. */
+#define LINK_UNDERLAY_GROUP 0x70730003
+
 /* An address of an interface, with its prefix length. */
 struct link_address {
 	int ifindex;

@@ -36,8 +36,10 @@ static int put_devconf(struct nl_msg *msg)
 
 static int set_devconf(struct link_target *t)
 {
+	static const uint32_t group = LINK_UNDERLAY_GROUP;
 	struct nl_msg *msg = link_message(t, IFF_NOARP, IFF_NOARP);
 
+	netlink_put(&msg, IFLA_GROUP, &group, sizeof(group));
 	if (msg && put_devconf(msg)) {
 		nlmsg_free(msg);
 		msg = NULL;
@@ -63,7 +65,7 @@ static void force_ip6_forwarding(const char *ifname)
  */
 static struct nl_msg *underlay_address(const struct link_target *t)
 {
-	static const uint8_t address[] = {169, 254, 189, 42}; /* link-local (RFC 3927) */
+	static const uint8_t address[] = {127, 189, 42, 1}; /* loopback: programs that look for an address of the pod's own pass over it */
 	struct ifaddrmsg head = {.ifa_family = AF_INET,
 				 .ifa_prefixlen = 8 * sizeof(address),
 				 .ifa_scope = RT_SCOPE_HOST,

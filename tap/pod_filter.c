@@ -16,7 +16,8 @@
  *                                   3376, MLD: RFC 3810, neighbour discovery: RFC 4861), in the form that no router
  *                                   forwards or no host accepts from afar; the rest is dropped and counted.
  *                                   With `tunnel`, VXLAN is podswitchd's alone: in a datagram of the pod's own a
- *                                   frame could be in any name, and the gateway takes it from the pod's address
+ *                                   frame could be in any name, and the gateway takes it from the pod's address.
+ *                                   What comes in by an underlay TAP is podswitchd's, too
  *
  * With `inbound`, by connection tracking:
  *
@@ -40,6 +41,7 @@
  */
 #include "tap/pod_filter.h"
 
+#include "tap/link.h"
 #include "tap/netlink.h"
 
 #include <fcntl.h>
@@ -215,8 +217,11 @@ static void write_way_out(FILE *out, const struct pod_filter *filter)
 	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
 	write_interfaces(out, "oif", filter);
 	if (filter->tunnel)
-		fprintf(out, "udp dport %u udp length > %d meta mark & 0x%08x != 0x%08x counter drop\n", filter->tunnel,
-			QUESTION, POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK);
+		fprintf(out,
+			"iifgroup %u meta mark set meta mark & 0x%08x | 0x%08x\n"
+			"udp dport %u udp length > %d meta mark & 0x%08x != 0x%08x counter drop\n",
+			LINK_UNDERLAY_GROUP, ~POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK, filter->tunnel, QUESTION,
+			POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK);
 	if (filter->names)
 		fprintf(out, "meta l4proto { tcp, udp } th dport 53 ct direction original counter drop\n");
 	if (filter->inbound)

@@ -2,6 +2,8 @@
 /* primary_session.c - what primary.c works on: the routes and interfaces of the pod as they were found */
 #include "tap/primary_session.h"
 
+#include "tap/link.h"
+
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -13,6 +15,15 @@ static enum link_stage stage_of(uint32_t group)
 	return group == PRIMARY_FROZEN_GROUP ? LINK_FROZEN : group == PRIMARY_SEEN_GROUP ? LINK_SEEN : LINK_NEW;
 }
 
+/* An underlay TAP leads nowhere by itself: podswitchd writes what comes in by it, and reads nothing. */
+static bool is_underlay_tap(struct nlmsghdr *raw, uint32_t group)
+{
+	struct nlattr *info = nlmsg_find_attr(raw, sizeof(struct ifinfomsg), IFLA_LINKINFO);
+	struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
+
+	return group == LINK_UNDERLAY_GROUP && kind && !nla_strcmp(kind, "tun");
+}
+
 static bool keep_link(void *context, struct nlmsghdr *raw)
 {
 	struct primary_session *s = context;
@@ -22,7 +33,8 @@ static bool keep_link(void *context, struct nlmsghdr *raw)
 		return true;
 	struct nlattr *name = nlmsg_find_attr(raw, sizeof(*head), IFLA_IFNAME);
 	struct nlattr *group = nlmsg_find_attr(raw, sizeof(*head), IFLA_GROUP);
-	if ((unsigned)head->ifi_index == s->ifindex || head->ifi_flags & IFF_LOOPBACK || !name)
+	if ((unsigned)head->ifi_index == s->ifindex || head->ifi_flags & IFF_LOOPBACK || !name ||
+	    is_underlay_tap(raw, group ? nla_get_u32(group) : 0))
 		return true;
 	struct primary_link *found = &s->links[s->n_links++];
 	*found = (struct primary_link){.ifindex = (unsigned)head->ifi_index,

@@ -38,6 +38,7 @@
 #include "vswitch/overruns.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/worker.h"
+#include "vswitch/pod_egress.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port_binding.h"
 #include "vswitch/port_config.h"
@@ -113,6 +114,7 @@ void port_free(struct port *port)
 	if (port->tap >= 0)
 		close(port->tap);
 	gateway_client_close(port->gateway_client);
+	pod_egress_free(port);
 	underlay_close(port->underlay);
 	netns_close(&port->netns);
 	free(port->counters);
@@ -168,6 +170,7 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 	int tap = port->tap;
 	struct underlay *underlay = port->underlay;
 	overruns_count_port(vs, port);
+	pod_egress_end(vs, port);
 	if (destroy)
 		pod_network_close(vs, port);
 	pod_network_forget(port);

@@ -21,6 +21,7 @@
 #include "vswitch/path/encap.h"
 #include "vswitch/path/parking.h"
 #include "vswitch/path/worker.h"
+#include "vswitch/pod_egress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,8 @@ int port_rebind(struct vswitch *vs, struct port *port, struct gateway *gateway, 
 	struct gateway *from = port->gateway;
 	bool keep = keeps_underlay(port, gateway);
 	overruns_count_port(vs, port);
+	if (!keep)
+		pod_egress_end(vs, port);
 	int error = keep || !gateway->pod_underlay ? 0 : port_open_underlay(vs, port, gateway, &fresh, why);
 	if (error)
 		return error;
@@ -190,6 +193,7 @@ void port_detach(struct vswitch *vs, struct port *port)
 {
 	struct underlay *old = port->underlay;
 	overruns_count_port(vs, port);
+	pod_egress_end(vs, port);
 	workers_park(vs);
 	port_leave_gateway(vs, port);
 	port->underlay = NULL;

@@ -78,6 +78,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 			.config = &port->config,
 			.live = &port->live,
 			.pod_underlay = port->underlay != NULL,
+			.by_tap = port->pod_egress && atomic_load(&port->pod_egress->egress.mtu) != 0,
 			.state = port->tap < 0   ? "gone"
 				 : port->gateway ? "up"
 						 : "detached",

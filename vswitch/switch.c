@@ -11,7 +11,7 @@
  *    switch_tick(), then and once a second:
  *       ports whose TAP or namespace is gone     port_gone()
  *       gateway clients                          pod_network_turn()
- *       ways out of the node                     egress_turn()
+ *       ways out of the node, and of busy pods   egress_turn(), pod_egress_turn()
  *       hubs that are short of remotes           hub_make_room()
  *       claims to a hub's table entries          claims_ask()
  *       what the kernel refused somewhere        refusals_log()
@@ -39,6 +39,7 @@
 #include "vswitch/path/remote.h"
 #include "vswitch/path/worker.h"
 #include "vswitch/paths.h"
+#include "vswitch/pod_egress.h"
 #include "vswitch/pod_network.h"
 #include "vswitch/port.h"
 #include "vswitch/refusals.h"
@@ -103,10 +104,10 @@ static void note_features(struct vswitch *vs)
 static uint64_t tick_egress(struct vswitch *vs)
 {
 	bool before = vs->offloads.underlay_tap;
-	uint64_t due = egress_turn(vs, clock_ms());
+	uint64_t due = egress_turn(vs, clock_ms()), of_pods = pod_egress_turn(vs, clock_ms());
 	if (vs->offloads.underlay_tap != before)
 		note_features(vs);
-	return due;
+	return due < of_pods ? due : of_pods;
 }
 
 /* `release` is uname()'s. */
@@ -142,16 +143,6 @@ static int open_attention(struct vswitch *vs, struct failure *why)
 	return 0;
 }
 
-static void watch_changes(struct vswitch *vs)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ATTENTION_OTHER};
-	for (int i = 0; i < 2; i++) {
-		int fd = i ? vs->changes.filters : vs->changes.routes;
-		if (fd >= 0)
-			(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fd, &event);
-	}
-}
-
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
 {
 	struct vswitch *vs = calloc(1, sizeof(*vs));
@@ -163,7 +154,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	uname(&kernel);
 	choose_udp_gso(vs, kernel.release);
 	vs->home.fd = vs->wakeup = vs->alarm = vs->attention = -1;
-	vs->changes = (struct change_watch)CHANGE_WATCH_NONE;
+	vs->outlet = (struct outlet)OUTLET_NONE;
 	vs->last_port = &vs->first_port;
 	vs->started = vs->expired_at = clock_seconds();
 	pthread_mutex_init(&vs->parking, NULL);
@@ -182,7 +173,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		return error;
 	}
 	egress_open(vs);
-	watch_changes(vs);
+	switch_attend(vs, &vs->outlet.changes);
 	note_features(vs);
 	*out = vs;
 	return 0;

@@ -134,6 +134,7 @@ struct port_status {
 	struct port_way_out way_out;
 	struct silence_status silence; /* its gateway's */
 	bool pod_underlay;
+	bool by_tap; /* with the pod underlay: what it is busy with leaves by an underlay TAP, not by the sockets */
 	const char
 		*state; /* "up", "gone" (namespace or TAP vanished) or "detached" (gateway removed, or GATEWAY_NONE) */
 	unsigned worker;

@@ -53,9 +53,10 @@ static const struct option_spec config_options[] = {
 	OPTION_SWITCH("udp-gro", options.offloads.udp_gro, "receive several datagrams at once (on)"),
 	OPTION_SWITCH("trains", options.offloads.trains, "send runs of small frames at once; needs udp-gso (on)"),
 	OPTION_SWITCH("tap-gro", options.offloads.tap_gro, "coalesce segments for the pod (on)"),
-	OPTION_CHOICE("underlay-tap", 0, "auto|on|off", options.underlay_tap, underlay_tap_words,
-		      "let super-frames leave the node whole, by a TAP of podswitchd's own; auto: where the devices on "
-		      "the way take them (off)"),
+	OPTION_CHOICE(
+		"underlay-tap", 0, "auto|on|off", options.underlay_tap, underlay_tap_words,
+		"let super-frames leave the node, or a busy pod, whole, by a TAP of podswitchd's own; auto: where "
+		"the devices on the way take them (off)"),
 	OPTION_FLAG("takeover", 0, takeover,
 		    "take everything over from the podswitchd that runs, without losing a frame"),
 	OPTION_CHOICE("after-takeover", 0, "exit|wait", then_waits, after_words,

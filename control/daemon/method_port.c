@@ -158,6 +158,8 @@ static void append_port_status(void *context, const struct port_status *status)
 				   addresses_json(status->live), "underlay", status->pod_underlay ? "pod" : "host",
 				   "state", status->state, "counters", port_counters_json(&status->counters), "worker",
 				   (int)status->worker);
+	if (status->pod_underlay)
+		json_object_set_new(object, "egress", json_string(status->by_tap ? "underlay_tap" : "sockets"));
 	json_object_set_new(object, "client", client_json(&status->client));
 	if (status->way_out.exclusive)
 		json_object_set_new(object, "way_out", way_out_json(&status->way_out));

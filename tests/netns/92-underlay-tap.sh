@@ -3,7 +3,7 @@
 # 92-underlay-tap.sh - --underlay-tap: the same datagrams as by the sockets, and the sockets when it cannot work
 #
 #   pod1 vx0 ~~~.              podswitch0           .--- gwa ---- eth0 10.0.1.2, fd00:1::2
-#                podswitchd ~~ 169.254.189.42 ~~> node
+#                podswitchd ~~ 127.189.42.1   ~~> node
 #   pod2 vx0 ~~~'    '~~~ UDP 4789 <~~~~~~~~~~~~~~~ '--- gwb ---- eth0 10.0.2.2, fd00:2::2
 #                                                                 a1   10.9.1.2, fd09:1::2
 #                                                                  |

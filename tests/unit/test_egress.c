@@ -96,7 +96,7 @@ int tunnel_offload(const struct sockaddr_storage *to)
 /* A remote is probed with the route that it would be served by. */
 int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size_t n, struct failure *why)
 {
-	assert_ptr_equal(tap, vs.underlay_tap);
+	assert_ptr_equal(tap, vs.outlet.tap);
 	assert_in_range(n, 1, 64);
 	n_runs++;
 	if (run_error) {
@@ -162,10 +162,10 @@ static int build_world(void **state)
 	memset(came_through, 0, sizeof(came_through));
 	vs.offloads.underlay_tap = true;
 	vs.options.underlay_tap = UNDERLAY_TAP_ON;
-	vs.underlay_tap = calloc(1, sizeof(*vs.underlay_tap));
-	if (!vs.underlay_tap)
+	vs.outlet.tap = calloc(1, sizeof(*vs.outlet.tap));
+	if (!vs.outlet.tap)
 		return -1;
-	vs.underlay_tap->fd = -1;
+	vs.outlet.tap->fd = -1;
 	add_gateway(1);
 	add_gateway(2);
 	for (unsigned i = 0; i < REMOTES; i++)
@@ -501,7 +501,7 @@ static void test_not_eligible(void **state)
 
 static void assert_given_up(void)
 {
-	assert_null(vs.underlay_tap);
+	assert_null(vs.outlet.tap);
 	assert_false(vs.offloads.underlay_tap);
 	assert_int_equal(n_warnings, 1);
 	assert_int_equal(n_parked, 1);

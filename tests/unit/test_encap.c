@@ -32,7 +32,6 @@ static int build_world(void **state)
 	gateway = (struct gateway){.config.vni = 42, .host = &host, .counters = &counters};
 	port = (struct port){.gateway = &gateway};
 	remote = (struct remote){0};
-	vs.underlay_tap = &tap;
 	vs.offloads.udp_gso = vs.offloads.trains = true;
 	worker.vs = &vs;
 	return 0;
@@ -102,6 +101,7 @@ static void build_remote(bool ip6, unsigned mtu)
 	memset(&remote, 0, sizeof(remote));
 	remote.to_length = endpoint_to_sockaddr(&to, &remote.to);
 	underlay_tap_route(&remote.egress.route, &tap, &remote.to, &remote.to);
+	remote.egress.tap = TAP;
 	atomic_store(&remote.egress.mtu, mtu);
 }
 
@@ -211,7 +211,7 @@ static void test_too_big(void **state)
 	}
 }
 
-/* The TAP is in the node's namespace, so a pod underlay does not use it. */
+/* The node's TAP is in the node's namespace, so a pod underlay does not use it; but what it sends much of is noted. */
 static void test_own_underlay(void **state)
 {
 	(void)state;
@@ -222,8 +222,33 @@ static void test_own_underlay(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		packet_random(&packet, &(struct recipe){.version = 4, .protocol = 6, .payload = 3000, .partial = true});
 		build_remote(i & 1, 65535);
+		remote.id = (uint16_t)(7 + i);
 		assert_int_equal(leave(i & 2 ? 1000 : 0)->fd, 99);
 	}
+	assert_int_equal(atomic_load(&port.supers), 2);
+	assert_int_equal(atomic_load(&port.super_to), 10);
+}
+
+/* Its own TAP takes what is for the remote that it is for, as long as this is the one that it was. */
+static void test_own_tap(void **state)
+{
+	(void)state;
+	struct underlay own = host;
+	struct pod_egress by = {.remote = &remote, .egress.tap = TAP};
+	port.underlay = &own;
+	port.pod_egress = &by;
+	packet_build(&packet, &(struct recipe){.version = 4, .protocol = 6, .payload = 3000, .partial = true});
+	build_remote(false, 65535);
+	underlay_tap_route(&by.egress.route, &tap, &remote.to, &remote.to);
+	assert_false(leave(1000)->by_tap); /* not probed yet */
+	atomic_store(&by.egress.mtu, 1500);
+	assert_true(leave(1000)->by_tap);
+	assert_int_equal(sent[0].fd, TAP);
+	by.turn++;
+	assert_false(leave(1000)->by_tap);
+	by.turn--;
+	by.remote = &remote + 1;
+	assert_false(leave(1000)->by_tap);
 }
 
 /* A flow has one source port either way: routers choose the path by it, so the order depends on it. */
@@ -252,9 +277,9 @@ static void test_source_port(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header), in_world(test_send),    in_world(test_frame_by_tap),
-		in_world(test_super_by_tap),   in_world(test_too_big), in_world(test_own_underlay),
-		in_world(test_source_port),
+		cmocka_unit_test(test_header), in_world(test_send),        in_world(test_frame_by_tap),
+		in_world(test_super_by_tap),   in_world(test_too_big),     in_world(test_own_underlay),
+		in_world(test_own_tap),        in_world(test_source_port),
 	};
 	return cmocka_run_group_tests_name("encap", tests, NULL, NULL);
 }

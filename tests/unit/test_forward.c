@@ -1043,7 +1043,7 @@ static struct underlay_tap tap = {.fd = 300, .mac = {{2, 0, 0, 0, 0, 0xaa}}};
 static struct egress *open_egress(void)
 {
 	struct sockaddr_storage to = remotes[3].to;
-	vs.underlay_tap = &tap;
+	remotes[3].egress.tap = tap.fd;
 	underlay_tap_route(&remotes[3].egress.route, &tap, &to, &to);
 	atomic_store(&remotes[3].egress.mtu, 1500);
 	return &remotes[3].egress;

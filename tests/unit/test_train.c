@@ -39,7 +39,6 @@ static int build_world(void **state)
 	memset(&worker, 0, sizeof(worker));
 	memset(&counters, 0, sizeof(counters));
 	worker.vs = &vs;
-	vs.underlay_tap = &tap;
 	vs.offloads = (struct switch_offloads){
 		.tap_gso = true, .udp_gso = true, .udp_gro = true, .trains = true, .tap_gro = true};
 	for (unsigned i = 0; i < REMOTES; i++) {
@@ -47,6 +46,7 @@ static int build_world(void **state)
 		to.address.bytes[3] = 1;
 		remotes[i].to_length = endpoint_to_sockaddr(&to, &remotes[i].to);
 		underlay_tap_route(&remotes[i].egress.route, &tap, &remotes[i].to, &remotes[i].to);
+		remotes[i].egress.tap = TAP;
 	}
 	fake_forget();
 	n_given = n_arrived = 0;
@@ -69,7 +69,7 @@ static struct train_flow way_of(unsigned way, unsigned ecn)
 				   .fd = 200 + (int)(way / 6),
 				   .source_port = (uint16_t)(50000 + way / 6),
 				   .ecn = ecn,
-				   .by_tap = by_tap};
+				   .egress = by_tap ? &remotes[way % 3].egress : NULL};
 }
 
 /* Remembers what the far end should receive. */

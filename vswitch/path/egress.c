@@ -34,8 +34,8 @@
 #include "tap/tunnel_offload.h"
 #include "vswitch/path/model.h"
 #include "vswitch/path/parking.h"
-#include "vswitch/path/probe.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PROBE_EVERY 5000  /* ms, while the TAP is used */
@@ -43,30 +43,21 @@
 #define RETRY_LAST 30000  /* ms */
 #define MISSES 3          /* lost in a row until the remote takes the sockets */
 #define MISS_PAUSE 100    /* ms between these */
-#define LOOK_EVERY 1000   /* ms between two looks at the paths of all remotes */
-#define CHANGE_PAUSE 100  /* ms between two looks when changes follow each other */
 #define CHANGE_RETRY 1000 /* ms after a change, for what takes the sockets */
 
-/* The remotes that are due, with what probe_run() needs to know. */
-struct egress_round {
-	struct probe_target targets[PROBE_MAX];
-	struct remote *remotes[PROBE_MAX];
-	size_t n;
-};
-
-static void egress_turn_off(struct vswitch *vs, const char *why)
+void egress_turn_off(struct vswitch *vs, const char *why)
 {
 	vs->offloads.underlay_tap = false;
-	change_watch_close(&vs->changes); /* it would be readable for ever */
+	change_watch_close(&vs->outlet.changes); /* it would be readable for ever */
 	log_line(LOG_WARNING, "underlay_tap is off, everything takes the sockets: %s", why);
 }
 
 static bool egress_make_tap(struct vswitch *vs)
 {
 	struct failure why = {0};
-	if (!vs->underlay_tap && vs->offloads.underlay_tap && underlay_tap_open(&vs->underlay_tap, &why))
+	if (!vs->outlet.tap && vs->offloads.underlay_tap && underlay_tap_open(&vs->outlet.tap, &why))
 		egress_turn_off(vs, why.text);
-	return vs->underlay_tap;
+	return vs->outlet.tap;
 }
 
 /* With `auto` there is no TAP before a remote can use it. */
@@ -74,14 +65,12 @@ void egress_open(struct vswitch *vs)
 {
 	vs->offloads.underlay_tap = vs->options.underlay_tap != UNDERLAY_TAP_OFF;
 	if (vs->offloads.underlay_tap && (vs->options.underlay_tap == UNDERLAY_TAP_AUTO || egress_make_tap(vs)))
-		change_watch_open(&vs->changes);
+		change_watch_open(&vs->outlet.changes);
 }
 
 void egress_close(struct vswitch *vs)
 {
-	change_watch_close(&vs->changes);
-	underlay_tap_close(vs->underlay_tap);
-	vs->underlay_tap = NULL;
+	outlet_close(&vs->outlet);
 }
 
 void egress_reset(struct egress *egress)
@@ -113,11 +102,11 @@ static bool same_source(const struct sockaddr_storage *a, const struct sockaddr_
 }
 
 /* Asks the kernel for the path. If it begins at another address than before, it must be probed first. */
-static void egress_follow_path(struct vswitch *vs, const struct underlay *underlay, struct remote *remote)
+static void egress_follow_path(struct vswitch *vs, const struct egress_way *way)
 {
-	struct egress *egress = &remote->egress;
+	struct egress *egress = way->egress;
 	struct sockaddr_storage from = {0};
-	int mtu = underlay_path(underlay, &remote->to, &from);
+	int mtu = underlay_path(way->underlay, &way->remote->to, &from);
 	if (mtu > 0 && same_source(&from, &egress->from)) {
 		if (atomic_load(&egress->mtu))
 			atomic_store_explicit(&egress->mtu, (unsigned)mtu, memory_order_release);
@@ -152,143 +141,161 @@ static void egress_settle(struct egress *egress, uint64_t now)
 	egress->settled = true;
 }
 
-/* With `auto`: whether it could gain anything, and the TAP is there. */
-static bool egress_is_worth_it(struct vswitch *vs, struct remote *remote, uint64_t now)
+/* "remote 10.0.1.2:4789", and of a port's own underlay which port's. */
+#define WAY_TEXT (ADDRESS_TEXT + SWITCH_NAME + 24)
+static const char *egress_describe(const struct egress_way *way, char text[static WAY_TEXT])
 {
-	char text[ADDRESS_TEXT];
-	struct egress *egress = &remote->egress;
+	char address[ADDRESS_TEXT];
+	snprintf(text, WAY_TEXT, "%s%s%sremote %s", way->port ? "port " : "", way->port ? way->port : "",
+		 way->port ? ": " : "", endpoint_format(&way->remote->endpoint, address));
+	return text;
+}
+
+/* With `auto`: whether it could gain anything, and the TAP is there. */
+static bool egress_is_worth_it(struct vswitch *vs, const struct egress_way *way, uint64_t now)
+{
+	char text[WAY_TEXT];
+	struct egress *egress = way->egress;
+	const struct remote *remote = way->remote;
 	if (vs->options.underlay_tap == UNDERLAY_TAP_AUTO && tunnel_offload(&remote->to) != 1) {
 		if (!egress->settled)
 			log_line(LOG_INFO,
-				 "remote %s is reached by the sockets: the device on the way takes no super-frames in "
+				 "%s is reached by the sockets: the device on the way takes no super-frames in "
 				 "tunnels (ethtool -k: tx-udp_tnl-csum-segmentation, tx-tcp-segmentation)",
-				 endpoint_format(&remote->endpoint, text));
+				 egress_describe(way, text));
 		egress->misses = UINT8_MAX; /* its device is not asked often */
 		egress_settle(egress, now);
 		return false;
 	}
-	if (!egress_make_tap(vs))
+	if (!way->outlet->tap && !egress_make_tap(vs))
 		return false;
 	if (!egress->routed)
-		underlay_tap_route(&egress->route, vs->underlay_tap, &egress->from, &remote->to);
+		underlay_tap_route(&egress->route, way->outlet->tap, &egress->from, &remote->to);
+	egress->tap = way->outlet->tap->fd;
 	egress->routed = true;
 	return true;
 }
 
-static void egress_consider(struct vswitch *vs, const struct gateway *gateway, struct remote *remote, uint64_t now,
-			    struct egress_round *due)
+void egress_consider(struct vswitch *vs, const struct egress_way *way, uint64_t now, struct egress_round *due)
 {
-	struct egress *egress = &remote->egress;
-	if (!gateway->host || gateway->pod_underlay || remote->local_hub) {
-		atomic_store(&egress->mtu, 0);
-		return;
-	}
+	struct egress *egress = way->egress;
 	bool used = atomic_load(&egress->mtu) != 0;
-	egress_follow_path(vs, gateway->host, remote);
-	if (vs->changed)
+	egress_follow_path(vs, way);
+	if (way->outlet->changed)
 		egress_hasten(egress, used, now);
 	if (!egress->from.ss_family || due->n == PROBE_MAX)
 		return;
 	/* When a worker has set mtu to 0 after a refusal, the remote is probed at once. */
 	bool withdrawn = !used && !egress->misses && !egress->settled;
-	if ((now < egress->due && !withdrawn) || !egress_is_worth_it(vs, remote, now))
+	if ((now < egress->due && !withdrawn) || !egress_is_worth_it(vs, way, now))
 		return;
-	due->remotes[due->n] = remote;
+	due->ways[due->n] = *way;
 	due->targets[due->n++] = (struct probe_target){
 		.route = &egress->route,
-		.source_port = underlay_source_port(gateway->host, remote->to.ss_family, egress->turn),
+		.source_port = underlay_source_port(way->underlay, way->remote->to.ss_family, egress->turn),
 	};
 }
 
-static void egress_log_lost(const struct egress *egress, const struct remote *remote, int error)
+static void egress_log_lost(const struct egress_way *way, int error)
 {
-	char text[ADDRESS_TEXT];
-	if (egress->settled)
+	char text[WAY_TEXT];
+	if (way->egress->settled)
 		return;
 	if (error == -ENETUNREACH)
 		log_line(LOG_WARNING,
-			 "remote %s is reached by the sockets, not by underlay_tap: forwarded datagrams do not leave "
-			 "the node unchanged; look for a FORWARD policy or NAT (nft list ruleset), or "
+			 "%s is reached by the sockets, not by underlay_tap: forwarded datagrams do not leave "
+			 "the %s unchanged; look for a FORWARD policy or NAT (nft list ruleset), or "
 			 "check whether it answers ARP",
-			 endpoint_format(&remote->endpoint, text));
+			 egress_describe(way, text), way->port ? "pod" : "node");
 	else
-		log_line(LOG_WARNING, "remote %s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
-			 endpoint_format(&remote->endpoint, text), strerror(-error));
+		log_line(LOG_WARNING, "%s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
+			 egress_describe(way, text), strerror(-error));
 }
 
-static void egress_probe_passed(const struct vswitch *vs, struct remote *remote, int mtu, uint64_t now)
+static void egress_probe_passed(const struct egress_way *way, int mtu, uint64_t now)
 {
-	char text[ADDRESS_TEXT];
-	struct egress *egress = &remote->egress;
+	char text[WAY_TEXT];
+	struct egress *egress = way->egress;
 	egress->misses = 0;
 	/* The next probe is a new flow. */
 	egress->turn++;
 	egress->due = now + PROBE_EVERY;
 	if (atomic_load(&egress->mtu))
 		return;
-	log_line(LOG_INFO, "remote %s is reached by underlay_tap %s", endpoint_format(&remote->endpoint, text),
-		 vs->underlay_tap->ifname);
+	log_line(LOG_INFO, "%s is reached by underlay_tap %s", egress_describe(way, text), way->outlet->tap->ifname);
 	egress->settled = false;
 	atomic_store_explicit(&egress->mtu, (unsigned)mtu, memory_order_release);
 }
 
-static void egress_probe_missed(struct remote *remote, int error, uint64_t now)
+static void egress_probe_missed(const struct egress_way *way, int error, uint64_t now)
 {
-	struct egress *egress = &remote->egress;
+	struct egress *egress = way->egress;
 	if (egress->misses < UINT8_MAX)
 		egress->misses++;
 	egress->due = now + MISS_PAUSE;
 	if (egress->misses < MISSES)
 		return;
-	egress_log_lost(egress, remote, error);
+	egress_log_lost(way, error);
 	egress_settle(egress, now);
 }
 
-static void egress_take_results(struct vswitch *vs, const struct egress_round *due, uint64_t now)
+static void egress_take_results(const struct egress_round *due, uint64_t now)
 {
 	for (size_t i = 0; i < due->n; i++) {
-		struct remote *remote = due->remotes[i];
-		const struct underlay *underlay = vs->gateways[remote->gateway]->host;
+		const struct egress_way *way = &due->ways[i];
 		struct sockaddr_storage from;
 		int error = due->targets[i].error;
-		int mtu = error ? 0 : underlay_path(underlay, &remote->to, &from);
+		int mtu = error ? 0 : underlay_path(way->underlay, &way->remote->to, &from);
 		if (mtu > 0)
-			egress_probe_passed(vs, remote, mtu, now);
+			egress_probe_passed(way, mtu, now);
 		else
-			egress_probe_missed(remote, error ? error : mtu, now);
+			egress_probe_missed(way, error ? error : mtu, now);
 	}
 }
 
-static void egress_probe_round(struct vswitch *vs, struct egress_round *due, uint64_t now)
+int egress_probe(struct outlet *outlet, struct egress_round *due, uint64_t now, struct failure *why)
 {
-	struct failure why = {0};
-	if (probe_run(vs->underlay_tap, due->targets, due->n, &why)) {
-		egress_disable(vs, why.text);
-		return;
-	}
-	for (size_t i = 0; i < due->n; i++) {
-		/* EBADFD: the device was deleted. */
-		if (due->targets[i].error == -EBADFD) {
-			egress_disable(vs, "its device was removed");
-			return;
-		}
-	}
-	egress_take_results(vs, due, now);
+	int error = probe_run(outlet->tap, due->targets, due->n, why);
+	for (size_t i = 0; !error && i < due->n; i++)
+		if (due->targets[i].error == -EBADFD)
+			error = fail(why, -EBADFD, NULL, "its device was removed");
+	if (!error)
+		egress_take_results(due, now);
+	return error;
 }
 
-/* When the next remote is due, and not later than the next look at all paths. */
-static uint64_t egress_next(const struct vswitch *vs, uint64_t now)
+uint64_t egress_next(const struct egress *egress, uint64_t now)
 {
-	uint64_t next = now + LOOK_EVERY;
+	uint64_t next = now + EGRESS_LOOK_EVERY;
+	if (egress->from.ss_family && egress->due < next)
+		next = egress->due;
+	return next > now ? next : now + MISS_PAUSE;
+}
+
+/* The node's remotes */
+
+static void egress_consider_remote(struct vswitch *vs, const struct gateway *gateway, struct remote *remote,
+				   uint64_t now, struct egress_round *due)
+{
+	const struct egress_way way = {
+		.outlet = &vs->outlet, .underlay = gateway->host, .remote = remote, .egress = &remote->egress};
+	if (!gateway->host || gateway->pod_underlay || remote->local_hub)
+		atomic_store(&remote->egress.mtu, 0);
+	else
+		egress_consider(vs, &way, now, due);
+}
+
+static uint64_t egress_next_remote(const struct vswitch *vs, uint64_t now)
+{
+	uint64_t next = now + EGRESS_LOOK_EVERY;
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
 		const struct gateway *gateway = gateway_at(vs, i);
 		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++) {
-			const struct egress *egress = &gateway->remotes[r]->egress;
-			if (egress->from.ss_family && egress->due < next)
-				next = egress->due;
+			uint64_t due = egress_next(&gateway->remotes[r]->egress, now);
+			next = due < next ? due : next;
 		}
 	}
-	return next > now ? next : now + MISS_PAUSE;
+	return next;
 }
 
 uint64_t egress_turn(struct vswitch *vs, uint64_t now)
@@ -296,21 +303,20 @@ uint64_t egress_turn(struct vswitch *vs, uint64_t now)
 	struct egress_round due = {.n = 0};
 	if (!vs->offloads.underlay_tap)
 		return UINT64_MAX;
-	vs->changed |= change_watch_seen(&vs->changes);
-	if (vs->changed && now < vs->egress_looked + CHANGE_PAUSE)
-		return vs->egress_looked + CHANGE_PAUSE;
-	if (!vs->changed && now < vs->egress_due)
-		return vs->egress_due;
+	uint64_t next;
+	if (!outlet_is_due(&vs->outlet, now, &next))
+		return next;
 	/* Starts at another gateway each time, as one run probes only PROBE_MAX remotes. */
 	for (unsigned i = 0; i < vs->n_gateways; i++) {
-		const struct gateway *gateway = gateway_at(vs, (i + now / LOOK_EVERY) % vs->n_gateways);
+		const struct gateway *gateway = gateway_at(vs, (i + now / EGRESS_LOOK_EVERY) % vs->n_gateways);
 		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
-			egress_consider(vs, gateway, gateway->remotes[r], now, &due);
+			egress_consider_remote(vs, gateway, gateway->remotes[r], now, &due);
 	}
-	vs->changed = false;
-	vs->egress_looked = now;
-	if (due.n && vs->underlay_tap)
-		egress_probe_round(vs, &due, now);
-	vs->egress_due = vs->offloads.underlay_tap ? egress_next(vs, now) : UINT64_MAX;
-	return vs->egress_due;
+	vs->outlet.changed = false;
+	vs->outlet.looked = now;
+	struct failure why = {0};
+	if (due.n && vs->outlet.tap && egress_probe(&vs->outlet, &due, now, &why))
+		egress_disable(vs, why.text);
+	vs->outlet.due = vs->offloads.underlay_tap ? egress_next_remote(vs, now) : UINT64_MAX;
+	return vs->outlet.due;
 }

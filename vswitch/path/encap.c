@@ -17,6 +17,21 @@ void encap_header(uint8_t out[static 8], uint32_t vni)
 	store24(out + VXLAN_VNI, vni);
 }
 
+/* The underlay TAP, or NULL. */
+static const struct egress *encap_egress(const struct port *port, const struct remote *remote, uint32_t longest)
+{
+	const struct egress *egress = egress_of(port, remote);
+	return egress && egress_by_tap(egress, longest) ? egress : NULL;
+}
+
+/* For pod_egress.h. A port's frames are read by one worker. */
+static void encap_note_super(struct port *port, const struct remote *remote)
+{
+	atomic_store_explicit(&port->super_to, remote->id, memory_order_relaxed);
+	atomic_store_explicit(&port->supers, atomic_load_explicit(&port->supers, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
 void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame,
 		const struct segment_plan *plan)
 {
@@ -29,7 +44,7 @@ void encap_send(struct worker *worker, struct port *port, const struct remote *r
 		.fd = underlay_source(underlay, remote->to.ss_family, hash),
 		.source_port = underlay_source_port(underlay, remote->to.ss_family, hash),
 		.ecn = frame_ecn_encapsulate(frame),
-		.by_tap = !port->underlay && egress_by_tap(&remote->egress, longest),
+		.egress = encap_egress(port, remote, longest),
 	};
 	unsigned room = too_big_limit(port, remote);
 	if (room && longest > room) {
@@ -40,6 +55,8 @@ void encap_send(struct worker *worker, struct port *port, const struct remote *r
 	}
 	uint8_t *datagram = frame->data - VXLAN_HEADER;
 	encap_header(datagram, port->gateway->config.vni);
+	if (plan && port->underlay)
+		encap_note_super(port, remote);
 	if (plan)
 		train_add_super(worker, &flow, datagram, plan);
 	else

@@ -644,8 +644,9 @@ void forward_refused(void *context, const struct ring_tx *tx, int error)
 	for (uint32_t i = sent; i < tx->count; i++)
 		worker_drop(worker, port, NULL, reason);
 	/* EINVAL is about this frame; another one may be fine. Every other error would meet all of them. */
-	if (tx->by_tap && error != -EINVAL)
-		egress_refused(&((struct remote *)tx->remote)->egress);
+	struct egress *egress = tx->by_tap && error != -EINVAL ? (struct egress *)egress_of(port, tx->remote) : NULL;
+	if (egress)
+		egress_refused(egress);
 	const struct remote *remote = tx->remote;
 	if (reason == DROP_TOO_BIG && tx->frame)
 		too_big_answer(worker, port, tx->frame, tx->length,

@@ -20,7 +20,6 @@
 #ifndef PODSWITCH_MODEL_H
 #define PODSWITCH_MODEL_H
 
-#include "tap/change_watch.h"
 #include "tap/netns.h"
 #include "tap/primary.h"
 #include "vswitch/base/demux.h"
@@ -31,6 +30,7 @@
 #include "vswitch/path/ban.h"
 #include "vswitch/path/coalesce.h"
 #include "vswitch/path/identity.h"
+#include "vswitch/path/outlet.h"
 #include "vswitch/path/stray.h"
 #include "vswitch/path/underlay_tap.h"
 
@@ -53,11 +53,12 @@
 struct egress {
 	atomic_uint mtu;                 /* path MTU, bytes of an outer IP packet; 0: use the sockets */
 	struct underlay_tap_route route; /* valid while mtu is not 0 */
+	int tap;                         /* descriptor of the underlay TAP, as long */
 	struct sockaddr_storage from;    /* the local address of the route; family 0: no route yet */
 	uint64_t due;                    /* when to probe next, ms of the monotonic clock; 0: at once */
 	uint8_t misses;                  /* probes lost in a row */
 	uint8_t turn;                    /* picks the source port of the next probe */
-	bool routed;                     /* `route` is for `from` */
+	bool routed;                     /* `route` and `tap` are for `from` */
 	bool settled;                    /* on the sockets: why has been logged, and it is probed again when due */
 };
 
@@ -129,6 +130,15 @@ struct gateway {
 	struct hub hub;
 };
 
+/* By which way a busy pod's datagrams leave its own namespace for the remote that has most of them (pod_egress.h). */
+struct pod_egress {
+	struct outlet outlet;
+	struct egress egress;
+	struct remote *remote;
+	uint32_t turn;    /* the remote's: its slot may be another's by now */
+	uint64_t busy_at; /* ms of the monotonic clock, the last time */
+};
+
 struct port {
 	uint16_t id;
 	struct port_config config; /* config.link is complete: with derived MAC and MTU, without the lease */
@@ -156,8 +166,13 @@ struct port {
 	struct ban gro_ban;        /* of super-frames that we have coalesced for it */
 	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
-	struct ban train_ban; /* of trains by the port's own underlay (refused_train.h) */
-	atomic_uint room;     /* UDP payload that fits the paths of its own underlay (too_big.h); 0: not known */
+	struct pod_egress *pod_egress; /* NULL: what its own underlay sends takes the sockets */
+	_Atomic uint64_t supers;       /* super-frames that its worker has sent by its own underlay */
+	_Atomic uint16_t super_to;     /* the remote of the last one */
+	uint64_t supers_seen;          /* when it was last looked at */
+	uint64_t egress_again;         /* ms, until which no underlay TAP is tried */
+	struct ban train_ban;          /* of trains by the port's own underlay (refused_train.h) */
+	atomic_uint room; /* UDP payload that fits the paths of its own underlay (too_big.h); 0: not known */
 	/*
 	 * The addresses that the namespace had before the port was made: a hub on the pod underlay is known by them.
 	 * They are never read again, as a pod could give itself the address of another gateway and take its traffic. An
@@ -199,10 +214,10 @@ struct host {
 struct train_flow {
 	struct port *port;
 	const struct remote *remote;
-	int fd;               /* the socket of their flows */
-	uint16_t source_port; /* its UDP port, host order */
-	unsigned ecn;         /* outer */
-	bool by_tap;          /* leaves by the underlay TAP (egress.h) instead */
+	int fd;                      /* the socket of their flows */
+	uint16_t source_port;        /* its UDP port, host order */
+	unsigned ecn;                /* outer */
+	const struct egress *egress; /* leaves by its underlay TAP instead (egress.h); NULL: it does not */
 };
 
 struct train {
@@ -318,10 +333,8 @@ struct vswitch {
 	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;
 	uint8_t secret[SECRET_SIZE];
-	struct underlay_tap *underlay_tap; /* NULL: there is none, and every datagram takes the sockets */
-	struct change_watch changes; /* of the node's interfaces, routes and filters, while offloads.underlay_tap */
-	bool changed;                /* there were some since egress_turn() has last looked at the remotes */
-	uint64_t egress_looked, egress_due; /* ms, when that was, and when it is next */
+	struct outlet outlet;  /* the node's; its changes are watched while offloads.underlay_tap */
+	uint64_t pods_counted; /* ms, when it was last counted what pods send (pod_egress.h) */
 	struct fdb *fdb;
 	struct demux *demux;
 	struct gateway *gateways[MAX_GATEWAYS];

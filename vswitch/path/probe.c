@@ -15,6 +15,7 @@
 
 #include "tap/base/checksum.h"
 #include "tap/base/clock.h"
+#include "tap/late_close.h"
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -187,6 +188,6 @@ int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size
 		targets[i].error = error ? error : -ENETUNREACH;
 	}
 	probe_collect(fd, targets, n, first);
-	close(fd);
+	late_close(fd);
 	return 0;
 }

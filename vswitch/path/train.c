@@ -62,7 +62,7 @@ static void set_control(struct ring_tx *tx, const struct train_flow *flow, uint3
 static struct ring_tx *train_begin(struct worker *worker, const struct train_flow *flow, unsigned n_iov,
 				   unsigned n_bytes)
 {
-	if (!flow->by_tap)
+	if (!flow->egress)
 		return ring_tx(worker->ring, n_iov, n_bytes);
 	struct ring_tx *tx = ring_tx(worker->ring, n_iov + 1, n_bytes + UNDERLAY_TAP_HEADERS);
 	tx->message.msg_iov[tx->message.msg_iovlen++].iov_base = tx->bytes;
@@ -87,14 +87,14 @@ static void train_queue_socket(struct worker *worker, struct ring_tx *tx, const 
 static void train_queue_tap(struct worker *worker, struct ring_tx *tx, const struct train_flow *flow, uint32_t size,
 			    const struct segment_plan *whole)
 {
-	const struct underlay_tap_route *route = &flow->remote->egress.route;
+	const struct underlay_tap_route *route = &flow->egress->route;
 	const struct underlay_tap_flow tap_flow = {.source_port = flow->source_port, .ecn = flow->ecn};
 	struct iovec *headers = &tx->message.msg_iov[0];
 	uint32_t total = (uint32_t)tx->total;
 	headers->iov_len = whole ? underlay_tap_super(route, &tap_flow, whole, headers->iov_base)
 				 : underlay_tap_train(route, &tap_flow, size, total, headers->iov_base);
 	tx->by_tap = true;
-	ring_write(worker->ring, worker->vs->underlay_tap->fd, tx);
+	ring_write(worker->ring, flow->egress->tap, tx);
 }
 
 /* Pieces, count and total of the transmission are filled: adds where it goes, counts it and queues it. */
@@ -106,7 +106,7 @@ static void train_queue(struct worker *worker, struct ring_tx *tx, const struct 
 	tx->remote = (void *)flow->remote;
 	count(&counters->tx_datagrams, tx->count);
 	count(&counters->tx_bytes, tx->total);
-	if (flow->by_tap)
+	if (flow->egress)
 		train_queue_tap(worker, tx, flow, size, whole);
 	else
 		train_queue_socket(worker, tx, flow, size);
@@ -116,7 +116,7 @@ static void train_queue(struct worker *worker, struct ring_tx *tx, const struct 
 static bool train_may_leave(const struct worker *worker, const struct train_flow *flow)
 {
 	return worker->vs->offloads.udp_gso &&
-	       (flow->by_tap || !ban_holds(train_ban(flow->port, (struct remote *)flow->remote), worker->now));
+	       (flow->egress || !ban_holds(train_ban(flow->port, (struct remote *)flow->remote), worker->now));
 }
 
 static void train_close(struct worker *worker, struct train *train)
@@ -159,7 +159,7 @@ void train_add(struct worker *worker, const struct train_flow *flow, uint8_t *da
 	uint32_t length = VXLAN_HEADER + frame->length;
 	struct train *train = train_find(worker, flow);
 	if (train->count &&
-	    (train->flow.ecn != flow->ecn || train->flow.by_tap != flow->by_tap || length > train->size ||
+	    (train->flow.ecn != flow->ecn || train->flow.egress != flow->egress || length > train->size ||
 	     train->count == TRAIN_FRAMES || train->total + length > TRAIN_BYTES))
 		train_close(worker, train);
 	if (!train->count) {
@@ -198,7 +198,7 @@ static void train_send_segments(struct worker *worker, const struct train_flow *
 
 static bool leaves_whole(const struct train_flow *flow, const struct segment_plan *plan)
 {
-	return flow->by_tap && plan->count > 1 && underlay_tap_fits(&flow->remote->egress.route, plan);
+	return flow->egress && plan->count > 1 && underlay_tap_fits(&flow->egress->route, plan);
 }
 
 static void train_send_whole(struct worker *worker, const struct train_flow *flow, const uint8_t *vxlan,

@@ -3,6 +3,7 @@
 #include "vswitch/path/underlay_tap.h"
 
 #include "tap/base/checksum.h"
+#include "tap/late_close.h"
 #include "tap/link.h"
 
 #include <endian.h>
@@ -49,7 +50,7 @@ void underlay_tap_close(struct underlay_tap *tap)
 	if (!tap)
 		return;
 	if (tap->fd >= 0)
-		close(tap->fd);
+		late_close(tap->fd);
 	free(tap);
 }
 
