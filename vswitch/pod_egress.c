@@ -41,7 +41,7 @@ static bool is_busy(struct port *port, uint64_t elapsed)
 }
 
 /* The remote that it is busy with; NULL where the sockets are all there is. */
-static struct remote *find_remote(const struct port *port)
+static struct remote *busy_remote(const struct port *port)
 {
 	const struct gateway *gateway = port->gateway;
 	uint16_t id = atomic_load_explicit(&port->super_to, memory_order_relaxed);
@@ -81,7 +81,7 @@ void pod_egress_end(struct vswitch *vs, struct port *port)
 }
 
 /* -ENOTSUP: it would be the same for any other. */
-static void refuse(struct vswitch *vs, const struct port *port, int error, const struct failure *why)
+static void pod_egress_refused(struct vswitch *vs, const struct port *port, int error, const struct failure *why)
 {
 	if (error == -ENOTSUP)
 		egress_turn_off(vs, why->text);
@@ -91,12 +91,8 @@ static void refuse(struct vswitch *vs, const struct port *port, int error, const
 }
 
 /* In the pod's namespace. */
-static int pod_egress_open(struct vswitch *vs, struct pod_egress *own, struct remote *remote, struct failure *why)
+static int pod_egress_open(const struct vswitch *vs, struct pod_egress *own, struct failure *why)
 {
-	own->outlet = (struct outlet)OUTLET_NONE;
-	own->remote = remote;
-	own->turn = remote->turn;
-	egress_reset(&own->egress);
 	int error = underlay_tap_open(&own->outlet.tap, why);
 	if (error)
 		return error;
@@ -108,23 +104,24 @@ static int pod_egress_open(struct vswitch *vs, struct pod_egress *own, struct re
 static void pod_egress_begin(struct vswitch *vs, struct port *port, struct remote *remote, uint64_t now)
 {
 	struct failure why = {0};
-	struct pod_egress *own = calloc(1, sizeof(*own));
 	port->egress_again = now + TRY_AGAIN;
-	if (vs->options.underlay_tap == UNDERLAY_TAP_AUTO && tunnel_offload(&remote->to) != 1) {
-		free(own);
+	if (vs->options.underlay_tap == UNDERLAY_TAP_AUTO && tunnel_offload(&remote->to) != 1)
 		return;
-	}
-	int error = own ? netns_enter(&port->netns, &why) : fail(&why, -ENOMEM, NULL, "out of memory");
+	struct pod_egress *own = calloc(1, sizeof(*own));
+	if (!own)
+		return;
+	*own = (struct pod_egress){.outlet = OUTLET_NONE, .remote = remote, .turn = remote->turn, .busy_at = now};
+	egress_reset(&own->egress);
+	int error = netns_enter(&port->netns, &why);
 	if (!error) {
-		error = pod_egress_open(vs, own, remote, &why);
+		error = pod_egress_open(vs, own, &why);
 		netns_return(&vs->home);
 	}
 	if (error) {
 		free(own);
-		refuse(vs, port, error, &why);
+		pod_egress_refused(vs, port, error, &why);
 		return;
 	}
-	own->busy_at = now;
 	workers_park(vs);
 	port->pod_egress = own;
 	workers_resume(vs);
@@ -133,7 +130,8 @@ static void pod_egress_begin(struct vswitch *vs, struct port *port, struct remot
 static bool is_outdated(const struct port *port, uint64_t now)
 {
 	const struct pod_egress *own = port->pod_egress;
-	return now - own->busy_at > IDLE || find_remote(port) != own->remote || own->turn != own->remote->turn;
+	const struct remote *remote = busy_remote(port);
+	return now - own->busy_at > IDLE || !remote || remote != own->remote || remote->turn != own->turn;
 }
 
 static int pod_egress_probe(struct vswitch *vs, struct port *port, uint64_t now, struct failure *why)
@@ -170,7 +168,7 @@ static uint64_t pod_egress_look(struct vswitch *vs, struct port *port, uint64_t 
 		return next;
 	int error = pod_egress_probe(vs, port, now, &why);
 	if (error) {
-		refuse(vs, port, error, &why);
+		pod_egress_refused(vs, port, error, &why);
 		pod_egress_end(vs, port);
 		port->egress_again = now + TRY_AGAIN;
 		return UINT64_MAX;
@@ -182,7 +180,7 @@ static uint64_t pod_egress_look(struct vswitch *vs, struct port *port, uint64_t 
 static void pod_egress_count(struct vswitch *vs, struct port *port, uint64_t elapsed, uint64_t now)
 {
 	bool busy = is_busy(port, elapsed);
-	struct remote *remote = busy ? find_remote(port) : NULL;
+	struct remote *remote = busy ? busy_remote(port) : NULL;
 	if (busy && port->pod_egress)
 		port->pod_egress->busy_at = now;
 	else if (remote && now >= port->egress_again)
