@@ -16,14 +16,22 @@
 #define IPV6_RECVERR 25
 #endif
 
+/* Linux 6.3; its port in the lower half, or another of the kernel's choice before. */
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+#define DYNAMIC_PORTS (49152U | 65535U << 16) /* like those of all datagrams to a VTEP (RFC 7348, section 5) */
+
 int inquiry_send(const struct sockaddr_storage *to)
 {
 	bool ip6 = to->ss_family == AF_INET6;
 	int on = 1, fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+	uint32_t ports = DYNAMIC_PORTS;
 	uint8_t datagram[VXLAN_HEADER];
 	if (fd < 0)
 		return -errno;
 	probe_fill(datagram, 0);
+	(void)setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &ports, sizeof(ports));
 	if (setsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof(on)) ||
 	    connect(fd, (const struct sockaddr *)to, sockaddr_size(to->ss_family)) ||
 	    send(fd, datagram, sizeof(datagram), MSG_DONTWAIT) < 0) {

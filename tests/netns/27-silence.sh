@@ -140,8 +140,14 @@ gateway a 1 --underlay pod
 port 1 a
 check "ping by the pod underlay" poll 5 p ping -c1 -W1 172.16.0.1
 p ping -i0.1 -c5 -W1 172.16.0.1 >/dev/null
+bgpkt gwa "$TMP/wire" watch eth0
+WATCHER=$!
 ctl gateway set a --underlay host
 check "what was heard by the other one does not count" poll 20 explained nothing 'firewall.*port or VNI'
+quit $WATCHER
+like "it was asked why" 'header=00505357' "$(cat "$TMP/wire")"
+! linux 6.3 || same "from a port of the dynamic range, as all datagrams come from" "" \
+	"$(grep -oE 'sport=[0-9]+' "$TMP/wire" | sed 's/sport=//' | awk '$1 < 49152')"
 open
 p ip neigh flush all # the gateway, which has asked for the pod in vain meanwhile, is told by the pod's question
 check "ping, once it is let in" poll 10 p ping -c1 -W1 172.16.0.1

@@ -377,8 +377,9 @@ auto() {
 	goes_on pod1 gwa 172.16.0.11
 	cable whole
 	by underlay_tap a 3
-	FDS=$((FDS + 1)) # the TAP's
 	detach a 1
+	check "without a remote that could use it, the device goes" poll 5 not device
+	same "and its descriptor" "$FDS" "$(descriptors)"
 	check "podswitchd ends" stop
 }
 

@@ -18,7 +18,7 @@
 #
 # A scenario sources this file, calls `build`, `daemon` and checks, and ends with `finish`, which checks that all that
 # was made is gone. Waits and checks are those of checks.sh; a capture is a tool of pkt.py that `bgpkt` starts. IO=epoll
-# in the environment is handed to podswitchd as --io.
+# in the environment is handed to podswitchd as --io, UNDERLAY_TAP=on as --underlay-tap.
 set -eu -o pipefail
 export LC_ALL=C
 
@@ -189,7 +189,7 @@ mac() { # mac NAMESPACE DEVICE
 
 daemon() { # daemon [OPTIONS...]: podswitchd in the node's namespace, answering
 	ip netns exec "$P-node" "${UNDER[@]}" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" \
-		${IO:+--io "$IO"} "$@" >>"$LOG" 2>&1 &
+		${IO:+--io "$IO"} ${UNDERLAY_TAP:+--underlay-tap "$UNDERLAY_TAP"} "$@" >>"$LOG" 2>&1 &
 	DAEMON=$! REMOVED=
 	PIDS+=("$DAEMON")
 	poll 10 answers || die "podswitchd does not answer: $(tail -5 "$LOG")"

@@ -6,6 +6,7 @@
  * and gateway 1, except the last, which has gateway 2. A call of tick() is a second, but for what says how many
  * milliseconds it is.
  */
+#define underlay_tap_open fake_tap_open /* of the kernel below */
 #include "vswitch/path/egress.c"
 
 #include <setjmp.h>
@@ -35,6 +36,7 @@ static int run_error;
 static unsigned n_runs, n_warnings;
 static bool changes; /* something on the node has changed */
 static int offload;  /* of every device */
+static unsigned n_taps;
 
 static unsigned index_of(const struct sockaddr_storage *to)
 {
@@ -85,6 +87,16 @@ bool change_watch_seen(struct change_watch *watch)
 	(void)watch;
 	changes = false;
 	return seen;
+}
+
+int underlay_tap_open(struct underlay_tap **out, struct failure *why)
+{
+	(void)why;
+	*out = calloc(1, sizeof(**out));
+	assert_non_null(*out);
+	(*out)->fd = -1;
+	n_taps++;
+	return 0;
 }
 
 int tunnel_offload(const struct sockaddr_storage *to)
@@ -162,10 +174,8 @@ static int build_world(void **state)
 	memset(came_through, 0, sizeof(came_through));
 	vs.offloads.underlay_tap = true;
 	vs.options.underlay_tap = UNDERLAY_TAP_ON;
-	vs.outlet.tap = calloc(1, sizeof(*vs.outlet.tap));
-	if (!vs.outlet.tap)
-		return -1;
-	vs.outlet.tap->fd = -1;
+	underlay_tap_open(&vs.outlet.tap, NULL);
+	n_taps = 0;
 	add_gateway(1);
 	add_gateway(2);
 	for (unsigned i = 0; i < REMOTES; i++)
@@ -401,6 +411,7 @@ static void test_auto(void **state)
 	changes = true;
 	tick();
 	assert_int_equal(mtu_of(0), 0);
+	assert_null(vs.outlet.tap);
 	offload = -ENETUNREACH;
 	for (unsigned second = 0; second < 40; second++)
 		tick();
@@ -410,6 +421,45 @@ static void test_auto(void **state)
 	for (unsigned second = 0; second < 40; second++)
 		tick();
 	assert_int_equal(mtu_of(0), 1500);
+}
+
+/* With `auto` there is a TAP while a remote could use it, and not longer. */
+static void test_tap_comes_and_goes(void **state)
+{
+	(void)state;
+	vs.options.underlay_tap = UNDERLAY_TAP_AUTO;
+	for (unsigned i = 0; i < 3; i++) {
+		tick();
+		assert_int_equal(mtu_of(0), 1500);
+		for (unsigned second = 0; second < 40; second++)
+			tick();
+		assert_int_equal(n_taps, i);
+		n_parked = 0;
+		/* One gateway is not all: */
+		atomic_store(&gateways[2].n_remotes, 0);
+		tick();
+		assert_non_null(vs.outlet.tap);
+		if (i == 0)
+			atomic_store(&gateways[1].n_remotes, 0);
+		else if (i == 1)
+			gateways[1].pod_underlay = true;
+		else
+			remotes[0].local_hub = 2;
+		tick();
+		assert_null(vs.outlet.tap);
+		assert_in_range(n_parked, 1, 2);
+		assert_true(vs.offloads.underlay_tap);
+		atomic_store(&gateways[1].n_remotes, 1);
+		atomic_store(&gateways[2].n_remotes, 1);
+		gateways[1].pod_underlay = false;
+		remotes[0].local_hub = 0;
+	}
+	/* With `on` it stays. */
+	tick();
+	vs.options.underlay_tap = UNDERLAY_TAP_ON;
+	vs.n_gateways = 0;
+	tick();
+	assert_non_null(vs.outlet.tap);
 }
 
 /* Paths */
@@ -569,6 +619,7 @@ int main(void)
 		in_world(test_change),
 		in_world(test_many_changes),
 		in_world(test_auto),
+		in_world(test_tap_comes_and_goes),
 		in_world(test_moved),
 		in_world(test_moved_and_withdrawn),
 		in_world(test_no_route),

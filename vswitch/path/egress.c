@@ -79,7 +79,7 @@ void egress_reset(struct egress *egress)
 	egress->from.ss_family = 0;
 	egress->due = 0;
 	egress->misses = egress->turn = 0;
-	egress->settled = false;
+	egress->settled = egress->routed = false;
 }
 
 /* Parks the workers first, so that none of them is writing to the TAP. */
@@ -120,6 +120,17 @@ static void egress_follow_path(struct vswitch *vs, const struct egress_way *way)
 	}
 	egress->from = from;
 	egress->due = 0;
+	egress->routed = false;
+}
+
+/* The route may be another one later, and the TAP may go: no worker uses them any more. */
+static void egress_withdraw(struct vswitch *vs, struct egress *egress)
+{
+	atomic_store(&egress->mtu, 0);
+	if (!egress->routed)
+		return;
+	workers_park(vs);
+	workers_resume(vs);
 	egress->routed = false;
 }
 
@@ -165,6 +176,7 @@ static bool egress_is_worth_it(struct vswitch *vs, const struct egress_way *way,
 				 egress_describe(way, text));
 		egress->misses = UINT8_MAX; /* its device is not asked often */
 		egress_settle(egress, now);
+		egress_withdraw(vs, egress);
 		return false;
 	}
 	if (!way->outlet->tap && !egress_make_tap(vs))
@@ -274,15 +286,43 @@ uint64_t egress_next(const struct egress *egress, uint64_t now)
 
 /* The node's remotes */
 
+static bool egress_may_lead(const struct gateway *gateway, const struct remote *remote)
+{
+	return gateway->host && !gateway->pod_underlay && !remote->local_hub;
+}
+
 static void egress_consider_remote(struct vswitch *vs, const struct gateway *gateway, struct remote *remote,
 				   uint64_t now, struct egress_round *due)
 {
 	const struct egress_way way = {
 		.outlet = &vs->outlet, .underlay = gateway->host, .remote = remote, .egress = &remote->egress};
-	if (!gateway->host || gateway->pod_underlay || remote->local_hub)
-		atomic_store(&remote->egress.mtu, 0);
-	else
+	if (egress_may_lead(gateway, remote))
 		egress_consider(vs, &way, now, due);
+	else
+		egress_withdraw(vs, &remote->egress);
+}
+
+static bool egress_is_needed(const struct vswitch *vs)
+{
+	for (unsigned i = 0; i < vs->n_gateways; i++) {
+		const struct gateway *gateway = gateway_at(vs, i);
+		for (unsigned r = 0; r < atomic_load_explicit(&gateway->n_remotes, memory_order_acquire); r++)
+			if (egress_may_lead(gateway, gateway->remotes[r]) && gateway->remotes[r]->egress.routed)
+				return true;
+	}
+	return false;
+}
+
+/* With `auto` the TAP goes when the last remote that could use it has gone: what is not there is in nobody's way. */
+static void egress_drop_tap(struct vswitch *vs)
+{
+	if (vs->options.underlay_tap != UNDERLAY_TAP_AUTO || !vs->outlet.tap || egress_is_needed(vs))
+		return;
+	/* One that was released may still be written for, in this round. */
+	workers_park(vs);
+	workers_resume(vs);
+	underlay_tap_close(vs->outlet.tap);
+	vs->outlet.tap = NULL;
 }
 
 static uint64_t egress_next_remote(const struct vswitch *vs, uint64_t now)
@@ -317,6 +357,7 @@ uint64_t egress_turn(struct vswitch *vs, uint64_t now)
 	struct failure why = {0};
 	if (due.n && vs->outlet.tap && egress_probe(&vs->outlet, &due, now, &why))
 		egress_disable(vs, why.text);
+	egress_drop_tap(vs);
 	vs->outlet.due = vs->offloads.underlay_tap ? egress_next_remote(vs, now) : UINT64_MAX;
 	return vs->outlet.due;
 }
