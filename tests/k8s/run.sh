@@ -39,13 +39,19 @@ find_cluster() {
 		CONFIG=$KUBECONFIG
 		K get --raw /readyz >/dev/null || die "KUBECONFIG=$CONFIG: the cluster does not answer"
 	fi
-	mapfile -t NODES < <(K get nodes -o json | jq -r '.items[] | select(.spec.unschedulable | not)
-		| select(any(.spec.taints[]?; .effect != "PreferNoSchedule") | not)
-		| select(any(.status.conditions[]; .type == "Ready" and .status == "True")).metadata.name' | head -n 2)
+	poll 60 two_nodes >/dev/null || true # one that has just started is tainted for a moment
+	mapfile -t NODES < <(usable_nodes)
 	[ ${#NODES[@]} = 2 ] || die "this cluster has not two nodes that are ready and schedulable: ${NODES[*]}"
 	N1=${NODES[0]} N2=${NODES[1]}
 	! K get namespace $SYSTEM >/dev/null 2>&1 || die "the cluster has a namespace $SYSTEM already: podswitch is installed there"
 }
+
+usable_nodes() {
+	K get nodes -o json | jq -r '.items[] | select(.spec.unschedulable | not)
+		| select(any(.spec.taints[]?; .effect != "PreferNoSchedule") | not)
+		| select(any(.status.conditions[]; .type == "Ready" and .status == "True")).metadata.name' | head -n 2
+}
+two_nodes() { [ "$(usable_nodes | wc -l)" = 2 ]; }
 
 unpack() {
 	BED=$(mktemp -d /tmp/podswitch-testbed.XXXXXX)
