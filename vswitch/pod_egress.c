@@ -86,7 +86,7 @@ static void pod_egress_refused(struct vswitch *vs, const struct port *port, int 
 	if (error == -ENOTSUP)
 		egress_turn_off(vs, why->text);
 	else
-		log_line(LOG_WARNING, "port %s has no underlay_tap, its datagrams take the sockets: %s",
+		log_line(egress_level(vs), "port %s has no underlay_tap, its datagrams take the sockets: %s",
 			 port->config.name, why->text);
 }
 
@@ -141,7 +141,8 @@ static int pod_egress_probe(struct vswitch *vs, struct port *port, uint64_t now,
 				       .underlay = port->underlay,
 				       .remote = own->remote,
 				       .egress = &own->egress,
-				       .port = port->config.name};
+				       .port = port->config.name,
+				       .level = egress_level(vs)};
 	struct egress_round due = {.n = 0};
 	int error = netns_enter(&port->netns, why);
 	if (error)

@@ -56,7 +56,7 @@ static const struct option_spec config_options[] = {
 	OPTION_CHOICE(
 		"underlay-tap", 0, "auto|on|off", options.underlay_tap, underlay_tap_words,
 		"let super-frames leave the node, or a busy pod, whole, by a TAP of podswitchd's own; auto: where "
-		"the devices on the way take them (off)"),
+		"the devices on the way take them (auto)"),
 	OPTION_FLAG("takeover", 0, takeover,
 		    "take everything over from the podswitchd that runs, without losing a frame"),
 	OPTION_CHOICE("after-takeover", 0, "exit|wait", then_waits, after_words,

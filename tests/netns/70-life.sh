@@ -97,7 +97,7 @@ survive() { # survive FROM TO ADDRESS
 	crash
 	check "$1 to $2: the TAP survives the kill" p ip link show vx0
 	daemon -w 1
-	check "$1 to $2: it was not over before" kill -0 $sender
+	check "$1 to $2: it was not over before" kill -USR1 $sender
 	check "$1 to $2: the transfer ends" poll 40 not kill -0 $receiver
 	same "$1 to $2: with the right hash" "$(sha256sum <"$file")" "$(sha256sum <"$TMP/slow")"
 	quit $sender

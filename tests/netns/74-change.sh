@@ -139,7 +139,7 @@ for underlay in "pod 10.1.1.2" "host 10.0.1.1" "pod 10.1.1.2" "host 10.0.1.1"; d
 	same "port list says so" "${underlay% *}" "$(ports '.[0].underlay')"
 	soon "the gateway sees ${underlay#* }" "${underlay#* }" seen
 done
-check "the transfer was not over before" kill -0 $sender
+check "the transfer was not over before" kill -USR1 $sender
 check "it ends" poll 40 not kill -0 $receiver
 same "with the right hash" "$(sha256sum <"$file")" "$(sha256sum <"$TMP/got")"
 quit $sender

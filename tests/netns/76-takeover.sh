@@ -156,6 +156,7 @@ before=$(resent)
 bg pod1 "$PYTHON" "$HERE/pkt.py" slow-send --to 172.16.0.1 --port 5002 --rate 5000000 "$file"
 sending=$!
 for _ in 1 2 3; do check "a new one takes over" pass_on; done
+check "it was not over before" kill -USR1 $sending
 check "the file arrives" poll 30 not kill -0 $receiving
 wait $sending || true
 same "as it was sent" "$(sha256sum <"$file")" "$(sha256sum <"$TMP/slow")"

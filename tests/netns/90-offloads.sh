@@ -4,6 +4,7 @@
 #
 # The far end is the kernel's vxlan. With `whole` it hands us super-frames that no wire has carried; with `cut` they are
 # segments of the path's size with their checksums complete, which the node's GRO may put into trains.
+# All offloads are those of the sockets: there is no underlay TAP.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -97,7 +98,7 @@ configuration() { # configuration WIRE OFF...: the knobs that are off
 	[ "${wanted[0]}" = true ] || TAP_GSO=off
 	[ "${wanted[1]}" = true ] || wanted[3]=false # trains are nothing without it
 	wire "$1"
-	daemon -w 1 "${options[@]}"
+	daemon -w 1 --underlay-tap off "${options[@]}"
 	gateway a 1 --underlay host
 	port 1 a
 	same "status shows them" "${wanted[*]}" "$(features)"
@@ -243,6 +244,6 @@ for FAMILY in 4 6; do
 	done
 done
 
-daemon -w 1
+daemon -w 1 --underlay-tap off
 FDS=$(descriptors)
 finish

@@ -164,8 +164,8 @@ conf() { # conf DEVICE: what /proc/sys/net says of it
 
 the_device() {
 	echo "-- the device"
-	daemon -w 1
-	check "by default there is none" not device
+	daemon -w 1 --underlay-tap off
+	check "without it there is none" not device
 	same "nor is the feature on" false "$(feature)"
 	FAMILY=4
 	attach a 1
@@ -402,7 +402,7 @@ new_address() { # new_address OLD NEW PREFIX: the node's, while a stream runs
 	same "the gateway hears $1" "$1" "$(source_of gwa)"
 	ip -n "$P-node" addr del "$1/$3" dev gwa
 	ip -n "$P-node" addr add "$2/$3" dev gwa "${nodad[@]}"
-	check "the stream was not over before" kill -0 $sender
+	check "the stream was not over before" kill -USR1 $sender
 	soon "the gateway hears $2" "$2" source_of gwa
 	check "the stream ends" poll 20 not kill -0 $receiver
 	same "with the right hash" "$(sha256sum <"$file")" "$(sha256sum <"$TMP/slow")"

@@ -10,6 +10,7 @@ import hashlib
 import os
 import random
 import select
+import signal
 import socket
 import struct
 import sys
@@ -618,11 +619,18 @@ def lies(args):
 
 
 def slow_send(args):
-    """Sends a file over TCP at a steady pace, so that there is time to break something meanwhile."""
+    """Sends a file over TCP at a steady pace, so that there is time to break something meanwhile; SIGUSR1 ends that time.
+
+    The last piece is held back until then, or for two minutes.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    told = False
     with socket.create_connection((args.to, args.port)) as sock, open(args.file, "rb") as source:
+        last = os.fstat(source.fileno()).st_size - 65536
         while chunk := source.read(65536):
+            pause = 120 if source.tell() > last else 65536 / args.rate
+            told = told or signal.sigtimedwait({signal.SIGUSR1}, pause) is not None
             sock.sendall(chunk)
-            time.sleep(65536 / args.rate)
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(30)
         sock.recv(1)

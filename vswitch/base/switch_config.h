@@ -71,7 +71,7 @@ struct switch_options {
 #define SWITCH_OPTIONS_DEFAULT                                                                                         \
 	{                                                                                                              \
 		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096, .spin = 0,          \
-		.underlay_tap = UNDERLAY_TAP_OFF, .offloads = {                                                        \
+		.underlay_tap = UNDERLAY_TAP_AUTO, .offloads = {                                                       \
 			.tap_gso = true,                                                                               \
 			.udp_gso = true,                                                                               \
 			.udp_gro = true,                                                                               \

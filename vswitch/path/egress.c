@@ -45,11 +45,16 @@
 #define MISS_PAUSE 100    /* ms between these */
 #define CHANGE_RETRY 1000 /* ms after a change, for what takes the sockets */
 
+enum log_level egress_level(const struct vswitch *vs)
+{
+	return vs->options.underlay_tap == UNDERLAY_TAP_ON ? LOG_WARNING : LOG_INFO;
+}
+
 void egress_turn_off(struct vswitch *vs, const char *why)
 {
 	vs->offloads.underlay_tap = false;
 	change_watch_close(&vs->outlet.changes); /* it would be readable for ever */
-	log_line(LOG_WARNING, "underlay_tap is off, everything takes the sockets: %s", why);
+	log_line(egress_level(vs), "underlay_tap is off, everything takes the sockets: %s", why);
 }
 
 static bool egress_make_tap(struct vswitch *vs)
@@ -214,13 +219,13 @@ static void egress_log_lost(const struct egress_way *way, int error)
 	if (way->egress->settled)
 		return;
 	if (error == -ENETUNREACH)
-		log_line(LOG_WARNING,
+		log_line(way->level,
 			 "%s is reached by the sockets, not by underlay_tap: forwarded datagrams do not leave "
 			 "the %s unchanged; look for a FORWARD policy or NAT (nft list ruleset), or "
 			 "check whether it answers ARP",
 			 egress_describe(way, text), way->port ? "pod" : "node");
 	else
-		log_line(LOG_WARNING, "%s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
+		log_line(way->level, "%s is reached by the sockets, not by underlay_tap: the TAP refuses: %s",
 			 egress_describe(way, text), strerror(-error));
 }
 
@@ -294,8 +299,11 @@ static bool egress_may_lead(const struct gateway *gateway, const struct remote *
 static void egress_consider_remote(struct vswitch *vs, const struct gateway *gateway, struct remote *remote,
 				   uint64_t now, struct egress_round *due)
 {
-	const struct egress_way way = {
-		.outlet = &vs->outlet, .underlay = gateway->host, .remote = remote, .egress = &remote->egress};
+	const struct egress_way way = {.outlet = &vs->outlet,
+				       .underlay = gateway->host,
+				       .remote = remote,
+				       .egress = &remote->egress,
+				       .level = egress_level(vs)};
 	if (egress_may_lead(gateway, remote))
 		egress_consider(vs, &way, now, due);
 	else

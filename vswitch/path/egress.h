@@ -14,6 +14,7 @@
 #ifndef PODSWITCH_EGRESS_H
 #define PODSWITCH_EGRESS_H
 
+#include "tap/base/log.h"
 #include "vswitch/path/model.h"
 #include "vswitch/path/probe.h"
 
@@ -23,7 +24,8 @@ struct egress_way {
 	const struct underlay *underlay; /* the sockets */
 	struct remote *remote;
 	struct egress *egress;
-	const char *port; /* the port whose own underlay it is; NULL: the host underlay */
+	const char *port;     /* the port whose own underlay it is; NULL: the host underlay */
+	enum log_level level; /* of a line that says why it takes the sockets, egress_level() */
 };
 
 /* The ways that are due, all by one outlet, with what probe_run() needs to know. */
@@ -59,6 +61,9 @@ int egress_probe(struct outlet *outlet, struct egress_round *due, uint64_t now, 
 uint64_t egress_next(const struct egress *egress, uint64_t now);
 
 #define EGRESS_LOOK_EVERY 1000 /* ms between two looks at a path */
+
+/* Whoever has asked for the TAP is warned; with `auto` the sockets are as good an answer. */
+enum log_level egress_level(const struct vswitch *vs);
 
 /* There is no underlay TAP any more, for anybody: logs why. */
 void egress_turn_off(struct vswitch *vs, const char *why);
