@@ -41,20 +41,39 @@ static void test_one(void **state)
 	assert_closed(other);
 }
 
-/* While the closer cannot go on, none is closed; what finds no room is closed by its owner. */
+/* While the closers cannot go on, none is closed; what finds no room is closed by its owner. */
 static void test_many(void **state)
 {
 	int other, last, end = open_end(&other);
+	struct late_queue *queue = &closer.sockets;
 
 	(void)state;
 	pthread_mutex_lock(&closer.lock);
-	for (closer.n = 0; closer.n < LATE_CLOSE_MAX; closer.n++)
-		closer.fds[closer.n] = closer.n ? -1 : fcntl(end, F_DUPFD_CLOEXEC, 0);
+	for (queue->n = 0; queue->n < LATE_CLOSE_MAX; queue->n++)
+		queue->fds[(queue->first + queue->n) % LATE_CLOSE_MAX] =
+			(struct late_fd){.fd = queue->n ? -1 : fcntl(end, F_DUPFD_CLOEXEC, 0), .wakeup = -1};
 	pthread_mutex_unlock(&closer.lock);
 	late_close(open_end(&last));
 	assert_closed(last);
 	late_close(end);
 	assert_closed(other);
+}
+
+/* What the kernel takes long to close: a pipe of a FUSE file would do; here, closers that wait for each other. */
+static void test_taps_first(void **state)
+{
+	atomic_bool closed = false;
+	uint64_t count;
+	int other, wakeup = eventfd(0, EFD_CLOEXEC);
+
+	(void)state;
+	late_close_tap(open_end(&other), &closed, wakeup);
+	assert_closed(other);
+	assert_int_equal(read(wakeup, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	assert_true(atomic_load(&closed));
+	late_close_told();
+	close(wakeup);
 }
 
 int main(void)

@@ -317,6 +317,7 @@ struct vswitch {
 	bool trains_garbled;             /* offloads.udp_gso is off because of the kernel's version */
 	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;
+	struct tap_endings *endings; /* of ports that were removed */
 	uint8_t secret[SECRET_SIZE];
 	struct underlay_tap *underlay_tap; /* NULL: there is none, and every datagram takes the sockets */
 	struct change_watch changes; /* of the node's interfaces, routes and filters, while offloads.underlay_tap */

@@ -15,6 +15,7 @@
 
 #include "tap/base/checksum.h"
 #include "tap/base/clock.h"
+#include "tap/late_close.h"
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -24,7 +25,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #define MARK 0x00505357U /* in the place of VXLAN flags and reserved bits: no I flag, "PSW" */
 #define SEGMENT 64       /* bytes of payload in each of two segments */
@@ -80,7 +80,7 @@ static int open_watch(void)
 	if (!error && bind(fd, (struct sockaddr *)&any, sizeof(any)))
 		error = -errno;
 	if (error) {
-		close(fd);
+		late_close(fd);
 		return error;
 	}
 	return fd;
@@ -187,6 +187,6 @@ int probe_run(const struct underlay_tap *tap, struct probe_target *targets, size
 		targets[i].error = error ? error : -ENETUNREACH;
 	}
 	probe_collect(fd, targets, n, first);
-	close(fd);
+	late_close(fd);
 	return 0;
 }
