@@ -157,18 +157,24 @@ static bool is_dellink(const uint8_t *bytes, size_t length, int ifindex)
 	return header.nlmsg_type == RTM_DELLINK && link.ifi_index == ifindex;
 }
 
-/* An error is ENOBUFS, with which messages are lost. Each comes in a datagram of its own. */
+/*
+ * An error is ENOBUFS, with which messages are lost. Each comes in a datagram of its own; those that the pod sends, who
+ * may, have its number in the place of the kernel's, which is 0.
+ */
 static bool hears_end(struct tap_ending *ending)
 {
 	uint8_t bytes[256];
 
 	for (int i = 0; i < ENDING_EVENTS && ending->watch >= 0; i++) {
-		ssize_t got = recv(ending->watch, bytes, sizeof(bytes), MSG_DONTWAIT);
+		struct sockaddr_nl from = {.nl_pid = 1};
+		socklen_t size = sizeof(from);
+		ssize_t got =
+			recvfrom(ending->watch, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&from, &size);
 		if (got < 0 && errno == EAGAIN)
 			return false;
 		if (got < 0)
 			close_ending_watch(ending);
-		else if (is_dellink(bytes, (size_t)got, ending->ifindex))
+		else if (!from.nl_pid && is_dellink(bytes, (size_t)got, ending->ifindex))
 			return true;
 	}
 	return false;
