@@ -7,14 +7,13 @@
 Port p7 is vx7 in the namespace PREFIX3, of 4 SPACES. The verbs:
 
     add      adds them
-    remove   removes them by CLIENTS clients, while another one asks for the status. Prints what a removal took, and the
-             median of what the status took, both in us
+    remove   removes them by CLIENTS clients, while another one asks for the status. Prints what a removal took, and
+             what the status usually took, both in us
     leave    the same, but does not wait for the answers
     again    ROUNDS times: one client removes p0 while another adds it. It must be there then, or let itself be added
 """
 import json
 import socket
-import statistics
 import sys
 import threading
 import time
@@ -63,6 +62,16 @@ def in_parallel(run):
         thread.join()
 
 
+def usual(took):
+    """Half of the time was spent in those that took as long, or longer: a crowd of quick ones does not hide them."""
+    took.sort()
+    behind = 0
+    for one in took:
+        behind += one
+        if behind * 2 >= sum(took):
+            return one
+
+
 def remove():
     def run(client, first):
         for number in range(first, ports, CLIENTS):
@@ -83,7 +92,7 @@ def remove():
     each = (time.monotonic() - begin) / ports
     over.append(True)
     looking.join()
-    print(round(each * 1e6), round(statistics.median(took) * 1e6))
+    print(round(each * 1e6), round(usual(took) * 1e6))
 
 
 def leave():
