@@ -40,8 +40,7 @@ bool call_waits(const struct call *call, enum state_kind kind, const char *name)
 /* Removes the files of static entries that went with their gateway or port. */
 int call_forget_entries(struct call *call, struct failure *why);
 
-/* The call is made again, with rpc_held(), when the TAP of this number is gone (switch_end_taps()); until then it
- * waits. */
+/* The call waits, and is made again, with rpc_held(), when the TAP of this number is gone (switch_end_taps()). */
 int call_hold(struct call *call, uint64_t ending);
 
 /* Refuses any parameter. */
