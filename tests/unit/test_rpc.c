@@ -624,7 +624,7 @@ static void test_long_requests(void **state)
 		settle(f);
 	}
 	for (int i = 0; i < 3; i++)
-		(void)!send(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}\n", 43, MSG_DONTWAIT);
+		(void)!send(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}\n", 41, MSG_DONTWAIT);
 	for (unsigned i = 1; i <= 3; i++) {
 		rpc_serve(f->rpc);
 		assert_int_equal(f->calls, i);
