@@ -72,6 +72,7 @@ poll 10 serves "$DAEMON" || die "the new one does not answer: $(tail -n 5 "$LOG"
 check "the new one can add them at once" churn add
 same "each with its TAP" $PORTS "$(taps | wc -l)"
 churn remove >/dev/null
+REMOVED=yes
 check "the old one has ended with status 0" wait "$old"
 same "and removes them" "" "$(taps)"
 
