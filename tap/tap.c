@@ -209,6 +209,16 @@ int tap_create_underlay(char *ifname, int *fd, struct failure *why)
 	return 0;
 }
 
+int tap_forsake(int fd, char *ifname)
+{
+	struct ifreq found = {0};
+
+	if (ioctl(fd, TUNGETIFF, &found) || ioctl(fd, TUNSETPERSIST, 0UL))
+		return -errno;
+	memcpy(ifname, found.ifr_name, IFNAMSIZ);
+	return 0;
+}
+
 void tap_destroy(int fd)
 {
 	if (fd < 0)

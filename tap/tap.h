@@ -53,7 +53,13 @@ int tap_set_offloads(int fd, bool on, bool *uso);
  */
 int tap_create_underlay(char *ifname, int *fd, struct failure *why);
 
-/* Deletes the TAP and closes `fd` (-1 is accepted). */
+/*
+ * From now on the TAP is deleted when `fd` is closed. Its name, by now, goes to `ifname`, which has room for IFNAMSIZ
+ * bytes. -EBADFD: it is gone already.
+ */
+int tap_forsake(int fd, char *ifname);
+
+/* Deletes the TAP and closes `fd` (-1 is accepted), for which the kernel takes 20 ms and more. */
 void tap_destroy(int fd);
 
 #endif

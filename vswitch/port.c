@@ -18,7 +18,8 @@
  * port_attach() makes a port work, in this order: namespace; TAP, underlay sockets and the pod's network (in the
  * namespace, port_set_up()); membership and FDB entry (workers parked); reading. Errors undo what was done.
  * port_release() is the reverse. A worker must not see a descriptor after it is closed: so it is taken out of the port
- * while the workers are parked, then unwatched, then closed.
+ * while the workers are parked, then unwatched, then closed. Deleting a TAP takes the kernel long, so others do that
+ * (tap_endings.h).
  *
  * Control thread.
  */
@@ -31,6 +32,7 @@
 #include "tap/link.h"
 #include "tap/pod_filter.h"
 #include "tap/tap.h"
+#include "tap/tap_endings.h"
 #include "tap/trial_frame.h"
 #include "vswitch/gateway.h"
 #include "vswitch/handover.h"
@@ -164,10 +166,14 @@ static void port_list_remove(struct vswitch *vs, struct port *port)
 	vs->n_ports--;
 }
 
-/* Releases everything except the object; with `destroy` the TAP is deleted as well. */
-static void port_release(struct vswitch *vs, struct port *port, bool destroy)
+/*
+ * Releases everything except the object; with `destroy` the TAP is deleted as well. Returns the number of its ending,
+ * or 0.
+ */
+static uint64_t port_release(struct vswitch *vs, struct port *port, bool destroy)
 {
 	int tap = port->tap;
+	uint64_t ending = 0;
 	struct underlay *underlay = port->underlay;
 	overruns_count_port(vs, port);
 	pod_egress_end(vs, port);
@@ -184,17 +190,18 @@ static void port_release(struct vswitch *vs, struct port *port, bool destroy)
 	port_unwatch_underlay(port);
 	underlay_close(underlay);
 	if (destroy)
-		tap_destroy(tap);
+		ending = tap_endings_add(vs->endings, tap, &port->netns, &vs->home);
 	else if (tap >= 0)
 		close(tap);
 	netns_close(&port->netns);
+	return ending;
 }
 
 void port_gone(struct vswitch *vs, struct port *port, const char *reason)
 {
 	log_line(LOG_INFO, "port %s is gone: %s", port->config.name, reason);
 	struct gateway *gateway = port->gateway;
-	port_release(vs, port, false);
+	(void)port_release(vs, port, false);
 	if (gateway && gateway->is_hub)
 		(void)switch_rewire(vs, NULL);
 	switch_notify(vs, "port.gone", port->config.name, NULL);
@@ -310,7 +317,7 @@ static void port_tear_down(struct vswitch *vs, struct port *port, bool adopt)
 	underlay_close(port->underlay);
 	port->underlay = NULL;
 	if (!adopt)
-		tap_destroy(port->tap);
+		(void)tap_endings_add(vs->endings, port->tap, &port->netns, &vs->home);
 	else if (port->tap >= 0)
 		close(port->tap);
 	port->tap = -1;
@@ -348,7 +355,7 @@ static int port_attach(struct vswitch *vs, struct port *port, struct gateway *ga
 	port->tap_watch = worker_watch(port->worker, RING_TAP, port->tap, make_tag(TAG_TAP, port->id));
 	port_watch_underlay(port);
 	if (port->tap_watch < 0) {
-		port_release(vs, port, !adopt);
+		(void)port_release(vs, port, !adopt);
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	}
 	if (gateway && gateway->is_hub)
@@ -475,7 +482,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	return error;
 }
 
-int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why)
+int switch_port_remove(struct vswitch *vs, const char *name, bool closed, uint64_t *ending, struct failure *why)
 {
 	struct port *port = port_find(vs, name);
 	if (!port)
@@ -483,7 +490,7 @@ int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct
 	port->stays_closed = closed;
 	struct gateway *gateway = port->gateway;
 	port_list_remove(vs, port);
-	port_release(vs, port, true);
+	*ending = port_release(vs, port, true);
 	vs->ports[port->id] = NULL;
 	if (gateway && gateway->is_hub)
 		(void)switch_rewire(vs, NULL);

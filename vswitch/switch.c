@@ -29,6 +29,7 @@
 
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
+#include "tap/tap_endings.h"
 #include "vswitch/base/kernel.h"
 #include "vswitch/claims.h"
 #include "vswitch/gateway.h"
@@ -54,6 +55,8 @@
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#define ENDINGS_PATIENCE 10000 /* ms for the TAPs that are left at the end; a thousand take 2 s on two busy cores */
 
 /* Start and stop */
 
@@ -161,6 +164,8 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 	pthread_cond_init(&vs->parked_or_resumed, NULL);
 	int error = open_attention(vs, why);
 	if (!error)
+		error = tap_endings_open(&vs->endings, why);
+	if (!error)
 		error = netns_open_own(&vs->home, why);
 	if (!error)
 		error = open_tables(vs, why);
@@ -206,6 +211,7 @@ void switch_close(struct vswitch *vs)
 		if (fd >= 0)
 			close(fd);
 	}
+	tap_endings_close(vs->endings, ENDINGS_PATIENCE);
 	netns_close(&vs->home);
 	pthread_cond_destroy(&vs->parked_or_resumed);
 	pthread_mutex_destroy(&vs->parking);
@@ -225,6 +231,22 @@ void switch_listen(struct vswitch *vs, switch_listener *listener, void *context)
 int switch_wakeup_fd(const struct vswitch *vs)
 {
 	return vs->attention;
+}
+
+int switch_endings_fd(const struct vswitch *vs)
+{
+	return tap_endings_fd(vs->endings);
+}
+
+unsigned switch_end_taps(struct vswitch *vs, void (*gone)(void *context, uint64_t number), void *context)
+{
+	tap_endings_turn(vs->endings, gone, context);
+	return tap_endings_pending(vs->endings);
+}
+
+uint64_t switch_port_waits_for(const struct vswitch *vs, const struct port_config *config)
+{
+	return tap_endings_find(vs->endings, config->netns, config->ifname);
 }
 
 static void report_learned(struct vswitch *vs, struct worker *worker)

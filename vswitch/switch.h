@@ -26,7 +26,10 @@ struct vswitch; /* `switch` alone is a keyword */
  */
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why);
 
-/* Stops the workers and closes everything. TAPs stay in their pods, without carrier. NULL is accepted. */
+/*
+ * Stops the workers and closes everything. TAPs stay in their pods, without carrier, but for those of ports that were
+ * removed: it waits for their ends. NULL is accepted.
+ */
 void switch_close(struct vswitch *vs);
 
 /*
@@ -46,10 +49,15 @@ int switch_gateway_remove(struct vswitch *vs, const char *name, bool force, stru
  *
  * Adding a port that is "gone" or "detached" with the same settings attaches it again. `set` cannot change netns and
  * ifname. What an exclusive port took from the pod comes back when the port is removed, unless it is to stay `closed`.
+ *
+ * A port that is removed is one no more for podswitchd, but its TAP may be in the pod for a moment yet. *ending is its
+ * number then, else 0; switch_end_taps() says when it is gone. Until then its name there is taken: what is to be added
+ * must wait for the number that switch_port_waits_for() returns, if it is not 0.
  */
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why);
 int switch_port_set(struct vswitch *vs, const struct port_config *config, struct failure *why);
-int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why);
+int switch_port_remove(struct vswitch *vs, const char *name, bool closed, uint64_t *ending, struct failure *why);
+uint64_t switch_port_waits_for(const struct vswitch *vs, const struct port_config *config);
 
 /* The current configuration, or NULL; valid until the next verb. */
 const struct gateway_config *switch_gateway_config(const struct vswitch *vs, const char *name);
@@ -208,5 +216,9 @@ void switch_listen(struct vswitch *vs, switch_listener *listener, void *context)
  */
 int switch_wakeup_fd(const struct vswitch *vs);
 void switch_tick(struct vswitch *vs);
+
+/* Calls `gone` for each TAP that is gone by now; call it when the descriptor is readable. How many are not gone yet. */
+int switch_endings_fd(const struct vswitch *vs);
+unsigned switch_end_taps(struct vswitch *vs, void (*gone)(void *context, uint64_t number), void *context);
 
 #endif

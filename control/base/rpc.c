@@ -13,6 +13,8 @@
  *   idle --its socket is ready--> fresh --one request--> idle, or, with more to do, stale
  *                                 stale --one request--> idle, or stale again, as the last one
  *
+ *                     held: its request cannot be answered yet; rpc_resume() makes it fresh, to run the request again
+ *
  * Whoever is first in a queue has one read, one request, and what its socket takes sent; the two queues are served in
  * turn. So who asks one thing waits for those that do the same, and as long again, and not for what others have in
  * stock. Work that is left at the end of a turn makes the eventfd `again` readable, and with it rpc_fd().
@@ -88,6 +90,8 @@ struct rpc_client {
 	bool dead;
 	bool monitoring;
 	bool releasing; /* after its answer, it is somebody else's */
+	bool holding;   /* its request waits for rpc_resume() with: */
+	uint64_t held;  /* 0: the request that comes next was not held */
 	unsigned leaving;
 	uint64_t missed; /* events that found no room since the last one that did */
 };
@@ -96,7 +100,7 @@ struct rpc {
 	jsonrpc_call *call;
 	void *context;
 	struct rpc_client *clients;
-	unsigned n_clients;
+	unsigned n_clients, holds;
 	struct rpc_queue fresh, stale;
 	bool stale_next;     /* whose turn it is */
 	size_t held, unread; /* sums of in.size and of out.size */
@@ -218,11 +222,25 @@ static void rpc_client_refuse(struct rpc_client *client, int code, const struct 
 
 /* ---- requests ---- */
 
+/* True: the request is to be run again. */
+static bool rpc_run(struct rpc_client *client, const json_t *request, json_t **answer)
+{
+	*answer = jsonrpc_answer(request, client->rpc->call, client->rpc->context, client);
+	if (client->holding) {
+		json_decref(*answer);
+		return true;
+	}
+	client->held = 0;
+	return false;
+}
+
 static void batch_step(struct rpc_client *client)
 {
-	const json_t *request = json_array_get(client->batch, client->batch_next++);
-	json_t *answer = jsonrpc_answer(request, client->rpc->call, client->rpc->context, client);
+	json_t *answer;
 
+	if (rpc_run(client, json_array_get(client->batch, client->batch_next), &answer))
+		return;
+	client->batch_next++;
 	if (answer) {
 		rpc_client_append(client, client->batch_answered ? "," : "[", 1);
 		client->batch_answered = true;
@@ -236,7 +254,8 @@ static void batch_step(struct rpc_client *client)
 	client->batch = NULL;
 }
 
-static void rpc_client_request(struct rpc_client *client, const char *text, size_t length)
+/* False: it is to be run again. */
+static bool rpc_client_request(struct rpc_client *client, const char *text, size_t length)
 {
 	struct failure why = {0};
 	json_t *request = NULL;
@@ -244,18 +263,20 @@ static void rpc_client_request(struct rpc_client *client, const char *text, size
 	int code = jsonrpc_parse(text, length, &request, &why);
 	if (code) {
 		rpc_client_respond(client, jsonrpc_error(NULL, code, &why));
-		return;
+		return true;
 	}
 	if (json_array_size(request)) { /* an empty array is refused below (JSON-RPC 2.0, section 6) */
 		client->batch = request;
 		client->batch_next = 0;
 		client->batch_answered = false;
-		return;
+		return true;
 	}
-	json_t *answer = jsonrpc_answer(request, client->rpc->call, client->rpc->context, client);
+	json_t *answer;
+	bool again = rpc_run(client, request, &answer);
 	json_decref(request);
-	if (answer)
+	if (!again && answer)
 		rpc_client_respond(client, answer);
+	return !again;
 }
 
 /* The next line, with its length without the newline. At eof the unfinished rest is a line, too. NULL: none yet. */
@@ -302,8 +323,8 @@ static bool rpc_client_step(struct rpc_client *client)
 		rpc_client_refuse(client, JSONRPC_INVALID_REQUEST, &why);
 		return false;
 	}
-	if (!text_is_blank(line, length))
-		rpc_client_request(client, line, length);
+	if (!text_is_blank(line, length) && !rpc_client_request(client, line, length))
+		return true;
 	size_t held = buffer_length(&client->in);
 	consume_input(client, length < held ? length + 1 : held);
 	return true;
@@ -414,6 +435,7 @@ static void rpc_client_close(struct rpc_client *client)
 	else
 		rpc->clients = client->next;
 	rpc->n_clients--;
+	rpc->holds -= client->holding;
 	rpc_dequeue(client);
 	rpc->held -= client->in.size;
 	rpc->unread -= client->out.size;
@@ -431,6 +453,8 @@ static void rpc_client_watch(struct rpc_client *client)
 {
 	bool pending = buffer_length(&client->out) || buffer_length(&client->events);
 	uint32_t interest = (client->eof || client->backlog ? 0 : EPOLLIN) | (pending ? EPOLLOUT : 0);
+	if (client->holding)
+		interest |= EPOLLET; /* that it has gone is to be told once, not until it goes on */
 	struct epoll_event event = {.events = interest, .data.ptr = client};
 
 	if (interest == client->interest)
@@ -442,7 +466,7 @@ static void rpc_client_watch(struct rpc_client *client)
 
 static bool rpc_client_may_run(const struct rpc_client *client)
 {
-	return !client->dead && buffer_length(&client->out) <= RPC_MAX_OUTPUT;
+	return !client->dead && !client->holding && buffer_length(&client->out) <= RPC_MAX_OUTPUT;
 }
 
 /* Whether another request is there already: one that has to be read first is no stale one's. */
@@ -606,6 +630,38 @@ int rpc_released(struct rpc *rpc)
 
 	rpc->released = -1;
 	return fd;
+}
+
+void rpc_hold(struct rpc_client *client, uint64_t number)
+{
+	client->rpc->holds += !client->holding;
+	client->holding = true;
+	client->held = number;
+}
+
+uint64_t rpc_held(const struct rpc_client *client)
+{
+	return client ? client->held : 0;
+}
+
+unsigned rpc_holds(const struct rpc *rpc)
+{
+	return rpc->holds;
+}
+
+void rpc_resume(struct rpc *rpc, uint64_t number)
+{
+	const uint64_t one = 1;
+
+	for (struct rpc_client *client = rpc->holds ? rpc->clients : NULL; client; client = client->next) {
+		if (!client->holding || client->held != number)
+			continue;
+		client->holding = false;
+		rpc->holds--;
+		rpc_client_awake(client);
+		ssize_t ignored = write(rpc->again, &one, sizeof(one)); /* as in rpc_serve() */
+		(void)ignored;
+	}
 }
 
 void rpc_serve(struct rpc *rpc)

@@ -14,6 +14,8 @@
 
 #include "control/base/jsonrpc.h"
 
+#include <stdint.h>
+
 #define RPC_MAX_LINE (4u << 20)     /* bytes of one line; a longer one is refused, and its client closed */
 #define RPC_MAX_HELD (64u << 20)    /* bytes of unfinished lines of all clients together */
 #define RPC_MAX_OUTPUT (64u << 10)  /* bytes of unread answers, from which on a client's requests wait */
@@ -53,6 +55,20 @@ void rpc_tick(struct rpc *rpc);
 
 /* Serves a connected stream socket as a client, which closes it; on error it is closed at once. */
 int rpc_adopt(struct rpc *rpc, int fd);
+
+/*
+ * From a method that cannot answer yet: its result is dropped, and it is called again, with the same request, after
+ * rpc_resume() was called with this number, which is not 0. Until then its client's further requests wait, as they are
+ * answered in order. rpc_held() is that number while it is called again, else (and of NULL) 0; a method may hold more
+ * than once. It is not called again when the client has had an error, or at rpc_close(): what must be done is done the
+ * first time.
+ */
+void rpc_hold(struct rpc_client *client, uint64_t number);
+uint64_t rpc_held(const struct rpc_client *client);
+void rpc_resume(struct rpc *rpc, uint64_t number);
+
+/* How many requests are held. */
+unsigned rpc_holds(const struct rpc *rpc);
 
 /*
  * From a method: once its answer is sent, the connection is no client's any more, but waits for rpc_released(), which

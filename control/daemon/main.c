@@ -39,8 +39,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_PATIENCE 500 /* times 10 ms */
-#define CALLED_LINGER 10  /* s that one who was called has to take over */
+#define LOCK_PATIENCE 500   /* times 10 ms */
+#define CALLED_LINGER 10    /* s that one who was called has to take over */
+#define SETTLE_TIMEOUT 2000 /* ms for the TAPs of removed ports */
 
 struct daemon {
 	struct config config;
@@ -240,6 +241,29 @@ static void daemon_close(struct daemon *daemon)
 	daemon->state = NULL;
 }
 
+static void resume_request(void *context, uint64_t ending)
+{
+	const struct daemon *daemon = context;
+	rpc_resume(daemon->rpc, ending);
+}
+
+/*
+ * Before another one goes on in our place, or we end: ports that were removed have no TAP any more, and their removers
+ * know.
+ */
+static void daemon_settle(struct daemon *daemon)
+{
+	struct pollfd endings = {.fd = switch_endings_fd(daemon->vs), .events = POLLIN};
+
+	for (uint64_t end = clock_ms() + SETTLE_TIMEOUT; clock_ms() < end;) {
+		bool pending = switch_end_taps(daemon->vs, resume_request, daemon);
+		if (!pending && !rpc_holds(daemon->rpc))
+			break;
+		(void)poll(&endings, pending, 10);
+		rpc_serve(daemon->rpc);
+	}
+}
+
 /* Accepts what start() left half done. */
 static void daemon_stop(struct daemon *daemon)
 {
@@ -259,6 +283,7 @@ static bool hand_over(struct daemon *daemon)
 
 	if (connection < 0 || standby_keep(&daemon->standby, connection))
 		return false;
+	daemon_settle(daemon);
 	return takeover_give(&daemon->methods, connection);
 }
 
@@ -322,6 +347,7 @@ static bool daemon_loop(struct daemon *daemon)
 		{.fd = switch_wakeup_fd(daemon->vs), .events = POLLIN},
 		{.fd = rpc_fd(daemon->rpc), .events = POLLIN},
 		{.fd = -1, .events = POLLIN},
+		{.fd = switch_endings_fd(daemon->vs), .events = POLLIN},
 	};
 	struct signalfd_siginfo signal;
 
@@ -335,14 +361,17 @@ static bool daemon_loop(struct daemon *daemon)
 			switch_tick(daemon->vs);
 		if (fds[4].revents)
 			standby_close(&daemon->standby);
+		if (fds[5].revents)
+			(void)switch_end_taps(daemon->vs, resume_request, daemon);
 		if (fds[3].revents)
 			rpc_serve(daemon->rpc);
 		if (hand_over(daemon))
 			return true;
 		if (fds[0].revents && read(daemon->signals, &signal, sizeof(signal)) == sizeof(signal) &&
 		    !goes_on(daemon, signal.ssi_signo))
-			return false;
+			break;
 	}
+	daemon_settle(daemon);
 	return false;
 }
 

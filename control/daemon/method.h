@@ -11,6 +11,8 @@
 #include "control/daemon/methods.h"
 #include "control/daemon/options.h"
 
+#include <stdint.h>
+
 struct call {
 	struct methods *methods;
 	struct rpc_client *client;
@@ -37,6 +39,9 @@ bool call_waits(const struct call *call, enum state_kind kind, const char *name)
 
 /* Removes the files of static entries that went with their gateway or port. */
 int call_forget_entries(struct call *call, struct failure *why);
+
+/* The call waits, and is made again, with rpc_held(), when the TAP of this number is gone (switch_end_taps()). */
+int call_hold(struct call *call, uint64_t ending);
 
 /* Refuses any parameter. */
 int call_no_params(const struct call *call, struct failure *why);

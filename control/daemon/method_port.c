@@ -211,6 +211,9 @@ int method_port_add(struct call *call, struct failure *why)
 	int error = read_port_params(call, true, &config, why);
 	if (error)
 		return error;
+	uint64_t ending = call->restoring ? 0 : switch_port_waits_for(call->methods->vs, &config);
+	if (ending)
+		return call_hold(call, ending);
 	bool existed = switch_port_config(call->methods->vs, config.name);
 	struct handed_port *handed = takeover_find_port(call->methods->takeover, config.name);
 	error = handed ? handover_take_port(call->methods->vs, &config, handed, why)
@@ -257,18 +260,35 @@ int method_port_show(struct call *call, struct failure *why)
 	return error ? error : report_port(call, name, why);
 }
 
+static int call_removed(struct call *call, const char *name)
+{
+	call->result = json_pack("{s:s}", "name", name);
+	return 0;
+}
+
+/*
+ * The answer comes when the pod has no TAP any more, and others are served meanwhile. In the state directory the port
+ * is gone at once: TAP and file both go, however we end.
+ */
 int method_port_remove(struct call *call, struct failure *why)
 {
 	struct port_removal removal = {0};
+	bool removed = rpc_held(call->client);
+	uint64_t ending = 0;
 
 	int error = option_read_json(port_removal_options, call->params, true, &removal, why);
+	if (!error && removed)
+		return call_removed(call, removal.name);
 	if (!error)
-		error = switch_port_remove(call->methods->vs, removal.name, removal.closed, why);
+		error = switch_port_remove(call->methods->vs, removal.name, removal.closed, &ending, why);
 	if (error == -ENOENT && call_waits(call, STATE_PORT, removal.name))
 		error = 0;
 	if (error)
 		return error;
-	call->result = json_pack("{s:s}", "name", removal.name);
 	error = call_forget(call, STATE_PORT, removal.name, why);
-	return error ? error : call_forget_entries(call, why);
+	if (!error)
+		error = call_forget_entries(call, why);
+	if (error)
+		return error;
+	return ending ? call_hold(call, ending) : call_removed(call, removal.name);
 }

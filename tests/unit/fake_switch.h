@@ -52,6 +52,7 @@ struct vswitch {
 	bool paused;
 	struct underlay *host; /* that is given, or was taken */
 	unsigned learned;      /* entries that were taken */
+	uint64_t ending;       /* the number of the TAP of a port that was removed last */
 };
 
 /* Whose overruns were counted last; "": all. */
@@ -240,7 +241,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	return 0;
 }
 
-int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct failure *why)
+int switch_port_remove(struct vswitch *vs, const char *name, bool closed, uint64_t *ending, struct failure *why)
 {
 	(void)closed;
 	struct fake_port *old = fake_port(vs, name);
@@ -253,7 +254,14 @@ int switch_port_remove(struct vswitch *vs, const char *name, bool closed, struct
 	fake_drop_entries(vs, NULL, name);
 	memmove(old, old + 1, (size_t)(vs->ports + --vs->n_ports - old) * sizeof(*old));
 	fake_event(vs, "port.removed", name, NULL);
+	*ending = vs->ending;
 	return 0;
+}
+
+uint64_t switch_port_waits_for(const struct vswitch *vs, const struct port_config *config)
+{
+	(void)config;
+	return vs->ending;
 }
 
 const struct gateway_config *switch_gateway_config(const struct vswitch *vs, const char *name)

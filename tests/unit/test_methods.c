@@ -494,6 +494,60 @@ static void test_reports(void **state)
 	refused(f, "Gateway.add", NULL, JSONRPC_UNKNOWN_METHOD, "", "'Gateway.add'");
 }
 
+/* What a client gets for `request`, or for nothing (NULL); "" as long as it has no answer. */
+static void answered(const struct fixture *f, int client, const char *request, const char *wanted)
+{
+	char got[2048];
+
+	if (request)
+		assert_int_equal(write(client, request, strlen(request)), strlen(request));
+	rpc_serve(f->methods.rpc);
+	ssize_t length = read(client, got, sizeof(got) - 1);
+	got[length > 0 ? length : 0] = '\0';
+	if (*wanted ? !strstr(got, wanted) : *got)
+		assert_string_equal(got, wanted);
+}
+
+#define REMOVE "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"port.remove\",\"params\":{\"name\":\"p\"}}\n"
+#define ADD                                                                                                            \
+	"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"port.add\",\"params\":{\"name\":\"p\",\"gateway\":\"a\","          \
+	"\"netns\":\"pod\"}}"                                                                                          \
+	"\n"
+
+/* One who removes a port, and one who adds it again meanwhile, are answered when the TAP is gone; others at once. */
+static void test_tap_on_its_way(void **state)
+{
+	struct fixture *f = *state;
+	struct failure why = {0};
+	char path[96];
+	int pairs[3][2];
+
+	snprintf(path, sizeof(path), "%s/control.sock", f->directory);
+	assert_int_equal(rpc_open(path, methods_call, &f->methods, &f->methods.rpc, &why), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pairs[i]), 0);
+		assert_int_equal(rpc_adopt(f->methods.rpc, pairs[i][0]), 0);
+	}
+	ok(f, "gateway.add", "{'name': 'a', 'vni': 1}");
+	ok(f, "port.add", "{'name': 'p', 'gateway': 'a', 'netns': 'pod'}");
+	f->methods.vs->ending = 5;
+	answered(f, pairs[0][1], REMOVE, "");
+	answered(f, pairs[1][1], ADD, "");
+	answered(f, pairs[2][1], REMOVE, "there is no port 'p'");
+	assert_int_equal(restart(f), 1); /* only the gateway is kept: the port does not come back */
+	f->methods.vs->ending = 0;
+	rpc_resume(f->methods.rpc, 4);
+	answered(f, pairs[0][1], NULL, "");
+	rpc_resume(f->methods.rpc, 5);
+	answered(f, pairs[0][1], NULL, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"name\":\"p\"}}\n");
+	answered(f, pairs[1][1], NULL, "\"id\":2,\"result\":");
+	answered(f, pairs[2][1], REMOVE, "\"result\":{\"name\":\"p\"}}\n");
+	for (int i = 0; i < 3; i++)
+		close(pairs[i][1]);
+	rpc_close(f->methods.rpc);
+	f->methods.rpc = NULL;
+}
+
 /* Events reach a client through the real server, before the answer to the call that causes them is due elsewhere. */
 static void test_events(void **state)
 {
@@ -687,6 +741,7 @@ int main(void)
 		TEST(test_port_refused),
 		TEST(test_fdb),
 		TEST(test_reports),
+		TEST(test_tap_on_its_way),
 		TEST(test_events),
 		TEST(test_restart),
 		TEST(test_restart_with_damage),

@@ -6,6 +6,7 @@
  * probes go through socket pairs.
  */
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int note_filter(int fd, int level, int option, const void *value, socklen_t size);
 

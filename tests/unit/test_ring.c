@@ -535,6 +535,22 @@ static void a_tap_that_vanishes_is_told_once(void **state)
 	close_tap(&other);
 }
 
+/* Whoever closes it next is the last who has it: what takes long then, does so there and not in a worker. */
+static void an_unwatched_tap_is_let_go(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct tap tap = open_tap();
+		int handle = ring_watch(t.ring, RING_TAP, tap.fd, 1);
+		assert_true(handle >= 0);
+		pod_sends(&tap, 8);
+		turn_until_seen((unsigned)i + 1);
+		ring_unwatch(t.ring, handle);
+		close_tap(&tap);
+		assert_int_equal(if_nametoindex(tap.name), 0);
+	}
+}
+
 /* With io_uring before Linux 6.7 a TAP has one frame a round, so its buffers never run out. */
 static bool has_bursts(void)
 {
@@ -743,7 +759,7 @@ static enum io_choice both[] = {IO_EPOLL, IO_URING};
 			RING_TEST(nothing_comes_after_unwatch, i),                                                     \
 			RING_TEST(an_eventfd_wakes_a_wait_again_and_again, i), RING_TEST(frames_go_both_ways, i),      \
 			RING_TEST(a_tap_refuses_by_errno, i), RING_TEST(a_tap_that_vanishes_is_told_once, i),          \
-			RING_TEST(a_flood_leaves_the_others_their_turn, i),                                            \
+			RING_TEST(an_unwatched_tap_is_let_go, i), RING_TEST(a_flood_leaves_the_others_their_turn, i),  \
 			RING_TEST(a_flood_of_datagrams_arrives_in_order, i),                                           \
 			RING_TEST(many_sockets_have_their_turns, i), RING_TEST(nothing_is_read_in_a_pause, i),         \
 	}

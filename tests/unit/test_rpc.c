@@ -43,6 +43,11 @@ static int serve_call(void *context, struct rpc_client *client, const char *meth
 		for (uint64_t end = clock_us() + 2ul * RPC_TURN_US; clock_us() < end;)
 			;
 		*result = json_true();
+	} else if (!strcmp(method, "hold")) { /* for 1, then for 2 */
+		uint64_t held = rpc_held(client);
+		*result = json_integer((json_int_t)held);
+		if (held < 2)
+			rpc_hold(client, held + 1);
 	} else if (!strcmp(method, "nothing")) {
 		*result = NULL;
 	} else {
@@ -324,6 +329,73 @@ static void test_batches(void **state)
 	close(fd);
 }
 
+/* ---- requests that cannot be answered yet ---- */
+
+#define HOLD "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"hold\"}"
+#define HELD "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":2}"
+
+/* Its own client's requests wait behind it, and nobody else's. */
+static void expect_held(struct fixture *f, const char *requests, const char *answers)
+{
+	int fd = connect_to(f->path), other = connect_to(f->path);
+
+	f->calls = 0;
+	expect(f, fd, requests, "");
+	assert_int_equal(f->calls, 1);
+	expect(f, other, ECHO "\n", ECHOED);
+	rpc_resume(f->rpc, 2);
+	expect(f, fd, "", "");
+	assert_int_equal(f->calls, 2);
+	rpc_resume(f->rpc, 1);
+	expect(f, fd, "", "");
+	assert_int_equal(f->calls, 3);
+	assert_int_equal(rpc_holds(f->rpc), 1);
+	rpc_resume(f->rpc, 2);
+	expect(f, fd, "", answers);
+	assert_int_equal(rpc_holds(f->rpc), 0);
+	expect(f, fd, ECHO "\n", ECHOED);
+	close(fd);
+	close(other);
+	settle(f);
+}
+
+static void test_held(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_held(f, HOLD "\n" ECHO "\n", HELD "\n" ECHOED);
+	expect_held(f, "[" HOLD "," ECHO "]\n", "[" HELD ",{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":[1,2]}}]\n");
+	expect_held(f, "{\"jsonrpc\":\"2.0\",\"method\":\"hold\"}\n" ECHO "\n", ECHOED);
+}
+
+/* One that has gone is called again all the same, but does not keep the owner's loop busy until then. */
+static void test_held_and_gone(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_to(f->path), half = connect_to(f->path), left = connect_to(f->path);
+	bool eof = false;
+
+	expect(f, fd, HOLD, "");
+	expect(f, half, HOLD, "");
+	expect(f, left, HOLD "\n", "");
+	close(fd);
+	shutdown(half, SHUT_WR);
+	settle(f);
+	assert_int_equal(rpc_holds(f->rpc), 3);
+	for (uint64_t number = 1; number <= 2; number++) {
+		rpc_resume(f->rpc, number);
+		settle(f);
+	}
+	char *got = exchange(f, half, "", 0, &eof);
+	assert_string_equal(got, HELD "\n");
+	assert_true(eof);
+	assert_int_equal(rpc_clients(f->rpc), 1);
+	expect(f, left, HOLD "\n", HELD "\n"); /* the next one is left to tear_down() */
+	free(got);
+	close(half);
+	close(left);
+}
+
 /* ---- sizes ---- */
 
 static void test_large_lines(void **state)
@@ -552,7 +624,7 @@ static void test_long_requests(void **state)
 		settle(f);
 	}
 	for (int i = 0; i < 3; i++)
-		(void)!send(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}\n", 43, MSG_DONTWAIT);
+		(void)!send(fds[i], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"slow\"}\n", 41, MSG_DONTWAIT);
 	for (unsigned i = 1; i <= 3; i++) {
 		rpc_serve(f->rpc);
 		assert_int_equal(f->calls, i);
@@ -882,6 +954,8 @@ int main(void)
 		TEST(test_shapes),
 		TEST(test_deep_and_many),
 		TEST(test_batches),
+		TEST(test_held),
+		TEST(test_held_and_gone),
 		TEST(test_large_lines),
 		TEST(test_endless_line),
 		TEST(test_many_unfinished_lines),

@@ -297,16 +297,6 @@ static void uring_cancel(struct uring_ring *u, uint32_t slot)
 	(void)io_uring_register_sync_cancel(&u->uring, &cancel);
 }
 
-static void uring_unwatch(struct ring *ring, uint32_t slot)
-{
-	struct uring_ring *u = uring_of(ring);
-	io_uring_submit(&u->uring);
-	uring_cancel(u, slot);
-	for (uint32_t i = 0; i < u->n_unarmed; i++)
-		if (u->unarmed[i] == slot)
-			u->unarmed[i--] = u->unarmed[--u->n_unarmed];
-}
-
 /*
  * A watch that is cancelled here reports that, and then waits to be armed. What was armed at the end of the last round
  * is submitted first: the kernel does not find what it does not have yet.
@@ -389,6 +379,22 @@ static void uring_settle(struct ring *ring)
 		report_refusals(u, true);
 	}
 	u->n_pushed = 0;
+}
+
+/*
+ * A cancelled request has its file until its completion is posted. That is done here, so that whoever closes the
+ * descriptor next ends the TAP: for the last one, the kernel deletes it in this thread, and 20 ms go by.
+ */
+static void uring_unwatch(struct ring *ring, uint32_t slot)
+{
+	struct uring_ring *u = uring_of(ring);
+	io_uring_submit(&u->uring);
+	uring_cancel(u, slot);
+	(void)io_uring_get_events(&u->uring);
+	report_refusals(u, true);
+	for (uint32_t i = 0; i < u->n_unarmed; i++)
+		if (u->unarmed[i] == slot)
+			u->unarmed[i--] = u->unarmed[--u->n_unarmed];
 }
 
 static int uring_wait(struct ring *ring)

@@ -332,6 +332,7 @@ struct vswitch {
 	bool trains_garbled;             /* offloads.udp_gso is off because of the kernel's version */
 	atomic_bool banned;              /* set by a worker that has imposed a ban, until the control thread logs it */
 	struct netns home;
+	struct tap_endings *endings; /* of ports that were removed */
 	uint8_t secret[SECRET_SIZE];
 	struct outlet outlet;  /* the node's; its changes are watched while offloads.underlay_tap */
 	uint64_t pods_counted; /* ms, when it was last counted what pods send (pod_egress.h) */

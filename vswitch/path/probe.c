@@ -25,7 +25,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #define MARK 0x00505357U /* in the place of VXLAN flags and reserved bits: no I flag, "PSW" */
 #define SEGMENT 64       /* bytes of payload in each of two segments */
@@ -81,7 +80,7 @@ static int open_watch(void)
 	if (!error && bind(fd, (struct sockaddr *)&any, sizeof(any)))
 		error = -errno;
 	if (error) {
-		close(fd);
+		late_close(fd);
 		return error;
 	}
 	return fd;
