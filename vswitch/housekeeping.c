@@ -3,7 +3,6 @@
 #include "vswitch/housekeeping.h"
 #include "tap/base/clock.h"
 
-#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -22,15 +21,6 @@ void switch_notify(const struct vswitch *vs, const char *what, const char *name,
 {
 	if (vs->listener)
 		vs->listener(vs->listener_context, what, name, mac);
-}
-
-void switch_attend(const struct vswitch *vs, const struct change_watch *watch)
-{
-	const int fds[] = {watch->routes, watch->filters};
-	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ATTENTION_OTHER};
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
 }
 
 void switch_alarm(const struct vswitch *vs, uint64_t at)

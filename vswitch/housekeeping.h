@@ -8,9 +8,6 @@
 /* Makes switch_wakeup_fd() readable at `at`, milliseconds of the monotonic clock; UINT64_MAX: never. */
 void switch_alarm(const struct vswitch *vs, uint64_t at);
 
-/* Makes switch_wakeup_fd() readable when something is noticed, until the watch is closed. */
-void switch_attend(const struct vswitch *vs, const struct change_watch *watch);
-
 /* Passes an event on to the listener, if there is one. */
 void switch_notify(const struct vswitch *vs, const char *what, const char *name, const struct mac *mac);
 

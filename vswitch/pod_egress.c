@@ -13,6 +13,8 @@
  *         v                                                                            |
  *      pod_egress_look(): sockets or TAP, as egress.c has it for this one remote  -----+
  *
+ * What changes in the pod is looked for now and then, and wakes nobody up: a pod could change something all the time.
+ *
  * The pod's device on the way is asked by egress.c, in the pod's namespace, each time. The node's is asked once: the
  * kernel cuts there what it does not take, and then nothing is gained.
  */
@@ -20,13 +22,13 @@
 
 #include "tap/base/log.h"
 #include "tap/tunnel_offload.h"
-#include "vswitch/housekeeping.h"
 #include "vswitch/path/egress.h"
 #include "vswitch/path/parking.h"
 
 #include <stdlib.h>
 
 #define BUSY 100         /* super-frames in a second: a stream of 10 to 50 Mbit/s */
+#define LOOK_EVERY 500   /* ms, and at all pods at once */
 #define COUNT_EVERY 1000 /* ms */
 #define IDLE 60000       /* ms */
 #define TRY_AGAIN 60000  /* ms, after what has failed or would gain nothing */
@@ -91,14 +93,12 @@ static void pod_egress_refused(struct vswitch *vs, const struct port *port, int 
 }
 
 /* In the pod's namespace. */
-static int pod_egress_open(const struct vswitch *vs, struct pod_egress *own, struct failure *why)
+static int pod_egress_open(struct pod_egress *own, struct failure *why)
 {
 	int error = underlay_tap_open(&own->outlet.tap, why);
-	if (error)
-		return error;
-	change_watch_open(&own->outlet.changes);
-	switch_attend(vs, &own->outlet.changes);
-	return 0;
+	if (!error)
+		change_watch_open(&own->outlet.changes);
+	return error;
 }
 
 static void pod_egress_begin(struct vswitch *vs, struct port *port, struct remote *remote, uint64_t now)
@@ -114,7 +114,7 @@ static void pod_egress_begin(struct vswitch *vs, struct port *port, struct remot
 	egress_reset(&own->egress);
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
-		error = pod_egress_open(vs, own, &why);
+		error = pod_egress_open(own, &why);
 		netns_return(&vs->home);
 	}
 	if (error) {
@@ -148,8 +148,6 @@ static int pod_egress_probe(struct vswitch *vs, struct port *port, uint64_t now,
 	if (error)
 		return error;
 	egress_consider(vs, &way, now, &due);
-	own->outlet.changed = false;
-	own->outlet.looked = now;
 	if (due.n)
 		error = egress_probe(&own->outlet, &due, now, why);
 	netns_return(&vs->home);
@@ -160,13 +158,13 @@ static uint64_t pod_egress_look(struct vswitch *vs, struct port *port, uint64_t 
 {
 	struct pod_egress *own = port->pod_egress;
 	struct failure why = {0};
-	uint64_t next;
 	if (is_outdated(port, now)) {
 		pod_egress_end(vs, port);
 		return UINT64_MAX;
 	}
-	if (!outlet_is_due(&own->outlet, now, &next))
-		return next;
+	if (now < own->outlet.due)
+		return own->outlet.due;
+	own->outlet.changed = change_watch_seen(&own->outlet.changes);
 	int error = pod_egress_probe(vs, port, now, &why);
 	if (error) {
 		pod_egress_refused(vs, port, error, &why);
@@ -174,7 +172,8 @@ static uint64_t pod_egress_look(struct vswitch *vs, struct port *port, uint64_t 
 		port->egress_again = now + TRY_AGAIN;
 		return UINT64_MAX;
 	}
-	own->outlet.due = egress_next(&own->egress, now);
+	uint64_t next = egress_next(&own->egress, now), regular = (now / LOOK_EVERY + 1) * LOOK_EVERY;
+	own->outlet.due = next < regular ? next : regular;
 	return own->outlet.due;
 }
 

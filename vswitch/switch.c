@@ -146,6 +146,15 @@ static int open_attention(struct vswitch *vs, struct failure *why)
 	return 0;
 }
 
+static void watch_changes(const struct vswitch *vs)
+{
+	const int fds[] = {vs->outlet.changes.routes, vs->outlet.changes.filters};
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = ATTENTION_OTHER};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
+}
+
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)
 {
 	struct vswitch *vs = calloc(1, sizeof(*vs));
@@ -178,7 +187,7 @@ int switch_open(const struct switch_options *options, struct vswitch **out, stru
 		return error;
 	}
 	egress_open(vs);
-	switch_attend(vs, &vs->outlet.changes);
+	watch_changes(vs);
 	note_features(vs);
 	*out = vs;
 	return 0;

@@ -26,7 +26,8 @@ static unsigned opened, closed, considered, probed, warnings, turned_off;
 
 /* The kernel: */
 static int open_error, enter_error, probe_error, offload;
-static bool due_for_probe;
+static bool due_for_probe, changes;
+static unsigned looked;
 
 int tunnel_offload(const struct sockaddr_storage *to)
 {
@@ -65,13 +66,8 @@ void change_watch_close(struct change_watch *watch)
 bool change_watch_seen(struct change_watch *watch)
 {
 	(void)watch;
-	return false;
-}
-
-void switch_attend(const struct vswitch *of, const struct change_watch *watch)
-{
-	(void)of;
-	(void)watch;
+	looked++;
+	return changes;
 }
 
 int netns_enter(const struct netns *netns, struct failure *why)
@@ -130,6 +126,7 @@ void egress_consider(struct vswitch *of, const struct egress_way *way, uint64_t 
 	assert_ptr_equal(way->remote, port.pod_egress->remote);
 	assert_ptr_equal(way->egress, &port.pod_egress->egress);
 	assert_string_equal(way->port, "p");
+	assert_int_equal(way->outlet->changed, changes);
 	considered++;
 	due->n = due_for_probe;
 }
@@ -173,6 +170,8 @@ static int build_world(void **state)
 	due_for_probe = true;
 	open_error = enter_error = probe_error = 0;
 	opened = closed = considered = probed = warnings = turned_off = 0;
+	changes = false;
+	looked = 0;
 	now = vs.pods_counted = 1000000;
 	return 0;
 }
@@ -191,7 +190,7 @@ static void tick(uint64_t supers)
 	port.supers += supers;
 	uint64_t due = pod_egress_turn(&vs, now);
 	assert_false(parked || inside);
-	assert_int_equal(due, port.pod_egress ? now + EGRESS_LOOK_EVERY : UINT64_MAX);
+	assert_int_equal(due, port.pod_egress ? now + 500 : UINT64_MAX);
 }
 
 static void test_busy(void **state)
@@ -227,6 +226,21 @@ static void test_rate(void **state)
 		pod_egress_turn(&vs, now);
 	}
 	assert_int_equal(opened, 0);
+}
+
+/* Looks are apart, however often something changes, or others need the control thread. */
+static void test_looks(void **state)
+{
+	(void)state;
+	tick(MUCH);
+	changes = true;
+	looked = considered = 0;
+	for (unsigned i = 0; i < 10000; i++) {
+		now++;
+		pod_egress_turn(&vs, now);
+	}
+	assert_int_equal(looked, 20);
+	assert_int_equal(considered, 20);
 }
 
 static void test_idle(void **state)
@@ -338,8 +352,9 @@ static void test_turned_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_world(test_busy),     in_world(test_rate),     in_world(test_idle),       in_world(test_none),
-		in_world(test_outdated), in_world(test_failures), in_world(test_old_kernel), in_world(test_turned_off),
+		in_world(test_busy),     in_world(test_rate),       in_world(test_looks),
+		in_world(test_idle),     in_world(test_none),       in_world(test_outdated),
+		in_world(test_failures), in_world(test_old_kernel), in_world(test_turned_off),
 	};
 	return cmocka_run_group_tests_name("pod_egress", tests, NULL, NULL);
 }
