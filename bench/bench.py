@@ -18,8 +18,7 @@ What to know before believing a figure:
     the ratios to the kernel's vxlan beside it are what they are for. Nothing is pinned.
   - The machine should have nothing else to do. What it was doing before the start is written down, and warned of.
   - Contenders alternate within a round, so that a slow minute hits all of them.
-  - TCP's congestion control is the machine's default, and written down: with BBR a stream's rate follows the round-trip
-    time as much as the work a byte costs.
+  - TCP's congestion control is Cubic, and BBR where a heading says so; what the machine's default is does not matter.
   - The receiver counts what it copied out; streams are compared with what was sent at the ends of each piece.
   - UDP's receivers have 8 MiB of buffer, and say (overflow) when even that lost packets, which counts as loss.
   - Request and response take turns, 64 bytes; one that is lost counts as 100 ms.
@@ -36,13 +35,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import crowd
 import measure
 import plot
-from lane import Lane, has_ovs
+from lane import Lane, has_congestion, has_ovs
 from place import SIGNALS, Failed, House, run
-from plan import FULL, NEEDED, QUICK, plan
+from plan import BBR, FULL, NEEDED, QUICK, plan
 from report import report, short
 from result import Results
 
@@ -103,7 +103,6 @@ def environment(build, times, everyone, knobs):
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "kernel": platform.release(),
         "machine": platform.machine(), "cpu": first_match("/proc/cpuinfo", r"^model name\s*:(.*)"),
-        "congestion_control": first_match("/proc/sys/net/ipv4/tcp_congestion_control", r"(.*)"),
         "cores": os.cpu_count(), "hypervisor": first_match("/proc/cpuinfo", r"\b(hypervisor)\b") is not None,
         "memory_mib": int(first_match("/proc/meminfo", r"MemTotal:\s+(\d+)") or 0) // 1024,
         "mitigations": mitigations(), "busy_before": round(busy, 3), "load_before": os.getloadavg()[0],
@@ -111,13 +110,13 @@ def environment(build, times, everyone, knobs):
         "podswitchd": run(f"{build}/podswitchd", "--version").strip(),
         "ovs": run("ovs-vswitchd", "--version").splitlines()[0] if has_ovs() else None,
         "knobs": sorted(knobs), "times": vars(times),
-        "contenders": {c.name: {"near": c.near, "far": c.far, "arguments": c.arguments} for c in everyone},
+        "contenders": {contender.name: asdict(contender) for contender in everyone},
     }
 
 
 def describe(env):
     return (f"{env['cpu']}, {env['cores']} cores, Linux {env['kernel']}, getppid {env['getppid_ns']} ns, memcpy "
-            f"{env['memcpy_gb_s']} GB/s, TCP {env['congestion_control']}, eventfd {env['eventfd_round_trip_us']} us, commit {env['commit']}")
+            f"{env['memcpy_gb_s']} GB/s, eventfd {env['eventfd_round_trip_us']} us, commit {env['commit']}")
 
 
 def preflight(build):
@@ -228,6 +227,8 @@ def bench(options, build):
     times, everyone, steps = choose(options, knobs)
     if not has_ovs():
         print("bench: Open vSwitch is not installed: skipped (Debian: apt-get install openvswitch-switch)")
+    if not has_congestion(BBR):
+        print("bench: this kernel has no BBR: its columns are left out (CONFIG_TCP_CONG_BBR, or modprobe tcp_bbr)")
     env = environment(build, times, everyone, knobs)
     print(describe(env), flush=True)
     with House() as house:

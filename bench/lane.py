@@ -24,6 +24,10 @@ Offload of the veth, both its ends (not for ovs, see above):
   on    as the kernel makes veths: datagrams that hold a super-frame pass whole
   off   no tunnel offload, as most network cards: the kernel cuts what its vxlan device sends before the veth
   none  nothing at all is left to the device
+
+TCP's congestion control is set on each socket, never on the machine (a namespace may not set what the machine does not
+allow everybody): Cubic, Linux's default, whatever the machine's own default may be; contenders of their own have BBR,
+whose rate follows the round-trip time as much as the work that a byte costs.
 """
 
 import json
@@ -50,9 +54,20 @@ class Contender:
     near: str
     far: str
     arguments: tuple = ()  # of podswitchd
+    congestion: str = "cubic"
 
     def __str__(self):
         return self.name
+
+
+def has_congestion(name):
+    """A socket is asked, which loads the module, too."""
+    with socket.socket() as asked:
+        try:
+            asked.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+        except OSError:
+            return False
+    return True
 
 
 def has_ovs():

@@ -28,7 +28,7 @@ class Generators:
         self.running = []
 
     def start(self, place, *words):
-        program = place.start(f"{self.lane.build}/bench/load", *words)
+        program = place.start(f"{self.lane.build}/bench/load", self.lane.contender.congestion, *words)
         self.running.append(program)
         return program
 

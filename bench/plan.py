@@ -5,20 +5,22 @@ A step is one run of the generators and the cases whose figures it gives. Each r
 step through all its contenders, one right after the other; every second round in the reverse order.
 
 `podswitchd --help` says which knobs there are. The underlay TAP is a contender of its own; each other knob is turned
-off for one contender that takes part in the core steps alone: what it is worth.
+off for one contender that takes part in the core steps alone: what it is worth. With BBR there are the kernel and
+podswitch once more, for TCP alone, and compared with each other.
 """
 
 from dataclasses import dataclass, field
 from typing import Callable
 
 import measure
-from lane import Contender, has_ovs
+from lane import Contender, has_congestion, has_ovs
 
 NEEDED = ("kernel", "podswitch")  # without these there is nothing to compare
 KNOBS = ("tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro")
 SPIN_OFF, SPIN_ON = "0", "50"  # us
 TAP = "underlay-tap"
 EPOLL = "epoll"  # instead of io_uring
+BBR = "bbr"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Step:
     contenders: set = field(default_factory=set)
 
 
-def contenders(knobs, ovs, ablation):
+def contenders(knobs, ovs, bbr, ablation):
     """`knobs`: those that podswitchd has."""
     found = [Contender("kernel", "kernel", "kernel"), Contender("podswitch", "podswitch", "kernel")]
     if TAP in knobs:
@@ -54,6 +56,8 @@ def contenders(knobs, ovs, ablation):
         found.append(Contender("ovs", "ovs", "kernel"))
     if not ablation:
         return found
+    if bbr:
+        found += [Contender(f"{near} {BBR}", near, "kernel", congestion=BBR) for near in ("kernel", "podswitch")]
     found += [Contender("-" + knob, "podswitch", "kernel", (f"--{knob}", "off")) for knob in KNOBS if knob in knobs]
     if "spin" in knobs:
         found += [Contender(f"spin {us}", "podswitch", "kernel", ("--spin", us)) for us in (SPIN_OFF, SPIN_ON)]
@@ -64,6 +68,7 @@ def contenders(knobs, ovs, ablation):
 
 MAIN = {"kernel", "podswitch", "podswitch tap", "podswitch pair", "podswitch pair tap", "ovs"}
 NO_OVS = MAIN - {"ovs"}
+WITH_BBR = {f"kernel {BBR}", f"podswitch {BBR}"}
 
 
 def arrow(direction):
@@ -134,8 +139,8 @@ def quick_steps():
 def full_steps(variants):
     """`variants`: contenders that have one knob turned"""
     core = MAIN | variants
-    return [*(stream(n, way, "on", core if n < 32 else NO_OVS) for n in (1, 4, 32) for way in ("up", "down")),
-            *(stream(n, way, "off", (NO_OVS | variants) if n == 1 else NO_OVS) for n in (1, 4, 32)
+    return [*(stream(n, way, "on", core | WITH_BBR if n < 32 else NO_OVS) for n in (1, 4, 32) for way in ("up", "down")),
+            *(stream(n, way, "off", NO_OVS | variants | WITH_BBR if n == 1 else NO_OVS) for n in (1, 4, 32)
               for way in ("up", "down")),
             *(stream(1, way, "none", NO_OVS) for way in ("up", "down")),
             flood(64, "up", core), flood(64, "down", MAIN), flood(256, "up", MAIN), flood(1400, "up", MAIN),
@@ -144,6 +149,6 @@ def full_steps(variants):
 
 
 def plan(quick, knobs):
-    everyone = contenders(knobs, has_ovs(), ablation=not quick)
-    variants = {contender.name for contender in everyone} - MAIN
+    everyone = contenders(knobs, has_ovs(), has_congestion(BBR), ablation=not quick)
+    variants = {contender.name for contender in everyone} - MAIN - WITH_BBR
     return everyone, quick_steps() if quick else full_steps(variants)

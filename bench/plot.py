@@ -7,6 +7,7 @@ import subprocess
 
 from plan import EPOLL
 from report import COLUMNS, HEADINGS, KNOBS, is_cpu
+from result import base_of
 
 COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#f0e442")
 TERMINALS = {"svg": "svg size 1100,{height} dynamic font 'sans,13' background '#ffffff'",
@@ -122,7 +123,7 @@ def lookups(folder, results):
 
 def better_ratio(case, name):
     """The ratio to the kernel's, turned so that more is better"""
-    ratio = case.ratio(name, "kernel")
+    ratio = case.ratio(name, base_of(name))
     if not ratio or not ratio["min"]:
         return None
     turned = tuple(ratio[key] for key in ("median", "min", "max"))
@@ -131,7 +132,7 @@ def better_ratio(case, name):
 
 def ratios(folder, results):
     every = [case for case in results.cases.values() if not is_cpu(case)]
-    names = [name for name in COLUMNS if name != "kernel" and any(better_ratio(case, name) for case in every)]
+    names = [name for name in COLUMNS if name != base_of(name) and any(better_ratio(case, name) for case in every)]
     cases = [case for case in every if any(better_ratio(case, name) for name in names)]
     if not cases:
         return

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """report.py - the tables that people read"""
 
-from plan import EPOLL, KNOBS, MAIN
+from plan import EPOLL, KNOBS
+from result import base_of
 
 HEADINGS = {"kernel": "kernel", "podswitch": "podswitch", "podswitch tap": "podswitch, TAP",
-            "podswitch pair": "both ends", "podswitch pair tap": "both ends, TAP", "ovs": "Open vSwitch"}
-COLUMNS = [name for name in HEADINGS if name in MAIN]
+            "podswitch pair": "both ends", "podswitch pair tap": "both ends, TAP", "ovs": "Open vSwitch",
+            "kernel bbr": "kernel, BBR", "podswitch bbr": "podswitch, BBR"}
+COLUMNS = list(HEADINGS)
 
 # What is to be reached: (text, ours, theirs, floor, aim, better); ours and theirs are (case, contender), or None: the
 # figure itself.
@@ -57,13 +59,13 @@ def table(rows):
     return "\n".join(lines)
 
 
-def cell(case, name, base):
+def cell(case, name):
     if name in case.failures:
         return "FAILED"
     value = case.median(name)
     if value is None:
         return ""
-    ratio = case.ratio(name, base) if name != base else None
+    ratio = case.ratio(name, base_of(name)) if name != base_of(name) else None
     return short(value) + (f" {short(ratio['median'])}x" if ratio else "")
 
 
@@ -78,7 +80,7 @@ def figures(results, heading, wanted):
     for case in filter(wanted, results.cases.values()):
         if any(name in case.rounds or name in case.failures for name in present):
             unit = case.unit if case.better == "higher" else case.unit + " (less is better)"
-            rows.append([case.title, unit, *(cell(case, name, "kernel") for name in present)])
+            rows.append([case.title, unit, *(cell(case, name) for name in present)])
     return table(rows) if len(rows) > 1 else ""
 
 

@@ -8,7 +8,11 @@ other. Nothing is left out: a round that failed is kept with its reason, and the
 import json
 import statistics
 
-BASE = "kernel"
+
+
+def base_of(contender):
+    """Whose figures a contender's are compared with: the kernel's with the same congestion control"""
+    return "kernel bbr" if contender.endswith(" bbr") else "kernel"
 
 
 def summary(values):
@@ -41,7 +45,7 @@ class Case:
             "figures": {
                 name: summary(list(rounds.values())) | {"rounds": list(rounds.values()), "details": self.details[name]}
                 for name, rounds in self.rounds.items()},
-            "ratios": {name: self.ratio(name, BASE) for name in self.rounds if self.ratio(name, BASE)},
+            "ratios": {name: ratio for name in self.rounds if (ratio := self.ratio(name, base_of(name)))},
             "failures": self.failures,
         }
 
