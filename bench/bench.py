@@ -6,7 +6,7 @@
     sudo make bench-quick     the core of it, under 2 minutes
     bench/bench.py --help     choose contenders, cases, rounds
 
-Prints a line for each step, then the tables; writes build/bench/results.json (every figure with its rounds and what the
+Prints a line for each step, then the tables and what is below its floor (floors.py); writes build/bench/results.json (every figure with its rounds and what the
 generators said, and the machine it was measured on) and the plots beside it (SVG and PNG).
 
 Who meets whom, and why that is fair: lane.py. How a figure is taken: measure.py and load.c. Which cases: plan.py and
@@ -43,8 +43,9 @@ import plot
 from lane import Lane, has_congestion, has_ovs
 from place import SIGNALS, Failed, House, run
 from plan import BBR, FULL, NEEDED, QUICK, plan
-from report import report, short
+from report import report
 from result import Results
+from text import short
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 BUSY = 0.05  # share of the processors' time beyond which a machine is not idle
@@ -199,8 +200,8 @@ def look_ups(build, results):
 
 def crowds(house, build, results, times):
     places = crowd.make_places(house)
-    for number in range(1, times.rounds + 1):
-        print(f"round {number}: 1, 100 and 1,000 ports", flush=True)
+    for number in range(1, times.crowds + 1):
+        print(f"round {number}: up to 1,000 ports", flush=True)
         try:
             crowd.crowd(house, build, results, times, number, places)
         except Failed as why:
@@ -217,7 +218,8 @@ def choose(options, knobs):
         everyone = [contender for contender in everyone if contender.name in wanted]
     if options.cases:
         steps = [step for step in steps if any(options.cases.search(figure[0]) for figure in step.figures)]
-    return times, everyone, steps
+    taking_part = set().union(*(step.contenders for step in steps))
+    return times, [contender for contender in everyone if contender.name in taking_part], steps
 
 
 def bench(options, build):
@@ -238,7 +240,7 @@ def bench(options, build):
         check_knobs(lanes, env)
         for lane in lanes:
             lane.close()
-        if not options.quick and not options.no_crowd:
+        if not options.no_crowd:
             crowds(house, build, results, times)
     if not options.quick:
         look_ups(build, results)

@@ -37,7 +37,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from place import Failed, run
+from place import Failed, run, wait_for
 
 POD, GATEWAY = "172.16.0.11", "172.16.0.1"
 NODE_UNDER, GATEWAY_UNDER = "10.0.0.1", "10.0.0.2"
@@ -73,14 +73,6 @@ def has_congestion(name):
 def has_ovs():
     programs = ("ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl")
     return all(map(shutil.which, programs)) and os.path.exists(SCHEMA)
-
-
-def wait_for(what, ready, timeout=10):
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
 
 
 class Switch:

@@ -11,12 +11,13 @@ import os
 import statistics
 import time
 
-from place import Failed
+from place import Failed, run, wait_for
 
 PORT = "5201"
 SLACK = 10  # seconds that a measurement may take beyond its own time
 LOSS = 0.01
 ASKERS = 5
+LAST = 8  # devices whose end is waited for
 BELOW, ABOVE = 8, 2  # the search begins between the flood's delivery / BELOW and * ABOVE
 
 
@@ -156,17 +157,29 @@ def idle(lane, seconds):
     return {"percent": 100 * used / (time.monotonic() - begin), "mib": lane.switch.memory()}
 
 
+def one_by_one(numbers, change, settled=lambda: None):
+    """How many changes a second; and how long one takes until it is answered, ms"""
+    begin, taken = time.monotonic(), []
+    for number in numbers:
+        at = time.monotonic()
+        change(number)
+        taken.append(1000 * (time.monotonic() - at))
+    settled()
+    percentiles = statistics.quantiles(taken, n=100)
+    return {"per_second": len(taken) / (time.monotonic() - begin), "p50": percentiles[49], "p99": percentiles[98]}
+
+
 def attach(lane, places, first, last):
-    """Adds the ports `first` to `last` - 1 by one client of the control socket; ports a second."""
-    begin = time.monotonic()
-    for number in range(first, last):
-        lane.switch.call("port.add", name=f"crowd{number}", gateway="gw", netns=places[number % len(places)].name,
-                         ifname=f"vx{number}")
-    return {"per_second": (last - first) / (time.monotonic() - begin)}
+    """Adds the ports `first` to `last` - 1 by one client of the control socket."""
+    return one_by_one(range(first, last), lambda number: lane.switch.call(
+        "port.add", name=f"crowd{number}", gateway="gw", netns=places[number % len(places)].name, ifname=f"vx{number}"))
 
 
-def detach(lane, first, last):
-    begin = time.monotonic()
-    for number in range(first, last):
-        lane.switch.call("port.remove", name=f"crowd{number}")
-    return {"per_second": (last - first) / (time.monotonic() - begin)}
+def detach(lane, places, first, last):
+    """Removes them; done is what is gone, not what has been answered: the last ones are looked for."""
+    def settled():
+        for number in range(max(first, last - LAST), last):
+            place = places[number % len(places)]
+            wait_for(f"the end of vx{number}", lambda: f"vx{number}" not in run("ip", "-n", place.name, "-br", "link"))
+
+    return one_by_one(range(first, last), lambda number: lane.switch.call("port.remove", name=f"crowd{number}"), settled)

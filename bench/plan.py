@@ -15,7 +15,7 @@ from typing import Callable
 import measure
 from lane import Contender, has_congestion, has_ovs
 
-NEEDED = ("kernel", "podswitch")  # without these there is nothing to compare
+NEEDED = {"kernel", "podswitch"}  # without these there is nothing to compare
 KNOBS = ("tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro")
 SPIN_OFF, SPIN_ON = "0", "50"  # us
 TAP = "underlay-tap"
@@ -31,10 +31,12 @@ class Times:
     search: float  # seconds of a point of a search
     steps: int  # of a search
     idle: float
+    crowds: int  # rounds of crowd.py
+    sizes: tuple  # of its crowds, ports
 
 
-FULL = Times(rounds=3, seconds=2, warm=0.3, search=0.45, steps=6, idle=3)
-QUICK = Times(rounds=3, seconds=0.5, warm=0.2, search=0.3, steps=5, idle=1)
+FULL = Times(rounds=3, seconds=2, warm=0.3, search=0.45, steps=6, idle=3, crowds=3, sizes=(1, 100, 1000))
+QUICK = Times(rounds=3, seconds=0.5, warm=0.2, search=0.3, steps=5, idle=1, crowds=1, sizes=(1000,))
 
 
 @dataclass
@@ -132,8 +134,12 @@ def dial(who):
 
 
 def quick_steps():
-    return [*(stream(n, way, "on", MAIN) for n in (1, 4) for way in ("up", "down")),
-            flood(64, "up", MAIN), search(64, "up", {"kernel", "podswitch", "podswitch tap"}), ask(False, MAIN)]
+    """Those that have a floor"""
+    pair = NEEDED | {"podswitch pair"}
+    return [*(stream(1, way, "on", pair) for way in ("up", "down")),
+            *(stream(4, way, "on", NEEDED) for way in ("up", "down")),
+            *(stream(1, way, "off", NEEDED) for way in ("up", "down")),
+            flood(64, "up", NEEDED), search(64, "up", NEEDED), ask(False, NEEDED), ask(True, NEEDED)]
 
 
 def full_steps(variants):
