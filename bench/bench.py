@@ -10,7 +10,7 @@ Prints a line for each step, then the tables and what is below its floor (floors
 generators said, and the machine it was measured on) and the plots beside it (SVG and PNG).
 
 Who meets whom, and why that is fair: lane.py. How a figure is taken: measure.py and load.c. Which cases: plan.py and
-crowd.py. How rounds become a ratio: result.py.
+crowd.py. How rounds become a ratio: result.py. What copies alone allow: limit.py.
 
 What to know before believing a figure:
 
@@ -40,7 +40,7 @@ from dataclasses import asdict
 import crowd
 import measure
 import plot
-from lane import Lane, has_congestion, has_ovs
+from lane import UNDERLAYS, Lane, has_congestion, has_ovs, has_wireguard
 from place import SIGNALS, Failed, House, run
 from plan import BBR, FULL, NEEDED, QUICK, plan
 from report import report
@@ -56,7 +56,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="the core cases, under 2 minutes")
     parser.add_argument("--build", default=os.path.join(HERE, "../build"), help="where the programs are (build)")
     parser.add_argument("--rounds", type=int, help="how often each figure is taken (3)")
-    parser.add_argument("--seconds", type=float, help="window of a figure (2; quick: 0.5)")
+    parser.add_argument("--seconds", type=float, help="window of a figure (1.5; quick: 0.5)")
     parser.add_argument("--cases", type=re.compile, help="only cases whose key matches this regular expression")
     parser.add_argument("--contenders", help="only these, by name, with commas between")
     parser.add_argument("--no-crowd", action="store_true", help="leave out the cases with 1,000 ports")
@@ -139,6 +139,8 @@ def take(results, step, lane, times, number):
     try:
         if lane.switch:
             lane.switch.check()
+        if not lane.under:
+            lane.offload(step.ground)
         found = step.take(lane, times)
     except Failed as why:
         results.fail(cases[0], name, why)
@@ -153,7 +155,7 @@ def take(results, step, lane, times, number):
 
 def play_round(results, steps, lanes, times, number):
     for step in steps:
-        order = [lane for lane in lanes if lane.contender.name in step.contenders]
+        order = [lane for lane in lanes if lane.contender.name in step.contenders and lane.under == step.under]
         said = {}
         for lane in order if number % 2 else reversed(order):
             said[lane.contender.name] = take(results, step, lane, times, number)
@@ -161,16 +163,18 @@ def play_round(results, steps, lanes, times, number):
         print(f"round {number}: {step.figures[0][1]} ({step.figures[0][2]}): {words}", flush=True)
 
 
-def make_lanes(house, build, everyone, results):
+def make_lanes(house, build, everyone, steps, results):
     """A contender that does not come up is skipped with a line, and the harness then ends with status 1."""
+    wanted = [(contender, under) for under in (None, *UNDERLAYS) for contender in everyone
+              if any(contender.name in step.contenders and under == step.under for step in steps)]
     lanes = []
-    for number, contender in enumerate(everyone):
+    for number, (contender, under) in enumerate(wanted):
         try:
-            lanes.append(Lane(house, build, contender, number))
+            lanes.append(Lane(house, build, contender, number, under))
         except Failed as why:
-            if contender.name in NEEDED:
+            if contender.name in NEEDED and not under:
                 raise
-            print(f"bench: {contender} did not come up: skipped", flush=True)
+            print(f"bench: {contender}{f' over {under}' if under else ''} did not come up: skipped", flush=True)
             results.fail(results.case("setup", "coming up", "", "higher"), contender.name, why)
     return lanes
 
@@ -229,12 +233,14 @@ def bench(options, build):
     times, everyone, steps = choose(options, knobs)
     if not has_ovs():
         print("bench: Open vSwitch is not installed: skipped (Debian: apt-get install openvswitch-switch)")
+    if not has_wireguard():
+        print("bench: no WireGuard underlay: this kernel has no such device, or wg is not installed (wireguard-tools)")
     if not has_congestion(BBR):
         print("bench: this kernel has no BBR: its columns are left out (CONFIG_TCP_CONG_BBR, or modprobe tcp_bbr)")
-    env = environment(build, times, everyone, knobs)
+    env = results.environment = environment(build, times, everyone, knobs)
     print(describe(env), flush=True)
     with House() as house:
-        lanes = make_lanes(house, build, everyone, results)
+        lanes = make_lanes(house, build, everyone, steps, results)
         for number in range(1, times.rounds + 1):
             play_round(results, steps, lanes, times, number)
         check_knobs(lanes, env)
@@ -244,11 +250,11 @@ def bench(options, build):
             crowds(house, build, results, times)
     if not options.quick:
         look_ups(build, results)
-    return results, env
+    return results
 
 
-def finish(results, env, folder):
-    results.write(f"{folder}/results.json", env)
+def finish(results, folder):
+    results.write(f"{folder}/results.json", details=True)
     print("\n" + report(results) + "\n")
     for case, name, why in results.failures():
         print(f"bench: {case.title or case.key}, {name}: FAILED: {why}")
@@ -268,11 +274,11 @@ def main():
         signal.signal(number, leave)
     try:
         preflight(build)
-        results, env = bench(options, build)
+        results = bench(options, build)
     except Failed as why:
         print(f"bench: {why}", file=sys.stderr)
         return 1
-    return finish(results, env, f"{build}/bench")
+    return finish(results, f"{build}/bench")
 
 
 if __name__ == "__main__":

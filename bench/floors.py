@@ -8,6 +8,7 @@ itself.
 
 from dataclasses import dataclass
 
+from limit import limit
 from result import Case, base_of, summary
 from text import short, table
 
@@ -74,10 +75,12 @@ def judged(results):
 
 
 def targets(results):
-    rows = [["to reach, podswitch as it is by default", "median", "min-max", "floor", "aim", "reached"]]
+    rows = [["to reach, podswitch as it is by default", "median", "min-max", "floor", "aim", "reached", "limit", "of it"]]
     for target, found, verdict in judged(results):
+        most = target.against is None and limit(results, target.case, target.name)
         rows.append([target.text, short(found["median"]), f"{short(found['min'])}-{short(found['max'])}",
-                     str(target.floor), str(target.aim or "-"), verdict])
+                     str(target.floor), str(target.aim or "-"), verdict, short(most["median"]) if most else "",
+                     f"{100 * found['median'] / most['median']:.0f} %" if most else ""])
     return table(rows)
 
 

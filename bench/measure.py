@@ -7,10 +7,13 @@ stime); the kernel charges to it what runs in its system calls: over a veth that
 """
 
 import contextlib
+import math
 import os
+import re
 import statistics
 import time
 
+from lane import GATEWAY
 from place import Failed, run, wait_for
 
 PORT = "5201"
@@ -139,6 +142,14 @@ def ask(lane, warm, seconds, beside=False):
     runs = [ask_once(lane, warm / ASKERS, seconds / ASKERS, beside) for _ in range(ASKERS)]
     middle = {key: statistics.median(run[key] for run in runs) for key in ("p50", "p90", "p99", "p999")}
     return middle | {"lost": sum(run["lost"] for run in runs), "runs": runs}
+
+
+def ping(lane, seconds):
+    """ping -f: the next one as soon as the last one is answered; the average time in us, as that is what ping tells"""
+    said = lane.pod.run("ping", "-q", "-f", "-w", str(math.ceil(seconds)), GATEWAY)
+    sent, came = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())
+    least, average, most = (float(number) * 1000 for number in re.search(r"= ([\d.]+)/([\d.]+)/([\d.]+)/", said).groups())
+    return {"sent": sent, "lost": sent - came, "min": least, "average": average, "max": most}
 
 
 def dial(lane, warm, seconds):

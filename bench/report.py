@@ -2,6 +2,7 @@
 """report.py - the tables that people read"""
 
 from floors import below, targets
+from limit import limit
 from plan import EPOLL, KNOBS
 from result import base_of
 from text import short, table
@@ -12,14 +13,16 @@ HEADINGS = {"kernel": "kernel", "podswitch": "podswitch", "podswitch tap": "pods
 COLUMNS = list(HEADINGS)
 
 
-def cell(case, name):
+def cell(results, case, name):
     if name in case.failures:
         return "FAILED"
     value = case.median(name)
     if value is None:
         return ""
     ratio = case.ratio(name, base_of(name)) if name != base_of(name) else None
-    return short(value) + (f" {short(ratio['median'])}x" if ratio else "")
+    most = limit(results, case.key, name)
+    return (short(value) + (f" {short(ratio['median'])}x" if ratio else "")
+            + (f" of {short(most['median'])}x" if most else ""))
 
 
 def is_cpu(case):
@@ -33,7 +36,7 @@ def figures(results, heading, wanted):
     for case in filter(wanted, results.cases.values()):
         if any(name in case.rounds or name in case.failures for name in present):
             unit = case.unit if case.better == "higher" else case.unit + " (less is better)"
-            rows.append([case.title, unit, *(cell(case, name) for name in present)])
+            rows.append([case.title, unit, *(cell(results, case, name) for name in present)])
     return table(rows)
 
 
@@ -51,7 +54,7 @@ def ratio_text(ratio):
 
 
 def report(results):
-    parts = [figures(results, "median, and ratio to the kernel's", lambda case: not is_cpu(case)),
+    parts = [figures(results, "median, ratio to the kernel's, of what copies allow (limit.py)", lambda case: not is_cpu(case)),
              figures(results, "CPU time, and ratio to the kernel's", is_cpu), ablation(results), targets(results),
              below(results)]
     return "\n\n".join(part for part in parts if part)

@@ -9,7 +9,6 @@ import json
 import statistics
 
 
-
 def base_of(contender):
     """Whose figures a contender's are compared with: the kernel's with the same congestion control"""
     return "kernel bbr" if contender.endswith(" bbr") else "kernel"
@@ -39,20 +38,36 @@ class Case:
         pairs = [ours[n] / theirs[n] for n in ours if theirs.get(n)]
         return summary(pairs) if pairs else None
 
-    def json(self):
+    def json(self, details):
         return {
             "title": self.title, "unit": self.unit, "better": self.better,
             "figures": {
-                name: summary(list(rounds.values())) | {"rounds": list(rounds.values()), "details": self.details[name]}
-                for name, rounds in self.rounds.items()},
+                name: summary(list(rounds.values())) | {"rounds": rounds} for name, rounds in self.rounds.items()},
             "ratios": {name: ratio for name in self.rounds if (ratio := self.ratio(name, base_of(name)))},
             "failures": self.failures,
-        }
+        } | ({"details": self.details} if details else {})
 
 
 class Results:
+    """`environment`: of the machine, and how it was measured"""
+
     def __init__(self):
+        self.environment = {}
         self.cases = {}
+
+    @classmethod
+    def read(cls, path):
+        """What write() wrote, but for the details"""
+        with open(path) as file:
+            document = json.load(file)
+        results = cls()
+        results.environment = document["environment"]
+        for key, found in document["cases"].items():
+            case = results.case(key, found["title"], found["unit"], found["better"])
+            case.failures = found["failures"]
+            case.rounds = {name: {int(number): value for number, value in figure["rounds"].items()}
+                           for name, figure in found["figures"].items()}
+        return results
 
     def case(self, key, title, unit, better):
         return self.cases.setdefault(key, Case(key, title, unit, better))
@@ -68,8 +83,10 @@ class Results:
         return [(case, name, why) for case in self.cases.values()
                 for name, whys in case.failures.items() for why in whys]
 
-    def write(self, path, environment):
-        document = {"environment": environment, "cases": {key: case.json() for key, case in self.cases.items()}}
+    def write(self, path, details):
+        """`details`: also what the generators said in each round"""
+        document = {"environment": self.environment,
+                    "cases": {key: case.json(details) for key, case in self.cases.items()}}
         with open(path, "w") as file:
-            json.dump(document, file, indent=1)
+            json.dump(document, file, indent=1 if details else None)
             file.write("\n")
