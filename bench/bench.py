@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench.py - podswitch beside the kernel's vxlan and Open vSwitch, in one run on one machine
 
-    sudo make bench           everything, about 35 minutes
-    sudo make bench-quick     the core of it, under 2 minutes
-    bench/bench.py --help     choose contenders, cases, rounds
+    sudo make bench           everything, about half an hour
+    sudo make bench-quick     what has a floor, under 2 minutes
+    bench/bench.py --help     choose contenders, cases, rounds; keep the figures for machines.py
 
-Prints a line for each step, then the tables and what is below its floor (floors.py); writes build/bench/results.json (every figure with its rounds and what the
-generators said, and the machine it was measured on) and the plots beside it (SVG and PNG).
+Prints a line for each step, then the tables and what is below its floor (floors.py); writes build/bench/results.json
+(every figure with its rounds and what the generators said, and the machine it was measured on) and the plots beside it
+(SVG and PNG).
 
 Who meets whom, and why that is fair: lane.py. How a figure is taken: measure.py and load.c. Which cases: plan.py and
 crowd.py. How rounds become a ratio: result.py. What copies alone allow: limit.py.
@@ -38,6 +39,7 @@ import time
 from dataclasses import asdict
 
 import crowd
+import machines
 import measure
 import plot
 from lane import UNDERLAYS, Lane, has_congestion, has_ovs, has_wireguard
@@ -59,6 +61,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, help="window of a figure (1.5; quick: 0.5)")
     parser.add_argument("--cases", type=re.compile, help="only cases whose key matches this regular expression")
     parser.add_argument("--contenders", help="only these, by name, with commas between")
+    parser.add_argument("--keep", action="store_true", help="also write bench/results/MACHINE.json, for machines.py")
     parser.add_argument("--no-crowd", action="store_true", help="leave out the cases with 1,000 ports")
     return parser.parse_args()
 
@@ -253,13 +256,23 @@ def bench(options, build):
     return results
 
 
-def finish(results, folder):
+def kept(results):
+    busy = results.environment["busy_before"]
+    if busy > BUSY or results.failures():
+        print(f"bench: not kept: {'a figure is missing' if results.failures() else 'the machine was busy'}")
+    else:
+        print(f"{machines.keep(results)}; bench/machines.py puts it beside the others")
+
+
+def finish(results, folder, keep):
     results.write(f"{folder}/results.json", details=True)
     print("\n" + report(results) + "\n")
     for case, name, why in results.failures():
         print(f"bench: {case.title or case.key}, {name}: FAILED: {why}")
-    lacking = plot.plot(folder, results)
+    lacking = plot.attempt(plot.draw, folder, results)
     print(f"{folder}/results.json" + (f"; not all plots: {lacking}" if lacking else ", and plots beside it"))
+    if keep:
+        kept(results)
     return 1 if results.failures() else 0
 
 
@@ -278,7 +291,7 @@ def main():
     except Failed as why:
         print(f"bench: {why}", file=sys.stderr)
         return 1
-    return finish(results, f"{build}/bench")
+    return finish(results, f"{build}/bench", options.keep)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ def base_of(contender):
     return "kernel bbr" if contender.endswith(" bbr") else "kernel"
 
 
+def digits(value):
+    """As many as a measurement can have"""
+    return float(f"{value:.5g}")
+
+
 def summary(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
@@ -35,7 +40,7 @@ class Case:
     def ratio(self, contender, base, base_case=None):
         """None when there is nothing to compare"""
         ours, theirs = self.rounds.get(contender, {}), (base_case or self).rounds.get(base, {})
-        pairs = [ours[n] / theirs[n] for n in ours if theirs.get(n)]
+        pairs = [digits(ours[n] / theirs[n]) for n in ours if theirs.get(n)]
         return summary(pairs) if pairs else None
 
     def json(self, details):
@@ -73,7 +78,7 @@ class Results:
         return self.cases.setdefault(key, Case(key, title, unit, better))
 
     def record(self, case, contender, number, value, detail=None):
-        case.rounds.setdefault(contender, {})[number] = value
+        case.rounds.setdefault(contender, {})[number] = digits(value)
         case.details.setdefault(contender, []).append(detail)
 
     def fail(self, case, contender, why):
@@ -84,9 +89,7 @@ class Results:
                 for name, whys in case.failures.items() for why in whys]
 
     def write(self, path, details):
-        """`details`: also what the generators said in each round"""
-        document = {"environment": self.environment,
-                    "cases": {key: case.json(details) for key, case in self.cases.items()}}
+        """A line for each case. `details`: also what the generators said in each round"""
+        cases = ",\n".join(f"{json.dumps(key)}: {json.dumps(case.json(details))}" for key, case in self.cases.items())
         with open(path, "w") as file:
-            json.dump(document, file, indent=1 if details else None)
-            file.write("\n")
+            file.write(f'{{"environment": {json.dumps(self.environment)},\n"cases": {{\n{cases}\n}}}}\n')
