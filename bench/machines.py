@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """machines.py - the runs that were kept, side by side: nothing is claimed of one machine alone
 

@@ -20,7 +20,7 @@ def digits(value):
 
 
 def summary(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    return {"median": digits(statistics.median(values)), "min": min(values), "max": max(values)}
 
 
 class Case:
