@@ -44,7 +44,7 @@ import measure
 import plot
 from lane import UNDERLAYS, Lane, has_congestion, has_ovs, has_wireguard
 from place import SIGNALS, Failed, House, run
-from plan import BBR, FULL, NEEDED, QUICK, plan
+from plan import BBR, FULL, KNOBS, NEEDED, QUICK, TAP, plan
 from report import report
 from result import Results
 from text import short
@@ -113,7 +113,7 @@ def environment(build, times, everyone, knobs):
         **json.loads(run(f"{build}/bench/machine")), "commit": commit(),
         "podswitchd": run(f"{build}/podswitchd", "--version").strip(),
         "ovs": run("ovs-vswitchd", "--version").splitlines()[0] if has_ovs() else None,
-        "knobs": sorted(knobs), "times": vars(times),
+        "knobs": knobs, "times": vars(times),
         "contenders": {contender.name: asdict(contender) for contender in everyone},
     }
 
@@ -231,8 +231,8 @@ def choose(options, knobs):
 
 def bench(options, build):
     results = Results()
-    knobs = set(re.findall(r"--([a-z][a-z-]+)", run(f"{build}/podswitchd", "--help")))
-    knobs &= {"tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro", "spin", "underlay-tap", "io"}
+    defaults = re.findall(r"--([a-z-]+) .*\((\w+)\)$", run(f"{build}/podswitchd", "--help"), re.MULTILINE)
+    knobs = {name: value for name, value in defaults if name in (*KNOBS, TAP, "spin", "io")}
     times, everyone, steps = choose(options, knobs)
     if not has_ovs():
         print("bench: Open vSwitch is not installed: skipped (Debian: apt-get install openvswitch-switch)")

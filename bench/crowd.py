@@ -51,6 +51,7 @@ def crowd(house, build, results, times, number, places):
                         measure.attach(lane, places, there, size))
                 there = size
             at_size(lane, results, times, number, size)
-        changes(results, number, "detach", f"ports detached, from {there:,} down", measure.detach(lane, places, 1, there))
+        changes(results, number, "detach", f"ports detached, from {there:,} down",
+                measure.detach(lane, places, max(1, there - times.detached), there))
     finally:
         lane.close()

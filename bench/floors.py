@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """floors.py - what has to be reached, and what is
 
-A floor is what a release must not be below on any machine, in one run, with podswitch as it is by default; an aim is what
-we work for. Both are ratios to the kernel's figure, or to `against`, another case of podswitch's own; ALONE is the figure
-itself.
+A floor is what a release must not be below on any machine, in one run, with podswitch as it is by default; an aim is
+what we work for. Both are ratios to the kernel's figure, or to `against`, another case of podswitch's own; ALONE is
+the figure itself.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,8 @@ def judged(results):
 
 
 def targets(results):
-    rows = [["to reach, podswitch as it is by default", "median", "min-max", "floor", "aim", "reached", "limit", "of it"]]
+    rows = [["to reach, podswitch as it is by default", "median", "min-max", "floor", "aim", "reached", "limit",
+             "of it"]]
     for target, found, verdict in judged(results):
         most = target.against is None and limit(results, target.case, target.name)
         rows.append([target.text, short(found["median"]), f"{short(found['min'])}-{short(found['max'])}",

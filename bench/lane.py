@@ -24,8 +24,8 @@ What lies between them, the ground. Offloads of the veth, both its ends (not for
 
   on    as the kernel makes veths: datagrams that hold a super-frame pass whole
   off   no tunnel offload, as most network cards: the kernel cuts what its vxlan device sends before the veth
-  wire  packets of 1500 bytes and nothing longer, and GRO where they arrive, as two machines with plain network cards have
-        it: neither super-frames nor UDP_SEGMENT's trains pass
+  wire  packets of 1500 bytes and nothing longer, and GRO where they arrive, as between two machines with plain network
+        cards: neither super-frames nor UDP_SEGMENT's trains pass
 
 and underlays, which are lanes of their own with 10.0.0.1 and .2 on another device over eth0:
 
@@ -161,7 +161,7 @@ class Lane:
         getattr(self, "far_" + contender.far)()
         getattr(self, "near_" + contender.near)()
         wait_for(f"ping through {contender}", self.pings)
-        if "--underlay-tap" in contender.arguments:
+        if contender.arguments == ("--underlay-tap", "on"):
             for switch in self.switches:
                 wait_for("the underlay TAP in use", switch.by_tap)
 

@@ -2,14 +2,15 @@
 """limit.py - how fast copies and system calls let a switch in user space be at most
 
 Such a switch copies what the kernel's vxlan hands on by reference: each byte twice a switch (off one device, onto the
-next), and each super-frame costs it a system call for either. All else may at best cost what it costs the kernel. So a GB
-takes the machine
+next), and each super-frame costs it a system call for either. All else may at best cost what it costs the kernel. So
+a GB takes the machine
 
     K + switches * E seconds,   E = 2 / memcpy + 2 * getppid / FRAME
 
-where K is what the kernel's vxlan took in the same round, memcpy the GB a second and getppid the seconds that
-bench/machine measured at the start. That much work is done by as many processors as there are threads at work, one at
-either end of a stream and one in each switch; and no switch, being one thread, can be faster than 1 / E.
+where K is what the kernel's vxlan took in the same round, and memcpy (GB a second) and getppid (ns; ns a byte are
+seconds a GB) are what bench/machine measured at the start. That much work is done by as many processors as there are
+threads at work, one at either end of a stream and one in each switch; and no switch, being one thread, can be faster
+than 1 / E.
 
 It holds for streams of super-frames. Where the kernel has to cut them into packets (no tunnel offload, a real wire), a
 switch may do better than the kernel, and copies are not what bounds it.
@@ -19,7 +20,7 @@ import re
 
 from result import summary
 
-SWITCHES = {"podswitch": 1, "podswitch tap": 1, "podswitch pair": 2, "podswitch pair tap": 2}
+SWITCHES = {"podswitch": 1, "podswitch tap": 1, "podswitch sockets": 1, "podswitch pair": 2, "podswitch pair tap": 2}
 FRAME = 44 * 1398  # bytes of TCP in the longest train
 CASE = re.compile(r"tcp-(\d+)-(up|down)-on$")
 

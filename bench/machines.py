@@ -6,8 +6,8 @@
     bench/machines.py                    of all that are there: the tables in RESULTS.md and results/TABLE.md, the plots
 
 MACHINE is the processor, how many, and the kernel; a new run on the same machine replaces the last one. A cell of the
-tables is the ratio to the kernel's figure (or the figure itself, where the kernel has none), in brackets the least and the
-most of the rounds; "of" is followed by what copies alone allow (limit.py).
+tables is the ratio to the kernel's figure (or the figure itself, where the kernel has none), in brackets the least
+and the most of the rounds; "of" is followed by what copies alone allow (limit.py).
 """
 
 import glob
@@ -75,7 +75,8 @@ def markdown(heading, rows):
 
 def floors(machines):
     cells = {target: [reached(results, target) for results in machines.values()] for target in TARGETS}
-    rows = [[target.text, str(target.floor), str(target.aim or "-"), *found] for target, found in cells.items() if any(found)]
+    rows = [[target.text, str(target.floor), str(target.aim or "-"), *found]
+            for target, found in cells.items() if any(found)]
     return markdown(["podswitch as it is by default", "floor", "aim", *machines], rows)
 
 
@@ -121,8 +122,8 @@ def main():
     with open(PAGE, "w") as file:
         file.write(before + BEGIN + "\n" + section(machines) + "\n" + END + rest.split(END)[1])
     with open(os.path.join(RESULTS, "TABLE.md"), "w") as file:
-        file.write("# Every figure, as ratio to the kernel's\n\nbench/machines.py writes this page and says what is in a "
-                   f"cell.\n\n{everything(machines)}")
+        file.write("# Every figure, as ratio to the kernel's\n\nbench/machines.py writes this page and says what is in "
+                   f"a cell.\n\n{everything(machines)}")
     lacking = plot.attempt(draw, machines)
     print(f"{PAGE}, TABLE.md" + (f"; no plots: {lacking}" if lacking else ", and plots"))
 

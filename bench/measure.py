@@ -148,8 +148,8 @@ def ping(lane, seconds):
     """ping -f: the next one as soon as the last one is answered; the average time in us, as that is what ping tells"""
     said = lane.pod.run("ping", "-q", "-f", "-w", str(math.ceil(seconds)), GATEWAY)
     sent, came = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())
-    least, average, most = (float(number) * 1000 for number in re.search(r"= ([\d.]+)/([\d.]+)/([\d.]+)/", said).groups())
-    return {"sent": sent, "lost": sent - came, "min": least, "average": average, "max": most}
+    least, average, most = map(float, re.search(r"= ([\d.]+)/([\d.]+)/([\d.]+)/", said).groups())  # ms
+    return {"sent": sent, "lost": sent - came, "min": 1000 * least, "average": 1000 * average, "max": 1000 * most}
 
 
 def dial(lane, warm, seconds):
@@ -193,4 +193,5 @@ def detach(lane, places, first, last):
             place = places[number % len(places)]
             wait_for(f"the end of vx{number}", lambda: f"vx{number}" not in run("ip", "-n", place.name, "-br", "link"))
 
-    return one_by_one(range(first, last), lambda number: lane.switch.call("port.remove", name=f"crowd{number}"), settled)
+    return one_by_one(range(first, last),
+                      lambda number: lane.switch.call("port.remove", name=f"crowd{number}"), settled)

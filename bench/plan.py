@@ -4,9 +4,9 @@
 A step is one run of the generators and the cases whose figures it gives. Each round goes through all steps, and each
 step through all its contenders, one right after the other; every second round in the reverse order.
 
-`podswitchd --help` says which knobs there are. The underlay TAP is a contender of its own; each other knob is turned
-off for one contender that takes part in the core steps alone: what it is worth. With BBR there are the kernel and
-podswitch once more, for TCP alone, and compared with each other.
+`podswitchd --help` says which knobs there are. The underlay TAP is a contender of its own, and so are the sockets where
+the TAP is the default; each other knob is turned off for one contender that takes part in the core steps alone: what it
+is worth. With BBR there are the kernel and podswitch once more, for TCP alone, and compared with each other.
 
 Keys of cases are for good, as figures of different days and machines are put side by side by them (machines.py).
 """
@@ -35,10 +35,13 @@ class Times:
     idle: float
     crowds: int  # rounds of crowd.py
     sizes: tuple  # of its crowds, ports
+    detached: int  # of the last one, at most
 
 
-FULL = Times(rounds=3, seconds=1.5, warm=0.3, search=0.45, steps=6, idle=3, crowds=3, sizes=(1, 100, 1000))
-QUICK = Times(rounds=3, seconds=0.5, warm=0.2, search=0.3, steps=5, idle=1, crowds=1, sizes=(1000,))
+FULL = Times(rounds=3, seconds=1.5, warm=0.3, search=0.45, steps=6, idle=3, crowds=3, sizes=(1, 100, 1000),
+             detached=1000)
+QUICK = Times(rounds=3, seconds=0.5, warm=0.2, search=0.3, steps=5, idle=1, crowds=1, sizes=(1000,),
+              detached=250)
 
 
 @dataclass
@@ -54,10 +57,12 @@ class Step:
 
 
 def contenders(knobs, ovs, bbr, ablation):
-    """`knobs`: those that podswitchd has."""
+    """`knobs`: those that podswitchd has, and how they are by default"""
     found = [Contender("kernel", "kernel", "kernel"), Contender("podswitch", "podswitch", "kernel")]
     if TAP in knobs:
         found.append(Contender("podswitch tap", "podswitch", "kernel", (f"--{TAP}", "on")))
+    if knobs.get(TAP, "off") != "off":
+        found.append(Contender("podswitch sockets", "podswitch", "kernel", (f"--{TAP}", "off")))
     found.append(Contender("podswitch pair", "podswitch", "podswitch"))
     if TAP in knobs:
         found.append(Contender("podswitch pair tap", "podswitch", "podswitch", (f"--{TAP}", "on")))
@@ -75,7 +80,7 @@ def contenders(knobs, ovs, bbr, ablation):
     return found
 
 
-MAIN = {"kernel", "podswitch", "podswitch tap", "podswitch pair", "podswitch pair tap", "ovs"}
+MAIN = {"kernel", "podswitch", "podswitch tap", "podswitch sockets", "podswitch pair", "podswitch pair tap", "ovs"}
 NO_OVS = MAIN - {"ovs"}
 ENDS = {"kernel", "podswitch", "podswitch pair"}
 WITH_BBR = {f"kernel {BBR}", f"podswitch {BBR}"}
@@ -112,13 +117,15 @@ def stream(count, direction, ground, who):
 
     return Step([("tcp-" + key, title, "Gbit/s", "higher", "gbit_s"),
                  ("cpu-" + key, f"CPU of podswitchd: {title}", "s/GB", "lower", "cpu_per_gb"),
-                 ("machine-" + key, f"CPU of the machine: {title}", "s/GB", "lower", "machine_per_gb")], take, who, ground)
+                 ("machine-" + key, f"CPU of the machine: {title}", "s/GB", "lower", "machine_per_gb")],
+                take, who, ground)
 
 
 def flood(size, direction, who, ground="on"):
     return Step([(f"flood-{size}-{direction}{on(ground)}",
                   f"UDP {size} B, {arrow(direction)}, flood, delivered{GROUNDS[ground]}", "kpps", "higher", "kpps")],
-                lambda lane, times: kilo(measure.flood(lane, size, 0, direction, times.warm, times.seconds)), who, ground)
+                lambda lane, times: kilo(measure.flood(lane, size, 0, direction, times.warm, times.seconds)),
+                who, ground)
 
 
 def search(size, direction, who):
@@ -135,8 +142,8 @@ def kilo(found):
 def ask(beside, who, ground="on"):
     where = "beside a TCP stream" if beside else "idle"
     name = "beside" if beside else "idle"
-    return Step([(f"rr-{name}-{key}{on(ground)}", f"UDP request/response {where}, {label}{GROUNDS[ground]}", "us", "lower",
-                  key) for key, label in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"))],
+    return Step([(f"rr-{name}-{key}{on(ground)}", f"UDP request/response {where}, {label}{GROUNDS[ground]}", "us",
+                  "lower", key) for key, label in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"))],
                 lambda lane, times: measure.ask(lane, times.warm, times.seconds, beside), who, ground)
 
 
@@ -162,13 +169,15 @@ def quick_steps():
 def full_steps(variants, spins):
     """`variants`: contenders that have one knob turned; `spins`: those of them whose knob is spin"""
     core = MAIN | variants
-    return [*(stream(n, way, "on", core | WITH_BBR if n < 32 else NO_OVS) for n in (1, 4, 32) for way in ("up", "down")),
+    return [*(stream(n, way, "on", core | WITH_BBR if n < 32 else NO_OVS) for n in (1, 4, 32)
+              for way in ("up", "down")),
             *(stream(n, way, "off", NO_OVS | variants | WITH_BBR if n == 1 else NO_OVS) for n in (1, 4)
               for way in ("up", "down")),
             flood(64, "up", core), flood(64, "down", MAIN), flood(256, "up", MAIN), flood(1400, "up", MAIN),
             search(64, "up", MAIN), search(256, "up", NO_OVS), search(1400, "up", NO_OVS),
             ask(False, core), ask(True, MAIN), ping(MAIN | spins), dial(MAIN),
-            *other_ground("wire", (1, 4)), *(step for under in UNDERLAYS if under != "wireguard" or has_wireguard() for step in other_ground(under, (1,)))]
+            *other_ground("wire", (1, 4)), *other_ground("vxlan", (1,)),
+            *(other_ground("wireguard", (1,)) if has_wireguard() else ())]
 
 
 def other_ground(ground, counts):

@@ -9,7 +9,7 @@ from plan import EPOLL
 from report import COLUMNS, HEADINGS, KNOBS, is_cpu
 from result import base_of
 
-COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#f0e442")
+COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#f0e442", "#999999")
 TERMINALS = {"svg": "svg size 1100,{height} dynamic font 'sans,13' background '#ffffff'",
              "png": "pngcairo size 1100,{height} font 'sans,11'"}
 HEIGHT = 480
@@ -150,7 +150,8 @@ def ratios(folder, rows, series, suffixes=tuple(TERMINALS)):
 
 
 def contenders(folder, results):
-    rows = [(case.title, {name: ratio for name in COLUMNS if name != base_of(name) and (ratio := better_ratio(case, name))})
+    ours = [name for name in COLUMNS if name != base_of(name)]
+    rows = [(case.title, {name: ratio for name in ours if (ratio := better_ratio(case, name))})
             for case in results.cases.values() if not is_cpu(case)]
     series = [(name, HEADINGS[name], colour) for name, colour in zip(COLUMNS, COLOURS)
               if any(name in found for _, found in rows)]

@@ -8,7 +8,8 @@ from result import base_of
 from text import short, table
 
 HEADINGS = {"kernel": "kernel", "podswitch": "podswitch", "podswitch tap": "podswitch, TAP",
-            "podswitch pair": "both ends", "podswitch pair tap": "both ends, TAP", "ovs": "Open vSwitch",
+            "podswitch sockets": "podswitch, sockets", "podswitch pair": "both ends",
+            "podswitch pair tap": "both ends, TAP", "ovs": "Open vSwitch",
             "kernel bbr": "kernel, BBR", "podswitch bbr": "podswitch, BBR"}
 COLUMNS = list(HEADINGS)
 
@@ -54,7 +55,8 @@ def ratio_text(ratio):
 
 
 def report(results):
-    parts = [figures(results, "median, ratio to the kernel's, of what copies allow (limit.py)", lambda case: not is_cpu(case)),
+    parts = [figures(results, "median, ratio to the kernel's, of what copies allow (limit.py)",
+                     lambda case: not is_cpu(case)),
              figures(results, "CPU time, and ratio to the kernel's", is_cpu), ablation(results), targets(results),
              below(results)]
     return "\n\n".join(part for part in parts if part)
