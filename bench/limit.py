@@ -8,9 +8,9 @@ a GB takes the machine
     K + switches * E seconds,   E = 2 / memcpy + 2 * getppid / FRAME
 
 where K is what the kernel's vxlan took in the same round, and memcpy (GB a second) and getppid (ns; ns a byte are
-seconds a GB) are what bench/machine measured at the start. That much work is done by as many processors as there are
-threads at work, one at either end of a stream and one in each switch; and no switch, being one thread, can be faster
-than 1 / E.
+seconds a GB) are the best that bench/machine measured before and between the rounds. That much work is done by as
+many processors as there are threads at work, one at either end of a stream and one in each switch; and no switch,
+being one thread, can be faster than 1 / E.
 
 It holds for streams of super-frames. Where the kernel has to cut them into packets (no tunnel offload, a real wire), a
 switch may do better than the kernel, and copies are not what bounds it.
