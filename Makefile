@@ -117,8 +117,8 @@ netns: all ## network tests alone, or those that ONLY='name ...' names
 	@BUILD='$(BUILD)' tests/rooted.sh tests/netns/run.sh $(ONLY)
 
 .PHONY: bench bench-quick bench-programs lint lint-now
-bench: ## podswitch beside the kernel's vxlan (and Open vSwitch, when it is there): tables, plots, about 35 minutes
-bench-quick: ## the core of it, under 2 minutes
+bench: ## podswitch beside the kernel's vxlan (and Open vSwitch, when it is there): tables, plots, about half an hour
+bench-quick: ## what has a floor, and what is below it, under 2 minutes
 bench bench-quick:
 	@tests/preflight.sh $@
 	@tests/deps.sh build bench

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""crowd.py - one podswitchd with 1, 100 and 1,000 ports: what the idle ones cost, and how fast they come and go
+"""crowd.py - one podswitchd with up to 1,000 ports: what the idle ones cost, and how fast they come and go
 
 A podswitchd of its own, started anew each round, so that no memory is left from before. The ports are spread over 100
 namespaces, as each attachment enters one. Memory is read after the busy port has been at work.
@@ -8,7 +8,6 @@ namespaces, as each attachment enters one. Memory is read after the busy port ha
 import measure
 from lane import Contender, Lane
 
-SIZES = (1, 100, 1000)
 PLACES = 100
 WHO = "podswitch"
 
@@ -19,6 +18,12 @@ def make_places(house):
 
 def figure(results, number, key, title, unit, better, found, which):
     results.record(results.case(key, title, unit, better), WHO, number, found[which], found)
+
+
+def changes(results, number, key, title, found):
+    figure(results, number, key, title, "1/s", "higher", found, "per_second")
+    for which in ("p50", "p99"):
+        figure(results, number, f"{key}-{which}", f"{title}: until answered, {which}", "ms", "lower", found, which)
 
 
 def at_size(lane, results, times, number, ports):
@@ -40,14 +45,13 @@ def crowd(house, build, results, times, number, places):
     lane = Lane(house, build, Contender(WHO, "podswitch", "kernel"), f"c{number}")
     try:
         there = 1
-        for size in SIZES:
+        for size in times.sizes:
             if size > there:
-                found = measure.attach(lane, places, there, size)
+                changes(results, number, f"attach-{size}", f"ports attached, until there are {size:,}",
+                        measure.attach(lane, places, there, size))
                 there = size
-                figure(results, number, f"attach-{size}", f"ports attached, until there are {size:,}", "1/s", "higher",
-                       found, "per_second")
             at_size(lane, results, times, number, size)
-        figure(results, number, "detach", f"ports detached, from {there:,} down", "1/s", "higher",
-               measure.detach(lane, 1, there), "per_second")
+        changes(results, number, "detach", f"ports detached, from {there:,} down",
+                measure.detach(lane, places, max(1, there - times.detached), there))
     finally:
         lane.close()

@@ -8,7 +8,8 @@
      |                  |     |             10.0.0.1/24 |      | 10.0.0.2/24            |
      '------------------'     '-------------------------'      '------------------------'
 
-Every contender has this same topology, MTU 1450 above and 1500 below, and nothing else in it. The ends:
+Every contender has this same topology, MTU 1450 above and 1500 below (each less by what an underlay of the node's own
+takes), and nothing else in it. The ends:
 
   kernel     A vxlan device. At the near end it is made in the node, where its UDP socket stays, and then moved into the
              pod: there is no bridge and no second veth between, which is the fastest that the kernel can do. It is the
@@ -19,11 +20,21 @@ Every contender has this same topology, MTU 1450 above and 1500 below, and nothi
              good the checksums and super-frames that a veth leaves to the hardware, so its gateway's eth0 has
              `ethtool -K tx off`; without that no TCP passes.
 
-Offload of the veth, both its ends (not for ovs, see above):
+What lies between them, the ground. Offloads of the veth, both its ends (not for ovs, see above):
 
   on    as the kernel makes veths: datagrams that hold a super-frame pass whole
   off   no tunnel offload, as most network cards: the kernel cuts what its vxlan device sends before the veth
-  none  nothing at all is left to the device
+  wire  packets of 1500 bytes and nothing longer, and GRO where they arrive, as between two machines with plain network
+        cards: neither super-frames nor UDP_SEGMENT's trains pass
+
+and underlays, which are lanes of their own with 10.0.0.1 and .2 on another device over eth0:
+
+  vxlan      the node's own vxlan device, as flannel makes it
+  wireguard  WireGuard
+
+TCP's congestion control is set on each socket, never on the machine (a namespace may not set what the machine does not
+allow everybody): Cubic, Linux's default, whatever the machine's own default may be; contenders of their own have BBR,
+whose rate follows the round-trip time as much as the work that a byte costs.
 """
 
 import json
@@ -33,14 +44,17 @@ import socket
 import time
 from dataclasses import dataclass
 
-from place import Failed, run
+from place import Failed, run, wait_for
 
 POD, GATEWAY = "172.16.0.11", "172.16.0.1"
 NODE_UNDER, GATEWAY_UNDER = "10.0.0.1", "10.0.0.2"
-VNI, MTU = "42", "1450"
+NODE_OUTER, GATEWAY_OUTER = "192.168.0.1", "192.168.0.2"  # below another underlay
+VNI, OVERHEAD = "42", 50
+WIREGUARD = "51820"  # its port
+UNDERLAYS = {"vxlan": ("flannel.1", 1450), "wireguard": ("wg0", 1420)}  # device, MTU
 TUNNEL = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
 REST = ("tx-udp-segmentation", "tso", "gso")
-OFFLOAD = {"on": ("on", "on"), "off": ("off", "on"), "none": ("off", "off")}
+OFFLOAD = {"on": ("on", "on", "off"), "off": ("off", "on", "off"), "wire": ("off", "off", "on")}
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
@@ -50,22 +64,33 @@ class Contender:
     near: str
     far: str
     arguments: tuple = ()  # of podswitchd
+    congestion: str = "cubic"
 
     def __str__(self):
         return self.name
 
 
+def has_congestion(name):
+    """A socket is asked, which loads the module, too."""
+    with socket.socket() as asked:
+        try:
+            asked.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+        except OSError:
+            return False
+    return True
+
+
+def has_wireguard():
+    try:
+        run("unshare", "--net", "ip", "link", "add", "wg0", "type", "wireguard")
+    except Failed:
+        return False
+    return shutil.which("wg") is not None
+
+
 def has_ovs():
     programs = ("ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl")
     return all(map(shutil.which, programs)) and os.path.exists(SCHEMA)
-
-
-def wait_for(what, ready, timeout=10):
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
 
 
 class Switch:
@@ -124,8 +149,9 @@ class Switch:
 
 
 class Lane:
-    def __init__(self, house, build, contender, number):
-        self.house, self.build, self.contender = house, build, contender
+    def __init__(self, house, build, contender, number, under=None):
+        self.house, self.build, self.contender, self.under = house, build, contender, under
+        self.device, self.mtu = UNDERLAYS.get(under, ("eth0", 1500))
         self.pod, self.node, self.gateway = (house.place(f"{number}{role}") for role in ("pod", "node", "gw"))
         self.switch = None  # at the near end
         self.switches = []  # at both
@@ -135,29 +161,52 @@ class Lane:
         getattr(self, "far_" + contender.far)()
         getattr(self, "near_" + contender.near)()
         wait_for(f"ping through {contender}", self.pings)
-        if "--underlay-tap" in contender.arguments:
+        if contender.arguments == ("--underlay-tap", "on"):
             for switch in self.switches:
                 wait_for("the underlay TAP in use", switch.by_tap)
 
     def lay(self):
         run("ip", "link", "add", "name", "eth0", "netns", self.node.name, "type", "veth",
             "peer", "name", "eth0", "netns", self.gateway.name)
-        self.node.ip("addr", "add", NODE_UNDER + "/24", "dev", "eth0")
-        self.gateway.ip("addr", "add", GATEWAY_UNDER + "/24", "dev", "eth0")
-        for place in (self.node, self.gateway):
+        ends = ((self.node, NODE_OUTER, NODE_UNDER), (self.gateway, GATEWAY_OUTER, GATEWAY_UNDER))
+        for place, outer, inner in ends:
+            place.ip("addr", "add", (outer if self.under else inner) + "/24", "dev", "eth0")
             place.ip("link", "set", "eth0", "up")
+        if self.under:
+            getattr(self, "under_" + self.under)(ends)
+            for place, _, inner in ends:
+                place.ip("addr", "add", inner + "/24", "dev", self.device)
+                place.ip("link", "set", self.device, "mtu", str(self.mtu), "up")
         self.node.run("sysctl", "-q", "net.ipv4.ip_forward=1")
         for place in (self.pod, self.gateway):
             place.run("sysctl", "-q", "net.ipv4.ip_local_port_range=1024 65535")
 
     def dress(self, place, device, address):
         place.ip("addr", "add", address + "/24", "dev", device)
-        place.ip("link", "set", device, "mtu", MTU, "up")
+        place.ip("link", "set", device, "mtu", str(self.mtu - OVERHEAD), "up")
 
+    # ---- underlays other than eth0 itself ----
+
+    def under_vxlan(self, ends):
+        for (place, *_), (_, peer, _) in zip(ends, reversed(ends)):
+            place.ip("link", "add", self.device, "type", "vxlan", "id", "1", "remote", peer, "dev", "eth0",
+                     "dstport", "8472")
+
+    def under_wireguard(self, ends):
+        for place, *_ in ends:
+            place.ip("link", "add", self.device, "type", "wireguard")
+            key = os.path.join(self.house.folder, place.name + ".key")
+            with open(key, "w") as file:
+                file.write(place.run("wg", "genkey"))
+            place.run("wg", "set", self.device, "private-key", key, "listen-port", WIREGUARD)
+        for (place, *_), (peer, outer, _) in zip(ends, reversed(ends)):
+            public = peer.run("wg", "show", self.device, "public-key").strip()
+            place.run("wg", "set", self.device, "peer", public, "allowed-ips", "0.0.0.0/0", "endpoint",
+                      f"{outer}:{WIREGUARD}")
     # ---- the far end ----
 
     def far_kernel(self):
-        self.gateway.ip("link", "add", "vxlan0", "type", "vxlan", "id", VNI, "dev", "eth0", "dstport", "4789")
+        self.gateway.ip("link", "add", "vxlan0", "type", "vxlan", "id", VNI, "dev", self.device, "dstport", "4789")
         self.dress(self.gateway, "vxlan0", GATEWAY)
 
     def far_podswitch(self):
@@ -170,7 +219,7 @@ class Lane:
     # ---- the near end ----
 
     def near_kernel(self):
-        self.node.ip("link", "add", "vx0", "type", "vxlan", "id", VNI, "remote", GATEWAY_UNDER, "dev", "eth0",
+        self.node.ip("link", "add", "vx0", "type", "vxlan", "id", VNI, "remote", GATEWAY_UNDER, "dev", self.device,
                      "dstport", "4789")
         self.node.ip("link", "set", "vx0", "netns", self.pod.name)
         self.dress(self.pod, "vx0", POD)
@@ -222,8 +271,9 @@ class Lane:
     def offload(self, mode):
         if mode == self.mode or self.contender.near == "ovs":
             return
-        tunnel, rest = OFFLOAD[mode]
-        words = [word for names, value in ((REST, rest), (TUNNEL, tunnel)) for name in names for word in (name, value)]
+        tunnel, rest, gro = OFFLOAD[mode]
+        pairs = ((REST, rest), (TUNNEL, tunnel), (("gro",), gro))
+        words = [word for names, value in pairs for name in names for word in (name, value)]
         for place in (self.node, self.gateway):
             place.run("ethtool", "-K", "eth0", *words)
         self.mode = mode

@@ -6,11 +6,15 @@
  *   flood   UDP by sendmmsg, at a rate or as fast as it goes: packets, loss        flood.c
  *   ask     UDP request and response, one at a time: percentiles of the time       exchange.c
  *   dial    TCP connections made, used for a byte each way, and closed, in a row   dial.c
+ *
+ * The first argument is the congestion control of all its TCP sockets.
  */
 #include "bench/load.h"
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +25,7 @@
 #include <unistd.h>
 
 volatile sig_atomic_t load_stopped;
+static const char *congestion;
 
 static const struct verb {
 	const char *name;
@@ -93,6 +98,10 @@ static int open_socket(int type, const char *name, const char *port,
 	if (fd < 0)
 		load_die("socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* What is accepted inherits it from the listening socket. */
+	if (type == SOCK_STREAM &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, (socklen_t)strlen(congestion)))
+		load_die(congestion);
 	if (attach(fd, found->ai_addr, found->ai_addrlen))
 		load_die(name ? name : port);
 	freeaddrinfo(found);
@@ -165,13 +174,14 @@ static void prepare(void)
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(argv[1], verbs[i].name) || argc - 2 != verbs[i].arguments)
+	for (size_t i = 0; argc > 2 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(argv[2], verbs[i].name) || argc - 3 != verbs[i].arguments)
 			continue;
+		congestion = argv[1];
 		prepare();
-		return verbs[i].run(argv + 2);
+		return verbs[i].run(argv + 3);
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		fprintf(stderr, "usage: load %s %s\n", verbs[i].name, verbs[i].usage);
+		fprintf(stderr, "usage: load CONGESTION %s %s\n", verbs[i].name, verbs[i].usage);
 	return 2;
 }

@@ -7,16 +7,20 @@ stime); the kernel charges to it what runs in its system calls: over a veth that
 """
 
 import contextlib
+import math
 import os
+import re
 import statistics
 import time
 
-from place import Failed
+from lane import GATEWAY
+from place import Failed, run, wait_for
 
 PORT = "5201"
 SLACK = 10  # seconds that a measurement may take beyond its own time
 LOSS = 0.01
 ASKERS = 5
+LAST = 8  # devices whose end is waited for
 BELOW, ABOVE = 8, 2  # the search begins between the flood's delivery / BELOW and * ABOVE
 
 
@@ -28,7 +32,7 @@ class Generators:
         self.running = []
 
     def start(self, place, *words):
-        program = place.start(f"{self.lane.build}/bench/load", *words)
+        program = place.start(f"{self.lane.build}/bench/load", self.lane.contender.congestion, *words)
         self.running.append(program)
         return program
 
@@ -140,6 +144,14 @@ def ask(lane, warm, seconds, beside=False):
     return middle | {"lost": sum(run["lost"] for run in runs), "runs": runs}
 
 
+def ping(lane, seconds):
+    """ping -f: the next one as soon as the last one is answered; the average time in us, as that is what ping tells"""
+    said = lane.pod.run("ping", "-q", "-f", "-w", str(math.ceil(seconds)), GATEWAY)
+    sent, came = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())
+    least, average, most = map(float, re.search(r"= ([\d.]+)/([\d.]+)/([\d.]+)/", said).groups())  # ms
+    return {"sent": sent, "lost": sent - came, "min": 1000 * least, "average": 1000 * average, "max": 1000 * most}
+
+
 def dial(lane, warm, seconds):
     with contextlib.closing(Generators(lane)) as load:
         load.listen(lane.gateway, "accept", PORT)
@@ -156,17 +168,30 @@ def idle(lane, seconds):
     return {"percent": 100 * used / (time.monotonic() - begin), "mib": lane.switch.memory()}
 
 
+def one_by_one(numbers, change, settled=lambda: None):
+    """How many changes a second; and how long one takes until it is answered, ms"""
+    begin, taken = time.monotonic(), []
+    for number in numbers:
+        at = time.monotonic()
+        change(number)
+        taken.append(1000 * (time.monotonic() - at))
+    settled()
+    percentiles = statistics.quantiles(taken, n=100)
+    return {"per_second": len(taken) / (time.monotonic() - begin), "p50": percentiles[49], "p99": percentiles[98]}
+
+
 def attach(lane, places, first, last):
-    """Adds the ports `first` to `last` - 1 by one client of the control socket; ports a second."""
-    begin = time.monotonic()
-    for number in range(first, last):
-        lane.switch.call("port.add", name=f"crowd{number}", gateway="gw", netns=places[number % len(places)].name,
-                         ifname=f"vx{number}")
-    return {"per_second": (last - first) / (time.monotonic() - begin)}
+    """Adds the ports `first` to `last` - 1 by one client of the control socket."""
+    return one_by_one(range(first, last), lambda number: lane.switch.call(
+        "port.add", name=f"crowd{number}", gateway="gw", netns=places[number % len(places)].name, ifname=f"vx{number}"))
 
 
-def detach(lane, first, last):
-    begin = time.monotonic()
-    for number in range(first, last):
-        lane.switch.call("port.remove", name=f"crowd{number}")
-    return {"per_second": (last - first) / (time.monotonic() - begin)}
+def detach(lane, places, first, last):
+    """Removes them; done is what is gone, not what has been answered: the last ones are looked for."""
+    def settled():
+        for number in range(max(first, last - LAST), last):
+            place = places[number % len(places)]
+            wait_for(f"the end of vx{number}", lambda: f"vx{number}" not in run("ip", "-n", place.name, "-br", "link"))
+
+    return one_by_one(range(first, last),
+                      lambda number: lane.switch.call("port.remove", name=f"crowd{number}"), settled)

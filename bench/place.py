@@ -98,6 +98,14 @@ def run(*argv, environment=None):
     return done.stdout
 
 
+def wait_for(what, ready, timeout=10):
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {timeout} s")
+        time.sleep(0.02)
+
+
 class Place:
     """A network namespace."""
 

@@ -7,8 +7,9 @@ import subprocess
 
 from plan import EPOLL
 from report import COLUMNS, HEADINGS, KNOBS, is_cpu
+from result import base_of
 
-COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#f0e442")
+COLOURS = ("#555555", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#f0e442", "#999999")
 TERMINALS = {"svg": "svg size 1100,{height} dynamic font 'sans,13' background '#ffffff'",
              "png": "pngcairo size 1100,{height} font 'sans,11'"}
 HEIGHT = 480
@@ -27,10 +28,10 @@ set bmargin 4
 """
 
 
-def gnuplot(folder, name, script, height=HEIGHT):
-    for suffix, terminal in TERMINALS.items():
+def gnuplot(folder, name, script, height=HEIGHT, suffixes=tuple(TERMINALS)):
+    for suffix in suffixes:
         path = os.path.join(folder, f"{name}.{suffix}")
-        whole = f"set terminal {terminal.format(height=height)}\nset output '{path}'\n{script}\n"
+        whole = f"set terminal {TERMINALS[suffix].format(height=height)}\nset output '{path}'\n{script}\n"
         subprocess.run(["gnuplot"], input=whole, text=True, check=True, capture_output=True)
 
 
@@ -38,7 +39,7 @@ def block(rows):
     return "$data << EOD\n" + "\n".join(" ".join(map(str, row)) for row in rows) + "\nEOD\n"
 
 
-def bars(folder, name, title, unit, groups, columns, extra=""):
+def bars(folder, name, title, unit, groups, columns, extra="", suffixes=tuple(TERMINALS)):
     """`groups`: (label, {column: (median, min, max)}); `columns`: (name, heading)"""
     columns = [(key, heading, colour) for (key, heading), colour in zip(columns, COLOURS)
                if any(key in found for _, found in groups)]
@@ -50,7 +51,7 @@ def bars(folder, name, title, unit, groups, columns, extra=""):
                       f"lc rgb '{colour}'" for i, (_, heading, colour) in enumerate(columns))
     gnuplot(folder, name, f"{STYLE}set title '{title}'\nset ylabel '{unit}'\nset yrange [0:*]\n"
                           f"set xrange [-0.6:{len(groups) - 0.4}]\n{extra}\n"
-                          f"{block(rows)}plot {plots}")
+                          f"{block(rows)}plot {plots}", suffixes=suffixes)
 
 
 def values(case, names):
@@ -90,7 +91,7 @@ def latency(folder, results):
          of_cases(results, keys), HEADED, "set yrange [1:*]\nset logscale y")
 
 
-def knobs(folder, results):
+def knobs(folder, results, name="knobs", suffixes=tuple(TERMINALS)):
     variants = [("-" + knob, "without " + knob) for knob in KNOBS]
     variants += [("spin 0", "spin 0"), ("spin 50", "spin 50 us"), (EPOLL, "epoll")]
     keys = [("TCP 1 up", "tcp-1-up-on"), ("TCP 4 up", "tcp-4-up-on"), ("TCP 1 down", "tcp-1-down-on"),
@@ -99,11 +100,11 @@ def knobs(folder, results):
     groups = []
     for label, key in keys:
         case = results.cases.get(key)
-        ratios = {name: case.ratio(name, "podswitch") for name, _ in variants if case and case.ratio(name, "podswitch")}
+        ratios = {who: case.ratio(who, "podswitch") for who, _ in variants if case and case.ratio(who, "podswitch")}
         if ratios:
-            groups.append((label, {name: (r["median"], r["min"], r["max"]) for name, r in ratios.items()}))
-    bars(folder, "knobs", "What each technique is worth: figures without it, podswitch as it is being 1", "ratio",
-         groups, variants, "set arrow from graph 0, first 1 to graph 1, first 1 nohead dt 2 front")
+            groups.append((label, {who: (r["median"], r["min"], r["max"]) for who, r in ratios.items()}))
+    bars(folder, name, "What each technique is worth: figures without it, podswitch as it is being 1", "ratio",
+         groups, variants, "set arrow from graph 0, first 1 to graph 1, first 1 nohead dt 2 front", suffixes)
 
 
 def lookups(folder, results):
@@ -122,48 +123,68 @@ def lookups(folder, results):
 
 def better_ratio(case, name):
     """The ratio to the kernel's, turned so that more is better"""
-    ratio = case.ratio(name, "kernel")
+    ratio = case.ratio(name, base_of(name))
     if not ratio or not ratio["min"]:
         return None
     turned = tuple(ratio[key] for key in ("median", "min", "max"))
     return turned if case.better == "higher" else (1 / turned[0], 1 / turned[2], 1 / turned[1])
 
 
-def ratios(folder, results):
-    every = [case for case in results.cases.values() if not is_cpu(case)]
-    names = [name for name in COLUMNS if name != "kernel" and any(better_ratio(case, name) for case in every)]
-    cases = [case for case in every if any(better_ratio(case, name) for name in names)]
-    if not cases:
+def ratios(folder, rows, series, suffixes=tuple(TERMINALS)):
+    """`rows`: (title, {name: its better_ratio()}); `series`: (name, heading, colour)"""
+    if not rows:
         return
-    rows = [[f'"{case.title}"', len(cases) - i,
-             *(n for name in names for n in better_ratio(case, name) or ("NaN",) * 3)] for i, case in enumerate(cases)]
+    lines = [[f'"{title}"', len(rows) - i, *(n for name, *_ in series for n in found.get(name, ("NaN",) * 3))]
+             for i, (title, found) in enumerate(rows)]
     plots = ", ".join(f"$data using {3 + 3 * i}:2:{4 + 3 * i}:{5 + 3 * i}:ytic(1) with xerrorbars pt 7 ps 1.1 "
-                      f"lc rgb '{COLOURS[COLUMNS.index(name)]}' title '{HEADINGS[name]}'"
-                      for i, name in enumerate(names))
+                      f"lc rgb '{colour}' title '{heading}'" for i, (_, heading, colour) in enumerate(series))
+    height = 140 + 24 * len(rows)  # the title and the key are centred on the page: beside the labels they have no room
     gnuplot(folder, "ratios",
-            "set title \"Ratio to the kernel's vxlan (of times its reciprocal): right of 1 is better\"\n"
-            "set logscale x 2\nset grid\nset key outside top center horizontal maxcols 3\n"
+            "set label \"Ratio to the kernel's vxlan (of times its reciprocal): right of 1 is better\" "
+            f"at screen 0.5, screen {1 - 14 / height} center\nset tmargin 5\n"
+            f"set key at screen 0.5, screen {1 - 28 / height} center top horizontal maxcols 3\n"
+            "set logscale x 2\nset grid\n"
             f"set xtics ({FRACTIONS})\n"
-            f"set yrange [0.3:{len(cases) + 0.7}]\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 2\n"
-            f"{block(rows)}plot {plots}", height=140 + 24 * len(cases))
+            f"set yrange [0.3:{len(rows) + 0.7}]\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 2\n"
+            f"{block(lines)}plot {plots}", height, suffixes)
+
+
+def contenders(folder, results):
+    ours = [name for name in COLUMNS if name != base_of(name)]
+    rows = [(case.title, {name: ratio for name in ours if (ratio := better_ratio(case, name))})
+            for case in results.cases.values() if not is_cpu(case)]
+    series = [(name, HEADINGS[name], colour) for name, colour in zip(COLUMNS, COLOURS)
+              if any(name in found for _, found in rows)]
+    ratios(folder, [row for row in rows if row[1]], series)
+
+
+def machines(folder, every, suffixes):
+    """`every`: name -> results; podswitch as it is by default"""
+    cases = {key: case for results in every.values() for key, case in results.cases.items()}
+    rows = [(case.title, {name: ratio for name, results in every.items()
+                          if key in results.cases and (ratio := better_ratio(results.cases[key], "podswitch"))})
+            for key, case in cases.items() if not is_cpu(case)]
+    ratios(folder, [row for row in rows if row[1]], [(name, name, colour) for name, colour in zip(every, COLOURS[1:])],
+           suffixes)
 
 
 def draw(folder, results):
     streams(folder, results, "on", "TCP, veths as the kernel makes them (up: pod to gateway)")
     streams(folder, results, "off", "TCP, underlay without tunnel offload (up: pod to gateway)")
+    streams(folder, results, "wire", "TCP, real packets on the wire (up: pod to gateway)")
     packets(folder, results)
     latency(folder, results)
     knobs(folder, results)
     lookups(folder, results)
-    ratios(folder, results)
+    contenders(folder, results)
 
 
-def plot(folder, results):
+def attempt(drawing, *what):
     """None, or what kept it from being done"""
     if not shutil.which("gnuplot"):
         return "gnuplot is not installed"
     try:
-        draw(folder, results)
+        drawing(*what)
     except subprocess.CalledProcessError as failure:
         return f"gnuplot: {failure.stderr.strip()}"
     return None

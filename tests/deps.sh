@@ -13,7 +13,7 @@ for kind; do
 	build) wanted+=(gcc libc6-dev make pkg-config liburing-dev libnl-3-dev libnl-route-3-dev libjansson-dev libxxhash-dev libnftables-dev libseccomp-dev libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev) ;;
 	demo) wanted+=(iproute2 curl python3) ;;
 	check) wanted+=(libcmocka-dev iproute2 procps iputils-ping ethtool socat jq curl tshark python3 nftables dnsmasq-base busybox-static openssl) ;;
-	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git) ;;
+	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git wireguard-tools) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck shfmt universal-ctags) ;;
 	image) wanted+=(mmdebstrap jq git binutils) ;;
 	k8s) wanted+=(iproute2 iputils-ping procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;

@@ -68,6 +68,7 @@ lint shellcheck shellcheck -x -P SCRIPTDIR "${scripts[@]}"
 lint 'programs and their packages' programs
 lint 'rooms and names' tests/rooms.sh
 lint 'rooms and names: that they are checked' tests/rooms.sh selftest
+lint 'judgement of the harness' bench/selftest.py
 lint limits limits
 
 [ ${#failed[@]} = 0 ] || { echo "lint: ${failed[*]} failed" && exit 1; }
