@@ -141,7 +141,6 @@ static struct port *port_new(struct vswitch *vs, const struct port_config *confi
 	vs->next_port++;
 	port->id = id;
 	port->config = *config;
-	port->wanted = port_wanted_link(config);
 	if (!config->has_mac)
 		port->config.link.mac = mac_derive(config->name);
 	port->worker = &vs->workers[id % vs->options.workers];
@@ -534,7 +533,6 @@ static void port_apply_config(struct vswitch *vs, struct port *port, const struc
 		(void)fdb_set(vs->fdb, port->gateway->id, link->mac.bytes, FDB_LOCAL, place);
 	}
 	port->config = *config;
-	port->wanted = port_wanted_link(config);
 	workers_resume(vs);
 }
 

@@ -19,7 +19,8 @@ static bool same_link(const struct link_config *a, const struct link_config *b)
 	return same;
 }
 
-struct link_config port_wanted_link(const struct port_config *config)
+/* As it was asked for: zero where MAC or MTU are derived. */
+static struct link_config port_wanted_link(const struct port_config *config)
 {
 	struct link_config wanted = config->link;
 	if (!config->has_mac)
@@ -50,9 +51,9 @@ static bool same_conduct(const struct port_config *a, const struct port_config *
 
 bool port_is_same(const struct port *port, const struct port_config *config)
 {
-	struct link_config wanted = port_wanted_link(config);
+	struct link_config was = port_wanted_link(&port->config), wanted = port_wanted_link(config);
 	return !strcmp(port->config.gateway, config->gateway) && !strcmp(port->config.netns, config->netns) &&
-	       !strcmp(port->config.ifname, config->ifname) && same_link(&port->wanted, &wanted) &&
+	       !strcmp(port->config.ifname, config->ifname) && same_link(&was, &wanted) &&
 	       same_conduct(&port->config, config);
 }
 

@@ -8,9 +8,6 @@
 /* 0, or -EINVAL for an invalid configuration. Does not look at other ports or at the pod. */
 int port_check_config(const struct port_config *config, struct failure *why);
 
-/* The link as it was asked for: MAC and MTU are zero where they are derived. */
-struct link_config port_wanted_link(const struct port_config *config);
-
 /* Between probes of the port's router, ms; 0: no probes. */
 unsigned port_probe_interval(const struct port_config *config);
 

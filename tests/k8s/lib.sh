@@ -30,7 +30,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath -m "${BUILD:-$HERE/../../build}")
 DEPLOY=$(realpath -m "${DEPLOY:-$HERE/../../deploy}")
 SCENARIO=k8s
-POLL=0.1 # a try is a kubectl, mostly
+POLL=0.4 # a try is a kubectl, mostly, and that a fifth of a second of a processor
 . "$HERE/../checks.sh"
 WATCH=t-watch     # the namespace of what stays for the whole run
 SYSTEM=podswitch  # where deploy/ puts the DaemonSets
