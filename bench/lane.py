@@ -161,9 +161,7 @@ class Lane:
         getattr(self, "far_" + contender.far)()
         getattr(self, "near_" + contender.near)()
         wait_for(f"ping through {contender}", self.pings)
-        if contender.arguments == ("--underlay-tap", "on"):
-            for switch in self.switches:
-                wait_for("the underlay TAP in use", switch.by_tap)
+        self.settle()
 
     def lay(self):
         run("ip", "link", "add", "name", "eth0", "netns", self.node.name, "type", "veth",
@@ -277,6 +275,17 @@ class Lane:
         for place in (self.node, self.gateway):
             place.run("ethtool", "-K", "eth0", *words)
         self.mode = mode
+        self.settle()
+
+    def settle(self):
+        """The way that podswitchd chooses follows the devices within seconds: not amid a figure."""
+        words = self.contender.arguments
+        choice = words[words.index("--underlay-tap") + 1] if "--underlay-tap" in words else "auto"
+        by_tap = choice == "on" or choice == "auto" and self.mode == "on" and not self.under
+        for switch in self.switches:
+            if switch.call("status")["features"]["underlay_tap"]:
+                wait_for("the underlay TAP in use" if by_tap else "the sockets in use",
+                         lambda switch=switch: switch.by_tap() == by_tap)
 
     def way(self, direction):
         """Who sends, who receives, and the receiver's address."""
