@@ -50,7 +50,8 @@ suite() { # pod1 is attached; FAR_MAC and FAR_DEVICE are of the far end's device
 	check "multicast, IPv6" p ping -c1 -W3 ff02::1%vx0
 	[ "$FAR_DEVICE" != vxlan0 ] || n_flood del
 	check "counters are the TAP's to the byte" poll 3 counters_equal pod1
-	same "nothing was dropped that should not be" "{}" "$(grown "$BEFORE")"
+	# A podswitchd at the far end asks by its underlay TAP, too.
+	same "nothing was dropped that should not be" "{}" "$(grown "$BEFORE" | jq -c 'del(.probe)')"
 }
 
 n_flood() { # the kernel's gateway end sends broadcasts nowhere unless it is told where

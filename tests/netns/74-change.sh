@@ -93,9 +93,11 @@ check "port set --mac" ctl port set pod1 --mac 02:00:00:00:00:aa
 same "the interface has it" 02:00:00:00:00:aa "$(link address)"
 same "so has the table, and not the old one" 02:00:00:00:00:aa "$(locals)"
 check "and it works" p ping -c1 -W3 172.16.0.1
+strangers() { grown "$1" | jq -c 'del(.unknown_destination)'; }
 before=$(drops)
 pkt pod1 frames vx0 --src "$derived" good:former
-soon "the old one is a stranger's" '{"foreign_source":1}' grown "$before"
+# The gateway may have sent something to the old one just before.
+soon "the old one is a stranger's" '{"foreign_source":1}' strangers "$before"
 check "port set --mac auto" ctl port set pod1 --mac auto
 same "is the one made of the name again" "$derived" "$(link address)"
 check "and it works" p ping -c1 -W3 172.16.0.1
