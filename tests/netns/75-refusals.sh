@@ -6,7 +6,7 @@
 
 build gwa pod1 pod2
 far gwa
-daemon -w 1
+daemon -w 1 --underlay-tap off # whose descriptors would come when they like
 FDS=$(descriptors)
 # shellcheck disable=SC2016 # the dollar is jq's
 placed() { ports --arg p "$1" '.[] | select(.name == $p).underlay'; }
