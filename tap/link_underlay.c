@@ -65,7 +65,8 @@ static void force_ip6_forwarding(const char *ifname)
  */
 static struct nl_msg *underlay_address(const struct link_target *t)
 {
-	static const uint8_t address[] = {127, 189, 42, 1}; /* loopback: programs that look for an address of the pod's own pass over it */
+	static const uint8_t address[] = {
+		127, 189, 42, 1}; /* loopback: programs that look for an address of the pod's own pass over it */
 	struct ifaddrmsg head = {.ifa_family = AF_INET,
 				 .ifa_prefixlen = 8 * sizeof(address),
 				 .ifa_scope = RT_SCOPE_HOST,

@@ -166,7 +166,7 @@ static void test_probe_interval(void **state)
 
 static struct port port_of(const struct port_config *config)
 {
-	struct port port = {.config = *config, .wanted = port_wanted_link(config)};
+	struct port port = {.config = *config};
 	return port;
 }
 
