@@ -71,10 +71,11 @@ mounts() {
 	done
 }
 
-inside() { # inside COMMAND...: nothing of the environment comes along, but the way to the network
+inside() { # inside COMMAND...: nothing of the environment comes along, but the way to the network,
+	# the deadlines, and how many jobs make may have at once
 	local command name environment=(HOME=/root TERM="${TERM:-dumb}" DEBIAN_FRONTEND=noninteractive
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
-	for name in http_proxy https_proxy no_proxy SLOW; do
+	for name in http_proxy https_proxy no_proxy SLOW MAKEFLAGS; do
 		[ -z "${!name:-}" ] || environment+=("$name=${!name}")
 	done
 	mounts
