@@ -186,8 +186,10 @@ static bool egress_is_worth_it(struct vswitch *vs, const struct egress_way *way,
 	}
 	if (!way->outlet->tap && !egress_make_tap(vs))
 		return false;
-	if (!egress->routed)
-		underlay_tap_route(&egress->route, way->outlet->tap, &egress->from, &remote->to);
+	/* Workers may be reading both. */
+	if (egress->routed)
+		return true;
+	underlay_tap_route(&egress->route, way->outlet->tap, &egress->from, &remote->to);
 	egress->tap = way->outlet->tap->fd;
 	egress->routed = true;
 	return true;
