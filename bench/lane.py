@@ -283,7 +283,7 @@ class Lane:
         choice = words[words.index("--underlay-tap") + 1] if "--underlay-tap" in words else "auto"
         by_tap = choice == "on" or choice == "auto" and self.mode == "on" and not self.under
         for switch in self.switches:
-            if switch.call("status")["features"]["underlay_tap"]:
+            if switch.call("status.get")["features"]["underlay_tap"]:
                 wait_for("the underlay TAP in use" if by_tap else "the sockets in use",
                          lambda switch=switch: switch.by_tap() == by_tap)
 
