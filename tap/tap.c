@@ -218,11 +218,3 @@ int tap_forsake(int fd, char *ifname)
 	memcpy(ifname, found.ifr_name, IFNAMSIZ);
 	return 0;
 }
-
-void tap_destroy(int fd)
-{
-	if (fd < 0)
-		return;
-	ioctl(fd, TUNSETPERSIST, 0UL);
-	close(fd);
-}

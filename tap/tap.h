@@ -59,7 +59,4 @@ int tap_create_underlay(char *ifname, int *fd, struct failure *why);
  */
 int tap_forsake(int fd, char *ifname);
 
-/* Deletes the TAP and closes `fd` (-1 is accepted), for which the kernel takes 20 ms and more. */
-void tap_destroy(int fd);
-
 #endif

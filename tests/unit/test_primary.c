@@ -14,6 +14,7 @@
 #include "tap/route.c"
 #include "tap/rule.c"
 #include "tap/tap.h"
+#include "tests/unit/tap_destroy.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -34,6 +34,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/shell.h"
+#include "tests/unit/tap_destroy.h"
 
 enum { SEEN = 4096, TYPE = 0x88b5, WAIT_MS = 10000 }; /* TYPE: an ethertype for experiments */
 

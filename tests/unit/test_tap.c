@@ -14,6 +14,7 @@
 #include "tap/netns.c"
 #include "tap/tap.c"
 #include "tap/trial_frame.c"
+#include "tests/unit/tap_destroy.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

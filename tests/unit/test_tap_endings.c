@@ -6,6 +6,8 @@
  */
 #include "tap/tap_endings.c"
 
+#include "tests/unit/tap_destroy.h"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
