@@ -16,7 +16,7 @@ for kind; do
 	bench) wanted+=(iproute2 procps iputils-ping ethtool python3 gnuplot-nox git wireguard-tools) ;;
 	lint) wanted+=(clang clang-format clang-tidy cppcheck shellcheck shfmt universal-ctags) ;;
 	image) wanted+=(mmdebstrap jq git binutils) ;;
-	k8s) wanted+=(iproute2 iputils-ping procps jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
+	k8s) wanted+=(iproute2 iputils-ping procps curl jq python3 busybox-static dnsmasq-base tcpdump iptables socat xz-utils) ;;
 	kernels) wanted+=(mmdebstrap kmod procps) ;;
 	foreign) wanted+=(mmdebstrap kmod cpio qemu-user-static qemu-system-arm qemu-system-misc gcc-aarch64-linux-gnu gcc-s390x-linux-gnu) ;;
 	fresh) wanted+=(mmdebstrap git) ;;

@@ -8,7 +8,7 @@ second_gateway() { # another Deployment behind the same Service, on the other no
 		jq 'select(.kind == "Deployment") | .metadata.name = "vpn-two" | .spec.selector.matchLabels.half = "two" |
 			.spec.template.metadata.labels.half = "two"' | K apply -f - >/dev/null
 }
-inside() { K -n t-one exec "$(pod_at t-one "$1")" -c gateway -- "${@:2}"; } # inside ADDRESS COMMAND...: in that pod of it
+inside() { execute t-one "$(pod_at t-one "$1")" gateway "${@:2}"; } # inside ADDRESS COMMAND...: in that pod of it
 block() { inside "$1" iptables -I FORWARD -j DROP; }
 unblock() { inside "$1" iptables -D FORWARD -j DROP; }
 

@@ -51,7 +51,7 @@ sleep 3
 same "it stays at the one that it was given" "$first" "$(remote_of t-one sticky)"
 begin
 # Not so that the kubelet would notice: the gateway's probe looks for the device and for dnsmasq.
-K -n t-one exec "$(pod_at t-one "$first")" -c gateway -- /usr/sbin/ip link set vxlan0 down
+execute t-one "$(pod_at t-one "$first")" gateway /usr/sbin/ip link set vxlan0 down
 within "one that falls silent is left for the other" 20 remote_is_not t-one sticky "$first"
 check "and the pod is answered" poll 10 answered t-one sticky t-one
 second=$(remote_of t-one sticky)

@@ -8,7 +8,7 @@
 # shellcheck source=lib.sh
 
 firewall() { # firewall PORTS NETWORKS: what the gateway's owner has opened
-	K -n t-one exec "$(gateway_pods t-one)" -c gateway -- \
+	execute t-one "$(gateway_pods t-one)" gateway \
 		env "FIREWALL_INPUT_PORTS=$1" "FIREWALL_OUTBOUND_SUBNETS=$2" gluetun
 }
 answers_names() { says "can't find|Name:" in_pod t-one far timeout 2 nslookup -type=a who.test 172.16.0.1; } # it knows none

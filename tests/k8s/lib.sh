@@ -43,25 +43,48 @@ OFTEN=198.51.100.2 OFTEN_NUMBER=0xc6336402 # the same host, for what comes too o
 K() { GOGC=400 "$KUBECTL" --kubeconfig "$CONFIG" "$@"; } # it collects garbage for a quarter of its time
 bed() { (cd "$BED" && "./$1" "${@:2}"); } # a script of the test bed
 
+api() { # api PATH: an answer of the API server, for a tenth of what a kubectl takes of a processor; run.sh keeps the proxy
+	curl -fsS --max-time 20 --unix-socket "$TMP/api" "http://localhost/api/v1/$1"
+}
+container() { # container NAMESPACE POD CONTAINER: the process id of its first process, on a test bed
+	local node id
+	# shellcheck disable=SC2046 # two words
+	set -- $(api "namespaces/$1/pods/$2" | jq -r --arg c "$3" '.spec.nodeName, (.status.containerStatuses[]? | select(.name == $c).containerID | sub(".*//"; ""))')
+	node=${1:-} id=${2:-}
+	[ -n "$id" ] && cat "/proc/$(cat "$BED/pid/$node.ns")/root/run/containerd/io.containerd.runtime.v2.task/k8s.io/$id/init.pid"
+}
+# As `kubectl exec`. A test bed's nodes are on this machine, where that is nothing but a way into the pod's namespaces, which
+# leaves the processors to what is tested.
+execute() { # execute NAMESPACE POD CONTAINER COMMAND...
+	local pid environment
+	if [ -z "$BED" ]; then
+		K -n "$1" exec "$2" -c "$3" -- "${@:4}"
+		return
+	fi
+	pid=$(container "$1" "${2#pod/}" "$3") || { echo "$1/$2 does not run" && return 1; } >&2
+	mapfile -d '' -t environment <"/proc/$pid/environ"
+	env -i "${environment[@]}" /usr/bin/nsenter -t "$pid" -m -n -p -u -i -r -w "${@:4}" </dev/null
+}
+
 hand() { # hand NODE COMMAND...: on the node: its network, its processes, its files under /host
-	K -n $WATCH exec "$(cat "$TMP/hand.$1")" -c hand -- "${@:2}"
+	execute $WATCH "$(cat "$TMP/hand.$1")" hand "${@:2}"
 }
 
 # The agent's DaemonSet is called podswitch.
 system_pod() { # system_pod NODE podswitchd|podswitch-agent: its pod there
-	K -n $SYSTEM get pods -l "app.kubernetes.io/name=${2%-agent}" \
-		--field-selector "spec.nodeName=$1,status.phase=Running" -o name | head -n 1
+	api "namespaces/$SYSTEM/pods?labelSelector=app.kubernetes.io/name=${2%-agent}&fieldSelector=spec.nodeName=$1,status.phase=Running" |
+		jq -r '.items[0].metadata.name // empty | "pod/" + .'
 }
 daemonsets() { K -n $SYSTEM get daemonsets -o json | jq -r '.items[].metadata.name'; } # ours, of both programs
 agent_log() { K -n $SYSTEM logs "$(system_pod "$1" podswitch-agent)" -c podswitch-agent "${@:2}"; } # agent_log NODE
 ctl() { # ctl NODE ARGUMENTS...: podswitchctl of that node
-	K -n $SYSTEM exec "$(system_pod "$1" podswitchd)" -c podswitchd -- podswitchctl "${@:2}"
+	execute $SYSTEM "$(system_pod "$1" podswitchd)" podswitchd podswitchctl "${@:2}"
 }
 metrics() { hand "$1" wget -qO- http://127.0.0.1:9470/metrics; }
 
 pids() { # pids NODE NAMESPACE POD CONTAINER: the container's processes, as the node counts them
 	local id
-	id=$(K -n "$2" get "$3" -o json | jq -r --arg c "$4" '.status.containerStatuses[] | select(.name == $c).containerID | sub(".*//"; "")')
+	id=$(api "namespaces/$2/pods/${3#pod/}" | jq -r --arg c "$4" '.status.containerStatuses[] | select(.name == $c).containerID | sub(".*//"; "")')
 	[ -n "$id" ] && hand "$1" sh -c "grep -l $id /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3"
 }
 daemon() { # daemon NODE podswitchd|podswitch-agent: the process id of the one that serves
@@ -141,23 +164,23 @@ podswitch_gateway() {
 		| if .kind == "Service" then .metadata.name = "vpn" | .metadata.annotations += ($ARGS.positional
 			| map(capture("^(?<key>[^=]*)=(?<value>.*)") | .key |= "podswitch.io/" + .) | from_entries) else . end' --args "${@:3}"
 }
-gateway_pods() { K -n "$1" get pods -o json | jq -r '.items[] | select(any(.spec.containers[]; .name == "internet"))
+gateway_pods() { api "namespaces/$1/pods" | jq -r '.items[] | select(any(.spec.containers[]; .name == "internet"))
 	| select(.metadata.deletionTimestamp == null) | .metadata.name'; }
 gateway_up() {
 	local pod
 	pod=$(gateway_pods "$1")
 	[ "$(wc -w <<<"$pod")" = 1 ] || { echo "pods: $pod" && return 1; }
 	pod_is "$1" "$pod" Ready || { K -n "$1" get pods && return 1; }
-	K -n "$1" get pod "$pod" -o jsonpath="$1 {.status.podIP}{'\n'}" >>"$TMP/gateways"
+	echo "$1 $(address "$1" "$pod")" >>"$TMP/gateways"
 }
 at() { # at NAMESPACE COMMAND...: inside its gateway
-	K -n "$1" exec "$(gateway_pods "$1")" -c internet -- "${@:2}"
+	execute "$1" "$(gateway_pods "$1")" internet "${@:2}"
 }
 
 client() { # client NAMESPACE NAME NODE [KEY=VALUE...]: a pod that fetches three times a second
 	apply client "NAMESPACE=$1" "NAME=$2" "NODE=$3" "ANNOTATIONS=$(annotations "${@:4}")" "PAUSE=${PAUSE:-0.3}"
 }
-in_pod() { K -n "$1" exec "$2" -c client -- "${@:3}"; } # in_pod NAMESPACE NAME COMMAND...
+in_pod() { execute "$1" "$2" client "${@:3}"; } # in_pod NAMESPACE NAME COMMAND...
 ready() { # ready NAMESPACE NAME...
 	local name
 	for name in "${@:2}"; do
@@ -165,24 +188,30 @@ ready() { # ready NAMESPACE NAME...
 			{ K -n "$1" get events --field-selector "involvedObject.name=$name" -o custom-columns=R:.reason,M:.message | tail -n 4; return 1; }
 	done
 }
-pod_is() { [ "$(K -n "$1" get pod "$2" -o jsonpath="{.status.conditions[?(@.type==\"$3\")].status}")" = True ]; }
-address() { K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; } # on the primary network
+pod_is() { api "namespaces/$1/pods/$2" | jq -e --arg type "$3" '.status.conditions[]? | select(.type == $type).status == "True"'; }
+address() { api "namespaces/$1/pods/$2" | jq -r '.status.podIP // empty'; } # on the primary network
 exempt() { # exempt NAMESPACE NAME: it may use the primary way
-	K -n "$1" get pod "$2" -o jsonpath='{.status.podIP}{"\n"}' >>"$TMP/free"
+	address "$1" "$2" >>"$TMP/free"
 }
 asked() { # asked ADDRESS PORT [answers]: by THERE, over TCP; only with "answers" may they leave the primary way
 	echo "$THERE $*" >>"$TMP/asked"
 }
 overlay() { in_pod "$1" "$2" /usr/sbin/ip -4 -o addr show dev vx0 | sed -n 's/.* inet \([0-9.]*\)\/.*/\1/p'; }
 identity() { # what a restart would change
-	K -n "$1" get pod "$2" -o json |
+	api "namespaces/$1/pods/$2" |
 		jq -r '"\(.metadata.uid) \([.status.containerStatuses[] | "\(.containerID) \(.restartCount)"])"'
 }
 # Seconds that a deleted pod's object may stay: a kubelet before 1.21 can miss the end of a sandbox, has it removed once a
 # minute, and sees that within ten seconds more. It is so with pods that never had to do with us.
 GOES=120
 gone() { # gone NAMESPACE KIND NAME [SECONDS]
-	poll "${4:-$GOES}" not K -n "$1" get "$2" "$3"
+	poll "${4:-$GOES}" not exists "$@"
+}
+exists() {
+	case $2 in
+	pod) api "namespaces/$1/pods/$3" ;;
+	*) K -n "$1" get "$2" "$3" ;;
+	esac
 }
 # How many networks of a pod the runtime knows, beside its loopback interface's. It forgets one when the DEL of all its
 # plugins has succeeded. The pod may still be there then, for up to GOES.
@@ -209,12 +238,15 @@ assign() { # assign NAMESPACE NAME GATEWAY...: what the capture is judged by: VX
 	mac=$(in_pod "$1" "$2" cat /sys/class/net/vx0/address) || return 0 # the check before has said so
 	for name in "${@:3}"; do echo "$mac $name $1/$2" >>"$TMP/assigned"; done
 }
+events() { # events NAMESPACE NAME [REASON]
+	api "namespaces/$1/events?fieldSelector=involvedObject.name=$2${3:+,reason=$3}"
+}
 event() { # event NAMESPACE POD REASON: the newest one's text
-	K -n "$1" get events --field-selector "involvedObject.name=$2,reason=$3" -o json |
+	events "$1" "$2" "$3" |
 		jq -er '.items | sort_by(.lastTimestamp // .eventTime) | last | .message'
 }
 asleep() { # asleep NAMESPACE POD: no container of it has ever run
-	[ "$(K -n "$1" get pod "$2" -o json | jq -c '[.status.initContainerStatuses[]?, .status.containerStatuses[]?
+	[ "$(api "namespaces/$1/pods/$2" | jq -c '[.status.initContainerStatuses[]?, .status.containerStatuses[]?
 		| select(.containerID != null or .started == true)]')" = '[]' ]
 }
 
@@ -283,7 +315,7 @@ clear_all() {
 # ---- what single scenarios ask ----------------------------------------------------------------------------------------
 
 event_like() { # event_like NAMESPACE POD PATTERN [REASON]
-	K -n "$1" get events --field-selector "involvedObject.name=$2${4:+,reason=$4}" -o json |
+	events "$1" "$2" "${4:-}" |
 		jq -r '.items[] | "\(.reason) \(.message)"' | grep -E -- "$3" ||
 		{ K -n "$1" get events --field-selector "involvedObject.name=$2" -o custom-columns=R:.reason,M:.message && return 1; }
 }
@@ -294,7 +326,7 @@ not_started_like() { # not_started_like NAMESPACE POD PATTERN
 		{ [ -n "$BED" ] && grep -hE "Name:$2,.*Namespace:$1,.*$3" "$BED"/log/n*.containerd.log; }
 }
 node_event_like() { # node_event_like NODE REASON PATTERN
-	K -n default get events --field-selector "involvedObject.kind=Node,involvedObject.name=$1,reason=$2" -o json |
+	events default "$1" "$2" |
 		jq -r '.items[].message' | grep -E -- "$3"
 }
 all_start() {
@@ -306,7 +338,7 @@ inside_reached() {
 	[ "$(in_pod "$1" "$2" sh -c "echo hello | timeout 3 socat -t 2 - TCP:$(address $WATCH inside):7000")" = hello ]
 }
 leases() { # leases NAMESPACE: as its gateway's dnsmasq has written them down
-	K -n "$1" exec "$(gateway_pods "$1")" -c gateway -- sh -c 'cat /var/lib/misc/dnsmasq.leases || cat /run/podswitch/leases' 2>/dev/null
+	execute "$1" "$(gateway_pods "$1")" gateway sh -c 'cat /var/lib/misc/dnsmasq.leases || cat /run/podswitch/leases' 2>/dev/null
 }
 lease_count() { leases "$1" | grep -c . || true; }
 moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any more
@@ -315,7 +347,7 @@ moved() { # moved NAMESPACE ADDRESS: the gateway is ready, and not there any mor
 appeared() { # appeared NAMESPACE NODE: its gateway's pod is made there, running or not
 	local pod
 	pod=$(gateway_pods "$1")
-	[ -n "$pod" ] && [ "$(K -n "$1" get pod "$pod" -o jsonpath='{.spec.nodeName}')" = "$2" ]
+	[ -n "$pod" ] && [ "$(api "namespaces/$1/pods/$pod" | jq -r .spec.nodeName)" = "$2" ]
 }
 silent() { # silent NAMESPACE NAME: for two seconds nobody answers
 	local before
@@ -325,7 +357,7 @@ silent() { # silent NAMESPACE NAME: for two seconds nobody answers
 }
 gateways_ready() { # gateways_ready NAMESPACE NUMBER; their addresses are noted
 	local list
-	list=$(K -n "$1" get pods -l app=gateway -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null)
+	list=$(api "namespaces/$1/pods?labelSelector=app=gateway" | jq -r '.items[] | select(.metadata.deletionTimestamp == null)
 		| select(any(.status.conditions[]?; .type == "Ready" and .status == "True")).status.podIP')
 	[ "$(wc -w <<<"$list")" = "$2" ] && xargs -n 1 echo "$1" <<<"$list" >>"$TMP/gateways"
 }
@@ -342,11 +374,11 @@ remote_is_not() {
 	[ -n "$now" ] && [ "$now" != "$3" ]
 }
 pod_at() { # pod_at NAMESPACE ADDRESS
-	K -n "$1" get pods --field-selector "status.podIP=$2" -o jsonpath='{.items[0].metadata.name}'
+	api "namespaces/$1/pods?fieldSelector=status.podIP=$2" | jq -r '.items[0].metadata.name // empty'
 }
 both_answered() { answered t-one mine t-one && answered t-one still t-one; }
 # The pods without a gateway that stay for the whole run have other addresses after their node's boot.
-stays() { K -n "$WATCH" get pods -l app=client -o json | jq -r '.items[] | select(any(.status.conditions[]; .type == "Ready" and .status == "True")).status.podIP'; }
+stays() { api "namespaces/$WATCH/pods?labelSelector=app=client" | jq -r '.items[] | select(any(.status.conditions[]; .type == "Ready" and .status == "True")).status.podIP'; }
 all_stay() { [ "$(stays | wc -l)" = "$(K -n "$WATCH" get pods -l app=client -o name | wc -l)" ]; }
 reborn() { # reborn NODE PROGRAM PID: it runs, as another process
 	local pid

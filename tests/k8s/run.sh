@@ -39,6 +39,9 @@ find_cluster() {
 		CONFIG=$KUBECONFIG
 		K get --raw /readyz >/dev/null || die "KUBECONFIG=$CONFIG: the cluster does not answer"
 	fi
+	"$KUBECTL" --kubeconfig "$CONFIG" proxy --unix-socket="$TMP/api" >/dev/null 2>&1 &
+	PROXY=$!
+	poll 10 api namespaces >/dev/null || die "kubectl proxy does not serve the API"
 	poll 60 two_nodes >/dev/null || true # one that has just started is tainted for a moment
 	mapfile -t NODES < <(usable_nodes)
 	[ ${#NODES[@]} = 2 ] || die "this cluster has not two nodes that are ready and schedulable: ${NODES[*]}"
@@ -241,6 +244,7 @@ cleanup() {
 	[ -z "$BED" ] || [ ${#NODES[@]} = 0 ] || { bed nsh cp iptables -t nat -D OUTPUT -j PODSWITCH-HOOK
 		bed nsh cp iptables -t nat -F PODSWITCH-HOOK
 		bed nsh cp iptables -t nat -X PODSWITCH-HOOK; } >/dev/null 2>&1
+	[ -z "$PROXY" ] || { kill "$PROXY" && wait "$PROXY"; } 2>/dev/null
 	[ -z "$LEAK" ] || { end "$LEAK" && wait "$LEAK"; bed nsh cp ip addr del $THERE/32 dev lo; } 2>/dev/null
 	[ ! -e "$TMP/imported" ] || while read -r node image; do
 		bed nsh "$node" ctr -n k8s.io images rm "$image" </dev/null >/dev/null 2>&1
@@ -281,12 +285,12 @@ scenario() { # scenario FILE: in a shell of its own, so that one that ends early
 }
 
 [ -n "${TESTBED:-}${KUBECONFIG:-}" ] || usage
-for tool in busybox dnsmasq ip jq ping python3 socat tcpdump xtables-nft-multi xz; do
+for tool in busybox curl dnsmasq ip jq ping python3 socat tcpdump xtables-nft-multi xz; do
 	PATH=$PATH:/usr/sbin command -v $tool >/dev/null || die "$tool is not installed: run tests/deps.sh k8s as root"
 done
 TMP=$(mktemp -d /tmp/podswitch-k8s.XXXXXX)
 TALLY=$TMP/tally
-BED='' OVERLAY='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' FINISHED='' NODES=()
+BED='' OVERLAY='' CONFIG='' KUBECTL='' UNPACKED='' STARTED='' INSTALLED='' LEAK='' PROXY='' FINISHED='' NODES=()
 : >"$TALLY"
 : >"$TMP/asked"
 : >"$TMP/assigned"
