@@ -6,9 +6,37 @@
  */
 #include "tap/link_config.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define IPV6_LEAST_MTU 1280 /* RFC 8200, section 5; with less, the kernel removes IPv6 from the interface */
+
+struct link_packed {
+	size_t size;
+	unsigned char bytes[]; /* the first `size` of a struct link_config */
+};
+
+struct link_packed *link_config_pack(const struct link_config *config)
+{
+	size_t size = offsetof(struct link_config, routes) + config->n_routes * sizeof(config->routes[0]);
+	struct link_packed *packed = malloc(sizeof(*packed) + size);
+
+	if (packed) {
+		packed->size = size;
+		memcpy(packed->bytes, config, size);
+	}
+	return packed;
+}
+
+struct link_config link_config_unpack(const struct link_packed *packed)
+{
+	struct link_config config;
+
+	memcpy(&config, packed->bytes, packed->size);
+	return config;
+}
 
 static bool has_ip6_address(const struct link_config *config)
 {

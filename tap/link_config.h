@@ -21,11 +21,20 @@ struct link_config {
 	unsigned mtu; /* bytes of the IP packet, like the mtu of ip link */
 	struct prefix addresses[LINK_MAX_ADDRESSES];
 	size_t n_addresses;
-	struct link_route routes[LINK_MAX_ROUTES];
-	size_t n_routes;
 	struct address default_via; /* family 0: no default route */
 	uint32_t table;             /* where the routes go, with those of the addresses' networks; 0: the main table */
+	size_t n_routes;
+	struct link_route routes[LINK_MAX_ROUTES]; /* the last member: link_config_pack() stores those that there are */
 };
+
+/* One that is stored for long, as small as it can be: most have no routes, which are 3.5 KiB. */
+struct link_packed;
+
+/* To be freed with free(); NULL when there is no memory. */
+struct link_packed *link_config_pack(const struct link_config *config);
+
+/* Routes from n_routes on are not set. */
+struct link_config link_config_unpack(const struct link_packed *packed);
 
 #define LINK_MAX_ALL_ROUTES (LINK_MAX_ROUTES + LINK_MAX_ADDRESSES + 2)
 

@@ -34,6 +34,7 @@
 #include "vswitch/way_out.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -48,6 +49,16 @@ void pod_network_limit_gso(const char *ifname, unsigned mtu)
 {
 	unsigned segments = TRAIN_BYTES / (mtu + ETH_HEADER + VXLAN_HEADER);
 	link_limit_gso(ifname, segments < 1 ? 1 : segments > SEGMENT_MAX ? SEGMENT_MAX : segments);
+}
+
+static int keep_live(struct port *port, const struct link_config *live, struct failure *why)
+{
+	struct link_packed *packed = link_config_pack(live);
+	if (!packed)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	free(port->live);
+	port->live = packed;
+	return 0;
 }
 
 /* The routes of an exclusive port are where its pod looks first. */
@@ -330,7 +341,8 @@ int pod_network_open(struct vswitch *vs, struct port *port, const struct gateway
 		error = start_client(vs, port, config, &had, hint.length ? &hint.address : NULL, why);
 	if (!error)
 		error = take_up(port, gateway, adopt, &hint, &live, why);
-	port->live = live;
+	int kept = keep_live(port, &live, error ? NULL : why);
+	error = error ? error : kept;
 	port->identity = identity_of(&live);
 	if (!error && config->gateway_names)
 		error = way_out_take(vs, port, config, gateway, why);
@@ -348,8 +360,9 @@ void pod_network_resume(struct vswitch *vs, struct port *port, const struct gate
 	gateway_client_resume(port->gateway_client, was, clock_ms());
 	if (was->has_lease)
 		port_note_offer(port, load32(was->lease.address.address.bytes));
-	port->live = link_in_force(port, &port->config, port->gateway, port->gateway_client, NULL);
-	own_addresses(vs, port, &port->live);
+	struct link_config live = link_in_force(port, &port->config, port->gateway, port->gateway_client, NULL);
+	(void)keep_live(port, &live, NULL);
+	own_addresses(vs, port, &live);
 	netns_return(&vs->home);
 }
 
@@ -371,14 +384,14 @@ static int change_exclusive(struct vswitch *vs, struct port *port, const struct 
 static int apply_link(struct vswitch *vs, struct port *port, const struct port_config *config,
 		      const struct link_config *live, struct failure *why)
 {
-	struct link_config asked = asked_link(config);
+	const struct link_config asked = asked_link(config), had = link_config_unpack(port->live);
 	bool withheld = live->n_addresses < asked.n_addresses;
 	own_addresses(vs, port, live);
-	int error = withheld ? link_change(config->ifname, &port->live, &asked, why) : 0;
+	int error = withheld ? link_change(config->ifname, &had, &asked, why) : 0;
 	if (!error)
-		error = link_change(config->ifname, withheld ? &asked : &port->live, live, why);
+		error = link_change(config->ifname, withheld ? &asked : &had, live, why);
 	if (error)
-		own_addresses(vs, port, &port->live);
+		own_addresses(vs, port, &had);
 	return error;
 }
 
@@ -399,9 +412,10 @@ static struct link_config next_link(const struct port *port, const struct port_c
 	if (is_same_client(&port->config, config))
 		return link_in_force(port, config, gateway, port->gateway_client, refusal);
 	struct gateway_client_config wanted = client_wanted(config);
-	struct link_config live = link_in_force(port, config, gateway, NULL, refusal);
+	struct link_config had = link_config_unpack(port->live),
+			   live = link_in_force(port, config, gateway, NULL, refusal);
 	struct address_check claims;
-	mark_used(&wanted, &port->live);
+	mark_used(&wanted, &had);
 	address_check_begin(&claims, wanted.claims, wanted.n_claims, wanted.claims_used, 0, 0);
 	withhold_claims(&live, &claims);
 	return live;
@@ -420,7 +434,8 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 			     const struct gateway *gateway, bool moved, struct failure *why)
 {
 	struct failure refusal = {0};
-	const struct link_config had = port->live, live = next_link(port, config, gateway, &refusal);
+	const struct link_config had = link_config_unpack(port->live),
+				 live = next_link(port, config, gateway, &refusal);
 	int error = asks_anew(port, config, gateway, moved) ? around_check_config(config, gateway, why) : 0;
 	/* Other ways out go before this one comes, and come back only after it has gone. */
 	if (!error && config->exclusive)
@@ -429,13 +444,14 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 		error = apply_link(vs, port, config, &live, why);
 	if (!error && !config->exclusive)
 		error = change_exclusive(vs, port, config, gateway, why);
+	if (!error)
+		error = keep_live(port, &live, why);
 	if (error) {
 		own_addresses(vs, port, &had);
 		return error;
 	}
 	if (live.mtu != had.mtu)
 		pod_network_limit_gso(config->ifname, live.mtu);
-	port->live = live;
 	if (config->gateway_names)
 		error = way_out_take(vs, port, config, gateway, why);
 	snprintf(port->trouble, sizeof(port->trouble), "%.150s", refusal.text);
@@ -481,7 +497,8 @@ static void wait_for_frame(const struct vswitch *vs, const struct port *port, ui
 
 void pod_network_close(struct vswitch *vs, struct port *port)
 {
-	struct link_config bare = port->live;
+	const struct link_config had = link_config_unpack(port->live);
+	struct link_config bare = had;
 	struct gateway_client_status status = {0};
 	if (port->gateway_client)
 		gateway_client_report(port->gateway_client, &status);
@@ -496,7 +513,7 @@ void pod_network_close(struct vswitch *vs, struct port *port)
 	bare.n_routes = bare.n_addresses = 0;
 	bare.default_via = (struct address){0};
 	struct failure why = {0};
-	(void)link_change(port->config.ifname, &port->live, &bare, NULL);
+	(void)link_change(port->config.ifname, &had, &bare, NULL);
 	if (primary_restore(port->config.ifname, &why))
 		log_line(LOG_WARNING, "port %s: the pod's own default route could not be restored: %s",
 			 port->config.name, why.text);
@@ -521,14 +538,15 @@ static void note_addresses(struct port *port, const struct link_config *live, co
 /* In the pod's namespace. */
 static int follow_addresses(struct vswitch *vs, struct port *port, const struct link_config *live, struct failure *why)
 {
+	const struct link_config had = link_config_unpack(port->live);
 	own_addresses(vs, port, live);
-	int error = link_change(port->config.ifname, &port->live, live, why);
-	if (!error && live->mtu != port->live.mtu)
+	int error = link_change(port->config.ifname, &had, live, why);
+	if (!error && live->mtu != had.mtu)
 		pod_network_limit_gso(port->config.ifname, live->mtu);
 	if (!error)
-		port->live = *live;
-	else
-		own_addresses(vs, port, &port->live);
+		error = keep_live(port, live, why);
+	if (error)
+		own_addresses(vs, port, &had);
 	if (!error && port->config.gateway_names)
 		error = way_out_take(vs, port, &port->config, port->gateway, why);
 	return error;
@@ -537,7 +555,7 @@ static int follow_addresses(struct vswitch *vs, struct port *port, const struct 
 static void follow_client(struct vswitch *vs, struct port *port)
 {
 	struct failure why = {0}, refusal = {0};
-	struct link_config live = port->live;
+	struct link_config live = link_config_unpack(port->live);
 	int error = netns_enter(&port->netns, &why);
 	if (!error) {
 		live = link_in_force(port, &port->config, port->gateway, port->gateway_client, &refusal);

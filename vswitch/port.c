@@ -96,9 +96,10 @@ static int check_addresses(const struct gateway *gateway, const struct link_conf
 	char text[ADDRESS_TEXT];
 	for (unsigned i = 0; i < gateway->n_ports; i++) {
 		const struct port *other = gateway->ports[i];
+		const struct link_config live = link_config_unpack(other->live);
 		for (size_t a = 0; other != except && a < link->n_addresses; a++)
 			if (has_address(&other->config.link, &link->addresses[a].address) ||
-			    has_address(&other->live, &link->addresses[a].address))
+			    has_address(&live, &link->addresses[a].address))
 				return fail(why, -EEXIST, "address",
 					    "port '%s' of the same gateway has the address %s; give this one "
 					    "another, or remove that one first",
@@ -120,7 +121,31 @@ void port_free(struct port *port)
 	underlay_close(port->underlay);
 	netns_close(&port->netns);
 	free(port->counters);
+	free(port->live);
+	free(port->config.keep);
 	free(port);
+}
+
+/* Room in the port for so many networks to keep; those that it has stay. */
+static int port_reserve_keep(struct port *port, size_t n, struct failure *why)
+{
+	if (n <= port->config.n_keep)
+		return 0;
+	struct prefix *keep = realloc(port->config.keep, n * sizeof(*keep));
+	if (!keep)
+		return fail(why, -ENOMEM, NULL, "out of memory");
+	port->config.keep = keep;
+	return 0;
+}
+
+/* With room for its networks. */
+static void port_copy_config(struct port *port, const struct port_config *config)
+{
+	struct prefix *keep = port->config.keep;
+	for (size_t i = 0; i < config->n_keep; i++)
+		keep[i] = config->keep[i];
+	port->config = *config;
+	port->config.keep = keep;
 }
 
 static struct port *port_new(struct vswitch *vs, const struct port_config *config)
@@ -134,13 +159,14 @@ static struct port *port_new(struct vswitch *vs, const struct port_config *confi
 	port->netns.fd = port->tap = port->tap_watch = -1;
 	port->udp_watch[UNDERLAY_IP4] = port->udp_watch[UNDERLAY_IP6] = -1;
 	port->counters = calloc(vs->options.workers, sizeof(*port->counters));
-	if (!port->counters) {
+	port->live = link_config_pack(&(struct link_config){0});
+	if (!port->counters || !port->live || port_reserve_keep(port, config->n_keep, NULL)) {
 		port_free(port);
 		return NULL;
 	}
 	vs->next_port++;
 	port->id = id;
-	port->config = *config;
+	port_copy_config(port, config);
 	if (!config->has_mac)
 		port->config.link.mac = mac_derive(config->name);
 	port->worker = &vs->workers[id % vs->options.workers];
@@ -532,7 +558,7 @@ static void port_apply_config(struct vswitch *vs, struct port *port, const struc
 		fdb_remove(vs->fdb, port->gateway->id, port->config.link.mac.bytes);
 		(void)fdb_set(vs->fdb, port->gateway->id, link->mac.bytes, FDB_LOCAL, place);
 	}
-	port->config = *config;
+	port_copy_config(port, config);
 	workers_resume(vs);
 }
 
@@ -546,6 +572,8 @@ static int set_detached(struct vswitch *vs, struct port *port, const struct port
 		now.link.mtu = port->config.link.mtu;
 	struct gateway *from = port->gateway;
 	int error = port_check_config(config, why);
+	if (!error)
+		error = port_reserve_keep(port, config->n_keep, why);
 	if (!error)
 		error = pod_network_change(vs, port, &now, NULL, false, why);
 	if (error)
@@ -593,6 +621,8 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (!config->has_mac)
 		now.link.mac = mac_derive(config->name);
 	int error = port_check_config(config, why);
+	if (!error)
+		error = port_reserve_keep(port, config->n_keep, why);
 	if (!error)
 		error = check_mac(to, &now.link.mac, port, why);
 	if (!error)

@@ -74,9 +74,10 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 	for (const struct port *port = vs->first_port; port; port = port->next) {
 		if (name && strcmp(name, port->config.name) != 0)
 			continue;
+		const struct link_config live = link_config_unpack(port->live);
 		struct port_status status = {
 			.config = &port->config,
-			.live = &port->live,
+			.live = &live,
 			.pod_underlay = port->underlay != NULL,
 			.by_tap = port->pod_egress && atomic_load(&port->pod_egress->egress.mtu) != 0,
 			.state = port->tap < 0   ? "gone"

@@ -28,13 +28,15 @@ static struct primary_config primary_config_of(const struct port *port, const st
 {
 	struct primary_config kept = {
 		.n_keep = config->n_keep, .inbound = config->inbound, .names = config->gateway_names};
-	if (port->live.default_via.family == AF_INET)
-		kept.resolver = port->live.default_via;
+	const struct link_config live = link_config_unpack(port->live);
+	if (live.default_via.family == AF_INET)
+		kept.resolver = live.default_via;
 	if (gateway && config->own_addresses)
 		kept.tunnel = gateway->config.n_remotes && gateway->config.remotes[0].port
 				      ? gateway->config.remotes[0].port
 				      : gateway->config.port;
-	memcpy(kept.primary_keep, config->keep, config->n_keep * sizeof(config->keep[0]));
+	for (size_t i = 0; i < config->n_keep; i++)
+		kept.primary_keep[i] = config->keep[i];
 	for (size_t i = 0; gateway && i < gateway->config.n_remotes; i++)
 		kept.remotes[kept.n_remotes++] = gateway->config.remotes[i].address;
 	return kept;
@@ -69,8 +71,9 @@ void way_out_watch(struct port *port, uint64_t now)
 /* In the pod's namespace. How many things were not as they should be, or a negative errno. */
 static int repair(struct vswitch *vs, struct port *port, struct failure *why)
 {
+	const struct link_config live = link_config_unpack(port->live);
 	int error = way_out_take(vs, port, &port->config, port->gateway, why);
-	int lacked = error ? error : link_repair(port->config.ifname, &port->live, why);
+	int lacked = error ? error : link_repair(port->config.ifname, &live, why);
 	return lacked < 0 ? lacked : lacked + (int)port->primary.changes;
 }
 

@@ -206,7 +206,9 @@ static int read_port_params(const struct call *call, bool complete, struct port_
 
 int method_port_add(struct call *call, struct failure *why)
 {
+	struct prefix keep[PORT_MAX_KEEP];
 	struct port_config config = PORT_CONFIG_DEFAULT;
+	config.keep = keep;
 
 	int error = read_port_params(call, true, &config, why);
 	if (error)
@@ -225,6 +227,7 @@ int method_port_add(struct call *call, struct failure *why)
 
 int method_port_set(struct call *call, struct failure *why)
 {
+	struct prefix keep[PORT_MAX_KEEP];
 	struct port_config config = PORT_CONFIG_DEFAULT;
 	int error = call_find_name(call, config.name, why);
 	if (error)
@@ -233,6 +236,9 @@ int method_port_set(struct call *call, struct failure *why)
 	if (!now)
 		return port_not_found(config.name, why);
 	config = *now;
+	config.keep = keep;
+	for (size_t i = 0; i < now->n_keep; i++)
+		keep[i] = now->keep[i];
 	error = read_port_params(call, false, &config, why);
 	if (!error)
 		error = switch_port_set(call->methods->vs, &config, why);

@@ -22,6 +22,7 @@
 
 struct fake_port {
 	struct port_config config;
+	struct prefix keep[PORT_MAX_KEEP]; /* config.keep, which points to where the ports moved from */
 	const char *state;
 	bool adopted;
 	bool handed; /* it was taken over; the next three came with it, or are to be given */
@@ -197,6 +198,26 @@ static void fake_fill(struct port_config *config)
 		config->link.mtu = 1450;
 }
 
+static const struct port_config *fake_config(struct fake_port *port)
+{
+	port->config.keep = port->keep;
+	return &port->config;
+}
+
+static bool fake_same(const struct fake_port *port, const struct port_config *config)
+{
+	struct port_config a = port->config, b = *config;
+
+	a.keep = b.keep = NULL;
+	return !memcmp(&a, &b, sizeof(a)) && prefix_lists_equal(port->keep, a.n_keep, config->keep, b.n_keep);
+}
+
+static void fake_copy_keep(struct fake_port *port, const struct port_config *config)
+{
+	for (size_t i = 0; i < config->n_keep; i++)
+		port->keep[i] = config->keep[i];
+}
+
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct fake_port *old = fake_port(vs, config->name);
@@ -209,7 +230,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	bool attached = fake_gateway(vs, config->gateway);
 	if (!attached && !adopt)
 		return fake_no_gateway("gateway", config->gateway, why);
-	if (old && memcmp(&old->config, &wanted, sizeof(wanted)) != 0)
+	if (old && !fake_same(old, &wanted))
 		return fail(why, -EEXIST, "name", "name: port '%s' exists with other settings", config->name);
 	if (!strcmp(config->netns, "missing"))
 		return fail(why, -ENOENT, "netns", "netns: there is no /run/netns/missing");
@@ -218,6 +239,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (!old)
 		old = &vs->ports[vs->n_ports++];
 	*old = (struct fake_port){.config = wanted, .state = attached ? "up" : "detached", .adopted = adopt};
+	fake_copy_keep(old, config);
 	fake_event(vs, "port.added", config->name, NULL);
 	return 0;
 }
@@ -236,6 +258,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (strcmp(config->netns, old->config.netns) != 0 || strcmp(config->ifname, old->config.ifname) != 0)
 		return fail(why, -EINVAL, "netns", "netns: cannot be changed; remove the port and add it again");
 	old->config = *config;
+	fake_copy_keep(old, config);
 	fake_fill(&old->config);
 	fake_event(vs, "port.changed", config->name, NULL);
 	return 0;
@@ -271,9 +294,9 @@ const struct gateway_config *switch_gateway_config(const struct vswitch *vs, con
 
 const struct port_config *switch_port_config(const struct vswitch *vs, const char *name)
 {
-	const struct fake_port *port = fake_port(vs, name);
+	struct fake_port *port = fake_port(vs, name);
 
-	return port ? &port->config : NULL;
+	return port ? fake_config(port) : NULL;
 }
 
 static struct fake_entry *fake_find_entry(struct vswitch *vs, const char *gateway, const struct mac *mac)
@@ -364,10 +387,10 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 	unsigned visited = 0;
 
 	for (size_t i = 0; i < vs->n_ports; i++) {
-		const struct fake_port *port = &vs->ports[i];
+		struct fake_port *port = (struct fake_port *)&vs->ports[i];
 		if (name && strcmp(name, port->config.name) != 0)
 			continue;
-		struct port_status status = {.config = &port->config,
+		struct port_status status = {.config = fake_config(port),
 					     .live = &port->config.link,
 					     .client = {.state = "off"},
 					     .state = port->state,

@@ -18,7 +18,9 @@ static struct prefix network_of(const char *text)
 
 static struct port_config keeping(const char *first, const char *second)
 {
+	static struct prefix keep[2];
 	struct port_config config = PORT_CONFIG_DEFAULT;
+	config.keep = keep;
 	config.exclusive = true;
 	config.keep[config.n_keep++] = network_of(first);
 	config.keep[config.n_keep++] = network_of(second);

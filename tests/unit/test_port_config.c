@@ -24,7 +24,9 @@ static struct address address_of(const char *text)
 
 static struct port_config a_port(void)
 {
+	static struct prefix keep[4];
 	struct port_config config = PORT_CONFIG_DEFAULT;
+	config.keep = keep;
 	strcpy(config.name, "p");
 	strcpy(config.gateway, "a");
 	strcpy(config.netns, "/proc/7/ns/net");
@@ -209,6 +211,8 @@ static void test_every_setting_is_seen(void **state)
 	DIFFERS(config.probe_target.kind = PATH_ICMP);
 	DIFFERS(config.exclusive = true);
 	DIFFERS(config.keep[config.n_keep++] = prefix_of("10.0.0.0/8"));
+	struct prefix others[] = {prefix_of("10.0.0.0/8"), prefix_of("11.0.0.0/8")};
+	DIFFERS((port.config.n_keep = config.n_keep = 1, port.config.keep = others, config.keep = others + 1));
 	DIFFERS(config.gateway_names = true);
 	DIFFERS(config.inbound = true);
 	DIFFERS(config.own_addresses = true);

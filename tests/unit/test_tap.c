@@ -665,6 +665,24 @@ static void test_link_default_elsewhere(void **state)
 	tap_destroy(eth);
 }
 
+/* What is stored of a link comes back, with no routes and with as many as there can be. */
+static void test_link_pack(void **state)
+{
+	(void)state;
+	struct link_config config = plain;
+	for (config.n_routes = 0; config.n_routes <= LINK_MAX_ROUTES; config.n_routes++) {
+		if (config.n_routes)
+			config.routes[config.n_routes - 1] = (struct link_route){
+				.to = PREFIX4(10, (uint8_t)config.n_routes, 0, 0, 16), .via = ADDRESS4(172, 16, 0, 1)};
+		struct link_packed *packed = link_config_pack(&config);
+		assert_non_null(packed);
+		struct link_config again = link_config_unpack(packed);
+		assert_int_equal(again.n_routes, config.n_routes);
+		assert_true(link_config_equal(&again, &config));
+		free(packed);
+	}
+}
+
 static void test_link_change(void **state)
 {
 	(void)state;
@@ -1153,6 +1171,7 @@ int main(void)
 		FRESH(test_link_setup_ipv6_default),
 		FRESH(test_link_setup_wrong),
 		FRESH(test_link_default_elsewhere),
+		FRESH(test_link_pack),
 		FRESH(test_link_change),
 		FRESH(test_link_change_secondary),
 		FRESH(test_link_change_refused),

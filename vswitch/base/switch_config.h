@@ -118,7 +118,7 @@ struct port_config {
 	unsigned probe_interval;         /* the same in ms, which wins; 0: as `probe` says */
 	struct path_target probe_target; /* behind the router, that must answer too */
 	bool exclusive;                  /* the pod's only way out, except to `keep` and the gateway's remotes */
-	struct prefix keep[PORT_MAX_KEEP];
+	struct prefix *keep; /* room for PORT_MAX_KEEP when it is read from options; a port's own has n_keep */
 	size_t n_keep;
 	bool gateway_names;    /* names are asked of the gateway: what the pod sends to port 53 goes to its router */
 	bool inbound;          /* exclusive, but for answers to connections that came in by another interface */

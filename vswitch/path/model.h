@@ -142,7 +142,7 @@ struct pod_egress {
 struct port {
 	uint16_t id;
 	struct port_config config; /* config.link is complete: with derived MAC and MTU, without the lease */
-	struct link_config live;   /* what the interface has: config.link and the lease */
+	struct link_packed *live;  /* what the interface has: config.link and the lease */
 	struct identity identity;  /* its addresses, as the workers look at them */
 	struct gateway_client *gateway_client; /* NULL: neither DHCP, nor probes, nor IPv4 addresses */
 	bool stays_closed;      /* being removed: an exclusive port's pod does not get its own default route back */
