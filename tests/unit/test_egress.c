@@ -37,6 +37,7 @@ static unsigned n_runs, n_warnings;
 static bool changes; /* something on the node has changed */
 static int offload;  /* of every device */
 static unsigned n_taps;
+static bool tap_is_refused;
 
 static unsigned index_of(const struct sockaddr_storage *to)
 {
@@ -92,6 +93,8 @@ bool change_watch_seen(struct change_watch *watch)
 int underlay_tap_open(struct underlay_tap **out, struct failure *why)
 {
 	(void)why;
+	if (tap_is_refused)
+		return -EINVAL;
 	*out = calloc(1, sizeof(**out));
 	assert_non_null(*out);
 	(*out)->fd = -1;
@@ -423,6 +426,29 @@ static void test_auto(void **state)
 	assert_int_equal(mtu_of(0), 1500);
 }
 
+/* Whether the kernel has such TAPs is known from the start, also with `auto`, which has none yet. */
+static void test_open(void **state)
+{
+	(void)state;
+	const struct {
+		enum underlay_tap_choice option;
+		bool refused, on, tap;
+	} cases[] = {
+		{UNDERLAY_TAP_AUTO, false, true, false}, {UNDERLAY_TAP_AUTO, true, false, false},
+		{UNDERLAY_TAP_ON, false, true, true},    {UNDERLAY_TAP_ON, true, false, false},
+		{UNDERLAY_TAP_OFF, false, false, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		egress_close(&vs);
+		vs.options.underlay_tap = cases[i].option;
+		tap_is_refused = cases[i].refused;
+		egress_open(&vs);
+		assert_int_equal(vs.offloads.underlay_tap, cases[i].on);
+		assert_int_equal(vs.outlet.tap != NULL, cases[i].tap);
+	}
+	tap_is_refused = false;
+}
+
 /* With `auto` there is a TAP while a remote could use it, and not longer. */
 static void test_tap_comes_and_goes(void **state)
 {
@@ -619,6 +645,7 @@ int main(void)
 		in_world(test_change),
 		in_world(test_many_changes),
 		in_world(test_auto),
+		in_world(test_open),
 		in_world(test_tap_comes_and_goes),
 		in_world(test_moved),
 		in_world(test_moved_and_withdrawn),

@@ -65,12 +65,22 @@ static bool egress_make_tap(struct vswitch *vs)
 	return vs->outlet.tap;
 }
 
-/* With `auto` there is no TAP before a remote can use it. */
+static void egress_close_tap(struct vswitch *vs)
+{
+	underlay_tap_close(vs->outlet.tap);
+	vs->outlet.tap = NULL;
+}
+
+/* With `auto` there is no TAP before a remote can use it, but for a moment: whether this kernel has such is said now.
+ */
 void egress_open(struct vswitch *vs)
 {
 	vs->offloads.underlay_tap = vs->options.underlay_tap != UNDERLAY_TAP_OFF;
-	if (vs->offloads.underlay_tap && (vs->options.underlay_tap == UNDERLAY_TAP_AUTO || egress_make_tap(vs)))
-		change_watch_open(&vs->outlet.changes);
+	if (!egress_make_tap(vs))
+		return;
+	change_watch_open(&vs->outlet.changes);
+	if (vs->options.underlay_tap == UNDERLAY_TAP_AUTO)
+		egress_close_tap(vs);
 }
 
 void egress_close(struct vswitch *vs)
@@ -331,8 +341,7 @@ static void egress_drop_tap(struct vswitch *vs)
 	/* One that was released may still be written for, in this round. */
 	workers_park(vs);
 	workers_resume(vs);
-	underlay_tap_close(vs->outlet.tap);
-	vs->outlet.tap = NULL;
+	egress_close_tap(vs);
 }
 
 static uint64_t egress_next_remote(const struct vswitch *vs, uint64_t now)
