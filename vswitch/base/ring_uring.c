@@ -3,8 +3,12 @@
  * ring_uring.c - the ring over io_uring
  *
  * In: reads of TAPs and receives of sockets are multishot requests that pick their buffers from two shared groups. A
- * multishot ends when its group is empty (ENOBUFS), and is armed again once the buffers of the round are back. So the
- * size of a group is also the largest burst of one round.
+ * multishot ends when its group is empty (ENOBUFS), and is armed again once the buffers of the round are back. So what
+ * the kernel has of a group is also the largest burst of one round.
+ *
+ * It takes buffers in the order in which it got them. If it had all of them, large frames would go through megabytes of
+ * memory, and each copy through a cache that has forgotten it. So it gets those that were used last, and of these as
+ * many as a round of frames of the present size fills a cache with: all, when the frames are small.
  *
  * Out:
  *
@@ -40,15 +44,21 @@
 #include <unistd.h>
 
 #define SQ_ENTRIES 512
+#define ROUND_BYTES (512 << 10) /* that frames of one round may fill; a common level-2 cache has 0.5 to 2 MiB */
+#define ROUND_LEAST 8           /* buffers, however large the frames */
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
 
 enum completion { COMPLETION_IGNORE, COMPLETION_TAP, COMPLETION_UDP, COMPLETION_SIGNAL, COMPLETION_TX };
 
-/* A buffer group, and which of its buffers the caller holds in this round. */
+#define GROUP_MOST (RING_TAP_BUFFERS > RING_UDP_BUFFERS ? RING_TAP_BUFFERS : RING_UDP_BUFFERS)
+
+/* A buffer group. The caller holds some of its buffers in this round, some are spare, and the kernel has the others. */
 struct group {
 	struct uring_buffers buffers;
-	uint16_t held[RING_TAP_BUFFERS + RING_UDP_BUFFERS]; /* room for either kind */
-	unsigned n_held;
+	uint16_t held[GROUP_MOST], spare[GROUP_MOST]; /* the one used last at the end */
+	unsigned n_held, n_spare;
+	uint64_t bytes;   /* in those that are held */
+	unsigned starved; /* watches that found none in this round */
 };
 
 struct uring_ring {
@@ -146,6 +156,31 @@ static int uring_setup(struct uring_ring *u)
 	return error;
 }
 
+/* The kernel gets spare buffers, until it has so many. */
+static void group_give(struct group *group, unsigned level)
+{
+	struct uring_buffers *buffers = &group->buffers;
+	unsigned has = buffers->count - group->n_spare - group->n_held;
+	int mask = io_uring_buf_ring_mask(buffers->count), n = 0;
+	for (; has < level; has++) {
+		uint16_t id = group->spare[--group->n_spare];
+		io_uring_buf_ring_add(buffers->ring, uring_buffer(buffers, id), buffers->size, id, mask, n++);
+	}
+	io_uring_buf_ring_advance(buffers->ring, n);
+}
+
+static int group_open(struct uring_ring *u, enum ring_kind kind, uint16_t count)
+{
+	struct group *group = &u->groups[kind];
+	int error = uring_buffers_open(&group->buffers, &u->uring, (uint16_t)kind, count, RING_BUFFER);
+	if (error)
+		return error;
+	for (uint16_t id = count; id > 0; id--)
+		group->spare[group->n_spare++] = id - 1;
+	group_give(group, ROUND_LEAST);
+	return 0;
+}
+
 static int uring_open(struct ring *ring, struct failure *why)
 {
 	struct uring_ring *u = uring_of(ring);
@@ -153,11 +188,9 @@ static int uring_open(struct ring *ring, struct failure *why)
 	u->receive = (struct msghdr){.msg_namelen = RING_NAME_SIZE, .msg_controllen = RING_CONTROL_SIZE};
 	int error = uring_setup(u);
 	if (!error)
-		error = uring_buffers_open(&u->groups[RING_TAP].buffers, &u->uring, RING_TAP, RING_TAP_BUFFERS,
-					   RING_BUFFER);
+		error = group_open(u, RING_TAP, RING_TAP_BUFFERS);
 	if (!error)
-		error = uring_buffers_open(&u->groups[RING_UDP].buffers, &u->uring, RING_UDP, RING_UDP_BUFFERS,
-					   RING_BUFFER);
+		error = group_open(u, RING_UDP, RING_UDP_BUFFERS);
 	if (error)
 		return uring_explain(error, why);
 	/* Only saves a reference count per call; older kernels do without. */
@@ -419,6 +452,7 @@ static uint8_t *uring_hold(struct uring_ring *u, enum ring_kind kind, const stru
 	struct group *group = &u->groups[kind];
 	uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 	group->held[group->n_held++] = id;
+	group->bytes += cqe->res > 0 ? (uint64_t)cqe->res : 0;
 	return uring_buffer(&group->buffers, id);
 }
 
@@ -439,6 +473,15 @@ static bool read_datagram(struct uring_ring *u, uint8_t *bytes, int length, stru
 	return true;
 }
 
+/* It is the operator's business only where there was no buffer more to have. */
+static void count_starved(struct uring_ring *u, enum ring_kind kind, int error)
+{
+	struct group *group = &u->groups[kind];
+	group->starved += error == -ENOBUFS;
+	/* Others read it at any time. */
+	__atomic_fetch_add(&u->ring.counters.starved, error == -ENOBUFS && !group->n_spare, __ATOMIC_RELAXED);
+}
+
 /* Turns a completion of a watch into an event; false when there is nothing for the caller. */
 static bool uring_take(struct uring_ring *u, const struct io_uring_cqe *cqe, enum ring_kind kind,
 		       struct ring_event *event)
@@ -452,8 +495,7 @@ static bool uring_take(struct uring_ring *u, const struct io_uring_cqe *cqe, enu
 	bool ended = !(cqe->flags & IORING_CQE_F_MORE);
 	/* An error that passes ends a multishot all the same. */
 	if (cqe->res < 0 && ring_is_transient(kind, cqe->res)) {
-		/* Others read it at any time. */
-		__atomic_fetch_add(&u->ring.counters.starved, cqe->res == -ENOBUFS, __ATOMIC_RELAXED);
+		count_starved(u, kind, cqe->res);
 		uring_arm_later(u, slot);
 		return false;
 	}
@@ -555,14 +597,30 @@ static void uring_write(struct ring *ring, int fd, struct ring_tx *tx)
 	uring_queue(u, sqe, tx);
 }
 
+/*
+ * How many buffers the kernel should have, by what came in the round before. Two for each watch that found none: to arm
+ * one again costs as much as a small frame.
+ */
+static unsigned group_level(const struct group *group)
+{
+	uint64_t fit = group->bytes ? (uint64_t)ROUND_BYTES * group->n_held / group->bytes : GROUP_MOST;
+	unsigned level = fit < GROUP_MOST ? (unsigned)fit : GROUP_MOST;
+	if (level < ROUND_LEAST)
+		level = ROUND_LEAST;
+	if (level < 2 * group->starved)
+		level = 2 * group->starved;
+	return level < group->buffers.count ? level : group->buffers.count;
+}
+
 static void uring_return_buffers(struct group *group)
 {
-	int mask = io_uring_buf_ring_mask(group->buffers.count);
-	for (unsigned i = 0; i < group->n_held; i++)
-		io_uring_buf_ring_add(group->buffers.ring, uring_buffer(&group->buffers, group->held[i]),
-				      group->buffers.size, group->held[i], mask, (int)i);
-	io_uring_buf_ring_advance(group->buffers.ring, (int)group->n_held);
-	group->n_held = 0;
+	if (!group->n_held)
+		return;
+	unsigned level = group_level(group);
+	while (group->n_held)
+		group->spare[group->n_spare++] = group->held[--group->n_held];
+	group_give(group, level);
+	group->bytes = group->starved = 0;
 }
 
 static void uring_flush(struct ring *ring)

@@ -82,10 +82,6 @@ int uring_buffers_open(struct uring_buffers *buffers, struct io_uring *ring, uin
 		return error;
 	}
 	io_uring_buf_ring_init(buffers->ring);
-	for (uint32_t i = 0; i < count; i++)
-		io_uring_buf_ring_add(buffers->ring, uring_buffer(buffers, i), size, (uint16_t)i,
-				      io_uring_buf_ring_mask(count), (int)i);
-	io_uring_buf_ring_advance(buffers->ring, (int)count);
 	return 0;
 }
 

@@ -25,7 +25,7 @@ struct uring_buffers {
 	uint16_t group;
 };
 
-/* 0 or a negative errno. On success the kernel may fill all the buffers. */
+/* 0 or a negative errno. The kernel has none of the buffers yet. */
 int uring_buffers_open(struct uring_buffers *buffers, struct io_uring *ring, uint16_t group, uint32_t count,
 		       uint32_t size);
 void uring_buffers_close(struct uring_buffers *buffers);
