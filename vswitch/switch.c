@@ -46,6 +46,7 @@
 #include "vswitch/refusals.h"
 #include "vswitch/silence.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -56,6 +57,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#define AUTO_WORKERS 4         /* at most */
 #define ENDINGS_PATIENCE 10000 /* ms for the TAPs that are left at the end; a thousand take 2 s on two busy cores */
 
 /* Start and stop */
@@ -153,6 +155,19 @@ static void watch_changes(const struct vswitch *vs)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			(void)epoll_ctl(vs->attention, EPOLL_CTL_ADD, fds[i], &event);
+}
+
+/*
+ * A worker that is full keeps another processor full, with what the pods and the kernel have to do for its packets.
+ * Each port counts for each worker, so there is an end to it.
+ */
+unsigned switch_workers_auto(void)
+{
+	cpu_set_t processors;
+	if (sched_getaffinity(0, sizeof(processors), &processors))
+		return 1; /* more than a cpu_set_t holds */
+	unsigned half = (unsigned)CPU_COUNT(&processors) / 2;
+	return half < 1 ? 1 : half > AUTO_WORKERS ? AUTO_WORKERS : half;
 }
 
 int switch_open(const struct switch_options *options, struct vswitch **out, struct failure *why)

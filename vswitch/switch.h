@@ -20,6 +20,9 @@
 
 struct vswitch; /* `switch` alone is a keyword */
 
+/* How many workers the processors that we may use can feed: one for each two, 4 at most. Any thread. */
+unsigned switch_workers_auto(void);
+
 /*
  * Starts the workers. With IO_URING, where io_uring is forbidden, `why` says in one line what forbids it and what to
  * set; with IO_AUTO that is logged, and epoll used.

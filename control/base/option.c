@@ -58,9 +58,13 @@ static int set_number(const struct option_spec *option, const char *label, const
 		      struct failure *why)
 {
 	size_t digits = strspn(text, "0123456789");
+	if (option->or_auto && !strcmp(text, "auto")) {
+		*(unsigned *)into = 0;
+		return 0;
+	}
 	if (!digits || digits > 18 || text[digits])
-		return fail(why, -EINVAL, label, "%s: '%.40s' is not a whole number from %u to %u", label, text,
-			    option->least, option->most);
+		return fail(why, -EINVAL, label, "%s: '%.40s' is not a whole number from %u to %u%s", label, text,
+			    option->least, option->most, option->or_auto ? ", nor auto" : "");
 	return set_integer(option, label, strtoll(text, NULL, 10), into, why);
 }
 
@@ -318,9 +322,11 @@ static int store_json(const struct option_spec *option, const char *key, const j
 		return store_id(option, key, value, into, why);
 	if (option->kind == OPTION_NUMBER && json_is_integer(value))
 		return set_integer(option, key, json_integer_value(value), into, why);
+	if (option->kind == OPTION_NUMBER && option->or_auto && json_is_string(value))
+		return set_number(option, key, json_string_value(value), into, why);
 	if (option->kind == OPTION_NUMBER)
-		return fail(why, -EINVAL, key, "%s: must be a whole number from %u to %u", key, option->least,
-			    option->most);
+		return fail(why, -EINVAL, key, "%s: must be a whole number from %u to %u%s", key, option->least,
+			    option->most, option->or_auto ? ", or auto" : "");
 	if (option->kind == OPTION_SWITCH || option->kind == OPTION_FLAG) {
 		if (json_is_string(value))
 			return set_switch(key, json_string_value(value), into, why);

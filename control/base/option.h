@@ -53,6 +53,7 @@ struct option_spec {
 	size_t into, size;    /* offset and size in the settings, bytes */
 	unsigned least, most;
 	bool or_zero;             /* 0 is accepted, too, for the default */
+	bool or_auto;             /* the word auto is, and gives 0; of an unsigned */
 	const char *const *words; /* ends with NULL */
 	option_parse *parse;
 	option_parse_json *parse_json;

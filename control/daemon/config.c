@@ -31,8 +31,9 @@ static const char *const reserved_words[] = {"drop", "ignore", NULL};
 static const struct option_spec config_options[] = {
 	OPTION_STRING("socket", 's', "SOCKET", socket, "control socket (/run/podswitch/control.sock)"),
 	OPTION_STRING("state-dir", 0, "DIR", state_dir, "where the configuration is kept (/run/podswitch/state)"),
-	OPTION_NUMBER("workers", 'w', "N", options.workers, 1, SWITCH_MAX_WORKERS,
-		      "threads that move packets, 1 to 16 (1)"),
+	OPTION_NUMBER("workers", 'w', "N|auto", options.workers, 1, SWITCH_MAX_WORKERS,
+		      "threads that move packets, 1 to 16; auto: one for each two processors, 4 at most (1)",
+		      .or_auto = true),
 	OPTION_PARSED("vtep", 0, "ADDRESS", OPTION_LIST, 2, parse_vtep,
 		      "local address of the host underlay, one IPv4 and one IPv6 address at most (any)"),
 	OPTION_CHOICE("reserved", 0, "drop|ignore", options.ignore_reserved, reserved_words,

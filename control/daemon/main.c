@@ -207,6 +207,8 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 	const struct confinement rights = {.capabilities = preflight_capabilities(),
 					   .calls = config->seccomp ? &podswitchd_calls : NULL};
 
+	if (!config->options.workers)
+		daemon->config.options.workers = switch_workers_auto();
 	raise_descriptor_limit();
 	pod_filter_hold_descriptors();
 	daemon->signals = signals_open();

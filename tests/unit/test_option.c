@@ -17,7 +17,7 @@ struct things {
 	uint16_t small;
 	bool on, flag, second;
 	enum colour colour;
-	unsigned mode;
+	unsigned mode, some;
 	char list[8];
 	size_t n_list;
 	char id[8];
@@ -64,6 +64,7 @@ static const struct option_spec table[] = {
 	OPTION_STRING("string", 0, "STRING", string, "a string", .required = "a string"),
 	OPTION_NUMBER("number", 'n', "N", number, 3, 9, "a number", .or_zero = true),
 	OPTION_NUMBER("small", 0, "N", small, 1, 65535, "a small one"),
+	OPTION_NUMBER("many", 0, "N|auto", some, 1, 16, "as many", .or_auto = true),
 	OPTION_SWITCH("on", on, "a switch"),
 	OPTION_FLAG("flag", 'f', flag, "a flag"),
 	OPTION_FLAG("second", 's', second, "of the second command", .commands = TWO),
@@ -121,6 +122,17 @@ static void command_line(void **state)
 	assert_int_equal(things.number, 3);
 	assert_int_equal(things.small, 65535);
 	assert_true(things.on && things.flag && !things.second);
+	things.some = 7;
+	assert_int_equal(LINE("--many", "auto", "--string", "abc"), 0);
+	assert_int_equal(things.some, 0);
+	assert_int_equal(LINE("--many", "16", "--string", "abc"), 0);
+	assert_int_equal(things.some, 16);
+	assert_says(LINE("--many", "all"), "--many: 'all' is not a whole number from 1 to 16, nor auto");
+	assert_int_equal(LINE("--many", "0"), -EINVAL);
+	assert_int_equal(read_json("{\"string\":\"a\",\"many\":\"auto\"}", true), 0);
+	assert_int_equal(things.some, 0);
+	assert_says(read_json("{\"string\":\"a\",\"many\":true}", true),
+		    "many: must be a whole number from 1 to 16, or auto");
 	assert_int_equal(things.colour, GREEN);
 	assert_memory_equal(things.list, "abc", 3);
 	assert_string_equal(things.id, "-1");
@@ -252,7 +264,7 @@ static void help(void **state)
 	assert_string_equal(text, "  -s, --second         of the second command\n");
 	free(text);
 	out = open_memstream(&text, &size);
-	option_help(table + 9, 0, 16, out);
+	option_help(table + 10, 0, 16, out);
 	fclose(out);
 	assert_int_equal(strncmp(text, "  --list LETTER    letters; may be given again\n", 47), 0);
 	free(text);

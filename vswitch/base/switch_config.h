@@ -55,7 +55,7 @@ enum underlay_tap_choice { UNDERLAY_TAP_AUTO, UNDERLAY_TAP_ON, UNDERLAY_TAP_OFF 
 enum io_choice { IO_AUTO, IO_URING, IO_EPOLL };
 
 struct switch_options {
-	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS */
+	unsigned workers;           /* 1 to SWITCH_MAX_WORKERS (switch_workers_auto()) */
 	struct address vtep[2];     /* local addresses of the host underlay, at most one a family; family 0: any */
 	bool ignore_reserved;       /* accept datagrams in which reserved VXLAN bits are set */
 	unsigned ageing;            /* seconds until a learned entry is forgotten, 1 to 1000000 */
