@@ -474,7 +474,7 @@ static bool read_datagram(struct uring_ring *u, uint8_t *bytes, int length, stru
 }
 
 /* It is the operator's business only where there was no buffer more to have. */
-static void count_starved(struct uring_ring *u, enum ring_kind kind, int error)
+static void note_starved(struct uring_ring *u, enum ring_kind kind, int error)
 {
 	struct group *group = &u->groups[kind];
 	group->starved += error == -ENOBUFS;
@@ -495,7 +495,7 @@ static bool uring_take(struct uring_ring *u, const struct io_uring_cqe *cqe, enu
 	bool ended = !(cqe->flags & IORING_CQE_F_MORE);
 	/* An error that passes ends a multishot all the same. */
 	if (cqe->res < 0 && ring_is_transient(kind, cqe->res)) {
-		count_starved(u, kind, cqe->res);
+		note_starved(u, kind, cqe->res);
 		uring_arm_later(u, slot);
 		return false;
 	}
