@@ -16,6 +16,8 @@ import tempfile
 import time
 
 
+# In memory, as /run is, where podswitchd keeps its state by default: else each port would wait for a disk.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -133,7 +135,7 @@ class House:
     def __enter__(self):
         try:
             with undisturbed():
-                self.folder = tempfile.mkdtemp(prefix=f"podswitch-{self.prefix}.")
+                self.folder = tempfile.mkdtemp(prefix=f"podswitch-{self.prefix}.", dir=MEMORY)
         except BaseException:
             self.__exit__()
             raise
