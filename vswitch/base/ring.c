@@ -13,6 +13,9 @@
 #include <string.h>
 #include <time.h>
 
+#define ROUND_BYTES (512 << 10) /* a common level-2 cache has 0.5 to 2 MiB */
+#define ROUND_LEAST 8           /* buffers, however large the frames */
+
 /* Opening */
 
 int ring_open(struct ring **out, const struct ring_options *options, struct failure *why)
@@ -30,6 +33,12 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 	}
 	*out = ring;
 	return 0;
+}
+
+unsigned ring_round(unsigned n, uint64_t bytes, unsigned most)
+{
+	uint64_t fit = bytes ? (uint64_t)ROUND_BYTES * n / bytes : most;
+	return fit < ROUND_LEAST ? ROUND_LEAST : fit < most ? (unsigned)fit : most;
 }
 
 int ring_choose(enum io_choice asked, struct ring_choice *out, struct failure *why)

@@ -75,6 +75,12 @@ static inline bool ring_rests(const struct ring *ring, uint32_t slot)
 	return ring->paused && ring->watches[slot].kind != RING_SIGNAL;
 }
 
+/*
+ * How many buffers the next round may fill, when `n` took `bytes` in this one: of large frames no more than a
+ * processor's cache keeps until they are written, of small ones `most`.
+ */
+unsigned ring_round(unsigned n, uint64_t bytes, unsigned most);
+
 /* One control message of a received datagram, into the event. */
 void ring_read_control(struct ring_event *event, const struct cmsghdr *c);
 

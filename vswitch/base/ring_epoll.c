@@ -31,6 +31,8 @@
 #define READY 64 /* watches of a round; not more than there are buffers of either kind, so that each gets one */
 _Static_assert(READY <= RING_TAP_BUFFERS && READY <= RING_UDP_BUFFERS, "a buffer for each watch");
 
+static const unsigned most_buffers[] = {[RING_TAP] = RING_TAP_BUFFERS, [RING_UDP] = RING_UDP_BUFFERS};
+
 struct queued {
 	struct ring_tx *tx;
 	int fd;
@@ -42,7 +44,9 @@ struct epoll_ring {
 	int epoll;
 	struct epoll_event ready[READY]; /* data: generation (32 bits), slot (32) */
 	unsigned n_ready, at;            /* of this round; the one whose turn it is */
-	unsigned share[2];               /* by ring_kind: buffers that one watch may fill in this round */
+	unsigned level[2];               /* by ring_kind: buffers that this round should fill */
+	unsigned share[2];               /* the same of one watch */
+	uint64_t bytes[2];               /* received in this round */
 	unsigned taken;                  /* frames that the TAP whose turn it is has given */
 	uint8_t *buffers[2];             /* by ring_kind */
 	unsigned n_held[2];              /* buffers that are in use in this round, from the front */
@@ -89,6 +93,8 @@ static int epoll_ring_open(struct ring *ring, struct failure *why)
 		return fail(why, -errno, NULL, "epoll cannot be set up: %s", strerror(errno));
 	e->buffers[RING_TAP] = map_buffers(RING_TAP_BUFFERS);
 	e->buffers[RING_UDP] = map_buffers(RING_UDP_BUFFERS);
+	e->level[RING_TAP] = RING_TAP_BUFFERS;
+	e->level[RING_UDP] = RING_UDP_BUFFERS;
 	if (!e->buffers[RING_TAP] || !e->buffers[RING_UDP])
 		return fail(why, -ENOMEM, NULL, "out of memory");
 	for (unsigned i = 0; i < RING_UDP_BUFFERS; i++) {
@@ -163,8 +169,8 @@ static void share_buffers(struct epoll_ring *e)
 		if (watched && watched->kind != RING_SIGNAL)
 			n[watched->kind]++;
 	}
-	e->share[RING_TAP] = RING_TAP_BUFFERS / (n[RING_TAP] ? n[RING_TAP] : 1);
-	e->share[RING_UDP] = RING_UDP_BUFFERS / (n[RING_UDP] ? n[RING_UDP] : 1);
+	for (enum ring_kind kind = RING_TAP; kind <= RING_UDP; kind++)
+		e->share[kind] = n[kind] >= e->level[kind] ? 1 : e->level[kind] / (n[kind] ? n[kind] : 1);
 }
 
 /* Asks epoll for what is readable, unless that is known; waits for it up to `timeout` ms, -1: for ever. */
@@ -196,10 +202,13 @@ static void next_watch(struct epoll_ring *e)
 	e->taken = 0;
 }
 
-/* The watch whose turn it is has used up its share. Others read the counter at any time. */
-static void count_starved(struct epoll_ring *e)
+/*
+ * The watch whose turn it is has used up its share. It is the operator's business only where that was one of all
+ * buffers. Others read the counter at any time.
+ */
+static void count_starved(struct epoll_ring *e, enum ring_kind kind)
 {
-	__atomic_fetch_add(&e->ring.counters.starved, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&e->ring.counters.starved, e->level[kind] == most_buffers[kind], __ATOMIC_RELAXED);
 }
 
 /* After a read has failed: true when the watch has ended, of which *event tells. Its turn is over in any case. */
@@ -217,7 +226,7 @@ static bool take_frame(struct epoll_ring *e, const struct watched *watched, stru
 {
 	unsigned held = e->n_held[RING_TAP];
 	if (e->taken == e->share[RING_TAP] || held == RING_TAP_BUFFERS) {
-		count_starved(e);
+		count_starved(e, RING_TAP);
 		next_watch(e);
 		return false;
 	}
@@ -228,6 +237,7 @@ static bool take_frame(struct epoll_ring *e, const struct watched *watched, stru
 	event->data = buffer;
 	event->length = (uint32_t)n;
 	e->n_held[RING_TAP]++;
+	e->bytes[RING_TAP] += (uint64_t)n;
 	e->taken++;
 	return true;
 }
@@ -261,9 +271,11 @@ static bool take_datagram(struct epoll_ring *e, const struct watched *watched, s
 	if (n < 0)
 		return end_watch(e, watched, -errno, event);
 	e->taken = (unsigned)n;
-	e->n_held[RING_UDP] += (unsigned)n;
+	for (unsigned i = held; i < held + e->taken; i++)
+		e->bytes[RING_UDP] += e->datagrams[i].msg_len;
+	e->n_held[RING_UDP] += e->taken;
 	if (e->taken == share)
-		count_starved(e);
+		count_starved(e, RING_UDP);
 	return false;
 }
 
@@ -362,7 +374,13 @@ static void epoll_ring_flush(struct ring *ring)
 	struct epoll_ring *e = epoll_of(ring);
 	for (unsigned i = 0; i < e->n_held[RING_UDP]; i++)
 		datagram_reset(e, i);
-	e->n_held[RING_TAP] = e->n_held[RING_UDP] = e->next_datagram = 0;
+	for (enum ring_kind kind = RING_TAP; kind <= RING_UDP; kind++) {
+		if (e->n_held[kind])
+			e->level[kind] = ring_round(e->n_held[kind], e->bytes[kind], most_buffers[kind]);
+		e->n_held[kind] = 0;
+		e->bytes[kind] = 0;
+	}
+	e->next_datagram = 0;
 }
 
 /* No refusal is late. */

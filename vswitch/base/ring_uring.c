@@ -44,8 +44,6 @@
 #include <unistd.h>
 
 #define SQ_ENTRIES 512
-#define ROUND_BYTES (512 << 10) /* that frames of one round may fill; a common level-2 cache has 0.5 to 2 MiB */
-#define ROUND_LEAST 8           /* buffers, however large the frames */
 #define CQ_ENTRIES 4096 /* more than all buffers and refusals of a round: an overflow would end the multishots */
 
 enum completion { COMPLETION_IGNORE, COMPLETION_TAP, COMPLETION_UDP, COMPLETION_SIGNAL, COMPLETION_TX };
@@ -177,7 +175,7 @@ static int group_open(struct uring_ring *u, enum ring_kind kind, uint16_t count)
 		return error;
 	for (uint16_t id = count; id > 0; id--)
 		group->spare[group->n_spare++] = id - 1;
-	group_give(group, ROUND_LEAST);
+	group_give(group, ring_round(0, 1, count));
 	return 0;
 }
 
@@ -603,10 +601,7 @@ static void uring_write(struct ring *ring, int fd, struct ring_tx *tx)
  */
 static unsigned group_level(const struct group *group)
 {
-	uint64_t fit = group->bytes ? (uint64_t)ROUND_BYTES * group->n_held / group->bytes : GROUP_MOST;
-	unsigned level = fit < GROUP_MOST ? (unsigned)fit : GROUP_MOST;
-	if (level < ROUND_LEAST)
-		level = ROUND_LEAST;
+	unsigned level = ring_round(group->n_held, group->bytes, group->buffers.count);
 	if (level < 2 * group->starved)
 		level = 2 * group->starved;
 	return level < group->buffers.count ? level : group->buffers.count;
