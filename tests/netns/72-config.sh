@@ -35,11 +35,14 @@ refused "on the same socket" "control.sock" second -s "$PODSWITCH_SOCKET" --stat
 check "the first still answers" answers
 same "has its port" up "$(ports '.[0].state')"
 check "and passes traffic" p ping -c1 -W3 172.16.0.1
-jq --arg s "$TMP/beside.sock" --arg d "$TMP/beside" '.socket = $s | .state_dir = $d | del(.vtep)' "$TMP/config.json" >"$TMP/beside.json"
+jq --arg s "$TMP/beside.sock" --arg d "$TMP/beside" '.socket = $s | .state_dir = $d | .workers = "auto" | del(.vtep)' "$TMP/config.json" >"$TMP/beside.json"
 bg node "$BUILD/podswitchd" -c "$TMP/beside.json" 2>>"$LOG"
 beside=$!
 check "one beside it, with a socket and a state directory from its file" \
 	poll 5 says '"ageing": 77' ctl -s "$TMP/beside.sock" -j status
+half=$(($(nproc) / 2))
+same "auto: a worker for each two processors, 4 at most" "$((half < 1 ? 1 : half > 4 ? 4 : half))" \
+	"$(ctl -s "$TMP/beside.sock" -j status | jq .workers)"
 quit $beside
 
 echo "-- wrong files and options"
