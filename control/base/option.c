@@ -54,14 +54,23 @@ static int set_integer(const struct option_spec *option, const char *label, long
 	return 0;
 }
 
+static bool is_auto(const struct option_spec *option, const char *text)
+{
+	return option->or_auto && text && !strcmp(text, "auto");
+}
+
+static int set_auto(unsigned *into)
+{
+	*into = 0;
+	return 0;
+}
+
 static int set_number(const struct option_spec *option, const char *label, const char *text, void *into,
 		      struct failure *why)
 {
 	size_t digits = strspn(text, "0123456789");
-	if (option->or_auto && !strcmp(text, "auto")) {
-		*(unsigned *)into = 0;
-		return 0;
-	}
+	if (is_auto(option, text))
+		return set_auto(into);
 	if (!digits || digits > 18 || text[digits])
 		return fail(why, -EINVAL, label, "%s: '%.40s' is not a whole number from %u to %u%s", label, text,
 			    option->least, option->most, option->or_auto ? ", nor auto" : "");
@@ -322,8 +331,8 @@ static int store_json(const struct option_spec *option, const char *key, const j
 		return store_id(option, key, value, into, why);
 	if (option->kind == OPTION_NUMBER && json_is_integer(value))
 		return set_integer(option, key, json_integer_value(value), into, why);
-	if (option->kind == OPTION_NUMBER && option->or_auto && json_is_string(value))
-		return set_number(option, key, json_string_value(value), into, why);
+	if (option->kind == OPTION_NUMBER && is_auto(option, json_string_value(value)))
+		return set_auto(into);
 	if (option->kind == OPTION_NUMBER)
 		return fail(why, -EINVAL, key, "%s: must be a whole number from %u to %u%s", key, option->least,
 			    option->most, option->or_auto ? ", or auto" : "");
