@@ -37,6 +37,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROBE_EVERY 5000  /* ms, while the TAP is used */
 #define RETRY_FIRST 1000  /* ms, while it is not; twice as long each time */
@@ -71,7 +72,9 @@ static void egress_close_tap(struct vswitch *vs)
 	vs->outlet.tap = NULL;
 }
 
-/* With `auto` there is no TAP before a remote can use it, but for a moment: whether this kernel has such is said now.
+/*
+ * With `auto` there is no TAP before a remote can use it, but for a moment: whether this kernel has such is said now.
+ * We close it ourselves, which takes 20 ms: another thread would be there when ours give up their rights.
  */
 void egress_open(struct vswitch *vs)
 {
@@ -79,8 +82,11 @@ void egress_open(struct vswitch *vs)
 	if (!egress_make_tap(vs))
 		return;
 	change_watch_open(&vs->outlet.changes);
-	if (vs->options.underlay_tap == UNDERLAY_TAP_AUTO)
-		egress_close_tap(vs);
+	if (vs->options.underlay_tap != UNDERLAY_TAP_AUTO)
+		return;
+	close(vs->outlet.tap->fd);
+	vs->outlet.tap->fd = -1;
+	egress_close_tap(vs);
 }
 
 void egress_close(struct vswitch *vs)
