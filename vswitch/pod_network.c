@@ -382,16 +382,16 @@ static int change_exclusive(struct vswitch *vs, struct port *port, const struct 
  * is refused now, and go again.
  */
 static int apply_link(struct vswitch *vs, struct port *port, const struct port_config *config,
-		      const struct link_config *live, struct failure *why)
+		      const struct link_config *had, const struct link_config *live, struct failure *why)
 {
-	const struct link_config asked = asked_link(config), had = link_config_unpack(port->live);
+	struct link_config asked = asked_link(config);
 	bool withheld = live->n_addresses < asked.n_addresses;
 	own_addresses(vs, port, live);
-	int error = withheld ? link_change(config->ifname, &had, &asked, why) : 0;
+	int error = withheld ? link_change(config->ifname, had, &asked, why) : 0;
 	if (!error)
-		error = link_change(config->ifname, withheld ? &asked : &had, live, why);
+		error = link_change(config->ifname, withheld ? &asked : had, live, why);
 	if (error)
-		own_addresses(vs, port, &had);
+		own_addresses(vs, port, had);
 	return error;
 }
 
@@ -407,15 +407,15 @@ static int apply_client(struct vswitch *vs, struct port *port, const struct port
 
 /* What the interface gets: of another client's addresses, those that it has. */
 static struct link_config next_link(const struct port *port, const struct port_config *config,
-				    const struct gateway *gateway, struct failure *refusal)
+				    const struct gateway *gateway, const struct link_config *had,
+				    struct failure *refusal)
 {
 	if (is_same_client(&port->config, config))
 		return link_in_force(port, config, gateway, port->gateway_client, refusal);
 	struct gateway_client_config wanted = client_wanted(config);
-	struct link_config had = link_config_unpack(port->live),
-			   live = link_in_force(port, config, gateway, NULL, refusal);
+	struct link_config live = link_in_force(port, config, gateway, NULL, refusal);
 	struct address_check claims;
-	mark_used(&wanted, &had);
+	mark_used(&wanted, had);
 	address_check_begin(&claims, wanted.claims, wanted.n_claims, wanted.claims_used, 0, 0);
 	withhold_claims(&live, &claims);
 	return live;
@@ -435,13 +435,13 @@ static int pod_network_apply(struct vswitch *vs, struct port *port, const struct
 {
 	struct failure refusal = {0};
 	const struct link_config had = link_config_unpack(port->live),
-				 live = next_link(port, config, gateway, &refusal);
+				 live = next_link(port, config, gateway, &had, &refusal);
 	int error = asks_anew(port, config, gateway, moved) ? around_check_config(config, gateway, why) : 0;
 	/* Other ways out go before this one comes, and come back only after it has gone. */
 	if (!error && config->exclusive)
 		error = change_exclusive(vs, port, config, gateway, why);
 	if (!error)
-		error = apply_link(vs, port, config, &live, why);
+		error = apply_link(vs, port, config, &had, &live, why);
 	if (!error && !config->exclusive)
 		error = change_exclusive(vs, port, config, gateway, why);
 	if (!error)

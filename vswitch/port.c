@@ -142,8 +142,7 @@ static int port_reserve_keep(struct port *port, size_t n, struct failure *why)
 static void port_copy_config(struct port *port, const struct port_config *config)
 {
 	struct prefix *keep = port->config.keep;
-	for (size_t i = 0; i < config->n_keep; i++)
-		keep[i] = config->keep[i];
+	prefix_list_copy(keep, config->keep, config->n_keep);
 	port->config = *config;
 	port->config.keep = keep;
 }

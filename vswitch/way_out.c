@@ -35,8 +35,7 @@ static struct primary_config primary_config_of(const struct port *port, const st
 		kept.tunnel = gateway->config.n_remotes && gateway->config.remotes[0].port
 				      ? gateway->config.remotes[0].port
 				      : gateway->config.port;
-	for (size_t i = 0; i < config->n_keep; i++)
-		kept.primary_keep[i] = config->keep[i];
+	prefix_list_copy(kept.primary_keep, config->keep, config->n_keep);
 	for (size_t i = 0; gateway && i < gateway->config.n_remotes; i++)
 		kept.remotes[kept.n_remotes++] = gateway->config.remotes[i].address;
 	return kept;

@@ -54,23 +54,21 @@ static int set_integer(const struct option_spec *option, const char *label, long
 	return 0;
 }
 
-static bool is_auto(const struct option_spec *option, const char *text)
+/* False: the text is not the word, or the option has none. */
+static bool set_auto(const struct option_spec *option, const char *text, unsigned *into)
 {
-	return option->or_auto && text && !strcmp(text, "auto");
-}
-
-static int set_auto(unsigned *into)
-{
+	if (!option->or_auto || !text || strcmp(text, "auto") != 0)
+		return false;
 	*into = 0;
-	return 0;
+	return true;
 }
 
 static int set_number(const struct option_spec *option, const char *label, const char *text, void *into,
 		      struct failure *why)
 {
 	size_t digits = strspn(text, "0123456789");
-	if (is_auto(option, text))
-		return set_auto(into);
+	if (set_auto(option, text, into))
+		return 0;
 	if (!digits || digits > 18 || text[digits])
 		return fail(why, -EINVAL, label, "%s: '%.40s' is not a whole number from %u to %u%s", label, text,
 			    option->least, option->most, option->or_auto ? ", nor auto" : "");
@@ -331,8 +329,8 @@ static int store_json(const struct option_spec *option, const char *key, const j
 		return store_id(option, key, value, into, why);
 	if (option->kind == OPTION_NUMBER && json_is_integer(value))
 		return set_integer(option, key, json_integer_value(value), into, why);
-	if (option->kind == OPTION_NUMBER && is_auto(option, json_string_value(value)))
-		return set_auto(into);
+	if (option->kind == OPTION_NUMBER && set_auto(option, json_string_value(value), into))
+		return 0;
 	if (option->kind == OPTION_NUMBER)
 		return fail(why, -EINVAL, key, "%s: must be a whole number from %u to %u%s", key, option->least,
 			    option->most, option->or_auto ? ", or auto" : "");

@@ -237,8 +237,7 @@ int method_port_set(struct call *call, struct failure *why)
 		return port_not_found(config.name, why);
 	config = *now;
 	config.keep = keep;
-	for (size_t i = 0; i < now->n_keep; i++)
-		keep[i] = now->keep[i];
+	prefix_list_copy(keep, now->keep, now->n_keep);
 	error = read_port_params(call, false, &config, why);
 	if (!error)
 		error = switch_port_set(call->methods->vs, &config, why);

@@ -195,6 +195,12 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->length == b->length && address_equal(&a->address, &b->address);
 }
 
+void prefix_list_copy(struct prefix *to, const struct prefix *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i];
+}
+
 bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b)
 {
 	bool equal = n_a == n_b;

@@ -65,6 +65,9 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool mac_equal(const struct mac *a, const struct mac *b);
 
+/* `to` has room for `n`; with none, either list may be NULL. */
+void prefix_list_copy(struct prefix *to, const struct prefix *from, size_t n);
+
 /* Whether both lists have the same prefixes in the same order. */
 bool prefix_lists_equal(const struct prefix *a, size_t n_a, const struct prefix *b, size_t n_b);
 

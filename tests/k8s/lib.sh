@@ -46,12 +46,14 @@ bed() { (cd "$BED" && "./$1" "${@:2}"); } # a script of the test bed
 api() { # api PATH: an answer of the API server, for a tenth of what a kubectl takes of a processor; run.sh keeps the proxy
 	curl -fsS --max-time 20 --unix-socket "$TMP/api" "http://localhost/api/v1/$1"
 }
-container() { # container NAMESPACE POD CONTAINER: the process id of its first process, on a test bed
+container() { # container NAMESPACE POD CONTAINER: its node, and its name there
+	api "namespaces/$1/pods/${2#pod/}" | jq -r --arg c "$3" \
+		'"\(.spec.nodeName) \(.status.containerStatuses[]? | select(.name == $c).containerID // empty | sub(".*//"; ""))"'
+}
+first_process() { # first_process NAMESPACE POD CONTAINER: on a test bed
 	local node id
-	# shellcheck disable=SC2046 # two words
-	set -- $(api "namespaces/$1/pods/$2" | jq -r --arg c "$3" '.spec.nodeName, (.status.containerStatuses[]? | select(.name == $c).containerID | sub(".*//"; ""))')
-	node=${1:-} id=${2:-}
-	[ -n "$id" ] && cat "/proc/$(cat "$BED/pid/$node.ns")/root/run/containerd/io.containerd.runtime.v2.task/k8s.io/$id/init.pid"
+	read -r node id < <(container "$@") || return 1
+	cat "/proc/$(cat "$BED/pid/$node.ns")/root/run/containerd/io.containerd.runtime.v2.task/k8s.io/$id/init.pid"
 }
 # As `kubectl exec`. A test bed's nodes are on this machine, where that is nothing but a way into the pod's namespaces, which
 # leaves the processors to what is tested.
@@ -61,7 +63,7 @@ execute() { # execute NAMESPACE POD CONTAINER COMMAND...
 		K -n "$1" exec "$2" -c "$3" -- "${@:4}"
 		return
 	fi
-	pid=$(container "$1" "${2#pod/}" "$3") || { echo "$1/$2 does not run" && return 1; } >&2
+	pid=$(first_process "${@:1:3}") || { echo "$1/$2 does not run" && return 1; } >&2
 	mapfile -d '' -t environment <"/proc/$pid/environ"
 	env -i "${environment[@]}" /usr/bin/nsenter -t "$pid" -m -n -p -u -i -r -w "${@:4}" </dev/null
 }
@@ -84,7 +86,7 @@ metrics() { hand "$1" wget -qO- http://127.0.0.1:9470/metrics; }
 
 pids() { # pids NODE NAMESPACE POD CONTAINER: the container's processes, as the node counts them
 	local id
-	id=$(api "namespaces/$2/pods/${3#pod/}" | jq -r --arg c "$4" '.status.containerStatuses[] | select(.name == $c).containerID | sub(".*//"; "")')
+	id=$(container "${@:2}" | cut -d' ' -f2)
 	[ -n "$id" ] && hand "$1" sh -c "grep -l $id /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3"
 }
 daemon() { # daemon NODE podswitchd|podswitch-agent: the process id of the one that serves

@@ -8,7 +8,8 @@
 #
 # With names, only the scenarios with one of them in their names; with -NAME, all but those. KIND=kernel or KIND=podswitch:
 # only with gateways of that kind. ALONE names scenarios that come last, with SLOW=1, once there is no file BUSY any more:
-# others on this machine that it tells of are done then. BUILD is the folder with image/podswitch.tar (`make image`). On failures the logs are kept in BUILD/k8s.
+# others on this machine that it tells of are done then. BUILD is the folder with image/podswitch.tar (`make image`). On
+# failures the logs are kept in BUILD/k8s.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -212,12 +212,6 @@ static bool fake_same(const struct fake_port *port, const struct port_config *co
 	return !memcmp(&a, &b, sizeof(a)) && prefix_lists_equal(port->keep, a.n_keep, config->keep, b.n_keep);
 }
 
-static void fake_copy_keep(struct fake_port *port, const struct port_config *config)
-{
-	for (size_t i = 0; i < config->n_keep; i++)
-		port->keep[i] = config->keep[i];
-}
-
 int switch_port_add(struct vswitch *vs, const struct port_config *config, bool adopt, struct failure *why)
 {
 	struct fake_port *old = fake_port(vs, config->name);
@@ -239,7 +233,7 @@ int switch_port_add(struct vswitch *vs, const struct port_config *config, bool a
 	if (!old)
 		old = &vs->ports[vs->n_ports++];
 	*old = (struct fake_port){.config = wanted, .state = attached ? "up" : "detached", .adopted = adopt};
-	fake_copy_keep(old, config);
+	prefix_list_copy(old->keep, config->keep, config->n_keep);
 	fake_event(vs, "port.added", config->name, NULL);
 	return 0;
 }
@@ -258,7 +252,7 @@ int switch_port_set(struct vswitch *vs, const struct port_config *config, struct
 	if (strcmp(config->netns, old->config.netns) != 0 || strcmp(config->ifname, old->config.ifname) != 0)
 		return fail(why, -EINVAL, "netns", "netns: cannot be changed; remove the port and add it again");
 	old->config = *config;
-	fake_copy_keep(old, config);
+	prefix_list_copy(old->keep, config->keep, config->n_keep);
 	fake_fill(&old->config);
 	fake_event(vs, "port.changed", config->name, NULL);
 	return 0;
