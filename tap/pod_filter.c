@@ -134,45 +134,56 @@ static int check_bounds(struct failure *why)
 	return 0;
 }
 
-/* The rules as text */
+/*
+ * The rules as text
+ *
+ * While rules are exchanged a packet may still meet the old ones, when their sets are those of now already. In a set
+ * that goes it finds nothing any more: it would be dropped, or let out where the rule is about what is not in the set.
+ * So there are no unnamed sets, and the named ones stay; only what is in them changes.
+ */
 
-static void write_prefixes(FILE *out, const struct pod_filter *filter, uint8_t family)
+/* Whether another prefix says it as well. A set takes none that overlap. */
+static bool is_covered(const struct pod_filter *filter, size_t i)
+{
+	const struct prefix *it = &filter->stays[i];
+
+	for (size_t k = 0; k < filter->n_stays; k++) {
+		const struct prefix *other = &filter->stays[k];
+		bool comes_first = other->length < it->length || (other->length == it->length && k < i);
+		if (comes_first && prefix_contains(other, &it->address))
+			return true;
+	}
+	return false;
+}
+
+static void write_set(FILE *out, const struct pod_filter *filter, uint8_t family)
 {
 	char text[ADDRESS_TEXT];
+	const char *set = family == AF_INET ? "stays4" : "stays6";
 
+	fprintf(out, "flush set inet podswitch %s\n", set);
 	for (size_t i = 0; i < filter->n_stays; i++) {
 		struct prefix network = prefix_network(&filter->stays[i]);
-		if (network.address.family == family)
-			fprintf(out, " %s,", prefix_format(&network, text));
+		if (network.address.family == family && !is_covered(filter, i))
+			fprintf(out, "add element inet podswitch %s { %s }\n", set, prefix_format(&network, text));
 	}
 }
 
-static void write_broadcasts(FILE *out, const struct pod_filter *filter)
-{
-	char text[ADDRESS_TEXT];
-
-	for (size_t i = 0; i < filter->n_broadcasts; i++)
-		fprintf(out, " %s,", address_format(&filter->broadcasts[i], text));
-}
-
-/* Lists have one element each that no packet has: nft takes no empty list. */
 static void write_sets(FILE *out, const struct pod_filter *filter)
 {
-	fprintf(out, "set stays4 { type ipv4_addr; flags interval; auto-merge; elements = {");
-	write_prefixes(out, filter, AF_INET);
-	fprintf(out, " 0.0.0.0 }; }\nset stays6 { type ipv6_addr; flags interval; auto-merge; elements = {");
-	write_prefixes(out, filter, AF_INET6);
-	fprintf(out, " :: }; }\nset broadcasts { type ipv4_addr; elements = {");
-	write_broadcasts(out, filter);
-	fprintf(out, " 255.255.255.255 }; }\n");
+	fprintf(out, "add table inet podswitch\n"
+		     "add set inet podswitch stays4 { type ipv4_addr; flags interval; }\n"
+		     "add set inet podswitch stays6 { type ipv6_addr; flags interval; }\n"
+		     "flush table inet podswitch\n");
+	write_set(out, filter, AF_INET);
+	write_set(out, filter, AF_INET6);
 }
 
 static void write_interfaces(FILE *out, const char *how, const struct pod_filter *filter)
 {
-	fprintf(out, "%s != {", how);
 	for (size_t i = 0; i < filter->n_watched; i++)
-		fprintf(out, " %u,", filter->watched[i]);
-	fprintf(out, " %d } accept\n", INT_MAX);
+		fprintf(out, "%s != %u ", how, filter->watched[i]);
+	fprintf(out, "%s != %d accept\n", how, INT_MAX);
 }
 
 static void write_inbound(FILE *out, const struct pod_filter *filter)
@@ -206,14 +217,36 @@ static void write_names(FILE *out, const struct pod_filter *filter)
 	fprintf(out,
 		"chain names {\ntype nat hook output priority -101; policy accept;\n"
 		"fib daddr type local accept\n"
-		"meta nfproto ipv4 meta l4proto { tcp, udp } th dport 53 dnat ip to %s\n}\n"
+		"meta nfproto ipv4 tcp dport 53 dnat ip to %s\n"
+		"meta nfproto ipv4 udp dport 53 dnat ip to %s\n}\n"
 		"chain names_from {\ntype nat hook postrouting priority 99; policy accept;\n"
-		"oif %u ip daddr %s meta l4proto { tcp, udp } th dport 53 masquerade\n}\n",
-		resolver, filter->tap, resolver);
+		"oif %u ip daddr %s tcp dport 53 masquerade\n"
+		"oif %u ip daddr %s udp dport 53 masquerade\n}\n",
+		resolver, resolver, filter->tap, resolver, filter->tap, resolver);
+}
+
+static void write_broadcasts(FILE *out, const struct pod_filter *filter)
+{
+	char text[ADDRESS_TEXT];
+
+	for (size_t i = 0; i < filter->n_broadcasts; i++)
+		fprintf(out, "ip daddr %s counter drop\n", address_format(&filter->broadcasts[i], text));
+	fprintf(out, "ip daddr 255.255.255.255 counter drop\n");
+}
+
+static void write_icmp6(FILE *out, const char *form, const char *const types[])
+{
+	for (; *types; types++)
+		fprintf(out, "%s icmpv6 type %s accept\n", form, *types);
 }
 
 static void write_way_out(FILE *out, const struct pod_filter *filter)
 {
+	static const char *const mld[] = {"mld-listener-query", "mld-listener-report", "mld-listener-done",
+					  "mld2-listener-report", NULL};
+	static const char *const neighbours[] = {"nd-router-solicit", "nd-neighbor-solicit", "nd-neighbor-advert",
+						 NULL};
+
 	fprintf(out, "chain way_out {\ntype filter hook postrouting priority %d; policy accept;\n", LAST);
 	write_interfaces(out, "oif", filter);
 	if (filter->tunnel)
@@ -223,23 +256,22 @@ static void write_way_out(FILE *out, const struct pod_filter *filter)
 			LINK_UNDERLAY_GROUP, ~POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK, filter->tunnel, QUESTION,
 			POD_FILTER_MASK, POD_FILTER_TUNNEL_MARK);
 	if (filter->names)
-		fprintf(out, "meta l4proto { tcp, udp } th dport 53 ct direction original counter drop\n");
+		fprintf(out, "tcp dport 53 ct direction original counter drop\n"
+			     "udp dport 53 ct direction original counter drop\n");
 	if (filter->inbound)
 		fprintf(out, "meta mark & 0x%08x == 0x%08x ct direction reply accept\n", POD_FILTER_MASK,
 			POD_FILTER_MARK);
-	fprintf(out,
-		"ip daddr @broadcasts counter drop\n"
-		"ip daddr @stays4 accept\n"
-		"ip6 daddr @stays6 accept\n"
-		"ip daddr 224.0.0.0/4 ip ttl 1 meta l4proto igmp accept\n"
-		"ip6 daddr ff00::/8 ip6 hoplimit 1 icmpv6 type { mld-listener-query, mld-listener-report, "
-		"mld-listener-done, mld2-listener-report } accept\n"
-		"ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept\n"
-		"counter drop\n}\n");
+	write_broadcasts(out, filter);
+	fprintf(out, "ip daddr @stays4 accept\n"
+		     "ip6 daddr @stays6 accept\n"
+		     "ip daddr 224.0.0.0/4 ip ttl 1 meta l4proto igmp accept\n");
+	write_icmp6(out, "ip6 daddr ff00::/8 ip6 hoplimit 1", mld);
+	write_icmp6(out, "ip6 hoplimit 255", neighbours);
+	fprintf(out, "counter drop\n}\n");
 }
 
-/* To be freed; NULL without memory. */
-static char *write_table(const struct pod_filter *filter)
+/* `anew`: whatever is there now is deleted first. To be freed; NULL without memory. */
+static char *write_table(const struct pod_filter *filter, bool anew)
 {
 	char *text = NULL;
 	size_t size;
@@ -247,8 +279,10 @@ static char *write_table(const struct pod_filter *filter)
 
 	if (!out)
 		return NULL;
-	fprintf(out, FORGET "table inet podswitch {\n");
+	if (anew)
+		fprintf(out, FORGET);
 	write_sets(out, filter);
+	fprintf(out, "table inet podswitch {\n");
 	if (filter->inbound)
 		write_inbound(out, filter);
 	if (filter->names)
@@ -335,13 +369,18 @@ static bool is_intact(struct pod_filter_state *state, uint64_t text, uint32_t ge
 	return true;
 }
 
-static bool can_do(const struct pod_filter *filter)
+static int write_and_run(const struct pod_filter *filter, bool anew, struct failure *why)
 {
-	char *text = write_table(filter);
-	bool can = text && !run_rules(text, NULL, NULL);
+	char *text = write_table(filter, anew);
+	int code = text ? run_rules(text, NULL, why) : fail(why, -ENOMEM, NULL, "no memory for the packet filter");
 
 	free(text);
-	return can;
+	return code;
+}
+
+static bool can_do(const struct pod_filter *filter)
+{
+	return !write_and_run(filter, true, NULL);
 }
 
 /* Whether it is only `inbound`, or `names`, that this kernel cannot do. */
@@ -366,7 +405,7 @@ int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *sta
 {
 	uint32_t generation = 0;
 	int code = read_generation(&generation);
-	char *text = code ? NULL : write_table(filter);
+	char *text = code ? NULL : write_table(filter, false);
 
 	if (code)
 		return fail(why, code, filter->inbound ? "inbound" : NULL,
@@ -375,17 +414,15 @@ int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *sta
 	if (!text)
 		return fail(why, -ENOMEM, NULL, "no memory for the packet filter");
 	uint64_t hash = hash_text(text);
-	bool touched = state->text == hash;
-	if (is_intact(state, hash, generation)) {
-		free(text);
-		return 0;
-	}
-	int over = check_bounds(why);
-	code = over ? over : run_rules(text, NULL, why);
 	free(text);
-	if (over)
-		return over;
+	bool touched = state->text == hash;
+	if (is_intact(state, hash, generation))
+		return 0;
+	code = check_bounds(why);
 	if (code)
+		return code;
+	/* What somebody has put into the table, or an earlier version, may be in the way. */
+	if ((touched || write_and_run(filter, false, NULL)) && (code = write_and_run(filter, true, why)))
 		return explain_filter(filter, code, why);
 	*state = (struct pod_filter_state){.text = hash};
 	if (run_rules(LIST, &state->listing, NULL) || read_generation(&state->generation))

@@ -17,13 +17,17 @@
 #include "tests/unit/tap_destroy.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -377,12 +381,80 @@ static void test_repair(void **state)
 			print_message("%s\n", harm[i]);
 		assert_true(memory.changes > 0);
 		assert_usual();
-		assert_shows("nft list table inet podswitch | grep -c 'counter.*drop'", "2\n");
+		assert_shows("nft list table inet podswitch | grep -c 'counter.*drop'", "3\n");
 		assert_done(primary_take("vx0", &config, &memory, &why));
 		assert_int_equal(memory.changes, 0);
 	}
 	shell("ip rule flush; ip -6 rule flush"); /* spares ours */
 	assert_usual();
+}
+
+/* One of the pod's that sends as fast as it can. */
+struct sender {
+	struct sockaddr_in to;
+	unsigned sent, refused;
+	pthread_t thread;
+};
+
+static atomic_bool sending;
+
+static void *send_on(void *argument)
+{
+	struct sender *sender = argument;
+	const struct ip_mreqn out = {.imr_ifindex = (int)if_nametoindex("eth0")};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	/* A multicast by eth0, whatever the routes say: only the filter stops it. */
+	setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof(out));
+	while (sending) {
+		ssize_t n = sendto(fd, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&sender->to, sizeof(sender->to));
+		sender->sent += n == 1;
+		sender->refused += n < 0 && errno == EPERM;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void start_sender(struct sender *sender, const char *to)
+{
+	*sender = (struct sender){.to = {.sin_family = AF_INET, .sin_port = htons(4789)}};
+	assert_int_equal(inet_pton(AF_INET, to, &sender->to.sin_addr), 1);
+	assert_int_equal(pthread_create(&sender->thread, NULL, send_on, sender), 0);
+}
+
+/*
+ * A successor writes the packet filter again, and so does whoever changes what is kept: at no moment it stops what may
+ * leave, or lets out what may not.
+ */
+static void test_packets_meanwhile(void **state)
+{
+	(void)state;
+	NEED_ROOT();
+	struct primary_config config = usual();
+	struct sender remote, stranger;
+
+	plain_pod();
+	ip("neigh replace 10.244.1.1 lladdr 02:00:00:00:00:01 dev eth0");
+	assert_done(primary_take("vx0", &config, &memory, &why));
+	sending = true;
+	start_sender(&remote, "10.244.2.7");
+	start_sender(&stranger, "224.0.0.9");
+	for (unsigned i = 0; i < 150; i++) {
+		if (i % 2)
+			config.n_keep ^= 1; /* two networks or three */
+		else
+			memory = (struct primary_state){0};
+		assert_done(primary_take("vx0", &config, &memory, &why));
+	}
+	sending = false;
+	pthread_join(remote.thread, NULL);
+	pthread_join(stranger.thread, NULL);
+	assert_true(remote.sent > 0 && stranger.refused > 0);
+	if (remote.refused || stranger.sent)
+		print_message("%u of %u refused, %u of %u let out\n", remote.refused, remote.sent, stranger.sent,
+			      stranger.refused);
+	assert_int_equal(remote.refused, 0);
+	assert_int_equal(stranger.sent, 0);
 }
 
 static void test_calico(void **state)
@@ -918,26 +990,13 @@ static void test_many_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRESH(test_take),
-		FRESH(test_give_back),
-		FRESH(test_cut_short),
-		FRESH(test_calico),
-		FRESH(test_defaults),
-		FRESH(test_several),
-		FRESH(test_no_default),
-		FRESH(test_own_routes),
-		FRESH(test_remote_in_overlay),
-		FRESH(test_change),
-		FRESH(test_packets),
-		FRESH(test_packets_calico),
-		FRESH(test_mixed),
-		FRESH(test_repair),
-		FRESH(test_take_over),
-		FRESH(test_second_interface),
-		FRESH(test_without_ipv6),
-		FRESH(test_wrong),
-		FRESH(test_many_routes),
-		FRESH(test_many_main_routes),
+		FRESH(test_take),       FRESH(test_give_back),        FRESH(test_cut_short),
+		FRESH(test_calico),     FRESH(test_defaults),         FRESH(test_several),
+		FRESH(test_no_default), FRESH(test_own_routes),       FRESH(test_remote_in_overlay),
+		FRESH(test_change),     FRESH(test_packets),          FRESH(test_packets_calico),
+		FRESH(test_mixed),      FRESH(test_repair),           FRESH(test_packets_meanwhile),
+		FRESH(test_take_over),  FRESH(test_second_interface), FRESH(test_without_ipv6),
+		FRESH(test_wrong),      FRESH(test_many_routes),      FRESH(test_many_main_routes),
 		FRESH(test_many_rules),
 	};
 
