@@ -7,8 +7,8 @@
 #   KUBECONFIG=FILE tests/k8s/run.sh                 any cluster of two nodes or more, on which podswitch is not installed
 #
 # With names, only the scenarios with one of them in their names; with -NAME, all but those. KIND=kernel or KIND=podswitch:
-# only with gateways of that kind. ALONE names scenarios that come last, with SLOW=1, once there is no file BUSY any more:
-# others on this machine that it tells of are done then. BUILD is the folder with image/podswitch.tar (`make image`). On
+# only with gateways of that kind. ALONE names scenarios that come last, once there is no file BUSY any more: others on
+# this machine that it tells of are done then. BUILD is the folder with image/podswitch.tar (`make image`). On
 # failures the logs are kept in BUILD/k8s.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -326,7 +326,7 @@ for file in "$HERE"/[7-9]*.sh; do
 done
 for name in ${ALONE:-}; do
 	while [ -e "${BUSY:-}" ]; do sleep 1; done
-	SLOW=1 scenario "$HERE/$name.sh"
+	scenario "$HERE/$name.sh"
 done
 SCENARIO=uninstall
 . "$HERE/uninstall.sh"
