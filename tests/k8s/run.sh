@@ -59,11 +59,12 @@ usable_nodes() {
 two_nodes() { [ "$(usable_nodes | wc -l)" = 2 ]; }
 
 unpack() {
-	BED=$(mktemp -d /tmp/podswitch-testbed.XXXXXX)
+	BED=$(mktemp -d "${TMPDIR:-/tmp}/podswitch-testbed.XXXXXX")
 	UNPACKED=$BED
 	tar -C "$BED" -xf "$1"
 	echo /var/lib/podswitch >>"$BED/binds" # each node's own
-	bed install.sh || die "the test bed's install.sh failed"
+	# Two beds at a time would both be at the packages.
+	(flock 9 && bed install.sh) 9>/run/lock/podswitch-testbed || die "the test bed's install.sh failed"
 }
 
 start_bed() {
