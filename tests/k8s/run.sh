@@ -258,7 +258,7 @@ cleanup() {
 
 report() {
 	local passed failed
-	trap '' PIPE
+	trap '' INT TERM HUP PIPE
 	[ -n "$FINISHED" ] || { SCENARIO=k8s && miss "the tests came to their end"; }
 	passed=$(tally passed)
 	failed=$(tally failed)
