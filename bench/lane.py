@@ -31,6 +31,8 @@ and underlays, which are lanes of their own with 10.0.0.1 and .2 on another devi
 
   vxlan      the node's own vxlan device, as flannel makes it
   wireguard  WireGuard
+  pod        the pod's own network, as by default in a cluster: a veth to the node, which routes. The kernel's vxlan
+             device is all in the pod, as pod-gateway makes it
 
 TCP's congestion control is set on each socket, never on the machine (a namespace may not set what the machine does not
 allow everybody): Cubic, Linux's default, whatever the machine's own default may be; contenders of their own have BBR,
@@ -49,9 +51,11 @@ from place import Failed, run, wait_for
 POD, GATEWAY = "172.16.0.11", "172.16.0.1"
 NODE_UNDER, GATEWAY_UNDER = "10.0.0.1", "10.0.0.2"
 NODE_OUTER, GATEWAY_OUTER = "192.168.0.1", "192.168.0.2"  # below another underlay
+POD_UNDER, POD_ROUTER, POD_NETWORK = "10.1.0.2", "10.1.0.1", "10.1.0.0/24"  # the pod's own network
 VNI, OVERHEAD = "42", 50
 WIREGUARD = "51820"  # its port
-UNDERLAYS = {"vxlan": ("flannel.1", 1450), "wireguard": ("wg0", 1420)}  # device, MTU
+IN_POD = "pod"
+UNDERLAYS = {"vxlan": ("flannel.1", 1450), "wireguard": ("wg0", 1420), IN_POD: ("eth0", 1500)}  # device, MTU
 TUNNEL = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
 REST = ("tx-udp-segmentation", "tso", "gso")
 OFFLOAD = {"on": ("on", "on", "off"), "off": ("off", "on", "off"), "wire": ("off", "off", "on")}
@@ -167,10 +171,13 @@ class Lane:
         run("ip", "link", "add", "name", "eth0", "netns", self.node.name, "type", "veth",
             "peer", "name", "eth0", "netns", self.gateway.name)
         ends = ((self.node, NODE_OUTER, NODE_UNDER), (self.gateway, GATEWAY_OUTER, GATEWAY_UNDER))
+        nested = self.device != "eth0"
         for place, outer, inner in ends:
-            place.ip("addr", "add", (outer if self.under else inner) + "/24", "dev", "eth0")
+            place.ip("addr", "add", (outer if nested else inner) + "/24", "dev", "eth0")
             place.ip("link", "set", "eth0", "up")
-        if self.under:
+        if self.under == IN_POD:
+            self.lay_in_pod()
+        if nested:
             getattr(self, "under_" + self.under)(ends)
             for place, _, inner in ends:
                 place.ip("addr", "add", inner + "/24", "dev", self.device)
@@ -178,6 +185,15 @@ class Lane:
         self.node.run("sysctl", "-q", "net.ipv4.ip_forward=1")
         for place in (self.pod, self.gateway):
             place.run("sysctl", "-q", "net.ipv4.ip_local_port_range=1024 65535")
+
+    def lay_in_pod(self):
+        run("ip", "link", "add", "name", "eth0", "netns", self.pod.name, "type", "veth",
+            "peer", "name", "pod0", "netns", self.node.name)
+        for place, device, address in ((self.pod, "eth0", POD_UNDER), (self.node, "pod0", POD_ROUTER)):
+            place.ip("addr", "add", address + "/24", "dev", device)
+            place.ip("link", "set", device, "up")
+        self.pod.ip("route", "add", "default", "via", POD_ROUTER)
+        self.gateway.ip("route", "add", POD_NETWORK, "via", NODE_UNDER)
 
     def dress(self, place, device, address):
         place.ip("addr", "add", address + "/24", "dev", device)
@@ -217,15 +233,18 @@ class Lane:
     # ---- the near end ----
 
     def near_kernel(self):
-        self.node.ip("link", "add", "vx0", "type", "vxlan", "id", VNI, "remote", GATEWAY_UNDER, "dev", self.device,
-                     "dstport", "4789")
-        self.node.ip("link", "set", "vx0", "netns", self.pod.name)
+        place = self.pod if self.under == IN_POD else self.node
+        place.ip("link", "add", "vx0", "type", "vxlan", "id", VNI, "remote", GATEWAY_UNDER, "dev", self.device,
+                 "dstport", "4789")
+        if place is self.node:
+            place.ip("link", "set", "vx0", "netns", self.pod.name)
         self.dress(self.pod, "vx0", POD)
 
     def near_podswitch(self):
         self.switch = Switch(self.node, self.build, self.contender.arguments)
         self.switches.append(self.switch)
-        self.switch.call("gateway.add", name="gw", vni=int(VNI), remote=[GATEWAY_UNDER])
+        own = {"underlay": "pod"} if self.under == IN_POD else {}
+        self.switch.call("gateway.add", name="gw", vni=int(VNI), remote=[GATEWAY_UNDER], **own)
         self.switch.call("port.add", name="pod", gateway="gw", netns=self.pod.name, address=[POD + "/24"])
 
     def near_ovs(self):

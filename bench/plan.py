@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import measure
-from lane import UNDERLAYS, Contender, has_congestion, has_ovs, has_wireguard
+from lane import IN_POD, UNDERLAYS, Contender, has_congestion, has_ovs, has_wireguard
 
 NEEDED = {"kernel", "podswitch"}  # without these there is nothing to compare
 KNOBS = ("tap-gso", "udp-gso", "udp-gro", "trains", "tap-gro")
@@ -23,6 +23,7 @@ SPIN_OFF, SPIN_ON = "0", "50"  # us
 TAP = "underlay-tap"
 EPOLL = "epoll"  # instead of io_uring
 BBR = "bbr"
+BUSY = 3  # seconds, after which a pod that is busy has an underlay TAP of its own
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def arrow(direction):
 
 
 GROUNDS = {"on": "", "off": ", no tunnel offload", "wire": ", real packets on the wire",
-           "vxlan": ", inside the node's vxlan", "wireguard": ", over WireGuard"}  # those of lane.py
+           "vxlan": ", inside the node's vxlan", "wireguard": ", over WireGuard",
+           IN_POD: ", by the pod's own network"}  # those of lane.py
 
 
 def on(ground):
@@ -108,7 +110,8 @@ def stream(count, direction, ground, who):
     title = f"TCP {plural(count)}, {arrow(direction)}{GROUNDS[ground]}"
 
     def take(lane, times):
-        found = measure.stream(lane, count, direction, times.warm, times.seconds)
+        warm = times.warm + (BUSY if ground == IN_POD else 0)
+        found = measure.stream(lane, count, direction, warm, times.seconds)
         gigabytes = found["bytes"] / 1e9
         if "cpu_podswitchd" in found and gigabytes:
             found["cpu_per_gb"] = found["cpu_podswitchd"] / gigabytes
@@ -176,13 +179,13 @@ def full_steps(variants, spins):
             flood(64, "up", core), flood(64, "down", MAIN), flood(256, "up", MAIN), flood(1400, "up", MAIN),
             search(64, "up", MAIN), search(256, "up", NO_OVS), search(1400, "up", NO_OVS),
             ask(False, core), ask(True, MAIN), ping(MAIN | spins), dial(MAIN),
-            *other_ground("wire", (1, 4)), *other_ground("vxlan", (1,)),
+            *other_ground("wire", (1, 4)), *other_ground("vxlan", (1,)), *other_ground(IN_POD, (1, 4), NEEDED),
             *(other_ground("wireguard", (1,)) if has_wireguard() else ())]
 
 
-def other_ground(ground, counts):
-    return [*(stream(n, way, ground, ENDS) for n in counts for way in ("up", "down")),
-            flood(64, "up", ENDS, ground), ask(False, ENDS, ground)]
+def other_ground(ground, counts, who=frozenset(ENDS)):
+    return [*(stream(n, way, ground, who) for n in counts for way in ("up", "down")),
+            flood(64, "up", who, ground), ask(False, who, ground)]
 
 
 def plan(quick, knobs):
