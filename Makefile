@@ -181,7 +181,7 @@ install: all ## into DESTDIR and PREFIX (/usr/local)
 	@for page in $(MAN); do \
 		install -v -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" "$$page" || exit 1; done
 
-image: ## the container image, made of Debian's packages and the programs: build/image/podswitch.tar
+image: all ## the container image, made of Debian's packages and the programs: build/image/podswitch.tar
 	@BUILD='$(BUILD)' deploy/image.sh
 check-k8s: ## on a real Kubernetes, about 40 minutes: TESTBED=FOLDER or KUBECONFIG=FILE says which
 	@test -n "$(TESTBED)$(KUBECONFIG)" || tests/k8s/run.sh
