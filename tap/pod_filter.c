@@ -270,8 +270,8 @@ static void write_way_out(FILE *out, const struct pod_filter *filter)
 	fprintf(out, "counter drop\n}\n");
 }
 
-/* `anew`: whatever is there now is deleted first. To be freed; NULL without memory. */
-static char *write_table(const struct pod_filter *filter, bool anew)
+/* To be freed; NULL without memory. */
+static char *write_table(const struct pod_filter *filter)
 {
 	char *text = NULL;
 	size_t size;
@@ -279,8 +279,7 @@ static char *write_table(const struct pod_filter *filter, bool anew)
 
 	if (!out)
 		return NULL;
-	if (anew)
-		fprintf(out, FORGET);
+	fprintf(out, FORGET);
 	write_sets(out, filter);
 	fprintf(out, "table inet podswitch {\n");
 	if (filter->inbound)
@@ -369,18 +368,13 @@ static bool is_intact(struct pod_filter_state *state, uint64_t text, uint32_t ge
 	return true;
 }
 
-static int write_and_run(const struct pod_filter *filter, bool anew, struct failure *why)
-{
-	char *text = write_table(filter, anew);
-	int code = text ? run_rules(text, NULL, why) : fail(why, -ENOMEM, NULL, "no memory for the packet filter");
-
-	free(text);
-	return code;
-}
-
 static bool can_do(const struct pod_filter *filter)
 {
-	return !write_and_run(filter, true, NULL);
+	char *text = write_table(filter);
+	bool can = text && !run_rules(text, NULL, NULL);
+
+	free(text);
+	return can;
 }
 
 /* Whether it is only `inbound`, or `names`, that this kernel cannot do. */
@@ -401,11 +395,22 @@ static int explain_filter(const struct pod_filter *filter, int code, struct fail
 	return code;
 }
 
+/*
+ * Without deleting the table first, which is in the way of packets. But what somebody has put into it, or an earlier
+ * version, may be in the way of ours.
+ */
+static int run_table(const char *text, bool touched, struct failure *why)
+{
+	if (!touched && !run_rules(text + strlen(FORGET), NULL, NULL))
+		return 0;
+	return run_rules(text, NULL, why);
+}
+
 int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *state, struct failure *why)
 {
 	uint32_t generation = 0;
 	int code = read_generation(&generation);
-	char *text = code ? NULL : write_table(filter, false);
+	char *text = code ? NULL : write_table(filter);
 
 	if (code)
 		return fail(why, code, filter->inbound ? "inbound" : NULL,
@@ -414,15 +419,17 @@ int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *sta
 	if (!text)
 		return fail(why, -ENOMEM, NULL, "no memory for the packet filter");
 	uint64_t hash = hash_text(text);
-	free(text);
 	bool touched = state->text == hash;
-	if (is_intact(state, hash, generation))
+	if (is_intact(state, hash, generation)) {
+		free(text);
 		return 0;
-	code = check_bounds(why);
+	}
+	int over = check_bounds(why);
+	code = over ? over : run_table(text, touched, why);
+	free(text);
+	if (over)
+		return over;
 	if (code)
-		return code;
-	/* What somebody has put into the table, or an earlier version, may be in the way. */
-	if ((touched || write_and_run(filter, false, NULL)) && (code = write_and_run(filter, true, why)))
 		return explain_filter(filter, code, why);
 	*state = (struct pod_filter_state){.text = hash};
 	if (run_rules(LIST, &state->listing, NULL) || read_generation(&state->generation))

@@ -52,10 +52,10 @@ struct pod_filter_state {
 void pod_filter_hold_descriptors(void);
 
 /*
- * Puts the filter in force, in one transaction, and no packet meets anything in between. 1 when somebody had changed
- * what was there, else 0. -EOPNOTSUPP where the kernel has no nf_tables; -E2BIG where the pod has so much of its own in
- * them that reading it would take others' time; or -EINVAL with the kernel's words, key "inbound" or "dns" when it can
- * do all but that.
+ * Puts the filter in force, in one transaction, and unless it had been changed no packet meets anything in between. 1
+ * when somebody had changed what was there, else 0. -EOPNOTSUPP where the kernel has no nf_tables; -E2BIG where the pod
+ * has so much of its own in them that reading it would take others' time; or -EINVAL with the kernel's words, key
+ * "inbound" or "dns" when it can do all but that.
  */
 int pod_filter_put(const struct pod_filter *filter, struct pod_filter_state *state, struct failure *why);
 

@@ -82,6 +82,8 @@ miss() { # miss TEXT [WHY]
 	[ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/         /'
 }
 
+failed_last() { [ "$(tail -n 1 "$TALLY")" = "failed $SCENARIO" ]; } # the last check of this scenario
+
 note() { echo "  ${DIM}--${OFF}   $1"; }
 
 tally() { # tally passed|failed [SCENARIO]: how many

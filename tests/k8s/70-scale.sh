@@ -117,7 +117,8 @@ lone() {
 }
 
 # Left behind, hundreds of pods would be all that a node may have.
-trap 'STATUS=$?; K delete pods -A --field-selector metadata.name=idle --force --grace-period=0 --wait=false >/dev/null 2>&1 || true; exit $STATUS' EXIT
+take_all_away() { K delete pods -A --field-selector metadata.name=idle --force --grace-period=0 --wait=false >/dev/null 2>&1 || true; }
+on_exit take_all_away
 begin=$SECONDS
 space t-many
 apply many NAMESPACE=t-many NAME=low "NODE=$N1" FIRST=2000 COUNT=$half

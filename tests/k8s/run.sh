@@ -64,7 +64,7 @@ unpack() {
 	tar -C "$BED" -xf "$1"
 	echo /var/lib/podswitch >>"$BED/binds" # each node's own
 	# Two beds at a time would both be at the packages.
-	(flock 9 && bed install.sh) 9>/run/lock/podswitch-testbed || die "the test bed's install.sh failed"
+	(flock 9 && bed install.sh) 9</run/lock || die "the test bed's install.sh failed"
 }
 
 start_bed() {
@@ -158,7 +158,7 @@ install_podswitch() {
 	[ "$minor" -ge 22 ] || OVERLAY=/overlays/kubernetes-1.21
 	K apply -k "$DEPLOY$OVERLAY" >"$TMP/install" 2>&1 || die "kubectl apply -k deploy$OVERLAY: $(cat "$TMP/install")"
 	check "kubectl apply -k deploy$OVERLAY: the DaemonSets are ready on both nodes" poll 60 installed
-	[ "$(tail -n 1 "$TALLY")" != "failed k8s" ] || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
+	! failed_last || die "without it there is nothing to test: $(K -n $SYSTEM describe pods | tail -n 20)"
 }
 installed() {
 	K -n $SYSTEM get daemonsets -o json | jq -e '.items | length >= 2 and

@@ -9,7 +9,7 @@ gateway t-one "$N1"
 poll 60 gateway_up t-one || miss "no gateway in t-one"
 client t-one left-behind "$N2" gateway=vpn
 check "a pod that will be left behind" ready t-one left-behind
-if [ "$(tail -n 1 "$TALLY")" = "failed $SCENARIO" ]; then # it would start without us
+if failed_last; then # it would start without us
 	K -n t-one delete pod left-behind --force --grace-period=0 >/dev/null 2>&1
 fi
 poll 5 answered t-one left-behind t-one || miss "no answer of t-one"
