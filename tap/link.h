@@ -47,6 +47,21 @@ int link_find(const char *ifname, struct mac *mac, struct failure *why);
 /* What `ifname` was to send and dropped since it was made: of a TAP, what did not fit its queue. 0 or -ENODEV. */
 int link_tx_dropped(const char *ifname, uint64_t *dropped, struct failure *why);
 
+/* Of a TAP. */
+struct link_queues {
+	unsigned n;      /* one for each descriptor that is attached to it */
+	unsigned length; /* frames that each of them holds */
+};
+
+/* 0 or -ENODEV. */
+int link_get_queues(const char *ifname, struct link_queues *out, struct failure *why);
+
+/*
+ * Frames for `ifname`, an interface that is not up yet, go to its driver at once: the queues that the kernel puts in
+ * front of it (pfifo_fast) would take 2 MB of a TAP that may have many. -EOPNOTSUP and others, as the kernel says.
+ */
+int link_unqueue(const char *ifname, struct failure *why);
+
 /* Removes every neighbour (ARP, ND) of `ifname` that is not permanent. */
 int link_flush_neighbours(const char *ifname, struct failure *why);
 

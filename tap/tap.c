@@ -6,9 +6,13 @@
  * which the kernel checks under its own lock. For attaching there is no such flag. But a device that TUNSETIFF has just
  * made, because the old one vanished a moment ago, is not persistent: that shows, and it goes away when its descriptor
  * is closed.
+ *
+ * Whether a TAP may have several queues is decided when it is made, and TUNSETIFF has to say the same ever after. Such
+ * a TAP refuses nobody who attaches: whoever has it already shows in the number of its queues.
  */
 #include "tap/tap.h"
 #include "tap/link.h"
+#include "tap/steering.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -108,8 +112,10 @@ int tap_create(const char *ifname, int *fd, struct failure *why)
 	int tun = open_tun(why);
 	if (tun < 0)
 		return tun;
-	code = set_interface(tun, ifname, TAP_FLAGS | IFF_TUN_EXCL);
+	code = set_interface(tun, ifname, TAP_FLAGS | IFF_TUN_EXCL | (steering_works() ? IFF_MULTI_QUEUE : 0));
 	code = code ? explain_create(code, ifname, why) : configure(tun, ifname, why);
+	if (!code && steering_works() && (code = steering_set(tun, false)))
+		fail(why, code, NULL, "cannot set up the queues of the TAP %s: %s", ifname, strerror(-code));
 	if (code)
 		close(tun);
 	else
@@ -134,12 +140,17 @@ static int explain_adopt(int code, const char *ifname, struct failure *why)
 static int tap_attach(int tun, const char *ifname, struct failure *why)
 {
 	struct ifreq found = {0};
-	int code = set_interface(tun, ifname, TAP_FLAGS);
+	int code = set_interface(tun, ifname, TAP_FLAGS | IFF_MULTI_QUEUE);
+	struct link_queues queues;
 
+	if (code == -EINVAL)
+		code = set_interface(tun, ifname, TAP_FLAGS);
 	if (code)
 		return explain_adopt(code, ifname, why);
 	if (ioctl(tun, TUNGETIFF, &found) || !((unsigned)found.ifr_flags & IFF_PERSIST))
 		return fail(why, -ENODEV, "ifname", "no TAP %s is there", ifname);
+	if (!link_get_queues(ifname, &queues, NULL) && queues.n > 1)
+		return explain_adopt(-EBUSY, ifname, why);
 	return configure(tun, ifname, why);
 }
 
@@ -171,6 +182,21 @@ int tap_adopt_own(const char *ifname, const struct mac *mac, int *fd, struct fai
 		return fail(why, -ENODEV, "ifname", "the interface %s there is another pod's: its MAC is %s", ifname,
 			    mac_format(&found, text));
 	return tap_adopt(ifname, fd, why);
+}
+
+int tap_open_queue(const char *ifname, int *fd, struct failure *why)
+{
+	int tun = open_tun(why);
+
+	if (tun < 0)
+		return tun;
+	int code = set_interface(tun, ifname, TAP_FLAGS | IFF_MULTI_QUEUE);
+	if (code) {
+		close(tun);
+		return fail(why, code, NULL, "the TAP %s gets no further queue: %s", ifname, strerror(-code));
+	}
+	*fd = tun;
+	return 0;
 }
 
 int tap_set_offloads(int fd, bool on, bool *uso)

@@ -21,7 +21,8 @@
 
 /*
  * Makes the persistent TAP `ifname` in the current namespace. *fd is non-blocking and close-on-exec. No offloads are
- * offered to the pod's kernel yet, so every frame it sends is complete. Errors: -EEXIST (the name is taken, key
+ * offered to the pod's kernel yet, so every frame it sends is complete. It may get more queues if steering_works(), and
+ * all frames go to the first one. Errors: -EEXIST (the name is taken, key
  * "ifname"), -EINVAL (not an interface name), -ENOENT or -EPERM (/dev/net/tun is missing or forbidden; the text says
  * what to do).
  */
@@ -37,6 +38,12 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why);
  * namespace we are by mistake.
  */
 int tap_adopt_own(const char *ifname, const struct mac *mac, int *fd, struct failure *why);
+
+/*
+ * Opens one more queue of a TAP of the current namespace that somebody has open. What the pod sends gets into it from
+ * now on as its steering says (steering.h). -EINVAL: it was made for a single queue.
+ */
+int tap_open_queue(const char *ifname, int *fd, struct failure *why);
 
 /*
  * Sets what the pod's kernel may leave to us: unfinished checksums, super-frames of TCP, and super-frames of UDP where

@@ -8,12 +8,16 @@
 #include "vswitch/path/parking.h"
 #include "vswitch/path/remote.h"
 #include "vswitch/path/worker.h"
+#include "vswitch/pod_queues.h"
 #include "vswitch/port.h"
 
 _Static_assert(HANDED_VTEPS == PORT_MAX_VTEPS, "all of a port's");
 
 void switch_pause(struct vswitch *vs, bool pause)
 {
+	/* Of a TAP, the first queue alone is handed over. */
+	for (struct port *port = vs->first_port; port && pause; port = port->next)
+		pod_queues_end(vs, port);
 	for (unsigned i = 0; i < vs->options.workers; i++)
 		worker_pause(&vs->workers[i], pause);
 }

@@ -31,6 +31,7 @@
 #include "tap/gateway_client.h"
 #include "tap/link.h"
 #include "tap/pod_filter.h"
+#include "tap/steering.h"
 #include "tap/tap.h"
 #include "tap/tap_endings.h"
 #include "tap/trial_frame.h"
@@ -42,6 +43,7 @@
 #include "vswitch/path/worker.h"
 #include "vswitch/pod_egress.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/pod_queues.h"
 #include "vswitch/port_binding.h"
 #include "vswitch/port_config.h"
 #include "vswitch/switch.h"
@@ -114,6 +116,7 @@ void port_free(struct port *port)
 {
 	if (!port)
 		return;
+	pod_queues_close(NULL, port);
 	if (port->tap >= 0)
 		close(port->tap);
 	gateway_client_close(port->gateway_client);
@@ -157,6 +160,7 @@ static struct port *port_new(struct vswitch *vs, const struct port_config *confi
 		return NULL;
 	port->netns.fd = port->tap = port->tap_watch = -1;
 	port->udp_watch[UNDERLAY_IP4] = port->udp_watch[UNDERLAY_IP6] = -1;
+	atomic_store(&port->crowded_at, UINT64_MAX);
 	port->counters = calloc(vs->options.workers, sizeof(*port->counters));
 	port->live = link_config_pack(&(struct link_config){0});
 	if (!port->counters || !port->live || port_reserve_keep(port, config->n_keep, NULL)) {
@@ -211,6 +215,7 @@ static uint64_t port_release(struct vswitch *vs, struct port *port, bool destroy
 	workers_resume(vs);
 	worker_unwatch(port->worker, port->tap_watch);
 	port->tap_watch = -1;
+	pod_queues_close(vs, port);
 	port_unwatch_underlay(port);
 	underlay_close(underlay);
 	if (destroy)
@@ -324,6 +329,8 @@ static int port_set_up(struct vswitch *vs, struct port *port, const struct gatew
 	if (tap_set_offloads(port->tap, vs->offloads.tap_gso, &port->takes_uso))
 		log_line(LOG_INFO, "port %s has no tap_gso: this kernel's TAPs do not offer it", port->config.name);
 	overruns_begin(port);
+	if (fresh && steering_works() && link_unqueue(ifname, why))
+		log_line(LOG_DEBUG, "port %s: %s", port->config.name, why->text);
 	if (fresh)
 		try_super_frames(vs, port);
 	error = pod_network_open(vs, port, gateway, adopt, why);

@@ -84,6 +84,7 @@ unsigned switch_visit_ports(const struct vswitch *vs, const char *name,
 				 : port->gateway ? "up"
 						 : "detached",
 			.worker = port->worker->index,
+			.queues = port->tap < 0 ? 0 : 1 + (port->queues ? port->queues->n : 0),
 		};
 		for (unsigned w = 0; w < vs->options.workers; w++)
 			sum_words((uint64_t *)&status.counters, (const uint64_t *)&port->counters[w],

@@ -29,6 +29,7 @@
 
 #include "tap/base/clock.h"
 #include "tap/base/log.h"
+#include "tap/steering.h"
 #include "tap/tap_endings.h"
 #include "vswitch/base/kernel.h"
 #include "vswitch/claims.h"
@@ -42,6 +43,7 @@
 #include "vswitch/paths.h"
 #include "vswitch/pod_egress.h"
 #include "vswitch/pod_network.h"
+#include "vswitch/pod_queues.h"
 #include "vswitch/port.h"
 #include "vswitch/refusals.h"
 #include "vswitch/silence.h"
@@ -100,6 +102,7 @@ static void note_features(struct vswitch *vs)
 		{"trains", vs->offloads.trains && vs->offloads.udp_gso},
 		{"tap_gro", vs->offloads.tap_gro},
 		{"underlay_tap", vs->offloads.underlay_tap},
+		{"tap_queues", vs->options.tap_queues > 1 && steering_works()},
 		{NULL, false},
 	};
 	_Static_assert(sizeof(features) <= sizeof(vs->features), "room for every feature");
@@ -366,6 +369,7 @@ void switch_tick(struct vswitch *vs)
 	check_interfaces(vs);
 	if (now != vs->ticked)
 		check_namespaces(vs);
+	pod_queues_turn(vs, clock_ms(), now != vs->ticked);
 	tick_timed(vs, now);
 	refusals_log(vs, now);
 	for (unsigned i = 0; i < vs->options.workers; i++)

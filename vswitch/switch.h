@@ -147,8 +147,9 @@ struct port_status {
 	bool pod_underlay;
 	bool by_tap; /* with the pod underlay: what it is busy with leaves by an underlay TAP, not by the sockets */
 	const char
-		*state; /* "up", "gone" (namespace or TAP vanished) or "detached" (gateway removed, or GATEWAY_NONE) */
-	unsigned worker;
+		*state;  /* "up", "gone" (namespace or TAP vanished) or "detached" (gateway removed, or GATEWAY_NONE) */
+	unsigned worker; /* that reads its TAP's first queue */
+	unsigned queues; /* of its TAP; 0: gone */
 	struct port_counters counters;
 };
 

@@ -33,8 +33,9 @@ static int port_print_list(FILE *out, json_t *list)
 
 static int port_print(FILE *out, json_t *port)
 {
-	static const char *const plain[] = {"name",     "state",  "gateway", "netns",     "ifname",      "mac", "mtu",
-					    "underlay", "egress", "worker",  "addresses", "default_via", NULL};
+	static const char *const plain[] = {"name",   "state",     "gateway",     "netns",  "ifname",
+					    "mac",    "mtu",       "underlay",    "egress", "worker",
+					    "queues", "addresses", "default_via", NULL};
 	static const char *const cared[][2] = {{"state", "client"},          {"router", "router"},
 					       {"server", "dhcp server"},    {"lease", "lease seconds"},
 					       {"expires_in", "expires in"}, {"answered", "last answer"},

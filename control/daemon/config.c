@@ -44,6 +44,8 @@ static const struct option_spec config_options[] = {
 		      "learned MAC addresses per gateway (16384)"),
 	OPTION_NUMBER("fdb-remote-limit", 0, "N", options.fdb_remote_limit, 1, 1000000,
 		      "learned MAC addresses behind one remote (4096)"),
+	OPTION_NUMBER("tap-queues", 0, "N", options.tap_queues, 1, SWITCH_MAX_QUEUES,
+		      "queues of a busy pod's interface, which all workers read, 1 to 16 (8)"),
 	OPTION_NUMBER("spin", 0, "MICROSECONDS", options.spin, 0, 1000,
 		      "how long to look for packets before sleeping, 0 to 1000 (0)"),
 	OPTION_CHOICE("io", 0, "auto|uring|epoll", options.io, io_words,

@@ -23,6 +23,7 @@
 #include "tap/base/signals.h"
 #include "tap/net_settings.h"
 #include "tap/pod_filter.h"
+#include "tap/steering.h"
 #include "vswitch/handover.h"
 #include "vswitch/switch.h"
 
@@ -92,6 +93,15 @@ static void raise_descriptor_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		log_line(LOG_WARNING, "cannot raise the limit of open files: %s", strerror(errno));
+}
+
+/* Before bpf() is forbidden. */
+static void open_queues(const struct config *config)
+{
+	struct failure why = {0};
+
+	if (config->options.tap_queues > 1 && steering_open(&why))
+		log_line(LOG_INFO, "tap_queues is 1: %s", why.text);
 }
 
 static int open_timer(void)
@@ -217,6 +227,8 @@ static int daemon_start(struct daemon *daemon, struct failure *why)
 		return fail(why, -EMFILE, NULL, "cannot open a signalfd and a timerfd");
 	int error = preflight(why);
 	net_settings_open();
+	if (!error)
+		open_queues(config);
 	if (!error)
 		error = daemon_begin(daemon, &takeover, why);
 	if (!error) /* what a takeover needs beyond our rights, to stop an old version, is done by now */

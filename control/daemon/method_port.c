@@ -152,12 +152,12 @@ static void append_port_status(void *context, const struct port_status *status)
 	const struct port_config *config = status->config;
 	char mac[MAC_TEXT];
 
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:i}", "name", config->name,
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:o, s:i, s:i}", "name", config->name,
 				   "gateway", config->gateway, "netns", config->netns, "ifname", config->ifname, "mac",
 				   mac_format(&config->link.mac, mac), "mtu", (int)config->link.mtu, "addresses",
 				   addresses_json(status->live), "underlay", status->pod_underlay ? "pod" : "host",
 				   "state", status->state, "counters", port_counters_json(&status->counters), "worker",
-				   (int)status->worker);
+				   (int)status->worker, "queues", (int)status->queues);
 	if (status->pod_underlay)
 		json_object_set_new(object, "egress", json_string(status->by_tap ? "underlay_tap" : "sockets"));
 	json_object_set_new(object, "client", client_json(&status->client));

@@ -14,7 +14,10 @@
 #include <time.h>
 
 #define ROUND_BYTES (512 << 10) /* a common level-2 cache has 0.5 to 2 MiB */
-#define ROUND_LEAST 8           /* buffers, however large the frames */
+#define SHORT_BYTES (128 << 10) /* of a round in a hurry: 0.1 ms at 10 Gbit/s */
+#define SHORT_LEAST 2
+#define SHORT_ROUNDS 64 /* that follow on one with small and large frames */
+#define SMALL_FRAME 600 /* bytes: questions, keystrokes; not the odd end of a stream's segment */
 
 /* Opening */
 
@@ -35,10 +38,25 @@ int ring_open(struct ring **out, const struct ring_options *options, struct fail
 	return 0;
 }
 
-unsigned ring_round(unsigned n, uint64_t bytes, unsigned most)
+void ring_load_take(struct ring_load *load, uint32_t length)
 {
-	uint64_t fit = bytes ? (uint64_t)ROUND_BYTES * n / bytes : most;
-	return fit < ROUND_LEAST ? ROUND_LEAST : fit < most ? (unsigned)fit : most;
+	load->n++;
+	load->bytes += length;
+	load->large |= length > SMALL_FRAME;
+	load->small |= length <= SMALL_FRAME;
+}
+
+unsigned ring_load_next(struct ring_load *load, unsigned most, bool hurry)
+{
+	if (hurry && load->small && load->large)
+		load->mixed = SHORT_ROUNDS;
+	else if (load->mixed)
+		load->mixed--;
+	uint64_t bytes = load->mixed ? SHORT_BYTES : ROUND_BYTES,
+		 fit = load->bytes ? bytes * load->n / load->bytes : most;
+	unsigned least = load->mixed ? SHORT_LEAST : ROUND_LEAST;
+	*load = (struct ring_load){.mixed = load->mixed};
+	return fit < least ? least : fit < most ? (unsigned)fit : most;
 }
 
 int ring_choose(enum io_choice asked, struct ring_choice *out, struct failure *why)
@@ -104,6 +122,12 @@ void ring_unwatch(struct ring *ring, int handle)
 void ring_pause(struct ring *ring, bool pause)
 {
 	ring->paused = pause;
+	ring->backend->pause(ring);
+}
+
+void ring_rest(struct ring *ring, int handle, bool rest)
+{
+	ring->watches[handle].resting = rest;
 	ring->backend->pause(ring);
 }
 

@@ -126,6 +126,9 @@ void ring_unwatch(struct ring *ring, int handle);
  */
 void ring_pause(struct ring *ring, bool pause);
 
+/* The same for what is watched by this handle, of a TAP or a socket, alone. */
+void ring_rest(struct ring *ring, int handle, bool rest);
+
 /* Nanoseconds of the monotonic clock, in which spinning is measured. */
 uint64_t ring_now(void);
 

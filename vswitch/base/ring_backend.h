@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 
+#define ROUND_LEAST 8                                   /* buffers of a round, however large the frames */
 #define RING_NAME_SIZE 32                               /* a sockaddr_in6, and control messages may follow it aligned */
 #define RING_CONTROL_SIZE (CMSG_SPACE(sizeof(int)) * 3) /* TOS and GRO size, and one to spare */
 
@@ -24,6 +25,7 @@ struct watched {
 	uint64_t tag;
 	enum ring_kind kind;
 	bool active;     /* the place is in use */
+	bool resting;    /* ring_rest() */
 	uint32_t served; /* io_uring: value of `flushes` in the round in which it last had an event */
 	bool unarmed;    /* io_uring: on the list of those to be armed */
 };
@@ -36,7 +38,7 @@ struct ring_backend {
 	/* Begins and ends to watch what is in that place of the table. 0 or a negative errno. */
 	int (*watch)(struct ring *ring, uint32_t slot);
 	void (*unwatch)(struct ring *ring, uint32_t slot);
-	/* `paused` has changed, which holds for what is watched later, too. */
+	/* What ring_rests() says of some watches has changed. `paused` holds for what is watched later, too. */
 	void (*pause)(struct ring *ring);
 	/* A short look for events that does not sleep. */
 	bool (*look)(struct ring *ring);
@@ -69,17 +71,29 @@ extern const struct ring_backend uring_backend, epoll_backend;
 /* Whether io_uring works here: 0, or a negative errno and what to set. */
 int uring_try(struct failure *why);
 
-/* Whether this watch waits for the end of the pause. */
+/* Whether this watch waits for the end of a pause or its rest. */
 static inline bool ring_rests(const struct ring *ring, uint32_t slot)
 {
-	return ring->paused && ring->watches[slot].kind != RING_SIGNAL;
+	const struct watched *watched = &ring->watches[slot];
+	return (ring->paused || watched->resting) && watched->kind != RING_SIGNAL;
 }
 
+/* What a round has taken of one kind. */
+struct ring_load {
+	unsigned n;
+	uint64_t bytes;
+	bool small, large; /* there was such a frame */
+	unsigned mixed;    /* rounds that are to be short yet */
+};
+
+void ring_load_take(struct ring_load *load, uint32_t length);
+
 /*
- * How many buffers the next round may fill, when `n` took `bytes` in this one: of large frames no more than a
- * processor's cache keeps until they are written, of small ones `most`.
+ * Ends the round, and says how many buffers the next one may fill: of large frames no more than a processor's cache
+ * keeps until they are written, of small ones `most`. With `hurry`, while there are both, so few that a small one does
+ * not wait for long behind large ones that were read with it.
  */
-unsigned ring_round(unsigned n, uint64_t bytes, unsigned most);
+unsigned ring_load_next(struct ring_load *load, unsigned most, bool hurry);
 
 /* One control message of a received datagram, into the event. */
 void ring_read_control(struct ring_event *event, const struct cmsghdr *c);

@@ -46,7 +46,7 @@ struct epoll_ring {
 	unsigned n_ready, at;            /* of this round; the one whose turn it is */
 	unsigned level[2];               /* by ring_kind: buffers that this round should fill */
 	unsigned share[2];               /* the same of one watch */
-	uint64_t bytes[2];               /* received in this round */
+	struct ring_load load[2];        /* received in this round */
 	unsigned taken;                  /* frames that the TAP whose turn it is has given */
 	uint8_t *buffers[2];             /* by ring_kind */
 	unsigned n_held[2];              /* buffers that are in use in this round, from the front */
@@ -144,7 +144,7 @@ static void epoll_ring_pause(struct ring *ring)
 	for (uint32_t slot = 0; slot < ring->n_watches; slot++) {
 		if (!ring->watches[slot].active || ring->watches[slot].kind == RING_SIGNAL)
 			continue;
-		if (ring->paused)
+		if (ring_rests(ring, slot))
 			(void)epoll_ctl(e->epoll, EPOLL_CTL_DEL, ring->watches[slot].fd, NULL);
 		else
 			(void)epoll_ring_watch(ring, slot);
@@ -237,7 +237,7 @@ static bool take_frame(struct epoll_ring *e, const struct watched *watched, stru
 	event->data = buffer;
 	event->length = (uint32_t)n;
 	e->n_held[RING_TAP]++;
-	e->bytes[RING_TAP] += (uint64_t)n;
+	ring_load_take(&e->load[RING_TAP], (uint32_t)n);
 	e->taken++;
 	return true;
 }
@@ -272,7 +272,7 @@ static bool take_datagram(struct epoll_ring *e, const struct watched *watched, s
 		return end_watch(e, watched, -errno, event);
 	e->taken = (unsigned)n;
 	for (unsigned i = held; i < held + e->taken; i++)
-		e->bytes[RING_UDP] += e->datagrams[i].msg_len;
+		ring_load_take(&e->load[RING_UDP], e->datagrams[i].msg_len);
 	e->n_held[RING_UDP] += e->taken;
 	if (e->taken == share)
 		count_starved(e, RING_UDP);
@@ -376,9 +376,8 @@ static void epoll_ring_flush(struct ring *ring)
 		datagram_reset(e, i);
 	for (enum ring_kind kind = RING_TAP; kind <= RING_UDP; kind++) {
 		if (e->n_held[kind])
-			e->level[kind] = ring_round(e->n_held[kind], e->bytes[kind], most_buffers[kind]);
+			e->level[kind] = ring_load_next(&e->load[kind], most_buffers[kind], kind == RING_TAP);
 		e->n_held[kind] = 0;
-		e->bytes[kind] = 0;
 	}
 	e->next_datagram = 0;
 }

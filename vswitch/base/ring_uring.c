@@ -55,7 +55,7 @@ struct group {
 	struct uring_buffers buffers;
 	uint16_t held[GROUP_MOST], spare[GROUP_MOST]; /* the one used last at the end */
 	unsigned n_held, n_spare;
-	uint64_t bytes;   /* in those that are held */
+	struct ring_load load;
 	unsigned starved; /* watches that found none in this round */
 };
 
@@ -175,7 +175,7 @@ static int group_open(struct uring_ring *u, enum ring_kind kind, uint16_t count)
 		return error;
 	for (uint16_t id = count; id > 0; id--)
 		group->spare[group->n_spare++] = id - 1;
-	group_give(group, ring_round(0, 1, count));
+	group_give(group, ROUND_LEAST);
 	return 0;
 }
 
@@ -450,7 +450,7 @@ static uint8_t *uring_hold(struct uring_ring *u, enum ring_kind kind, const stru
 	struct group *group = &u->groups[kind];
 	uint16_t id = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
 	group->held[group->n_held++] = id;
-	group->bytes += cqe->res > 0 ? (uint64_t)cqe->res : 0;
+	ring_load_take(&group->load, cqe->res > 0 ? (uint32_t)cqe->res : 0);
 	return uring_buffer(&group->buffers, id);
 }
 
@@ -599,30 +599,31 @@ static void uring_write(struct ring *ring, int fd, struct ring_tx *tx)
  * How many buffers the kernel should have, by what came in the round before. Two for each watch that found none: to arm
  * one again costs as much as a small frame.
  */
-static unsigned group_level(const struct group *group)
+static unsigned group_level(struct group *group, enum ring_kind kind)
 {
-	unsigned level = ring_round(group->n_held, group->bytes, group->buffers.count);
+	unsigned level = ring_load_next(&group->load, group->buffers.count, kind == RING_TAP);
 	if (level < 2 * group->starved)
 		level = 2 * group->starved;
 	return level < group->buffers.count ? level : group->buffers.count;
 }
 
-static void uring_return_buffers(struct group *group)
+static void uring_return_buffers(struct uring_ring *u, enum ring_kind kind)
 {
+	struct group *group = &u->groups[kind];
 	if (!group->n_held)
 		return;
-	unsigned level = group_level(group);
+	unsigned level = group_level(group, kind);
 	while (group->n_held)
 		group->spare[group->n_spare++] = group->held[--group->n_held];
 	group_give(group, level);
-	group->bytes = group->starved = 0;
+	group->starved = 0;
 }
 
 static void uring_flush(struct ring *ring)
 {
 	struct uring_ring *u = uring_of(ring);
-	uring_return_buffers(&u->groups[RING_TAP]);
-	uring_return_buffers(&u->groups[RING_UDP]);
+	uring_return_buffers(u, RING_TAP);
+	uring_return_buffers(u, RING_UDP);
 	uring_arm_all(u);
 	u->flushes++;
 }

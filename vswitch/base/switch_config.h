@@ -20,6 +20,7 @@
 #define SWITCH_NAME 192  /* bytes of a gateway's or port's name, with the NUL */
 #define SWITCH_NETNS 256 /* bytes of a NETNS argument, with the NUL */
 #define SWITCH_MAX_WORKERS 16
+#define SWITCH_MAX_QUEUES 16 /* of a TAP */
 #define GATEWAY_MAX_REMOTES 64
 #define GATEWAY_MAX_ALLOW 32
 #define PORT_MAX_KEEP 256
@@ -61,6 +62,7 @@ struct switch_options {
 	unsigned ageing;            /* seconds until a learned entry is forgotten, 1 to 1000000 */
 	unsigned fdb_gateway_limit; /* learned entries a gateway may have */
 	unsigned fdb_remote_limit;  /* learned entries behind one remote */
+	unsigned tap_queues;        /* of a busy pod, 1 to SWITCH_MAX_QUEUES; more than 1 needs steering_open() */
 	unsigned spin; /* microseconds that a worker looks for work before it sleeps; 0: it sleeps at once */
 	enum io_choice io;
 	enum udp_gso_choice udp_gso;           /* decides on offloads.udp_gso */
@@ -70,7 +72,7 @@ struct switch_options {
 
 #define SWITCH_OPTIONS_DEFAULT                                                                                         \
 	{                                                                                                              \
-		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096, .spin = 0,          \
+		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096, .tap_queues = 8,    \
 		.underlay_tap = UNDERLAY_TAP_AUTO, .offloads = {                                                       \
 			.tap_gso = true,                                                                               \
 			.udp_gso = true,                                                                               \

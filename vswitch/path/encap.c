@@ -24,12 +24,11 @@ static const struct egress *encap_egress(const struct port *port, const struct r
 	return egress && egress_by_tap(egress, longest) ? egress : NULL;
 }
 
-/* For pod_egress.h. A port's frames are read by one worker. */
+/* For pod_egress.h. */
 static void encap_note_super(struct port *port, const struct remote *remote)
 {
 	atomic_store_explicit(&port->super_to, remote->id, memory_order_relaxed);
-	atomic_store_explicit(&port->supers, atomic_load_explicit(&port->supers, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	atomic_fetch_add_explicit(&port->supers, 1, memory_order_relaxed);
 }
 
 void encap_send(struct worker *worker, struct port *port, const struct remote *remote, const struct frame *frame,

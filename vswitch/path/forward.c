@@ -409,6 +409,15 @@ static enum drop forward_check_frame(const struct port *port, uint8_t *data, siz
 	return reason;
 }
 
+/* Wakes the control thread, once, for a pod that may have more queues (pod_queues.h). */
+static void note_crowd(struct worker *worker, struct port *port, uint64_t bytes)
+{
+	if (bytes < atomic_load_explicit(&port->crowded_at, memory_order_relaxed) || worker != port->worker)
+		return;
+	if (!atomic_exchange(&worker->vs->pods_crowded, true))
+		mail_wake_control(worker);
+}
+
 void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, uint32_t length)
 {
 	struct packet packet = {.from_pod = true};
@@ -419,6 +428,7 @@ void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, u
 	struct port_counters *counters = &port->counters[worker->index];
 	count(&counters->rx_frames, 1);
 	count(&counters->rx_bytes, length - TAP_VNET_HEADER);
+	note_crowd(worker, port, counted(&counters->rx_bytes));
 	memcpy(&packet.vnet, data, TAP_VNET_HEADER);
 	enum drop reason = forward_check_frame(port, data + TAP_VNET_HEADER, length - TAP_VNET_HEADER, &packet);
 	if (reason == DROP_NONE)

@@ -139,6 +139,15 @@ struct pod_egress {
 	uint64_t busy_at; /* ms of the monotonic clock, the last time */
 };
 
+/* The queues of a busy pod's TAP besides the first one (pod_queues.h). */
+struct pod_queues {
+	unsigned n;
+	struct {
+		int fd, watch;
+	} queue[SWITCH_MAX_QUEUES - 1];
+	uint64_t busy_at; /* ms of the monotonic clock, the last time */
+};
+
 struct port {
 	uint16_t id;
 	struct port_config config; /* config.link is complete: with derived MAC and MTU, without the lease */
@@ -156,14 +165,18 @@ struct port {
 	unsigned repairs;                 /* checks that found something to repair */
 	char disorder[160];               /* why the last repair failed, or "" */
 	struct gateway *gateway;          /* NULL: detached */
-	struct worker *worker;            /* whose ring reads its TAP */
+	struct worker *worker;            /* whose ring reads its TAP's first queue */
 	struct netns netns;
-	int tap;                   /* -1: gone */
-	int tap_watch;             /* handle, -1: none */
-	bool takes_uso;            /* its kernel knows UDP super-frames (Linux 6.2) */
-	bool refuses_tso;          /* its TAP refused a super-frame of TCP when it was made (trial_frame.h) */
-	struct ban gro_ban;        /* of super-frames that we have coalesced for it */
-	struct underlay *underlay; /* the port's own; NULL: the gateway's host underlay */
+	int tap;                     /* its first queue; -1: gone */
+	int tap_watch;               /* handle, -1: none */
+	struct pod_queues *queues;   /* NULL: that is all it has */
+	uint64_t bytes_seen;         /* from the pod, when it was last looked at */
+	uint64_t queues_again;       /* ms, until which it gets no more queues */
+	_Atomic uint64_t crowded_at; /* bytes that its worker has read of it, from which it is to have more */
+	bool takes_uso;              /* its kernel knows UDP super-frames (Linux 6.2) */
+	bool refuses_tso;            /* its TAP refused a super-frame of TCP when it was made (trial_frame.h) */
+	struct ban gro_ban;          /* of super-frames that we have coalesced for it */
+	struct underlay *underlay;   /* the port's own; NULL: the gateway's host underlay */
 	int udp_watch[UNDERLAY_FAMILIES];
 	struct pod_egress *pod_egress; /* NULL: what its own underlay sends takes the sockets */
 	_Atomic uint64_t supers;       /* super-frames that its worker has sent by its own underlay */
@@ -343,11 +356,12 @@ struct vswitch {
 	struct port **ports; /* by id, MAX_PORTS */
 	struct port *first_port, **last_port;
 	unsigned n_ports, next_port;
-	struct remote *remotes; /* by id, MAX_REMOTES; pages are touched as they are used */
-	uint16_t next_remote;   /* where the search for a free slot begins; under `learning` */
-	uint32_t next_turn;     /* of the next remote; under `learning`, too */
-	uint64_t asked_at;      /* ms, when owners of claimed addresses were last asked (claims.h) */
-	atomic_bool crowded;    /* set by a worker whose hub is short of remotes, until the control thread looks */
+	struct remote *remotes;   /* by id, MAX_REMOTES; pages are touched as they are used */
+	uint16_t next_remote;     /* where the search for a free slot begins; under `learning` */
+	uint32_t next_turn;       /* of the next remote; under `learning`, too */
+	uint64_t asked_at;        /* ms, when owners of claimed addresses were last asked (claims.h) */
+	atomic_bool pods_crowded; /* set by a worker that reads a pod which has become busy, as long */
+	atomic_bool crowded;      /* set by a worker whose hub is short of remotes, until the control thread looks */
 	atomic_flag learning;
 	struct host hosts[MAX_HOSTS];
 	struct worker *workers; /* options.workers of them */

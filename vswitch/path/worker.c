@@ -233,10 +233,34 @@ static void worker_do_nothing(struct worker *worker, void *argument)
 	(void)argument;
 }
 
+void worker_finish(struct worker *worker)
+{
+	/* Mail ends a round, so these are two of them. */
+	for (int round = 0; round < 2; round++)
+		mail_run(worker, worker_do_nothing, NULL);
+}
+
 void worker_pause(struct worker *worker, bool pause)
 {
 	mail_run(worker, worker_do_pause, &pause);
-	/* Mail ends a round, so these are two of them. */
-	for (int round = 0; pause && round < 2; round++)
-		mail_run(worker, worker_do_nothing, NULL);
+	if (pause)
+		worker_finish(worker);
+}
+
+struct rest_request {
+	int handle;
+	bool rest;
+};
+
+static void worker_do_rest(struct worker *worker, void *argument)
+{
+	const struct rest_request *request = argument;
+	ring_rest(worker->ring, request->handle, request->rest);
+}
+
+void worker_rest(struct worker *worker, int handle, bool rest)
+{
+	mail_run(worker, worker_do_rest, &(struct rest_request){handle, rest});
+	if (rest)
+		worker_finish(worker);
 }
