@@ -14,8 +14,8 @@
  *    switch_close()
  *
  * Descriptors stand for the same TAPs and sockets in both processes, so at no time is one closed that the other reads,
- * and what arrives while both are paused waits in the kernel's queues: 1,000 frames in a TAP's, megabytes in a socket's.
- * Until the end, switch_pause(false) lets the giving one go on as if nothing had happened.
+ * and what arrives while both are paused waits in the kernel's queues: 1,000 frames in a TAP's, megabytes in a
+ * socket's. Until the end, switch_pause(false) lets the giving one go on as if nothing had happened.
  *
  * Control thread. Errors as in switch.h.
  */

@@ -47,7 +47,7 @@ static const struct option_spec config_options[] = {
 	OPTION_NUMBER("tap-queues", 0, "N", options.tap_queues, 1, SWITCH_MAX_QUEUES,
 		      "queues of a busy pod's interface, which all workers read, 1 to 16 (8)"),
 	OPTION_NUMBER("spin", 0, "MICROSECONDS", options.spin, 0, 1000,
-		      "how long to look for packets before sleeping, 0 to 1000 (0)"),
+		      "how long to look for packets before sleeping, 0 to 1000 (20)"),
 	OPTION_CHOICE("io", 0, "auto|uring|epoll", options.io, io_words,
 		      "how packets are read and written; auto: io_uring, or epoll where that is forbidden (auto)"),
 	OPTION_SWITCH("tap-gso", options.offloads.tap_gso, "take super-frames from pods (on)"),

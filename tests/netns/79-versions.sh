@@ -73,4 +73,16 @@ daemon
 check "the older one sets the port aside" test -e "$TMP/state/ports/pod1.json.bad"
 check "as the agent would, it is added again" port 1 a
 check "and has its TAP, and works" p ping -c1 -W3 172.16.0.1
+
+echo "-- an interface that this one has made for one queue, as the older one makes all"
+check "the older one is killed" crash
+BUILD=$NEW
+daemon --tap-queues 1
+ctl port remove pod2
+port 2 b --mtu 1300
+check "it works" q ping -c1 -W3 172.16.0.1
+check "this one is killed" crash
+BUILD=$PREVIOUS
+daemon
+check "the older one takes it up" q ping -c1 -W3 172.16.0.1
 finish

@@ -206,10 +206,10 @@ static void odd_frames_have_a_queue(void **state)
 	send_frame(ETHERTYPE_IP6, cut6, sizeof(cut6));
 	assert_int_equal(queue_of(ETHERTYPE_IP6), 0);
 	/* The ports are found behind options, which do not count themselves. */
-	for (uint16_t port = 0; port < FLOWS; port++) {
-		int with = queue_with_options(1, port);
+	for (unsigned port = 0; port < FLOWS; port++) {
+		int with = queue_with_options(1, (uint16_t)port);
 		assert_in_range(with, 0, QUEUES - 1);
-		assert_int_equal(queue_with_options(7, port), with);
+		assert_int_equal(queue_with_options(7, (uint16_t)port), with);
 		others += with != queue_with_options(1, 0);
 	}
 	assert_true(others > FLOWS / 2);

@@ -73,7 +73,7 @@ struct switch_options {
 #define SWITCH_OPTIONS_DEFAULT                                                                                         \
 	{                                                                                                              \
 		.workers = 1, .ageing = 300, .fdb_gateway_limit = 16384, .fdb_remote_limit = 4096, .tap_queues = 8,    \
-		.underlay_tap = UNDERLAY_TAP_AUTO, .offloads = {                                                       \
+		.spin = 20, .underlay_tap = UNDERLAY_TAP_AUTO, .offloads = {                                           \
 			.tap_gso = true,                                                                               \
 			.udp_gso = true,                                                                               \
 			.udp_gro = true,                                                                               \
