@@ -10,7 +10,7 @@
  *         the others are opened, and nothing gets there     the first one rests
  *         flows are spread                                  all frames go to the first one
  *         what is in the first one is read                  what is in the others is read
- *         all are read                                      they are closed, the first one is read
+ *         all are read                                      the first one is read, they are closed
  *         |                                                 |
  *         +------------------> several  --------------------+
  */
@@ -172,8 +172,8 @@ void pod_queues_end(struct vswitch *vs, struct port *port)
 	wait_for_rest(queues);
 	for (unsigned w = 0; w < vs->options.workers; w++)
 		worker_finish(&vs->workers[w]);
-	unwatch_queues(vs, port, queues);
 	worker_rest(port->worker, port->tap_watch, false);
+	unwatch_queues(vs, port, queues);
 	port->queues = NULL;
 	queues_free(queues);
 }

@@ -5,11 +5,12 @@
  *    podswitchd's main loop                                          workers
  *    epoll: switch_wakeup_fd() = vs->attention
  *       +-- wakeup (eventfd)       <--- worker_wake_control() ---    a TAP is lost, the FDB is crowded,
- *       +-- alarm (timerfd): a gateway client has something due      a train was refused
+ *       +-- alarm (timerfd): a gateway client has something due      a train was refused, a pod has become busy
  *       +-- packet sockets of gateway clients
  *
  *    switch_tick(), then and once a second:
  *       ports whose TAP or namespace is gone     port_gone()
+ *       queues of busy pods                      pod_queues_turn()
  *       gateway clients                          pod_network_turn()
  *       ways out of the node, and of busy pods   egress_turn(), pod_egress_turn()
  *       hubs that are short of remotes           hub_make_room()

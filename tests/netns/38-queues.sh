@@ -159,4 +159,16 @@ sleep 1
 same "it stays so" 1 "$(queues)"
 check "traffic runs" p ping -c1 -W3 172.16.0.1
 quit $BULK
+check "podswitchd ends" stop
+
+echo "-- where bpf() is forbidden"
+case $(uname -m) in x86_64) BPF=321 ;; aarch64) BPF=280 ;; s390x) BPF=351 ;; esac
+UNDER=("$PYTHON" "$HERE/forbid.py" "$BPF" 1)
+daemon
+same "status says that there are not more" false "$(ctl -j status | jq .features.tap_queues)"
+check "the log says why" grep -q 'tap_queues is 1: bpf() is refused: Operation not permitted' "$LOG"
+ctl port remove pod2
+port 2 a
+same "a new interface has one" 1 "$(queues pod2)"
+check "traffic runs" q ping -c1 -W3 172.16.0.1
 finish

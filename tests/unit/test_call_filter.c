@@ -205,6 +205,8 @@ static void test_podswitchd(void **state)
 static void test_profile(void **state)
 {
 	static const char path[] = "deploy/overlays/localhost-seccomp/podswitchd.json";
+	/* Before its own filter: tap/steering.c, tap/net_settings.c. */
+	static const char *const early[] = {"bpf", "fsopen", "fsconfig", "fsmount", "open_tree"};
 	json_error_t where;
 	json_t *profile = json_load_file(path, 0, &where), *allowed = json_object(), *rule, *name;
 	size_t i, k;
@@ -218,6 +220,9 @@ static void test_profile(void **state)
 		for (const char *const *call = *list; *call; call++)
 			if (!json_object_get(allowed, *call))
 				fail_msg("%s does not allow %s", path, *call);
+	for (i = 0; i < sizeof(early) / sizeof(early[0]); i++)
+		if (!json_object_get(allowed, early[i]))
+			fail_msg("%s does not allow %s", path, early[i]);
 	json_decref(allowed);
 	json_decref(profile);
 }

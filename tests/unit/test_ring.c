@@ -703,6 +703,68 @@ static void nothing_is_read_in_a_pause(void **state)
 	close_tap(&late);
 }
 
+/* What it had been given before it rests still comes, then nothing, then the rest in its order. */
+static void one_watch_rests_alone(void **state)
+{
+	(void)state;
+	enum { FRAMES = RING_TAP_BUFFERS + 10 };
+	struct tap tap = open_tap(), other = open_tap();
+	int handle = ring_watch(t.ring, RING_TAP, tap.fd, 1);
+	assert_true(handle >= 0);
+	assert_true(ring_watch(t.ring, RING_TAP, other.fd, 2) >= 0);
+	for (unsigned i = 0; i < FRAMES; i++)
+		pod_sends(&tap, (uint8_t)i);
+	assert_true(turn(WAIT_MS));
+	ring_rest(t.ring, handle, true);
+	assert_falls_quiet();
+	unsigned before = seen_of(1);
+	pod_sends(&tap, FRAMES);
+	pod_sends(&other, 0);
+	turn_until_seen(before + 1);
+	assert_falls_quiet();
+	assert_int_equal(seen_of(1), before);
+	assert_int_equal(seen_of(2), 1);
+	ring_rest(t.ring, handle, false);
+	turn_until_seen(FRAMES + 2);
+	for (unsigned i = 0, at = 0; i <= FRAMES; i++, at++) {
+		at += t.seen[at].tag == 2;
+		assert_int_equal(t.seen[at].last, (uint8_t)i);
+	}
+	/* It may end while it rests. */
+	ring_rest(t.ring, handle, true);
+	ring_unwatch(t.ring, handle);
+	assert_falls_quiet();
+	close_tap(&tap);
+	close_tap(&other);
+}
+
+/* The level of the next round, after one of so many frames. */
+static unsigned level_after(struct ring_load *load, unsigned small, unsigned large, bool hurry)
+{
+	for (unsigned i = 0; i < small; i++)
+		ring_load_take(load, 76);
+	for (unsigned i = 0; i < large; i++)
+		ring_load_take(load, 65000);
+	return ring_load_next(load, RING_TAP_BUFFERS, hurry);
+}
+
+static void small_frames_beside_large_ones_make_rounds_short(void **state)
+{
+	(void)state;
+	struct ring_load load = {0};
+	assert_int_equal(level_after(&load, 5, 0, true), RING_TAP_BUFFERS);
+	assert_int_equal(level_after(&load, 0, 8, true), ROUND_LEAST);
+	assert_int_equal(level_after(&load, 0, 8, true), ROUND_LEAST);
+	assert_in_range(level_after(&load, 1, 8, true), 2, 3);
+	/* And for a while, as an answer takes some rounds. */
+	for (unsigned round = 0; round < 60; round++)
+		assert_in_range(level_after(&load, 0, 2, true), 2, 3);
+	for (unsigned round = 0; round < 5; round++)
+		(void)level_after(&load, 0, 2, true);
+	assert_int_equal(level_after(&load, 0, 2, true), ROUND_LEAST);
+	assert_true(level_after(&load, 1, 8, false) >= ROUND_LEAST);
+}
+
 /* ---- which backend ---- */
 
 /* From now on this process gets `error` from that system call, as under a container's seccomp profile. */
@@ -806,6 +868,7 @@ static enum io_choice both[] = {IO_EPOLL, IO_URING};
 			RING_TEST(large_datagrams_stay_in_few_buffers, i),                                             \
 			RING_TEST(a_flood_of_datagrams_arrives_in_order, i),                                           \
 			RING_TEST(many_sockets_have_their_turns, i), RING_TEST(nothing_is_read_in_a_pause, i),         \
+			RING_TEST(one_watch_rests_alone, i),                                                           \
 	}
 
 static int enter_namespace(void **state)
@@ -828,6 +891,7 @@ int main(void)
 	const struct CMUnitTest choosing[] = {
 		cmocka_unit_test(the_choice_says_why),
 		cmocka_unit_test(without_io_uring_the_choice_is_epoll),
+		cmocka_unit_test(small_frames_beside_large_ones_make_rounds_short),
 	};
 	struct ring_choice choice;
 	int failed = cmocka_run_group_tests_name("epoll", with_epoll, enter_namespace, NULL);

@@ -261,6 +261,4 @@ static void worker_do_rest(struct worker *worker, void *argument)
 void worker_rest(struct worker *worker, int handle, bool rest)
 {
 	mail_run(worker, worker_do_rest, &(struct rest_request){handle, rest});
-	if (rest)
-		worker_finish(worker);
 }
