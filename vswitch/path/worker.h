@@ -24,7 +24,8 @@ void worker_unwatch(struct worker *worker, int handle);
  */
 void worker_pause(struct worker *worker, bool pause);
 
-/* The same for one descriptor that it watches, by the handle of worker_watch(), but it does not wait. Control thread. */
+/* The same for one descriptor that it watches, by the handle of worker_watch(), but it does not wait. Control thread.
+ */
 void worker_rest(struct worker *worker, int handle, bool rest);
 
 /* Returns once all that it has read is forwarded. Control thread. */
