@@ -184,16 +184,22 @@ int tap_adopt_own(const char *ifname, const struct mac *mac, int *fd, struct fai
 	return tap_adopt(ifname, fd, why);
 }
 
-int tap_open_queue(const char *ifname, int *fd, struct failure *why)
+int tap_open_queue(int first, int *fd, struct failure *why)
 {
-	int tun = open_tun(why);
+	struct ifreq found = {0};
 
+	if (ioctl(first, TUNGETIFF, &found))
+		return fail(why, -errno, NULL, "the TAP gets no further queue: %s", strerror(errno));
+	int tun = open_tun(why);
 	if (tun < 0)
 		return tun;
-	int code = set_interface(tun, ifname, TAP_FLAGS | IFF_MULTI_QUEUE);
+	int code = set_interface(tun, found.ifr_name, TAP_FLAGS | IFF_MULTI_QUEUE);
+	/* As in tap_attach(): it may have vanished. */
+	if (!code && (ioctl(tun, TUNGETIFF, &found) || !((unsigned)found.ifr_flags & IFF_PERSIST)))
+		code = -ENODEV;
 	if (code) {
 		close(tun);
-		return fail(why, code, NULL, "the TAP %s gets no further queue: %s", ifname, strerror(-code));
+		return fail(why, code, NULL, "the TAP %s gets no further queue: %s", found.ifr_name, strerror(-code));
 	}
 	*fd = tun;
 	return 0;

@@ -40,10 +40,10 @@ int tap_adopt(const char *ifname, int *fd, struct failure *why);
 int tap_adopt_own(const char *ifname, const struct mac *mac, int *fd, struct failure *why);
 
 /*
- * Opens one more queue of a TAP of the current namespace that somebody has open. What the pod sends gets into it from
- * now on as its steering says (steering.h). -EINVAL: it was made for a single queue.
+ * Opens one more queue of the TAP of `first`, which is in the current namespace. What the pod sends gets into it from
+ * now on as its steering says (steering.h). -EINVAL: it was made for a single queue. -EBADFD, -ENODEV: it is gone.
  */
-int tap_open_queue(const char *ifname, int *fd, struct failure *why);
+int tap_open_queue(int first, int *fd, struct failure *why);
 
 /*
  * Sets what the pod's kernel may leave to us: unfinished checksums, super-frames of TCP, and super-frames of UDP where

@@ -31,9 +31,7 @@
 #define BUSY 4000000    /* bytes in a second; what sends less is held up elsewhere */
 #define IDLE 10000      /* ms */
 #define TRY_AGAIN 60000 /* ms, after what has failed */
-#define PATIENCE                                                                                                       \
-	1000 /* ms; a worker that reads a queue's frames takes ten, and more where it waits for a processor            \
-	      */
+#define PATIENCE 1000   /* ms */
 
 static uint64_t frames_read(const struct port *port)
 {
@@ -54,10 +52,11 @@ static struct worker *queue_worker(const struct vswitch *vs, const struct port *
 	return &vs->workers[(port->worker->index + i + 1) % vs->options.workers];
 }
 
+/* Or its interface is gone. */
 static bool queue_is_empty(int fd)
 {
 	struct pollfd queue = {.fd = fd, .events = POLLIN};
-	return poll(&queue, 1, 0) == 0;
+	return poll(&queue, 1, 0) <= 0 || !(queue.revents & POLLIN);
 }
 
 static void wait_a_moment(void)
@@ -68,7 +67,8 @@ static void wait_a_moment(void)
 
 /*
  * Until the worker has all that was in the first queue, which holds `length` frames, when this was called: it takes
- * them in their order. It has up to RING_TAP_BUFFERS already that are not counted yet.
+ * them in their order. It has up to RING_TAP_BUFFERS already that are not counted yet. A full queue is read in ten ms,
+ * but for a worker that waits for a processor.
  */
 static void wait_for_older(const struct port *port, unsigned length)
 {
@@ -100,13 +100,14 @@ static void queues_free(struct pod_queues *queues)
 }
 
 /* In the pod's namespace. *length is how many frames each of them holds. */
-static int queues_open(struct pod_queues *queues, const char *ifname, unsigned n, unsigned *length, struct failure *why)
+static int queues_open(struct pod_queues *queues, const struct port *port, unsigned n, unsigned *length,
+		       struct failure *why)
 {
 	struct link_queues has = {0};
-	int error = link_get_queues(ifname, &has, why);
+	int error = link_get_queues(port->config.ifname, &has, why);
 	*length = has.length;
 	for (; !error && queues->n < n; queues->n += !error)
-		error = tap_open_queue(ifname, &queues->queue[queues->n].fd, why);
+		error = tap_open_queue(port->tap, &queues->queue[queues->n].fd, why);
 	return error;
 }
 
@@ -144,7 +145,7 @@ static void pod_queues_begin(struct vswitch *vs, struct port *port, uint64_t now
 	}
 	int error = steering_set(port->tap, false); /* one that has crashed may have left it otherwise */
 	if (!error)
-		error = queues_open(queues, port->config.ifname, vs->options.tap_queues - 1, &length, &why);
+		error = queues_open(queues, port, vs->options.tap_queues - 1, &length, &why);
 	netns_return(&vs->home);
 	if (!error)
 		error = steering_set(port->tap, true);

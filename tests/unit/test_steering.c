@@ -57,7 +57,7 @@ static int set_up(void **state)
 	assert_done(tap_create("vx0", &queue[0], &why));
 	assert_done(link_unqueue("vx0", &why));
 	for (int i = 1; i < QUEUES; i++)
-		assert_done(tap_open_queue("vx0", &queue[i], &why));
+		assert_done(tap_open_queue(queue[0], &queue[i], &why));
 	assert_done(link_setup("vx0", &link, &why));
 	/* Nobody answers, so the neighbours are there already. */
 	assert_int_equal(shell_status("", "ip neigh add 172.16.0.1 lladdr 02:00:00:00:00:01 dev vx0 && "
@@ -253,21 +253,28 @@ static void who_has_it_is_seen(void **state)
 	assert_int_equal(has.n, 0);
 	assert_int_equal(has.length, 1000);
 	assert_done(tap_adopt("vx0", &queue[0], &why));
-	assert_done(tap_open_queue("vx0", &queue[1], &why));
+	assert_done(tap_open_queue(queue[0], &queue[1], &why));
 	close(queue[1]);
-	tap_destroy(queue[0]);
+	/* Whatever it is called by now. */
+	assert_int_equal(shell_status("", "ip link set vx0 down && ip link set vx0 name other"), 0);
+	assert_done(tap_open_queue(queue[0], &queue[1], &why));
+	close(queue[1]);
+	/* One that is gone is not made again. */
+	assert_int_equal(shell_status("", "ip link del other"), 0);
+	assert_int_equal(tap_open_queue(queue[0], &fd, &why), -EBADFD);
+	close(queue[0]);
 	assert_int_equal(link_get_queues("vx0", &has, &why), -ENODEV);
 	/* One that was made without them: by an older version, or with --tap-queues 1. */
 	int old = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	snprintf(flags.ifr_name, sizeof(flags.ifr_name), "vx1");
 	assert_return_code(ioctl(old, TUNSETIFF, &flags), errno);
 	assert_return_code(ioctl(old, TUNSETPERSIST, 1), errno);
-	assert_int_equal(tap_open_queue("vx1", &fd, &why), -EINVAL);
+	assert_int_equal(tap_open_queue(old, &fd, &why), -EINVAL);
 	assert_int_equal(tap_adopt("vx1", &fd, &why), -EBUSY);
 	close(old);
 	assert_int_equal(fd, 77);
 	assert_done(tap_adopt("vx1", &fd, &why));
-	assert_int_equal(tap_open_queue("vx1", &old, &why), -EINVAL);
+	assert_int_equal(tap_open_queue(fd, &old, &why), -EINVAL);
 	tap_destroy(fd);
 }
 
