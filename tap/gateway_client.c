@@ -89,6 +89,9 @@ struct gateway_client {
 	struct probe_timer arp, path;
 	struct path_probe questions; /* to the target */
 	uint64_t took;               /* us, until the target's last answer came */
+	uint64_t arp_asked;          /* us, when the router was asked last */
+	bool has_answered;           /* since gateway_client_answered() was called */
+	uint64_t answer_took;        /* us, the one that it is to tell of */
 	struct mac router_mac;       /* all zero: not known */
 };
 
@@ -293,7 +296,14 @@ static void probe_if_due(struct gateway_client *client, uint64_t now)
 	if (now < client->arp.due)
 		return;
 	probe_timer_asked(&client->arp, arp_interval(client), now);
+	client->arp_asked = clock_us();
 	send_arp(client, client->own.address.family ? client->own.address.bytes : NULL, client->router.bytes);
+}
+
+static void note_took(struct gateway_client *client, uint64_t took)
+{
+	client->has_answered = true;
+	client->answer_took = took;
 }
 
 static void take_arp_answer(struct gateway_client *client, const struct mac *from, uint64_t now)
@@ -301,6 +311,9 @@ static void take_arp_answer(struct gateway_client *client, const struct mac *fro
 	bool other = mac_is_unicast(&client->router_mac) && !mac_equal(&client->router_mac, from);
 
 	client->router_mac = *from;
+	/* With a target it is the whole way that counts. */
+	if (client->arp.unanswered && client->path_fd < 0)
+		note_took(client, clock_us() - client->arp_asked);
 	/* What is behind a router that was away is asked from the beginning. */
 	if (probe_timer_is_lost(&client->arp))
 		probe_timer_restart(&client->path, now);
@@ -342,6 +355,7 @@ static void turn_path(struct gateway_client *client, uint64_t now)
 	for (int i = 0; i < BATCH && (length = packet_socket_next(client->path_fd, frame)) >= 0; i++)
 		if (path_probe_answers(&client->questions, &ends, clock_us(), frame, (size_t)length, &took)) {
 			client->took = took;
+			note_took(client, took);
 			probe_timer_answered(&client->path, client->config.probe, (unsigned)(took / 1000), now);
 		}
 	if (path_is_asked(client) && now >= client->path.due)
@@ -522,6 +536,15 @@ size_t gateway_client_fds(const struct gateway_client *client, int out[static CL
 	if (client->path_fd >= 0)
 		out[n++] = client->path_fd;
 	return n;
+}
+
+bool gateway_client_answered(struct gateway_client *client, uint64_t *took)
+{
+	bool answered = client->has_answered;
+
+	*took = client->answer_took;
+	client->has_answered = false;
+	return answered;
 }
 
 void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out)

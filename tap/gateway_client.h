@@ -135,6 +135,12 @@ uint64_t gateway_client_due(const struct gateway_client *client);
  * is closed or retuned. */
 size_t gateway_client_fds(const struct gateway_client *client, int out[static CLIENT_FDS]);
 
+/*
+ * Whether a question to the target, or to the router where there is no target, was answered since the last call; *took
+ * is for how long it was waited for, us.
+ */
+bool gateway_client_answered(struct gateway_client *client, uint64_t *took);
+
 /* What is known now. The state is that of the last gateway_client_turn(). */
 void gateway_client_report(const struct gateway_client *client, struct gateway_client_status *out);
 

@@ -54,3 +54,17 @@ void switch_count_overruns(struct vswitch *vs, const char *name)
 		if (vs->hosts[i].underlay)
 			overruns_count_host(vs, vs->hosts[i].underlay);
 }
+
+void switch_count_some_overruns(struct vswitch *vs, unsigned n)
+{
+	for (unsigned tries = 0; n && tries < MAX_PORTS; tries++, vs->next_counted++) {
+		struct port *port = vs->ports[vs->next_counted % MAX_PORTS];
+		if (!port)
+			continue;
+		overruns_count_port(vs, port);
+		n--;
+	}
+	for (int i = 0; i < MAX_HOSTS; i++)
+		if (vs->hosts[i].underlay)
+			overruns_count_host(vs, vs->hosts[i].underlay);
+}

@@ -581,6 +581,9 @@ static void pod_network_turn_client(struct vswitch *vs, struct port *port, uint6
 {
 	stop_pings(port, now);
 	unsigned events = gateway_client_turn(port->gateway_client, now);
+	uint64_t took;
+	if (gateway_client_answered(port->gateway_client, &took) && port->gateway)
+		histogram_add(&port->gateway->answers, (double)took / 1e6);
 	if (events & (CLIENT_LEASE | CLIENT_UNLEASED | CLIENT_CLAIMS)) {
 		follow_client(vs, port);
 		switch_notify(vs, "port.leased", port->config.name, NULL);

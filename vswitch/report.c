@@ -47,6 +47,7 @@ static void show_gateway(const struct vswitch *vs, const struct gateway *gateway
 	for (unsigned w = 0; w < vs->options.workers; w++)
 		sum_words((uint64_t *)&status.counters, (const uint64_t *)&gateway->counters[w],
 			  WORDS(struct gateway_counters));
+	status.answers = &gateway->answers;
 	status.counters.evicted_macs = gateway->hub.evicted_macs;
 	status.counters.evicted_remotes = gateway->hub.evicted;
 	silence_report(gateway, clock_seconds(), &status.silence);

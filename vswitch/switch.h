@@ -16,6 +16,7 @@
 #define PODSWITCH_SWITCH_H
 
 #include "tap/base/failure.h"
+#include "tap/base/histogram.h"
 #include "vswitch/base/switch_config.h"
 
 struct vswitch; /* `switch` alone is a keyword */
@@ -107,6 +108,7 @@ struct gateway_status {
 	size_t n_remotes;
 	struct gateway_counters counters;
 	struct silence_status silence;
+	const struct histogram *answers; /* how long its pods' questions to it waited for answers, since it was added */
 };
 
 /* A port as a client of its gateway. */
@@ -205,6 +207,9 @@ void switch_visit_refusals(const struct vswitch *vs, void (*visit)(void *context
  * ask for all: with many pods starting at once there is a report for each of them.
  */
 void switch_count_overruns(struct vswitch *vs, const char *name);
+
+/* The same of `n` ports, in turns: those that were counted longest ago. */
+void switch_count_some_overruns(struct vswitch *vs, unsigned n);
 
 void switch_report(const struct vswitch *vs, struct switch_status *out);
 

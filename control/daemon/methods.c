@@ -28,6 +28,7 @@ static const struct {
 	{"fdb.remove", method_fdb_remove},
 	{"fdb.flush", method_fdb_flush},
 	{"stats.get", method_stats_get},
+	{"metrics.get", method_metrics_get},
 	{"status.get", method_status_get},
 	{"monitor.start", method_monitor_start},
 	{"version.get", method_version_get},

@@ -2,6 +2,7 @@
 /* metrics.c - the agent's metrics in Prometheus' text format */
 #include "control/kube/metrics.h"
 #include "control/kube/prometheus.h"
+#include "control/kube/switch_metrics.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -91,22 +92,6 @@ static void write_api(FILE *out, const struct kube *kube)
 			   (long long)counters.failures);
 }
 
-static void write_switch(FILE *out, struct podswitchd *podswitchd)
-{
-	json_t *stats = NULL, *value;
-	const char *key;
-	int error = podswitchd_call(podswitchd, "stats.get", NULL, &stats, NULL, NULL);
-	prometheus_gauge(out, "podswitch_switch_up", "Whether podswitchd answers.", !error);
-	if (error)
-		return;
-	prometheus_head(out, "podswitch_drops_total", "counter", "Frames that podswitchd dropped, by reason.");
-	json_object_foreach(json_object_get(stats, "drops"), key, value)
-	{
-		prometheus_labelled(out, "podswitch_drops_total", "reason", key, json_integer_value(value));
-	}
-	json_decref(stats);
-}
-
 void metrics_write(FILE *out, const struct reconciler *reconciler, const struct cluster *cluster,
 		   const struct kube *kube, struct podswitchd *podswitchd)
 {
@@ -118,7 +103,7 @@ void metrics_write(FILE *out, const struct reconciler *reconciler, const struct 
 	write_paths(out, reconciler);
 	write_api(out, kube);
 	write_watches(out, cluster);
-	write_switch(out, podswitchd);
+	switch_metrics_write(out, podswitchd, reconciler);
 }
 
 void metrics_write_chain(FILE *out, const struct chain_counters *counters)

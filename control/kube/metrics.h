@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-/* Asks podswitchd for its drops, too; without an answer those are left out. */
+/* With podswitchd's figures (switch_metrics.h). */
 void metrics_write(FILE *out, const struct reconciler *reconciler, const struct cluster *cluster,
 		   const struct kube *kube, struct podswitchd *podswitchd);
 

@@ -26,11 +26,19 @@ void prometheus_counter(FILE *out, const char *name, const char *help, long long
 	fprintf(out, "%s %lld\n", name, value);
 }
 
+void prometheus_buckets(FILE *out, const char *name, const char *labels, const struct histogram *seconds)
+{
+	const char *comma = *labels ? "," : "", *begin = *labels ? "{" : "", *end = *labels ? "}" : "";
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		fprintf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma, histogram_bounds[i],
+			seconds->buckets[i]);
+	fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, seconds->n);
+	fprintf(out, "%s_sum%s%s%s %g\n", name, begin, labels, end, seconds->sum);
+	fprintf(out, "%s_count%s%s%s %" PRIu64 "\n", name, begin, labels, end, seconds->n);
+}
+
 void prometheus_histogram(FILE *out, const char *name, const char *help, const struct histogram *seconds)
 {
 	prometheus_head(out, name, "histogram", help);
-	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
-		fprintf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, histogram_bounds[i], seconds->buckets[i]);
-	fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %g\n%s_count %" PRIu64 "\n", name, seconds->n, name,
-		seconds->sum, name, seconds->n);
+	prometheus_buckets(out, name, "", seconds);
 }

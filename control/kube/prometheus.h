@@ -8,7 +8,7 @@
 #ifndef PODSWITCH_PROMETHEUS_H
 #define PODSWITCH_PROMETHEUS_H
 
-#include "control/kube/histogram.h"
+#include "tap/base/histogram.h"
 
 #include <stdio.h>
 
@@ -22,7 +22,10 @@ void prometheus_labelled(FILE *out, const char *name, const char *label, const c
 void prometheus_gauge(FILE *out, const char *name, const char *help, long long value);
 void prometheus_counter(FILE *out, const char *name, const char *help, long long value);
 
-/* A head and all lines of a histogram, in seconds. */
+/* The lines of a histogram, in seconds; `labels` as they stand between braces, or "". */
+void prometheus_buckets(FILE *out, const char *name, const char *labels, const struct histogram *seconds);
+
+/* A head, and the lines of one without labels. */
 void prometheus_histogram(FILE *out, const char *name, const char *help, const struct histogram *seconds);
 
 #endif

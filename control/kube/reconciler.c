@@ -206,3 +206,12 @@ void reconciler_count(const struct reconciler *reconciler, struct reconciler_cou
 		out->refused += attachment->state == ATTACHMENT_REFUSED;
 	}
 }
+
+void reconciler_visit_ports(const struct reconciler *reconciler,
+			    void (*visit)(void *context, const char *port, const char *namespace, const char *pod),
+			    void *context)
+{
+	for (const struct attachment *attachment = reconciler->attachments; attachment; attachment = attachment->next)
+		if (!attachment->superseded)
+			visit(context, attachment->port, attachment->namespace, attachment->pod);
+}

@@ -24,8 +24,8 @@
 
 #include "control/kube/choose.h"
 #include "control/kube/cluster.h"
-#include "control/kube/histogram.h"
 #include "control/kube/podswitchd.h"
+#include "tap/base/histogram.h"
 
 struct reconciler;
 
@@ -74,6 +74,11 @@ struct reconciler_counters {
 	const struct histogram *seconds;  /* from the plugin's first question for a pod to its gateway's answer */
 };
 void reconciler_count(const struct reconciler *reconciler, struct reconciler_counters *out);
+
+/* The ports of pods of this node, but for those of earlier sandboxes; `port` is its name in podswitchd. */
+void reconciler_visit_ports(const struct reconciler *reconciler,
+			    void (*visit)(void *context, const char *port, const char *namespace, const char *pod),
+			    void *context);
 
 /* The endpoints that are probed for all pods of the node, and have been judged. */
 void reconciler_visit_paths(const struct reconciler *reconciler,

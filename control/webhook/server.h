@@ -9,7 +9,7 @@
 #define PODSWITCH_SERVER_H
 
 #include "control/base/http.h"
-#include "control/kube/histogram.h"
+#include "tap/base/histogram.h"
 #include "control/webhook/keypair.h"
 
 #define SERVER_CLIENTS 512         /* connections at once; one more ends the oldest of those that only wait */

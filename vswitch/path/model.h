@@ -20,6 +20,7 @@
 #ifndef PODSWITCH_MODEL_H
 #define PODSWITCH_MODEL_H
 
+#include "tap/base/histogram.h"
 #include "tap/netns.h"
 #include "tap/primary.h"
 #include "vswitch/base/demux.h"
@@ -128,6 +129,7 @@ struct gateway {
 	struct gateway_counters *counters; /* one a worker */
 	struct silence silence;
 	struct hub hub;
+	struct histogram answers; /* how long its pods' questions waited for answers; the control thread's */
 };
 
 /* By which way a busy pod's datagrams leave its own namespace for the remote that has most of them (pod_egress.h). */
@@ -356,6 +358,7 @@ struct vswitch {
 	struct port **ports; /* by id, MAX_PORTS */
 	struct port *first_port, **last_port;
 	unsigned n_ports, next_port;
+	unsigned next_counted; /* port whose overruns are read next (overruns.h) */
 	struct remote *remotes;   /* by id, MAX_REMOTES; pages are touched as they are used */
 	uint16_t next_remote;     /* where the search for a free slot begins; under `learning` */
 	uint32_t next_turn;       /* of the next remote; under `learning`, too */

@@ -5,10 +5,11 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_BUCKETS 12
+#define HISTOGRAM_BUCKETS 18
 
 /* Upper bounds in seconds; longer durations count in `n` and `sum` only. */
-static const double histogram_bounds[HISTOGRAM_BUCKETS] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60};
+static const double histogram_bounds[HISTOGRAM_BUCKETS] = {
+	0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60};
 
 struct histogram {
 	uint64_t buckets[HISTOGRAM_BUCKETS]; /* each includes all shorter ones */
