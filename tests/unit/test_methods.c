@@ -458,6 +458,9 @@ static void test_reports(void **state)
 	expect(f, "stats.get", NULL, "gateways.a.encap_frames", "1099511627776");
 	expect(f, "stats.get", NULL, "gateways.a.drops.runt", "7");
 	expect(f, "stats.get", NULL, "drops.ecn", "0");
+	expect(f, "metrics.get", NULL, "gateways.0.drops", "{'runt':7}");
+	expect(f, "metrics.get", NULL, "gateways.0.answers.n", "3");
+	expect(f, "metrics.get", NULL, "drops.ecn", "0");
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	expect(f, "status.get", NULL, "pid", pid);
 	expect(f, "status.get", NULL, "version", "'" PODSWITCH_VERSION "'");
@@ -487,7 +490,8 @@ static void test_reports(void **state)
 	f->methods.standby = NULL;
 	refused(f, "status.get", "{'instances':'new'}", JSONRPC_INVALID_PARAMS, "instances", "");
 	expect(f, "version.get", NULL, "", "{'version':'" PODSWITCH_VERSION "'}");
-	static const char *const plain[] = {"stats.get", "status.get", "version.get", "monitor.start", "port.list"};
+	static const char *const plain[] = {"stats.get",   "metrics.get",   "status.get",
+					    "version.get", "monitor.start", "port.list"};
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		refused(f, plain[i], "{'verbose':true}", JSONRPC_INVALID_PARAMS, "verbose", "no such key");
 	refused(f, "gateway.", NULL, JSONRPC_UNKNOWN_METHOD, "", "'gateway.'");
