@@ -252,6 +252,8 @@ struct trains {
 #define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
 #define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
 #define WORKER_IDLE_SPINS 8
+#define WORKER_SMALL 600 /* bytes of a frame or datagram of a conversation */
+#define WORKER_BULK_ROUNDS 16
 #define WORKER_GROUPS 8   /* flows that are coalesced */
 #define WORKER_LEARNED 64 /* learned MACs that wait */
 #define WORKER_CLAIMS 64  /* claims that wait */
@@ -291,8 +293,9 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct ring *ring;
-	uint32_t now;        /* seconds, of this round */
-	unsigned idle_spins; /* spins in a row that found nothing */
+	uint32_t now;         /* seconds, of this round */
+	unsigned idle_spins;  /* spins in a row that found nothing */
+	unsigned bulk_rounds; /* that are not to be spun for yet */
 	uint64_t rounds, events;
 	uint64_t drops[DROP_COUNT];
 	struct strays strays;
@@ -358,7 +361,7 @@ struct vswitch {
 	struct port **ports; /* by id, MAX_PORTS */
 	struct port *first_port, **last_port;
 	unsigned n_ports, next_port;
-	unsigned next_counted; /* port whose overruns are read next (overruns.h) */
+	unsigned next_counted;    /* port whose overruns are read next (overruns.h) */
 	struct remote *remotes;   /* by id, MAX_REMOTES; pages are touched as they are used */
 	uint16_t next_remote;     /* where the search for a free slot begins; under `learning` */
 	uint32_t next_turn;       /* of the next remote; under `learning`, too */

@@ -76,10 +76,13 @@ static void worker_dispatch(struct worker *worker, const struct ring_event *even
  * Spinning saves a wake-up, which costs more than handling a packet, but pays only while packets follow each other
  * closely. After WORKER_IDLE_SPINS spins in a row that found nothing the worker sleeps instead, until a sleep turns out
  * to have been shorter than a spin.
+ *
+ * A stream gains nothing by it: what comes while the worker sleeps is handled together, and its ends want the
+ * processor. So after a round with a large frame there are WORKER_BULK_ROUNDS without.
  */
 static void wait_for_events(struct worker *worker)
 {
-	uint64_t spin = (uint64_t)worker->vs->options.spin * 1000;
+	uint64_t spin = worker->bulk_rounds ? 0 : (uint64_t)worker->vs->options.spin * 1000;
 	if (spin && worker->idle_spins < WORKER_IDLE_SPINS) {
 		worker->idle_spins = ring_spin(worker->ring, spin) ? 0 : worker->idle_spins + 1;
 		(void)ring_wait(worker->ring); /* an interrupted wait makes an empty round */
@@ -95,10 +98,14 @@ static void run_round(struct worker *worker)
 {
 	struct ring_event event;
 	wait_for_events(worker);
+	if (worker->bulk_rounds)
+		worker->bulk_rounds--;
 	worker->now = clock_seconds();
 	count(&worker->rounds, 1);
 	while (ring_next(worker->ring, &event)) {
 		count(&worker->events, 1);
+		if (event.length > WORKER_SMALL)
+			worker->bulk_rounds = WORKER_BULK_ROUNDS;
 		worker_dispatch(worker, &event);
 	}
 	forward_finish(worker);
