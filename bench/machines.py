@@ -99,16 +99,23 @@ def describe(name, environment):
             f"{environment['commit']}, {environment['date'][:10]}\n")
 
 
+def has_knobs(results):
+    """A run of the main contenders alone has not turned any"""
+    return any(case.median("spin 0") for case in results.cases.values())
+
+
 def section(machines):
     pictures = ["![Ratios to the kernel's vxlan](results/ratios.svg)\n"]
-    pictures += [f"![What a knob is worth, {name}](results/knobs-{name}.svg)\n" for name in machines]
+    pictures += [f"![What a knob is worth, {name}](results/knobs-{name}.svg)\n"
+                 for name, results in machines.items() if has_knobs(results)]
     return "\n".join(["".join(describe(name, results.environment) for name, results in machines.items()),
                       floors(machines), *pictures])
 
 
 def draw(machines):
     for name, results in machines.items():
-        plot.knobs(RESULTS, results, f"knobs-{name}", ("svg",))
+        if has_knobs(results):
+            plot.knobs(RESULTS, results, f"knobs-{name}", ("svg",))
     plot.machines(RESULTS, machines, ("svg",))
 
 
