@@ -10,7 +10,6 @@
  */
 #include "control/kube/switch_metrics.h"
 #include "control/base/json.h"
-#include "control/base/names.h"
 #include "control/kube/prometheus.h"
 
 #include <stdlib.h>
