@@ -22,7 +22,15 @@
 #endif
 #define DYNAMIC_PORTS (49152U | 65535U << 16) /* like those of all datagrams to a VTEP (RFC 7348, section 5) */
 
-int inquiry_send(const struct sockaddr_storage *to)
+static int bind_inquiry(int fd, const struct address *from)
+{
+	struct endpoint own = {.address = *from};
+	struct sockaddr_storage name;
+	socklen_t length = endpoint_to_sockaddr(&own, &name);
+	return bind(fd, (const struct sockaddr *)&name, length);
+}
+
+int inquiry_send(const struct sockaddr_storage *to, const struct address *from)
 {
 	bool ip6 = to->ss_family == AF_INET6;
 	int on = 1, fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
@@ -33,6 +41,7 @@ int inquiry_send(const struct sockaddr_storage *to)
 	probe_fill(datagram, 0);
 	(void)setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &ports, sizeof(ports));
 	if (setsockopt(fd, ip6 ? IPPROTO_IPV6 : IPPROTO_IP, ip6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof(on)) ||
+	    (from && bind_inquiry(fd, from)) ||
 	    connect(fd, (const struct sockaddr *)to, sockaddr_size(to->ss_family)) ||
 	    send(fd, datagram, sizeof(datagram), MSG_DONTWAIT) < 0) {
 		int error = -errno;

@@ -22,11 +22,11 @@ struct inquiry_answer {
 };
 
 /*
- * Sends a datagram to `to`, from the network namespace of the calling thread. Returns the socket on which the error
- * will arrive, to be closed by the caller, or a negative errno: -ECONNREFUSED and others when the kernel itself knows
- * that there is no way.
+ * Sends a datagram to `to`, from the network namespace of the calling thread and from the address `from` (NULL: any).
+ * Returns the socket on which the error will arrive, to be closed by the caller, or a negative errno: -ECONNREFUSED and
+ * others when the kernel itself knows that there is no way.
  */
-int inquiry_send(const struct sockaddr_storage *to);
+int inquiry_send(const struct sockaddr_storage *to, const struct address *from);
 
 /* Takes what has come back. False when nothing has. Does not block. */
 bool inquiry_read(int fd, struct inquiry_answer *out);

@@ -113,19 +113,30 @@ static enum silence_reason find_stray(struct vswitch *vs, const struct gateway *
 	return best;
 }
 
-/* In the network namespace from which the gateway's datagrams leave. */
+/* Where its datagrams come from; NULL: wherever the kernel chooses. */
+static const struct address *silence_vtep(const struct vswitch *vs, const struct gateway *gateway, sa_family_t family)
+{
+	for (int i = 0; !gateway->pod_underlay && i < 2; i++)
+		if (vs->options.vtep[i].family == family)
+			return &vs->options.vtep[i];
+	return NULL;
+}
+
+/* In the network namespace from which the gateway's datagrams leave. Nobody waits for the answer without ports. */
 static void inquire(struct vswitch *vs, struct gateway *gateway, uint32_t now)
 {
 	struct silence *silence = &gateway->silence;
 	const struct port *port = gateway->n_ports ? gateway->ports[0] : NULL;
 	const struct remote *remote = gateway->remotes[0];
+	if (!port)
+		close_inquiry(silence);
 	if (now - silence->asked < INQUIRE || !port)
 		return;
 	silence->asked = now;
 	close_inquiry(silence);
 	if (gateway->pod_underlay && netns_enter(&port->netns, NULL))
 		return;
-	silence->inquiry = inquiry_send(&remote->to);
+	silence->inquiry = inquiry_send(&remote->to, silence_vtep(vs, gateway, remote->to.ss_family));
 	if (gateway->pod_underlay)
 		netns_return(&vs->home);
 }

@@ -27,8 +27,8 @@ typedef int method(struct call *call, struct failure *why);
 method method_gateway_add, method_gateway_set, method_gateway_list, method_gateway_show, method_gateway_remove;
 method method_port_add, method_port_set, method_port_list, method_port_show, method_port_remove;
 method method_fdb_list, method_fdb_add, method_fdb_remove, method_fdb_flush;
-method method_stats_get, method_metrics_get, method_status_get, method_monitor_start, method_version_get, method_takeover_begin,
-	method_takeover_wait, method_takeover_nobody;
+method method_stats_get, method_metrics_get, method_status_get, method_monitor_start, method_version_get,
+	method_takeover_begin, method_takeover_wait, method_takeover_nobody;
 
 /* Writes or removes an object's file; on failure `code` says that the change itself stays. */
 int call_keep(struct call *call, enum state_kind kind, const char *name, json_t *params, struct failure *why);

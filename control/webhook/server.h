@@ -9,8 +9,8 @@
 #define PODSWITCH_SERVER_H
 
 #include "control/base/http.h"
-#include "tap/base/histogram.h"
 #include "control/webhook/keypair.h"
+#include "tap/base/histogram.h"
 
 #define SERVER_CLIENTS 512         /* connections at once; one more ends the oldest of those that only wait */
 #define SERVER_SLOW 10000          /* ms for a connection's first request, a later one, or taking an answer */

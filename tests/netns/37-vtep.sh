@@ -37,6 +37,14 @@ for FAMILY in 4 6; do
 	same "what comes to the node's other address does not" 0 "$(grep -c good:elsewhere "$TMP/arrived" || true)"
 	quit $sniffer
 	same "nothing was dropped" "{}" "$(drops)"
+	# Of a gateway that sends nothing back, the network is asked what became of the datagrams.
+	ip -n "$P-gwa" link del vxlan0
+	bgpkt gwa "$TMP/wire" watch eth0
+	watcher=$!
+	p ping -q -i0.2 -W1 -c$((20 * SLOW)) 172.16.0.1 >/dev/null 2>&1 || true
+	soon "it is found out that a gateway is silent" '"icmp"' eval 'ctl -j gateway show a | jq .silence.reason'
+	same "it is asked from there, too" "source=$vtep" "$(grep -oE 'source=[^ ]*' "$TMP/wire" | sort -u | xargs)"
+	quit $watcher
 	ctl port remove pod1
 	ctl gateway remove a
 done

@@ -86,7 +86,7 @@ port 1 a
 port 2 a
 check "traffic runs" p ping -c1 -W3 172.16.0.1
 same "a quiet pod's interface has one queue" 1 "$(queues)"
-same "and nothing queues in front of it" noqueue "$(p tc -j qdisc show dev vx0 | jq -r '.[0].kind')"
+same "and nothing queues in front of it" noqueue "$(p ip -j link show vx0 | jq -r '.[0].qdisc')"
 
 echo "-- queues come"
 begin 5

@@ -43,8 +43,8 @@ int podswitchd_call(struct podswitchd *podswitchd, const char *method, json_t *p
 	if (errors[stats])
 		return errors[stats];
 	memcpy(text, report, sizeof(text));
-	for (char *c = text; *c; c++)
-		*c = *c == '\'' ? '"' : *c;
+	for (char *c = text; (c = strchr(c, '\''));)
+		*c = '"';
 	*result = json_loads(text, 0, NULL);
 	assert_non_null(*result);
 	return 0;
