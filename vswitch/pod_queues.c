@@ -65,6 +65,13 @@ static void wait_a_moment(void)
 	nanosleep(&moment, NULL);
 }
 
+/* A sender that has chosen a queue may be held up before its frame is there, as where a processor is a virtual one. */
+static void wait_for_stragglers(void)
+{
+	static const struct timespec long_enough = {.tv_nsec = 10000000};
+	nanosleep(&long_enough, NULL);
+}
+
 /*
  * Until the worker has all that was in the first queue, which holds `length` frames, when this was called: it takes
  * them in their order. It has up to RING_TAP_BUFFERS already that are not counted yet. A full queue is read in ten ms,
@@ -174,6 +181,9 @@ void pod_queues_end(struct vswitch *vs, struct port *port)
 	for (unsigned w = 0; w < vs->options.workers; w++)
 		worker_finish(&vs->workers[w]);
 	worker_rest(port->worker, port->tap_watch, false);
+	wait_for_stragglers();
+	for (unsigned w = 0; w < vs->options.workers; w++)
+		worker_finish(&vs->workers[w]);
 	unwatch_queues(vs, port, queues);
 	port->queues = NULL;
 	queues_free(queues);

@@ -212,7 +212,7 @@ static void it_keeps_them_while_it_is_busy(void **state)
 	for (int i = 0; i < IDLE / 1000 + 2; i++)
 		second();
 	assert_null(port.queues);
-	assert_calls("RFffruuu");
+	assert_calls("RFffrffuuu");
 	/* And gets them again. */
 	send_bytes(MUCH);
 	turn();
@@ -263,7 +263,7 @@ static void one_that_cannot_be_watched_is_given_back(void **state)
 	send_bytes(MUCH);
 	turn();
 	assert_null(port.queues);
-	assert_calls("FoooSfwwwRFffruuu");
+	assert_calls("FoooSfwwwRFffrffuuu");
 	memset(watched_by, 0, sizeof(watched_by));
 }
 
