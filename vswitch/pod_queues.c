@@ -4,7 +4,7 @@
  *
  *      one queue  <-----------------------------------------+
  *         |                                                 |
- *         |  BUSY bytes in a second                         |  IDLE without so many;
+ *         |  BUSY bytes in a second                         |  IDLE without STILL;
  *         v                                                 |  another podswitchd takes over
  *      pod_queues_begin():                               pod_queues_end():
  *         the others are opened, and nothing gets there     the first one rests
@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define BUSY 4000000    /* bytes in a second; what sends less is held up elsewhere */
+#define STILL 1000000   /* bytes in a second; a pod that is about as busy as that shall not go to and fro */
 #define IDLE 10000      /* ms */
 #define TRY_AGAIN 60000 /* ms, after what has failed */
 #define PATIENCE 1000   /* ms */
@@ -217,7 +218,7 @@ static void pod_queues_mark(struct port *port, uint64_t now)
 static void pod_queues_look(struct vswitch *vs, struct port *port, uint64_t now)
 {
 	uint64_t bytes = bytes_from(vs, port);
-	if (port->queues && bytes - port->bytes_seen >= BUSY)
+	if (port->queues && bytes - port->bytes_seen >= STILL)
 		port->queues->busy_at = now;
 	port->bytes_seen = bytes;
 	if (port->queues && now - port->queues->busy_at > IDLE)
