@@ -130,6 +130,8 @@ static int explain_adopt(int code, const char *ifname, struct failure *why)
 		return fail(why, -EBUSY, "ifname", "the TAP %s is held by another process", ifname);
 	case -EINVAL:
 		return fail(why, -ENODEV, "ifname", "the interface %s is not a TAP of podswitchd", ifname);
+	case -ENODEV:
+		return fail(why, -ENODEV, "ifname", "no TAP %s is there", ifname);
 	case -EPERM:
 		return fail(why, -EPERM, NULL, "attaching to a TAP needs CAP_NET_ADMIN");
 	default:
@@ -137,21 +139,27 @@ static int explain_adopt(int code, const char *ifname, struct failure *why)
 	}
 }
 
-static int tap_attach(int tun, const char *ifname, struct failure *why)
+/* To a persistent TAP that was there: one that TUNSETIFF has just made is not. */
+static int attach_queue(int tun, const char *ifname, int flags)
 {
 	struct ifreq found = {0};
-	int code = set_interface(tun, ifname, TAP_FLAGS | IFF_MULTI_QUEUE);
+	int code = set_interface(tun, ifname, flags);
+
+	if (!code && (ioctl(tun, TUNGETIFF, &found) || !((unsigned)found.ifr_flags & IFF_PERSIST)))
+		code = -ENODEV;
+	return code;
+}
+
+static int tap_attach(int tun, const char *ifname, struct failure *why)
+{
 	struct link_queues queues;
+	int code = attach_queue(tun, ifname, TAP_FLAGS | IFF_MULTI_QUEUE);
 
 	if (code == -EINVAL)
-		code = set_interface(tun, ifname, TAP_FLAGS);
-	if (code)
-		return explain_adopt(code, ifname, why);
-	if (ioctl(tun, TUNGETIFF, &found) || !((unsigned)found.ifr_flags & IFF_PERSIST))
-		return fail(why, -ENODEV, "ifname", "no TAP %s is there", ifname);
-	if (!link_get_queues(ifname, &queues, NULL) && queues.n > 1)
-		return explain_adopt(-EBUSY, ifname, why);
-	return configure(tun, ifname, why);
+		code = attach_queue(tun, ifname, TAP_FLAGS);
+	if (!code && !link_get_queues(ifname, &queues, NULL) && queues.n > 1)
+		code = -EBUSY;
+	return code ? explain_adopt(code, ifname, why) : configure(tun, ifname, why);
 }
 
 int tap_adopt(const char *ifname, int *fd, struct failure *why)
@@ -193,10 +201,7 @@ int tap_open_queue(int first, int *fd, struct failure *why)
 	int tun = open_tun(why);
 	if (tun < 0)
 		return tun;
-	int code = set_interface(tun, found.ifr_name, TAP_FLAGS | IFF_MULTI_QUEUE);
-	/* As in tap_attach(): it may have vanished. */
-	if (!code && (ioctl(tun, TUNGETIFF, &found) || !((unsigned)found.ifr_flags & IFF_PERSIST)))
-		code = -ENODEV;
+	int code = attach_queue(tun, found.ifr_name, TAP_FLAGS | IFF_MULTI_QUEUE);
 	if (code) {
 		close(tun);
 		return fail(why, code, NULL, "the TAP %s gets no further queue: %s", found.ifr_name, strerror(-code));

@@ -22,9 +22,8 @@
 /*
  * Makes the persistent TAP `ifname` in the current namespace. *fd is non-blocking and close-on-exec. No offloads are
  * offered to the pod's kernel yet, so every frame it sends is complete. It may get more queues if steering_works(), and
- * all frames go to the first one. Errors: -EEXIST (the name is taken, key
- * "ifname"), -EINVAL (not an interface name), -ENOENT or -EPERM (/dev/net/tun is missing or forbidden; the text says
- * what to do).
+ * all frames go to the first one. Errors: -EEXIST (the name is taken, key "ifname"), -EINVAL (not an interface name),
+ * -ENOENT or -EPERM (/dev/net/tun is missing or forbidden; the text says what to do).
  */
 int tap_create(const char *ifname, int *fd, struct failure *why);
 

@@ -171,6 +171,13 @@ static void pod_queues_begin(struct vswitch *vs, struct port *port, uint64_t now
 		pod_queues_end(vs, port);
 }
 
+/* What the workers have read of any queue is forwarded. */
+static void finish_all(struct vswitch *vs)
+{
+	for (unsigned w = 0; w < vs->options.workers; w++)
+		worker_finish(&vs->workers[w]);
+}
+
 void pod_queues_end(struct vswitch *vs, struct port *port)
 {
 	struct pod_queues *queues = port->queues;
@@ -179,12 +186,10 @@ void pod_queues_end(struct vswitch *vs, struct port *port)
 	worker_rest(port->worker, port->tap_watch, true);
 	(void)steering_set(port->tap, false);
 	wait_for_rest(queues);
-	for (unsigned w = 0; w < vs->options.workers; w++)
-		worker_finish(&vs->workers[w]);
+	finish_all(vs);
 	worker_rest(port->worker, port->tap_watch, false);
 	wait_for_stragglers();
-	for (unsigned w = 0; w < vs->options.workers; w++)
-		worker_finish(&vs->workers[w]);
+	finish_all(vs);
 	unwatch_queues(vs, port, queues);
 	port->queues = NULL;
 	queues_free(queues);

@@ -44,36 +44,23 @@ flows() { # flows SECONDS: numbered ones, to the gateway
 		PACE+=($!)
 	done
 }
-arrived() { [ "$TMP/tally-$1" -nt "$TMP/pace-$1" ]; }
-tell() { awk '/^got/ { got += $2; late += $3 } END { printf "got %d, %d late\n", got, late }' "$TMP/tally-$1"; }
-full() { ip -n "$P-pod1" -s -j link show vx0 | jq '.[0].stats64.tx.dropped'; }
 flows_end() { # flows_end TEXT: none is late; nor lost, but for what found a queue full
 	local i told lost=0 late=0 pid
 	for pid in "${PACE[@]}"; do wait "$pid" || miss "$1: a sender failed" "$(cat "$TMP"/pace-*)"; done
 	for ((i = 0; i < FLOWS; i++)); do
-		poll 10 arrived $i || true
-		told=$(tell $i)
+		poll 10 all_arrived $i || true
+		told=$(arrivals $i)
 		told=${told#got } lost=$((lost + RATE * SECONDS_OF - ${told%%,*}))
 		told=${told#*, } late=$((late + ${told% late}))
 	done
 	for pid in "${TALLIES[@]}"; do quit "$pid"; done
 	same "$1: no frame is late" 0 $late
-	[ "$lost" -le $(($(full) - FULL)) ] || miss "$1: no frame is lost" "$lost are, and $(($(full) - FULL)) found a queue full"
+	[ "$lost" -le $(($(queue_full) - FULL)) ] || miss "$1: no frame is lost" "$lost are, and $(($(queue_full) - FULL)) found a queue full"
 }
 begin() { # begin SECONDS: the numbered flows
-	SECONDS_OF=$1 FULL=$(full)
+	SECONDS_OF=$1 FULL=$(queue_full)
 	flows "$1"
 }
-successor() { # successor [OPTIONS...]: it takes over
-	local old=$DAEMON status=0
-	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --takeover \
-		${IO:+--io "$IO"} "$@" >>"$LOG" 2>&1 &
-	DAEMON=$!
-	PIDS+=("$DAEMON")
-	wait "$old" || status=$?
-	poll 10 answers && return $status
-}
-
 daemon -w 2
 FDS=$(descriptors)
 if [ "$(ctl -j status | jq .features.tap_queues)" = false ]; then
@@ -115,7 +102,7 @@ for to in "-w 2" "-w 2 --io epoll" "-w 2"; do
 	bulk 20 4 3
 	poll 5 prints 8 queues || miss "there are eight"
 	# shellcheck disable=SC2086 # several words
-	check "to one with $to" successor $to
+	check "to one with $to" pass_on $to
 	soon "which has given it eight" 8 queues
 	flows_end "$to"
 done

@@ -16,7 +16,7 @@ gateway a 1 --underlay host
 port 1 a --default-via 172.16.0.1 --probe 1 --exclusive on
 port 2 a
 check "traffic runs" p ping -c3 -i0.1 -W3 172.16.0.1
-# A frame that may not be sent, and one that does not fit the queue of the pod's interface, which the kernel counts.
+# A frame that may not be sent.
 p "$PYTHON" -c '
 import socket
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:

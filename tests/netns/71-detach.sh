@@ -30,7 +30,6 @@ one_by_one() { # what the kernel takes for a TAP when it deletes one after the o
 	for ((i = 0; i < ONE_BY_ONE; i++)); do echo "link del alone$i"; done | ip -n "$P-s0" -batch -
 	echo $(((${EPOCHREALTIME/./} - began) / ONE_BY_ONE))
 }
-serves() { [ "$(ctl -j status 2>/dev/null | jq .pid)" = "$1" ]; }
 quick() { [ $((each * 3)) -lt $((alone * 2 * SLOW)) ]; }
 # Who asks something waits for one removal of each of 16 clients, and those for the lock of rtnetlink.
 prompt() { [ "$status" -lt $((alone * 12 * SLOW)) ]; }

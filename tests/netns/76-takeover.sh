@@ -11,23 +11,6 @@
 
 RATE=$((10000 / SLOW))
 
-successor() { # successor [OPTIONS...]: one that takes over; `old` is who had it before
-	old=$DAEMON
-	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --takeover \
-		${IO:+--io "$IO"} "$@" >>"$LOG" 2>&1 &
-	DAEMON=$!
-	PIDS+=("$DAEMON")
-}
-serves() { [ "$(ctl -j status 2>/dev/null | jq .pid)" = "$1" ]; }
-over() { ! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]; }
-pass_on() { # pass_on [OPTIONS...]: and the old one ends with status 0
-	local status=0
-	successor "$@"
-	poll 10 serves "$DAEMON" || { tail -n 5 "$LOG" && return 1; }
-	poll 10 over "$old" || { echo "the old one still runs" && return 1; }
-	wait "$old" || status=$?
-	return $status
-}
 fails() { # fails PATTERN OPTIONS...: the successor ends with status 1 and says why; the old one goes on
 	local status=0 pattern=$1
 	successor "${@:2}"
@@ -38,9 +21,6 @@ fails() { # fails PATTERN OPTIONS...: the successor ends with status 1 and says 
 		return 1
 	fi
 }
-# The tally says so after two seconds without any, which may be in between on a busy machine; and begins to count anew.
-tell() { awk '/^got/ { got += $2; late += $3 } END { printf "got %d, %d late\n", got, late }' "$TMP/tally-$1"; }
-arrived() { [ "$TMP/tally-$1" -nt "$TMP/pace-$1" ]; }
 flow() { # flow FROM TO ADDRESS SECONDS: in the background
 	FULL=$(queue_full)
 	bgpkt "$2" "$TMP/tally-$1" tally --port 9000
@@ -62,16 +42,15 @@ flows_end() { # flows_end TEXT [SENDER...]
 	for pid in "${PACE[@]}"; do wait "$pid" || miss "$1: a sender failed" "$(cat "$TMP"/pace-*)"; done
 	[ $# -gt 1 ] || senders=(pod1 gwa)
 	for from in "${senders[@]}"; do
-		poll 10 arrived "$from" || true
+		poll 10 all_arrived "$from" || true
 		sent=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/pace-$from") full=0
 		[ "$from" = gwa ] || full=$(($(queue_full) - FULL))
-		told=$(tell "$from")
+		told=$(arrivals "$from")
 		[ "${ORDER:-}" != any ] || { note "$1: from $from, $told" && told="${told%,*}, 0 late"; }
 		same "$1: none of the frames from $from is lost or late" "got $((sent - full)), 0 late" "$told"
 	done
 	for pid in "${TALLIES[@]}"; do quit "$pid"; done
 }
-queue_full() { p ip -s -j link show vx0 | jq '.[0].stats64.tx.dropped'; }
 pauses() { sed -n 's/.*stopped reading for \([0-9]*\)\..* ms$/\1/p' "$LOG" | sort -n | xargs; }
 quick() { # half of the takeovers so far were quick, as on a machine with nothing else to do all are
 	local all

@@ -161,14 +161,14 @@ ended() { # ended STATUS: the gateway ends by itself, with this status, and leav
 	poll 5 quiet || { echo "left: $(ip netns pids "$P-gwa")" && return 1; }
 }
 quiet() { [ -z "$(ip netns pids "$P-gwa")" ]; }
-serves() { p ping -c1 -W1 172.16.0.1; }
+forwards() { p ping -c1 -W1 172.16.0.1; }
 
 # Whom the hub takes datagrams from; 198.51.100.1 is the node's, too, but is no network of pods or nodes.
 allowance() {
 	echo "-- $SH: who may be a client"
 	start VPN_INTERFACE= VPN_BLOCK_OTHER_TRAFFIC=false VPN_LOCAL_CIDRS='192.168.0.0/16, fd00::/8' NODE_IP=172.31.5.6
 	check "it says which networks those are" poll 5 grep -Fqx "gateway: clients may be in: $ALLOWED" "$TMP/log"
-	check "pod1 is in one of them, that of the gateway's own address" poll 5 serves
+	check "pod1 is in one of them, that of the gateway's own address" poll 5 forwards
 	pkt node inject --to 10.0.1.2 --source $OUT --src 02:00:00:00:00:c1 good:one good:two
 	soon "who is in none of them is dropped, and counted" 2 barred
 	same "and is no remote" false "$(known $OUT)"
@@ -183,7 +183,7 @@ allowance() {
 	check "it ends, too" ended 0
 	start VPN_INTERFACE= VPN_BLOCK_OTHER_TRAFFIC=false VXLAN_ALLOW_CIDRS=
 	check "with an empty setting anybody may" poll 5 grep -q '^gateway: clients may be in: any network' "$TMP/log"
-	check "pod1 among them" poll 5 serves
+	check "pod1 among them" poll 5 forwards
 	kill "$PID"
 	check "and that ends" ended 0
 }
@@ -201,7 +201,7 @@ suite() { # suite SHELL
 	rm -rf "$TMP/gateway"
 	echo "-- $1: kill switch, no VPN yet"
 	start VPN_INTERFACE_MTU=1400
-	check "pod1 reaches the gateway" poll 5 serves
+	check "pod1 reaches the gateway" poll 5 forwards
 	refused "it is not ready: the VPN's interface is missing" "tun0 is not up" gate ready
 	check "pod1 does not reach the world" not p ping -c2 -i0.2 -W1 $OUT
 	check "nor does the gateway itself" not a ping -c2 -i0.2 -W1 $OUT

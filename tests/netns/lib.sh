@@ -210,6 +210,24 @@ crash() { # SIGKILL
 	wait "$DAEMON" 2>/dev/null || true
 }
 
+successor() { # successor [OPTIONS...]: one that takes over; `old` is who had it before
+	old=$DAEMON
+	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" --takeover \
+		${IO:+--io "$IO"} "$@" >>"$LOG" 2>&1 &
+	DAEMON=$!
+	PIDS+=("$DAEMON")
+}
+serves() { [ "$(ctl -j status 2>/dev/null | jq .pid)" = "$1" ]; }
+over() { ! kill -0 "$1" 2>/dev/null || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]; }
+pass_on() { # pass_on [OPTIONS...]: and the old one ends with status 0
+	local status=0
+	successor "$@"
+	poll 10 serves "$DAEMON" || { tail -n 5 "$LOG" && return 1; }
+	poll 10 over "$old" || { echo "the old one still runs" && return 1; }
+	wait "$old" || status=$?
+	return $status
+}
+
 gateway() { # gateway NAME NUMBER [OPTIONS...]: whose end is gwa (1) or gwb (2), of the family that FAMILY says
 	ctl gateway add "$1" --vni 42 --remote "$(underlay "$2")" "${@:3}"
 }
@@ -279,6 +297,14 @@ transfer() { # transfer FROM TO ADDRESS FILE [SECONDS]: over TCP, compared by ha
 }
 family() { case $1 in *:*) echo 6 ;; *) echo 4 ;; esac; }
 bracket() { case $1 in *:*) echo "[$1]" ;; *) echo "$1" ;; esac; }
+
+# What pkt.py's `tally` has said in tally-NAME of what `pace` has sent, which wrote pace-NAME. It says so after two seconds
+# without any, which may be in between on a busy machine; and begins to count anew.
+arrivals() { # arrivals NAME
+	awk '/^got/ { got += $2; late += $3 } END { printf "got %d, %d late\n", got, late }' "$TMP/tally-$1"
+}
+all_arrived() { [ "$TMP/tally-$1" -nt "$TMP/pace-$1" ]; } # all_arrived NAME
+queue_full() { p ip -s -j link show vx0 | jq '.[0].stats64.tx.dropped'; } # frames of pod1 that found its TAP's queue full
 
 random_file() { # random_file MEBIBYTES: its path
 	local file=$TMP/random.$1

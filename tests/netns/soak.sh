@@ -35,28 +35,16 @@ move() { # move FILE: pod2 goes from one gateway to the other, until the file is
 		sleep 0.5
 	done
 }
-successor() { # a takeover
-	local old=$DAEMON
-	ip netns exec "$P-node" "$BUILD/podswitchd" -s "$PODSWITCH_SOCKET" --state-dir "$TMP/state" -w 2 --takeover >>"$LOG" 2>&1 &
-	DAEMON=$!
-	PIDS+=("$DAEMON")
-	poll 20 serves "$DAEMON" || die "nobody takes over: $(tail -n 3 "$LOG")"
-	wait "$old" || miss "the old one ends with status 0"
-}
-serves() { [ "$(ctl -j status 2>/dev/null | jq .pid)" = "$1" ]; }
 resident() { awk '/^VmRSS/ { print $2 }' "/proc/$DAEMON/status"; } # kB
 steady() { # what pod1 sends, and what of it arrives; then what became of the rest
-	bgpkt gwa "$TMP/tally" tally --port 9000
+	bgpkt gwa "$TMP/tally-pod1" tally --port 9000
 	LISTENER=$!
-	ns pod1 "$PYTHON" "$HERE/pkt.py" pace --to 172.16.0.1 --port 9000 --rate $RATE --count $((RATE * (ROUND - 10))) >"$TMP/pace" 2>&1 &
+	ns pod1 "$PYTHON" "$HERE/pkt.py" pace --to 172.16.0.1 --port 9000 --rate $RATE --count $((RATE * (ROUND - 10))) >"$TMP/pace-pod1" 2>&1 &
 	SENDER=$!
 	PIDS+=("$SENDER")
 }
-queue_full() { p ip -s -j link show vx0 | jq '.[0].stats64.tx.dropped'; }
 of_pod1() { ports '.[] | select(.name == "pod1").counters.drops | [to_entries[] | select(.key != "tap_overrun").value] | add'; }
-# It says so after two seconds without any, which may be in between on a busy machine; and begins to count anew.
-arrived() { [ "$TMP/tally" -nt "$TMP/pace" ]; }
-got() { sed -n 's/^got \([0-9]*\),.*/\1/p' "$TMP/tally" | awk '{ n += $1 } END { print n + 0 }'; }
+got() { sed -n 's/^got \([0-9]*\),.*/\1/p' "$TMP/tally-pod1" | awk '{ n += $1 } END { print n + 0 }'; }
 
 one_round() {
 	local full drops sent lost left
@@ -71,15 +59,17 @@ one_round() {
 	steady
 	for _ in 1 2 3; do
 		sleep 5 # between two takeovers
-		successor
+		successor -w 2
+		poll 20 serves "$DAEMON" || die "nobody takes over: $(tail -n 3 "$LOG")"
+		wait "$old" || miss "the old one ends with status 0"
 	done
-	wait "$SENDER" || miss "the sender ends" "$(cat "$TMP/pace")"
-	poll 10 arrived || true
+	wait "$SENDER" || miss "the sender ends" "$(cat "$TMP/pace-pod1")"
+	poll 10 all_arrived pod1 || true
 	quit "$LISTENER"
 	rm "$TMP/churn"
 	wait "${WORKERS[@]}" || true
 	WORKERS=()
-	sent=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/pace")
+	sent=$(sed -n 's/^sent \([0-9]*\) .*/\1/p' "$TMP/pace-pod1")
 	lost=$((sent - $(got)))
 	left=$((lost - ($(queue_full) - full) - ($(of_pod1) - drops)))
 	same "round $1: of $sent frames each that did not arrive ($lost) is counted" 0 "$left"

@@ -133,6 +133,12 @@ static void turn(void)
 	pod_queues_turn(&vs, now, false);
 }
 
+static void be_busy(void)
+{
+	send_bytes(MUCH);
+	turn();
+}
+
 static void second(void)
 {
 	now += 1000;
@@ -185,16 +191,14 @@ static void a_quiet_pod_keeps_one(void **state)
 static void a_busy_one_gets_several_at_once(void **state)
 {
 	(void)state;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_non_null(port.queues);
 	assert_int_equal(port.queues->n, QUEUES - 1);
 	/* What was in the first queue is forwarded before another one is read. */
 	assert_calls("FoooSfwww");
 	assert_int_equal(watched_by[0], 1);
 	assert_int_equal(watched_by[1], 2);
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	second();
 	assert_calls("");
 }
@@ -202,8 +206,7 @@ static void a_busy_one_gets_several_at_once(void **state)
 static void it_keeps_them_while_it_is_busy(void **state)
 {
 	(void)state;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	for (int i = 0; i < 30; i++) {
 		count(&counters[1].rx_bytes, MUCH); /* by any worker */
 		second();
@@ -214,8 +217,7 @@ static void it_keeps_them_while_it_is_busy(void **state)
 	assert_null(port.queues);
 	assert_calls("RFffrffuuu");
 	/* And gets them again. */
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_calls("FoooSfwww");
 }
 
@@ -225,8 +227,7 @@ static void it_waits_for_what_is_in_the_first(void **state)
 	(void)state;
 	static const uint64_t frame = 1;
 	assert_int_equal(write(port.tap, &frame, sizeof(frame)), sizeof(frame));
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_non_null(port.queues);
 	assert_calls("FoooSfwww");
 }
@@ -235,23 +236,19 @@ static void what_is_refused_is_not_left_behind(void **state)
 {
 	(void)state;
 	open_error = -EMFILE;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_null(port.queues);
 	assert_calls("Foo");
 	/* Not again at once. */
 	open_error = opened = 0;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	second();
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_calls("");
 	now += TRY_AGAIN;
 	second();
 	set_error = -EINVAL;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_calls("FoooS");
 	assert_null(port.queues);
 }
@@ -260,8 +257,7 @@ static void one_that_cannot_be_watched_is_given_back(void **state)
 {
 	(void)state;
 	watch_error = -ENOMEM;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_null(port.queues);
 	assert_calls("FoooSfwwwRFffrffuuu");
 	memset(watched_by, 0, sizeof(watched_by));
@@ -272,13 +268,11 @@ static void where_it_does_not_work_nothing_is_done(void **state)
 	(void)state;
 	works = false;
 	second();
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	works = true;
 	vs.options.tap_queues = 1;
 	second();
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	assert_calls("");
 }
 
@@ -287,8 +281,7 @@ static void a_port_that_is_gone_gets_none(void **state)
 	(void)state;
 	int tap = port.tap;
 	port.tap = -1;
-	send_bytes(MUCH);
-	turn();
+	be_busy();
 	second();
 	assert_calls("");
 	port.tap = tap;

@@ -17,7 +17,6 @@
 #define SHORT_BYTES (128 << 10) /* of a round in a hurry: 0.1 ms at 10 Gbit/s */
 #define SHORT_LEAST 2
 #define SHORT_ROUNDS 64 /* that follow on one with small and large frames */
-#define SMALL_FRAME 600 /* bytes: questions, keystrokes; not the odd end of a stream's segment */
 
 /* Opening */
 
@@ -42,8 +41,8 @@ void ring_load_take(struct ring_load *load, uint32_t length)
 {
 	load->n++;
 	load->bytes += length;
-	load->large |= length > SMALL_FRAME;
-	load->small |= length <= SMALL_FRAME;
+	load->large |= length > RING_SMALL;
+	load->small |= length <= RING_SMALL;
 }
 
 unsigned ring_load_next(struct ring_load *load, unsigned most, bool hurry)

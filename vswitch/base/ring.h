@@ -35,6 +35,7 @@
 #define RING_BUFFER 66048    /* the largest frame or datagram with everything in front of it, bytes */
 #define RING_TAP_BUFFERS 64  /* a power of two: frames that one round can take from all TAPs together */
 #define RING_UDP_BUFFERS 128 /* the same for datagrams */
+#define RING_SMALL 600       /* bytes of a frame of a conversation; not the odd end of a stream's segment */
 #define RING_TX_CONTROL 48   /* two of CMSG_SPACE(sizeof(int)): TOS and segment size */
 
 struct ring;

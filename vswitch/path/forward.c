@@ -137,10 +137,10 @@ static void forward_report_learned(struct worker *worker, const struct gateway *
 	atomic_store_explicit(&worker->learned_in, in + 1, memory_order_release);
 }
 
-/* Wakes the control thread, once until it has looked: a flood of strangers must not keep it busy. */
-static void forward_want_room(struct worker *worker)
+/* Wakes the control thread for `what`, once until it has looked: a flood must not keep it busy. */
+static void forward_tell(struct worker *worker, atomic_bool *what)
 {
-	if (!atomic_exchange(&worker->vs->crowded, true))
+	if (!atomic_exchange(what, true))
 		mail_wake_control(worker);
 }
 
@@ -208,7 +208,7 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 		break;
 	case FDB_REFUSED:
 		if (gateway->is_hub)
-			forward_want_room(worker);
+			forward_tell(worker, &worker->vs->crowded);
 		break;
 	case FDB_KNOWN:
 	case FDB_CLAIMED:
@@ -222,7 +222,7 @@ static enum drop forward_learn(struct worker *worker, const struct gateway *gate
 static void forward_watch_crowd(struct worker *worker, const struct gateway *gateway)
 {
 	if (atomic_load_explicit(&gateway->n_remotes, memory_order_relaxed) >= GATEWAY_CROWDED)
-		forward_want_room(worker);
+		forward_tell(worker, &worker->vs->crowded);
 }
 
 /*
@@ -409,13 +409,11 @@ static enum drop forward_check_frame(const struct port *port, uint8_t *data, siz
 	return reason;
 }
 
-/* Wakes the control thread, once, for a pod that may have more queues (pod_queues.h). */
-static void note_crowd(struct worker *worker, struct port *port, uint64_t bytes)
+/* A pod may have become busy enough for more queues (pod_queues.h). */
+static void note_crowd(struct worker *worker, const struct port *port, uint64_t bytes)
 {
-	if (bytes < atomic_load_explicit(&port->crowded_at, memory_order_relaxed) || worker != port->worker)
-		return;
-	if (!atomic_exchange(&worker->vs->pods_crowded, true))
-		mail_wake_control(worker);
+	if (bytes >= atomic_load_explicit(&port->crowded_at, memory_order_relaxed) && worker == port->worker)
+		forward_tell(worker, &worker->vs->pods_crowded);
 }
 
 void forward_from_pod(struct worker *worker, struct port *port, uint8_t *data, uint32_t length)

@@ -252,7 +252,6 @@ struct trains {
 #define WORKER_REPLIES 16      /* ICMP errors to pods between two flushes */
 #define WORKER_REPLY_SIZE 1300 /* an ICMPv6 error fits IPv6's least MTU (RFC 4443, section 2.4) */
 #define WORKER_IDLE_SPINS 8
-#define WORKER_SMALL 600 /* bytes of a frame or datagram of a conversation */
 #define WORKER_BULK_ROUNDS 16
 #define WORKER_GROUPS 8   /* flows that are coalesced */
 #define WORKER_LEARNED 64 /* learned MACs that wait */

@@ -104,7 +104,7 @@ static void run_round(struct worker *worker)
 	count(&worker->rounds, 1);
 	while (ring_next(worker->ring, &event)) {
 		count(&worker->events, 1);
-		if (event.length > WORKER_SMALL)
+		if (event.length > RING_SMALL)
 			worker->bulk_rounds = WORKER_BULK_ROUNDS;
 		worker_dispatch(worker, &event);
 	}
